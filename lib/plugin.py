@@ -1,0 +1,412 @@
+"""The SPS edge: hook arguments in, verdicts out. What to do is decided in `login`; RADIUS is spoken in `radius`.
+
+No exception leaves a hook: SPS would end the session without telling the user why.
+"""
+
+import functools
+import json
+import logging
+import time
+import traceback
+from typing import Any, Callable, Dict, Iterator, Optional
+
+from safeguard.sessions.plugin import AAPlugin, AAResponse, CredentialStore, RequiredConfigurationSettingNotFound
+from safeguard.sessions.plugin.exceptions import PluginSDKRuntimeError, PluginSDKValueError
+
+from . import __version__, denials, login, settings
+from .text import one_line, reply_message
+
+_log = logging.getLogger("SPS_RADIUS")
+_NICKNAME_FILE = "/etc/hostnickname"
+
+Verdict = Any  # a dictionary or None, for and from the SDK, which has no types
+
+
+class Plugin(AAPlugin):  # type: ignore[misc]
+    """The AA plugin: SPS makes one for each hook call and calls one hook on it."""
+
+    def __init__(self, configuration: str = "") -> None:
+        """Take the configuration as the admin wrote it; what is wrong with it is logged and denies every session."""
+        ini = settings.parse_ini(configuration)
+        super().__init__(settings.sdk_text(ini))
+        self._settings, self._problems = settings.build(ini, self._credential)
+        self._network_seconds = 0.0
+        for problem in self._problems:
+            if problem.error:
+                _log.error("Configuration error: %s", problem)
+
+    def authenticate(
+        self,
+        cookie: Optional[Dict[str, Any]] = None,
+        session_cookie: Optional[Dict[str, Any]] = None,
+        session_id: str = "",
+        protocol: str = "",
+        connection_name: str = "",
+        client_ip: str = "",
+        client_port: int = 0,
+        client_hostname: Optional[str] = None,
+        gateway_user: Optional[str] = None,
+        gateway_domain: Optional[str] = None,
+        server_username: Optional[str] = None,
+        server_domain: Optional[str] = None,
+        key_value_pairs: Optional[Dict[str, str]] = None,
+    ) -> Verdict:
+        """Called by SPS to identify the user: once, and again with each answer to a NEEDINFO."""
+        self.cookie, self.session_cookie = cookie or {}, session_cookie or {}
+        return self._verdict_of(
+            functools.partial(
+                super().authenticate,
+                cookie=self.cookie,
+                session_cookie=self.session_cookie,
+                session_id=session_id,
+                protocol=protocol or "",
+                connection_name=connection_name,
+                client_ip=client_ip or "",
+                client_port=client_port,
+                client_hostname=client_hostname,
+                gateway_user=gateway_user,
+                gateway_domain=gateway_domain,
+                server_username=server_username,
+                server_domain=server_domain,
+                key_value_pairs=key_value_pairs or {},
+            )
+        )
+
+    def authorize(
+        self,
+        cookie: Optional[Dict[str, Any]] = None,
+        session_cookie: Optional[Dict[str, Any]] = None,
+        session_id: str = "",
+        protocol: str = "",
+        connection_name: str = "",
+        client_ip: str = "",
+        client_port: int = 0,
+        client_hostname: Optional[str] = None,
+        gateway_user: Optional[str] = None,
+        gateway_domain: Optional[str] = None,
+        gateway_groups: Any = None,
+        server_ip: Optional[str] = None,
+        server_port: Optional[int] = None,
+        server_hostname: Optional[str] = None,
+        server_username: Optional[str] = None,
+        server_domain: Optional[str] = None,
+        key_value_pairs: Optional[Dict[str, str]] = None,
+    ) -> Verdict:
+        """Called by SPS once the target server is known; the SDK's connection limit applies."""
+        self.cookie, self.session_cookie = cookie or {}, session_cookie or {}
+        return self._verdict_of(
+            functools.partial(
+                super().authorize,
+                cookie=self.cookie,
+                session_cookie=self.session_cookie,
+                session_id=session_id,
+                protocol=protocol or "",
+                connection_name=connection_name,
+                client_ip=client_ip or "",
+                client_port=client_port,
+                client_hostname=client_hostname,
+                gateway_user=gateway_user,
+                gateway_domain=gateway_domain,
+                gateway_groups=gateway_groups,
+                server_ip=server_ip,
+                server_port=server_port,
+                server_hostname=server_hostname,
+                server_username=server_username,
+                server_domain=server_domain,
+                key_value_pairs=key_value_pairs or {},
+            )
+        )
+
+    def session_ended(
+        self,
+        session_id: str = "",
+        cookie: Optional[Dict[str, Any]] = None,
+        session_cookie: Optional[Dict[str, Any]] = None,
+    ) -> None:
+        """Called by SPS once at the end; the cookies are empty if an earlier hook was killed."""
+        try:
+            super().session_ended(session_id=session_id, cookie=cookie or {}, session_cookie=session_cookie or {})
+        except Exception as error:
+            _log.error("session_ended: %s", _place(error))
+
+    def set_https_proxy(self) -> None:
+        """Do nothing: RADIUS needs no proxy, and the SDK would log its password at level debug."""
+
+    def do_authenticate(self) -> Verdict:
+        """Hold the conversation until it needs the user or is over."""
+        assert self._settings is not None  # _verdict_of has seen to it
+        known = self._known()
+        state, action = login.proceed(self._settings, self._load(), known)
+        while isinstance(action, login.Exchange):
+            state, action = login.receive(self._settings, state, known, self._exchange(action))
+        self._save(state)
+        return self._response(action)
+
+    def do_authorize(self) -> Verdict:
+        """Accept, without metadata of its own: that of `authenticate` stands."""
+        return AAResponse(verdict="ACCEPT")
+
+    def do_session_ended(self) -> None:
+        """Log one line for the session."""
+        session = self.cookie.get("radius_session")
+        if session is None:
+            _log.info("Session ended before the user was known")
+            return
+        _log.info(
+            "Session ended: user=%s client=%s server=%s rounds=%s attempts=%s duration=%d s",
+            self.cookie.get("username") or "unknown",
+            session["client_ip"] or "unknown",
+            session["server"] or "none",
+            session["rounds"],
+            session["attempts"],
+            max(0, time.time() - session["started"]),
+        )
+
+    def _authentication_steps(self) -> Iterator[Callable[[], Verdict]]:
+        """Give the SDK's steps in their order, with ours in place of those that name the user and ask him.
+
+        The SDK does not run a step twice that has the name it had. When the user is asked for his name again, all of
+        them must: so the name has the round in it.
+        """
+        name_round = self._load().name_round
+        for step in (
+            self._identify,
+            self._check_user_list_whitelist,
+            self._check_ldap_group_whitelist,
+            self._check_authentication_cache,
+            self._map_username_explicit,
+            self._map_username_ldap,
+            self._transform_username,
+            self._log_authenticate_calculated_mfa_identity,
+            self.do_authenticate,
+        ):
+            yield _named("{}:{}".format(step.__name__, name_round), step)
+
+    def _identify(self) -> Verdict:
+        assert self._settings is not None
+        if "radius_session" not in self.cookie:
+            self._begin_session()
+        state, result = login.identify(self._settings, self._load(), self._known())
+        self._save(state)
+        if not isinstance(result, login.Identity):
+            return self._response(result)
+        self.username = result.name
+        self.mfa_identity = result.override or result.name
+        if result.override:
+            _log.info("User %s asked for RADIUS User-Name %s: allow_override=yes", result.name, result.override)
+        if result.ignored:
+            _log.warning(
+                "Ignored the user name %s typed by user %s: he is known already, and [username] allow_override is no",
+                one_line(result.ignored),
+                result.name,
+            )
+        return None
+
+    def _extract_username(self) -> Optional[str]:
+        """Say what the SDK asks for only where `_identify` has not said who the user is."""
+        return self.connection.gateway_user or None
+
+    def _check_authentication_cache(self) -> Verdict:
+        try:
+            verdict = super()._check_authentication_cache()
+        except Exception as error:
+            _log.warning("The authentication cache cannot be used: %s", _place(error))
+            return None
+        if verdict:
+            self.cookie["radius_from_cache"] = True
+        return verdict
+
+    def _refresh_authentication_cache(self) -> None:
+        if self.cookie.get("radius_from_cache"):
+            return  # SDK 1.6 would refresh it at each use, and neither reuse_limit nor hard_timeout would ever bite
+        try:
+            super()._refresh_authentication_cache()
+        except Exception as error:
+            _log.warning("The authentication cache cannot be used: %s", _place(error))
+
+    def _check_and_increase_client_connection_count(self) -> Verdict:
+        verdict = super()._check_and_increase_client_connection_count()
+        return self._denied("connection-limit") if verdict else None
+
+    def _decrease_client_connection_count(self) -> None:
+        try:
+            super()._decrease_client_connection_count()
+        except Exception as error:
+            _log.warning("The connection limit cannot be counted down: %s", _place(error))
+
+    def _verdict_of(self, hook: Callable[[], Verdict]) -> Verdict:
+        try:
+            if self._settings is not None:
+                return hook()
+            return self._add_cookies(self._denied("bad-configuration"))
+        except (PluginSDKRuntimeError, PluginSDKValueError) as error:
+            _log.error("Configuration error: %s: %s", type(error).__name__, one_line(str(error)))
+            return self._add_cookies(self._denied("bad-configuration"))
+        except Exception as error:
+            _log.error("Internal error: %s", _place(error))
+            return self._add_cookies(self._denied("internal-error"))
+
+    def _begin_session(self) -> None:
+        assert self._settings is not None
+        _log.info("SPS_RADIUS %s", __version__)
+        self.cookie["radius_session"] = {
+            "started": time.time(),
+            "client_ip": self.connection.client_ip,
+            "server": "",
+            "method": "",
+            "seconds": 0.0,
+            "rounds": 0,
+            "attempts": 0,
+        }
+        for problem in self._problems:
+            _log.warning("Configuration warning: %s", problem)
+        for server in self._settings.servers:
+            if not server.require_message_authenticator:
+                _log.warning(
+                    "[%s] require_message_authenticator is no: replies can be forged (CVE-2024-3596)", server.section
+                )
+
+    def _load(self) -> login.State:
+        return login.State.from_cookie(self.cookie.get("radius", {}))
+
+    def _save(self, state: login.State) -> None:
+        self.cookie["radius"] = state.to_cookie()
+
+    def _known(self) -> login.Known:
+        assert self._settings is not None
+        # The SDK drops `@domain` of RDP user names from 1.8 on.
+        without_suffix = getattr(self, "remove_upn_suffix", lambda name: name)
+        pairs = {key: value for key, value in self.connection.key_value_pairs.items() if isinstance(value, str)}
+        if "username" in pairs:
+            pairs["username"] = without_suffix(pairs["username"])
+        return login.Known(
+            gateway_user=self.connection.gateway_user,
+            server_username=without_suffix(self.connection.server_username),
+            pairs=pairs,
+            can_ask=self.connection.protocol.lower() in self._settings.auth.interactive_protocols,
+        )
+
+    def _exchange(self, wanted: login.Exchange) -> login.Outcome:
+        """Ask the servers and translate what came of it."""
+        from .radius import client, packet  # pyrad is slow to import: only the calls that need it pay
+
+        assert self._settings is not None
+        session = self.cookie["radius_session"]
+
+        def login_for(server: settings.ServerSettings) -> packet.Login:
+            session["method"] = server.auth_type
+            return packet.Login(
+                self.mfa_identity, wanted.password, server.auth_type, wanted.state, self._request_attributes()
+            )
+
+        remaining = self._settings.total_timeout - self._network_seconds
+        origin = client.Origin(*wanted.origin) if wanted.origin else None
+        try:
+            answer = client.ask(self._settings.servers, login_for, remaining, origin)
+        except client.OriginGone:
+            _log.warning("The server that sent the challenge is not configured any more; starting over")
+            return login.OriginGone()
+        except packet.RequestError as error:
+            _log.warning("User %s: nothing sent: %s", self.username, error)
+            return login.Unusable(str(error)) if error.code == "bad-password" else login.Failed(error.code)
+        except client.NoAnswer as no_answer:
+            self._spent(no_answer.seconds)
+            for remark in no_answer.remarks:
+                _log.error("RADIUS: %s", one_line(remark))
+            return login.Failed(no_answer.code)
+        self._spent(answer.seconds)
+        for remark in answer.remarks:
+            _log.warning("RADIUS: %s", one_line(remark))
+        reply = answer.reply
+        session["server"] = "{0.host}:{0.port}".format(answer.origin)
+        message = reply_message(reply.values(packet.REPLY_MESSAGE))
+        _log.info(
+            "RADIUS: %s for %s from [%s] %s after %.3f s and %d sends: %s",
+            packet.NAMES[reply.code],
+            self.mfa_identity,
+            answer.origin.section,
+            session["server"],
+            answer.seconds,
+            answer.sends,
+            one_line(message) or "no Reply-Message",
+        )
+        if reply.code == packet.ACCESS_ACCEPT:
+            return login.Accepted()
+        if reply.code == packet.ACCESS_CHALLENGE:
+            return login.Challenged(message, reply.echo, reply.state, answer.origin)
+        return login.Rejected(message)
+
+    def _spent(self, seconds: float) -> None:
+        self._network_seconds += seconds
+        session = self.cookie["radius_session"]
+        session["seconds"] = round(session["seconds"] + seconds, 3)
+
+    def _request_attributes(self) -> Any:
+        """Say who asks and for whom: RFC 2865 section 4.1 wants a NAS-Identifier or an address."""
+        attributes = [("NAS-Identifier", _nas_identifier()), ("NAS-Port-Type", "Virtual"), ("Service-Type", "Login-User")]
+        if self.connection.client_ip:
+            attributes.append(("Calling-Station-Id", self.connection.client_ip))
+        return tuple(attributes)
+
+    def _response(self, action: login.Action) -> Verdict:
+        """Turn what the conversation wants into a verdict."""
+        if isinstance(action, login.Ask):
+            return AAResponse.need_info(action.prompt, action.key, action.disable_echo)
+        state = self._load()
+        accepted = isinstance(action, login.Accept)
+        self.cookie["radius_session"].update(rounds=state.all_rounds, attempts=len(state.attempts) + accepted)
+        if isinstance(action, login.Deny):
+            return self._denied(action.code, action.detail)
+        return AAResponse(verdict="ACCEPT", additional_metadata=self._metadata())
+
+    def _denied(self, code: str, detail: str = "") -> Verdict:
+        reason = denials.reason(code, detail)
+        user = self.cookie.get("username") or "unknown"
+        _log.warning("Denied user %s: %s", user, reason)
+        return AAResponse(verdict="DENY", reason=reason, additional_metadata=self._metadata(code=code, reason=reason))
+
+    def _metadata(self, **more: str) -> str:
+        """Return the session's metadata as JSON."""
+        metadata: Dict[str, Any] = dict(more)
+        session = self.cookie.get("radius_session", {})
+        if session.get("server"):
+            metadata.update(server=session["server"], method=session["method"])
+            metadata["seconds"] = session["seconds"]
+        if session:
+            metadata.update(rounds=session["rounds"], attempts=session["attempts"])
+            radius_user = self.cookie.get("mfa_identity")
+            if radius_user != self.cookie.get("username"):
+                metadata["radius_user"] = radius_user
+        return json.dumps(metadata, ensure_ascii=False, sort_keys=True)
+
+    def _credential(self, section: str, option: str) -> Optional[str]:
+        """Look a `$` up in the Credential Store: host is the section, user the option."""
+        try:
+            store = CredentialStore.from_config(self.plugin_configuration)
+            return next(iter(store.get_passwords(section, option)), None)
+        except RequiredConfigurationSettingNotFound:
+            raise settings.ConfigurationError("`$` needs [credential_store] name") from None
+        except Exception as error:
+            raise settings.ConfigurationError("the Credential Store failed: " + type(error).__name__) from None
+
+
+def _named(name: str, step: Callable[[], Verdict]) -> Callable[[], Verdict]:
+    named = functools.partial(step)
+    named.__name__ = name  # type: ignore[attr-defined]
+    return named
+
+
+def _nas_identifier() -> str:
+    """Return SPS's own name for itself, or `sps`."""
+    try:
+        with open(_NICKNAME_FILE, encoding="utf-8") as file:
+            return one_line(file.read(), 60) or "sps"
+    except (OSError, UnicodeError):
+        return "sps"
+
+
+def _place(error: BaseException) -> str:
+    """Return an exception's kind and where it came from, without its text: that may hold what the user typed."""
+    frames = traceback.extract_tb(error.__traceback__)[-4:]
+    places = ("{}:{} {}".format(frame.filename.rpartition("/")[2], frame.lineno, frame.name) for frame in frames)
+    return "{} at {}".format(type(error).__name__, " < ".join(reversed(list(places))))

@@ -1,0 +1,214 @@
+"""Packets, pure: a login becomes request octets; reply octets are verified, and only then believed.
+
+No sockets, no clock, no randomness of its own. pyrad encodes the attributes; what an attacker can send is judged here
+on the raw octets, because pyrad decodes before it verifies.
+"""
+
+import functools
+import hashlib
+import hmac
+import io
+import pkgutil
+import struct
+import warnings
+from typing import Any, Callable, List, NamedTuple, Optional, Tuple, Union
+
+from ..secret import Secret
+
+with warnings.catch_warnings():
+    # netaddr, beneath pyrad, has spellings that newer Pythons warn of when they compile it; syslog is no place for that.
+    warnings.simplefilter("ignore", SyntaxWarning)
+    from pyrad.dictionary import Dictionary
+    from pyrad.packet import AuthPacket
+
+ACCESS_REQUEST, ACCESS_ACCEPT, ACCESS_REJECT, ACCESS_CHALLENGE = 1, 2, 3, 11
+NAMES = {ACCESS_ACCEPT: "Access-Accept", ACCESS_REJECT: "Access-Reject", ACCESS_CHALLENGE: "Access-Challenge"}
+
+# Octets are set and read by these numbers: by name, pyrad takes those that begin with `0x` for hexadecimal.
+USER_NAME, USER_PASSWORD, CHAP_PASSWORD, REPLY_MESSAGE, STATE, PROXY_STATE = 1, 2, 3, 18, 24, 33
+CHAP_CHALLENGE, PROMPT, MESSAGE_AUTHENTICATOR = 60, 76, 80
+
+HEADER_OCTETS, MAX_OCTETS = 20, 4096  # RFC 2865 section 3
+MAX_VALUE_OCTETS = 253
+MAX_PASSWORD_OCTETS = 128  # RFC 2865 section 5.2
+MAX_REPLY_ATTRIBUTES = 200
+_AUTHENTICATOR = slice(4, 20)
+_DIGEST_IN_REQUEST = slice(22, 38)  # Message-Authenticator goes first, so its value has a fixed place
+
+Random = Callable[[int], bytes]
+"""How many octets -> that many, from the system's random source."""
+
+
+class RequestError(Exception):
+    """A request that cannot be made; `code` is a denial's code. The text holds nothing the user typed."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class Flaw(NamedTuple):
+    """Why a datagram was dropped: `words` for the log, `code` of the denial if nothing better comes in time."""
+
+    words: str
+    code: str
+
+
+class Dropped(Exception):
+    """A datagram that is not the reply waited for; `flaw` says why."""
+
+    def __init__(self, flaw: Flaw) -> None:
+        super().__init__(flaw.words)
+        self.flaw = flaw
+
+
+NOT_RADIUS = Flaw("whose header or length is wrong", "bad-reply")
+IDENTIFIER = Flaw("whose identifier was not asked for", "bad-reply")
+CODE = Flaw("that are no answer to an Access-Request", "bad-reply")
+ATTRIBUTES = Flaw("whose attributes do not fit the packet", "bad-reply")
+TOO_MANY = Flaw("with more than {} attributes".format(MAX_REPLY_ATTRIBUTES), "bad-reply")
+NO_MESSAGE_AUTHENTICATOR = Flaw("without Message-Authenticator", "no-message-authenticator")
+ODD_MESSAGE_AUTHENTICATOR = Flaw("with two Message-Authenticators or one of a wrong length", "bad-reply")
+AUTHENTICATOR = Flaw(
+    "whose Response Authenticator did not verify: the shared secret probably differs", "wrong-secret"
+)
+WRONG_MESSAGE_AUTHENTICATOR = Flaw("whose Message-Authenticator did not verify", "wrong-secret")
+UNSENT_PROXY_STATE = Flaw("with a Proxy-State that was not sent (the mark of a BlastRADIUS forgery)", "bad-reply")
+
+
+class Login(NamedTuple):
+    """What an Access-Request says: `method` is pap or chap, `state` the server's, `attributes` by dictionary name."""
+
+    user_name: str
+    password: Secret
+    method: str
+    state: Optional[bytes]
+    attributes: Tuple[Tuple[str, Union[str, int]], ...]
+
+
+class Reply(NamedTuple):
+    """A verified reply: its code, and its attributes as (type, value octets) in their order."""
+
+    code: int
+    attributes: Tuple[Tuple[int, bytes], ...]
+
+    def values(self, attribute: int) -> List[bytes]:
+        """Return the values of every attribute of this type, in order."""
+        return [value for kind, value in self.attributes if kind == attribute]
+
+    @property
+    def state(self) -> Optional[bytes]:
+        """The State to send back (RFC 2865 section 5.24), or None; an empty one is none (section 5)."""
+        return next(iter(self.values(STATE)), None) or None
+
+    @property
+    def echo(self) -> Optional[bool]:
+        """What Prompt asks for (RFC 2869 section 5.10); None if there is none, or one of a wrong form."""
+        value = next(iter(self.values(PROMPT)), b"")
+        return {b"\0\0\0\0": False, b"\0\0\0\1": True}.get(value)
+
+
+def encode(login: Login, secret: bytes, random: Random) -> bytes:
+    """Return the octets of an Access-Request (RFC 2865 section 4.1) with a new identifier and authenticator.
+
+    Message-Authenticator (RFC 3579 section 3.2) comes first. The octets are for every send of this request.
+    Raise RequestError if the name or the password does not fit.
+    """
+    packet = AuthPacket(
+        code=ACCESS_REQUEST, id=random(1)[0], secret=secret, authenticator=random(16), dict=_dictionary()
+    )
+    packet[MESSAGE_AUTHENTICATOR] = [bytes(16)]
+    packet[USER_NAME] = [_user_name(login.user_name)]
+    _add_password(packet, login, random)
+    for name, value in login.attributes:
+        packet.AddAttribute(name, value)
+    if login.state is not None:
+        packet[STATE] = [login.state]
+    octets = bytearray(packet.RequestPacket())
+    if len(octets) > MAX_OCTETS:
+        raise RequestError("internal-error", "the request is longer than {} octets".format(MAX_OCTETS))
+    octets[_DIGEST_IN_REQUEST] = hmac.new(secret, bytes(octets), hashlib.md5).digest()
+    return bytes(octets)
+
+
+def verify(octets: bytes, request: bytes, secret: bytes, require_message_authenticator: bool) -> Reply:
+    """Return the reply in a datagram that answers `request`; raise Dropped with the flaw if it is not to be believed.
+
+    RFC 2865 section 3 and RFC 3579 section 3.2. The cheap tests come first and nothing is hashed before a required
+    Message-Authenticator is there.
+    """
+    if len(octets) < HEADER_OCTETS:
+        raise Dropped(NOT_RADIUS)
+    code, identifier, length = struct.unpack("!BBH", octets[:4])
+    if not HEADER_OCTETS <= length <= min(len(octets), MAX_OCTETS):
+        raise Dropped(NOT_RADIUS)
+    if identifier != request[1]:
+        raise Dropped(IDENTIFIER)
+    if code not in NAMES:
+        raise Dropped(CODE)
+    octets = octets[:length]  # octets past the length are padding
+    attributes, digest_at = _walk(octets)
+    if digest_at is None and require_message_authenticator:
+        raise Dropped(NO_MESSAGE_AUTHENTICATOR)
+    if any(kind == PROXY_STATE for kind, _ in attributes):
+        raise Dropped(UNSENT_PROXY_STATE)
+    signed = octets[:4] + request[_AUTHENTICATOR] + octets[HEADER_OCTETS:]
+    if not hmac.compare_digest(hashlib.md5(signed + secret).digest(), octets[_AUTHENTICATOR]):
+        raise Dropped(AUTHENTICATOR)
+    if digest_at is not None:
+        digest = octets[digest_at : digest_at + 16]
+        zeroed = signed[:digest_at] + bytes(16) + signed[digest_at + 16 :]
+        if not hmac.compare_digest(hmac.new(secret, zeroed, hashlib.md5).digest(), digest):
+            raise Dropped(WRONG_MESSAGE_AUTHENTICATOR)
+    return Reply(code, tuple(attributes))
+
+
+def _walk(octets: bytes) -> Tuple[List[Tuple[int, bytes]], Optional[int]]:
+    """Return the attributes, and where the value of the one Message-Authenticator begins, if there is one."""
+    attributes: List[Tuple[int, bytes]] = []
+    digest_at = None
+    at = HEADER_OCTETS
+    while at < len(octets):
+        if len(attributes) == MAX_REPLY_ATTRIBUTES:
+            raise Dropped(TOO_MANY)
+        size = octets[at + 1] if at + 1 < len(octets) else 0
+        if size < 2 or at + size > len(octets):
+            raise Dropped(ATTRIBUTES)
+        if octets[at] == MESSAGE_AUTHENTICATOR:
+            if digest_at is not None or size != 18:
+                raise Dropped(ODD_MESSAGE_AUTHENTICATOR)
+            digest_at = at + 2
+        attributes.append((octets[at], octets[at + 2 : at + size]))
+        at += size
+    return attributes, digest_at
+
+
+def _user_name(name: str) -> bytes:
+    try:
+        octets = name.encode("utf-8")
+    except UnicodeEncodeError:
+        octets = b""
+    if not 0 < len(octets) <= MAX_VALUE_OCTETS:
+        raise RequestError("bad-username", "the user name is not 1 to {} octets of UTF-8".format(MAX_VALUE_OCTETS))
+    return octets
+
+
+def _add_password(packet: Any, login: Login, random: Random) -> None:
+    try:
+        password = login.password.octets()
+    except ValueError as error:
+        raise RequestError("bad-password", "the password " + str(error)) from None
+    if login.method == "chap":  # RFC 2865 sections 5.3 and 5.40
+        identifier, challenge = random(1), random(16)
+        packet[CHAP_PASSWORD] = [identifier + hashlib.md5(identifier + password + challenge).digest()]
+        packet[CHAP_CHALLENGE] = [challenge]
+        return
+    if len(password) > MAX_PASSWORD_OCTETS:
+        raise RequestError("bad-password", "the password is longer than {} octets".format(MAX_PASSWORD_OCTETS))
+    packet[USER_PASSWORD] = [packet.PwCrypt(password or bytes(16))]  # an empty one is a block of padding
+
+
+@functools.lru_cache(maxsize=None)
+def _dictionary() -> Any:
+    text = pkgutil.get_data(__package__ or "", "dictionary") or b""
+    return Dictionary(io.StringIO(text.decode("ascii")))

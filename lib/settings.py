@@ -1,0 +1,579 @@
+"""The configuration: every option declared once, INI text in, frozen settings or all the errors at once.
+
+The parser, the checks and the README's table read the declarations here; nothing else knows a default or a range.
+"""
+
+import configparser
+import re
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Pattern, Sequence, Tuple
+
+from .secret import Secret
+
+CredentialLookup = Callable[[str, str], Optional[str]]
+"""(section, option) -> the password the Credential Store has for host=section, user=option, or None."""
+
+
+class ConfigurationError(Exception):
+    """What a CredentialLookup raises when it cannot look; its text is shown in the log."""
+
+
+class Problem(NamedTuple):
+    """One thing wrong (`error`) or doubtful (not `error`) in a configuration."""
+
+    error: bool
+    section: str
+    option: str
+    text: str
+
+    def __str__(self) -> str:
+        place = "[{}]".format(self.section) if self.section else ""
+        return " ".join(part for part in (place, self.option) if part) + ": " + self.text
+
+
+class Kind(NamedTuple):
+    """A type of value: `expects` says it in words, `parse` turns text into the value or raises ValueError."""
+
+    expects: str
+    parse: Callable[[str], Any]
+
+
+class Option(NamedTuple):
+    """One option's whole declaration; `default` is as it would be written in the file."""
+
+    name: str
+    kind: Kind
+    default: str
+    help: str
+    required: bool = False
+    ignored: str = ""
+
+
+class Section(NamedTuple):
+    """A section: `name` may end in `_N` for a numbered one; `open` takes option names of the user's own."""
+
+    name: str
+    options: Tuple[Option, ...]
+    sdk: bool = False
+    open: str = ""
+
+
+class ServerSettings(NamedTuple):
+    """One RADIUS server: the options of [radius] or [radius_N]; times in seconds."""
+
+    section: str
+    server: str
+    port: int
+    secret: Secret
+    auth_type: str
+    conn_timeout: float
+    conn_retries: int
+    require_message_authenticator: bool
+
+
+class AuthSettings(NamedTuple):
+    """The options of [auth]."""
+
+    prompt: str
+    disable_echo: bool
+    interactive_protocols: Tuple[str, ...]
+    push_password: Secret
+    max_attempts: int
+    max_challenges: int
+
+
+class UsernameSettings(NamedTuple):
+    """The options of [username]."""
+
+    prompt: str
+    disable_echo: bool
+    allow_override: bool
+
+
+class ChallengeAnswer(NamedTuple):
+    """A line of [challenge_answers]: a challenge that `pattern` matches is answered with `answer`."""
+
+    pattern: Pattern[str]
+    answer: Secret
+
+
+class Settings(NamedTuple):
+    """A whole valid configuration."""
+
+    servers: Tuple[ServerSettings, ...]
+    total_timeout: float
+    auth: AuthSettings
+    username: UsernameSettings
+    challenge_answers: Tuple[ChallengeAnswer, ...]
+
+
+class Ini(NamedTuple):
+    """A parsed file: section -> option -> value, [DEFAULT]'s names, and [challenge_answers] as numbered lines."""
+
+    sections: Dict[str, Dict[str, str]]
+    defaults: Tuple[str, ...]
+    challenge_answers: Tuple[Tuple[int, str], ...]
+    problems: Tuple[Problem, ...]
+
+
+def _text(value: str) -> str:
+    return value
+
+
+def _host(value: str) -> str:
+    if re.match(r"[^:]+:\d+\Z", value):
+        raise ValueError("the port has an option of its own, `port`")
+    if not re.match(r"[^\s\[\]/]+\Z", value):
+        raise ValueError("expected a host name or an address")
+    return value
+
+
+def _yes_no(value: str) -> bool:
+    if value.lower() not in ("yes", "no"):
+        raise ValueError("expected yes or no")
+    return value.lower() == "yes"
+
+
+def _words(value: str) -> Tuple[str, ...]:
+    return tuple(word.strip().lower() for word in value.split(",") if word.strip())
+
+
+def _number(convert: Callable[[str], float], what: str, low: float, high: float) -> Kind:
+    expects = "{} from {} to {}".format(what, low, high)
+
+    def parse(value: str) -> float:
+        try:
+            number = convert(value)
+        except ValueError:
+            raise ValueError("expected " + expects) from None
+        if not low <= number <= high:
+            raise ValueError("expected " + expects)
+        return number
+
+    return Kind(expects, parse)
+
+
+def _whole(low: int, high: int) -> Kind:
+    return _number(int, "a whole number", low, high)
+
+
+def _seconds(low: float, high: float) -> Kind:
+    return _number(float, "seconds", low, high)
+
+
+def _choice(*values: str) -> Kind:
+    def parse(value: str) -> str:
+        if value.lower() in values:
+            return value.lower()
+        raise ValueError("expected one of {}{}".format(", ".join(values), _did_you_mean(value.lower(), values)))
+
+    return Kind(", ".join(values), parse)
+
+
+_TEXT = Kind("text", _text)
+_HOST = Kind("host name or address", _host)
+_SECRET = Kind("text, or `$`", Secret)
+_YES_NO = Kind("yes, no", _yes_no)
+_LIST = Kind("names with commas", _words)
+
+_SERVER_OPTIONS = (
+    Option("server", _HOST, "", "Host name or address of the RADIUS server.", required=True),
+    Option("port", _whole(1, 65535), "1812", "UDP port of the server."),
+    Option(
+        "secret",
+        _SECRET,
+        "",
+        "Shared secret, as the server knows this SPS by; at least 16 characters, from the Credential Store with `$`.",
+        required=True,
+    ),
+    Option("auth_type", _choice("pap", "chap"), "pap", "How the password is sent."),
+    Option("conn_timeout", _seconds(0.1, 280), "5", "Seconds for each send; with `conn_retries` it bounds the wait."),
+    Option("conn_retries", _whole(1, 30), "3", "How often a request is sent in all, within the bound."),
+    Option(
+        "require_message_authenticator",
+        _YES_NO,
+        "yes",
+        "Replies without a Message-Authenticator could be forged and are dropped; `no` accepts them and the risk.",
+    ),
+)
+_RADIUS_ONLY_OPTIONS = (
+    Option("total_timeout", _seconds(1, 290), "150", "Seconds that one question's answer may take in all."),
+    Option(
+        "dictionary_path",
+        _TEXT,
+        "",
+        "Known from earlier plugins, without effect.",
+        ignored="has no effect: the dictionary is in the plugin",
+    ),
+)
+_AUTH_OPTIONS = (
+    Option(
+        "prompt",
+        _TEXT,
+        "Press Enter for push notification or type one-time password:",
+        "The question for the one-time password.",
+    ),
+    Option("disable_echo", _YES_NO, "yes", "Hide what the user types; `no` shows it unless a challenge forbids it."),
+    Option("interactive_protocols", _LIST, "rdp,ssh,telnet", "Protocols in which users can be asked; others use push."),
+    Option(
+        "push_password",
+        _SECRET,
+        "",
+        "What is sent when the user just presses Enter; Duo's proxy wants `push`.",
+    ),
+    Option("max_attempts", _whole(1, 100), "3", "How many times the server may reject a user before the session ends."),
+    Option("max_challenges", _whole(0, 100), "10", "How many Access-Challenges one attempt may have."),
+)
+_USERNAME_OPTIONS = (
+    Option("prompt", _TEXT, "User name:", "The question for the user name when none is known."),
+    Option("disable_echo", _YES_NO, "yes", "Hide the name while it is typed."),
+    Option(
+        "allow_override",
+        _YES_NO,
+        "no",
+        "Let a user whom SPS knows choose another RADIUS User-Name with `ru=`; who he is to SPS never changes.",
+    ),
+)
+
+SECTIONS: Tuple[Section, ...] = (
+    Section("radius", _SERVER_OPTIONS + _RADIUS_ONLY_OPTIONS),
+    Section("radius_N", _SERVER_OPTIONS),
+    Section("auth", _AUTH_OPTIONS),
+    Section("username", _USERNAME_OPTIONS),
+    Section(
+        "challenge_answers",
+        (),
+        open="`pattern = answer`: a challenge whose text the regular expression matches (any case) is answered "
+        "without asking, once an attempt.",
+    ),
+    Section(
+        "credential_store",
+        (Option("name", _TEXT, "", "The local Credential Store where options set to `$` are looked up."),),
+        sdk=True,
+    ),
+    Section(
+        "connection_limit by=client_ip_gateway_user",
+        (Option("limit", _whole(0, 10 ** 6), "0", "Sessions one user may have from one address; 0 is no limit."),),
+        sdk=True,
+    ),
+    Section(
+        "authentication_cache",
+        (
+            Option("soft_timeout", _seconds(0, 10 ** 9), "15", "Seconds since the last login that a cached one lasts."),
+            Option("hard_timeout", _seconds(0, 10 ** 9), "90", "Seconds that a cached login lasts in all."),
+            Option("reuse_limit", _whole(-1, 10 ** 6), "0", "Times a cached login is used; 0 turns the cache off."),
+            Option("cache_dir", _TEXT, "auth_cache", "Folder of the cache below the plugin's state directory."),
+        ),
+        sdk=True,
+    ),
+    Section(
+        "whitelist source=user_list",
+        (Option("name", _TEXT, "", "User List policy of those who need no RADIUS login."),),
+        sdk=True,
+    ),
+    Section(
+        "whitelist source=ldap_server_group",
+        (
+            Option("allow", _choice("no_user", "all_users"), "", "Who needs no RADIUS login: none, or all, but ..."),
+            Option("except", _TEXT, "", "... the members of these LDAP groups."),
+        ),
+        sdk=True,
+    ),
+    Section(
+        "usermapping source=explicit",
+        (),
+        sdk=True,
+        open="`name = RADIUS name`, the name in lower case: the User-Name sent for a gateway user.",
+    ),
+    Section(
+        "usermapping source=ldap_server",
+        (Option("user_attribute", _TEXT, "", "LDAP attribute that holds the RADIUS User-Name."),),
+        sdk=True,
+    ),
+    Section(
+        "username_transform",
+        (Option("append_domain", _TEXT, "", "Put `@` and this after the RADIUS User-Name."),),
+        sdk=True,
+    ),
+    Section("ldap_server", (Option("name", _TEXT, "", "LDAP Server policy for the two `ldap_server` sections."),), True),
+    Section(
+        "ignore_upn_suffix_for_rdp",
+        (Option("ignore", _choice("true", "false"), "true", "Drop `@domain` of RDP server user names (SDK 1.8+)."),),
+        sdk=True,
+    ),
+    Section(
+        "question_N",
+        (
+            Option("prompt", _TEXT, "", "Something else to ask after a successful login, such as a ticket number."),
+            Option("key", _TEXT, "", "Name under which other plugins find the answer in the session cookie."),
+            Option("disable_echo", _YES_NO, "yes", "Hide the answer."),
+        ),
+        sdk=True,
+    ),
+    Section(
+        "logging",
+        (
+            Option(
+                "log_level", _choice("debug", "info", "warning", "error", "critical"), "info", "How much goes to syslog."
+            ),
+            Option("destination", _choice("stderr", "messages"), "stderr", "Where the log goes (SDK 1.7+)."),
+        ),
+        sdk=True,
+    ),
+    Section(
+        "https-proxy",
+        tuple(
+            Option(name, _TEXT, "", "Known from earlier plugins, without effect: RADIUS does not use HTTP.")
+            for name in ("enabled", "server", "port", "username", "password")
+        ),
+        sdk=True,
+    ),
+)
+
+_CHALLENGE_ANSWERS = "challenge_answers"
+_ALIASES = {"https_proxy": "https-proxy"}
+_NUMBERED = re.compile(r"(radius|question)_[1-9][0-9]*\Z")
+
+
+def parse_ini(text: str) -> Ini:
+    """Parse INI text as the SDK does, except that a `%` which ConfigParser would refuse stands for itself.
+
+    A value in double quotes whose inside begins or ends with white space loses the quotes and keeps the space.
+    [challenge_answers] is read apart: its patterns keep their case and may hold `:`.
+    """
+    rest, answer_lines = _set_answers_apart(text.lstrip("\ufeff"))
+    parser, problems = _read(rest)
+    sections = {
+        section: {name: _value(parser, section, name) for name in parser.options(section)}
+        for section in parser.sections()
+    }
+    return Ini(sections, tuple(parser.defaults()), tuple(answer_lines), tuple(problems))
+
+
+def build(ini: Ini, credential: CredentialLookup) -> Tuple[Optional[Settings], Tuple[Problem, ...]]:
+    """Return the settings (None if anything is an error) and every problem found.
+
+    `credential` is asked for each option of ours that is set to `$`.
+    """
+    problems = list(ini.problems)
+    problems.extend(_unknown_names(ini))
+    problems.extend(_sdk_problems(ini))
+    reader = _Reader(ini, credential, problems)
+    radius = ini.sections.get("radius", {})
+    servers = []
+    for section in ["radius"] + sorted(
+        (name for name in ini.sections if re.match(r"radius_[1-9][0-9]*\Z", name)), key=lambda name: int(name[7:])
+    ):
+        values = dict(radius)
+        values.update(ini.sections.get(section, {}))
+        servers.append(ServerSettings(section=section, **reader.read(section, _SERVER_OPTIONS, values)))
+    only = reader.read("radius", _RADIUS_ONLY_OPTIONS, radius)
+    auth = AuthSettings(**reader.read("auth", _AUTH_OPTIONS, ini.sections.get("auth", {})))
+    username = UsernameSettings(**reader.read("username", _USERNAME_OPTIONS, ini.sections.get("username", {})))
+    answers = tuple(_challenge_answers(ini.challenge_answers, problems))
+    if any(problem.error for problem in problems):
+        return None, tuple(problems)
+    return Settings(tuple(servers), only["total_timeout"], auth, username, answers), tuple(problems)
+
+
+def sdk_text(ini: Ini) -> str:
+    """Return the sections that the SDK reads, as INI text in which it finds the values that `ini` has.
+
+    Values that it would choke on stay out (`build` reports them), and so do our own sections: the SDK needs none of
+    them, and what it does not have it cannot log.
+    """
+    wrong = {(problem.section, problem.option) for problem in _sdk_problems(ini) if problem.error}
+    lines = []
+    for section, values in ini.sections.items():
+        declared = _declaration(section)
+        if declared is None or not declared.sdk:
+            continue
+        lines.append("[{}]".format(section))
+        lines.extend(
+            "{} = {}".format(name, value.replace("%", "%%").replace("\n", "\n\t"))
+            for name, value in values.items()
+            if (section, name) not in wrong
+        )
+    return "\n".join(lines) + "\n"
+
+
+def markdown_table() -> str:
+    """Return the table of every option as the README shows it."""
+    rows = ["| Section | Option | Default | Values | Meaning |", "| --- | --- | --- | --- | --- |"]
+    for section in SECTIONS:
+        if section.open:
+            rows.append("| `[{}]` | *your own* | | | {} |".format(section.name, section.open))
+        for option in section.options:
+            default = "**required**" if option.required else "`{}`".format(option.default) if option.default else ""
+            if section.name == "radius_N":
+                default = "that of `[radius]`"
+            rows.append(
+                "| `[{}]` | `{}` | {} | {} | {} |".format(
+                    section.name, option.name, default, option.kind.expects, option.help
+                )
+            )
+    return "\n".join(rows) + "\n"
+
+
+class _Reader:
+    """Reads declared options out of a section's values, noting every problem."""
+
+    def __init__(self, ini: Ini, credential: CredentialLookup, problems: List[Problem]) -> None:
+        self._credential = credential
+        self._problems = problems
+
+    def read(self, section: str, options: Sequence[Option], values: Dict[str, str]) -> Dict[str, Any]:
+        """Return option name -> value for every option; where a value is wrong the problem is noted."""
+        return {option.name: self._one(section, option, values.get(option.name)) for option in options}
+
+    def _one(self, section: str, option: Option, given: Optional[str]) -> Any:
+        if given is not None and option.ignored:
+            self._problems.append(Problem(False, section, option.name, option.ignored))
+        try:
+            value = self._looked_up(section, option, given)
+            if not value and option.required:
+                raise ValueError("is missing" if given is None else "is empty")
+            return option.kind.parse(value) if value or not option.required else None
+        except (ValueError, ConfigurationError) as error:
+            self._problems.append(Problem(True, section, option.name, str(error)))
+            return None
+
+    def _looked_up(self, section: str, option: Option, given: Optional[str]) -> str:
+        if given is None:
+            return option.default
+        if given == "$$":
+            return "$"
+        if given != "$":
+            return given
+        value = self._credential(section, option.name)
+        if value is None:
+            raise ValueError(
+                "the Credential Store has no password for host={} user={}".format(section, option.name)
+            )
+        return value
+
+
+def _read(text: str) -> Tuple[configparser.ConfigParser, List[Problem]]:
+    """Parse, noting syntax errors without quoting the lines: they may hold a secret."""
+    problems: List[Problem] = []
+    lines = text.splitlines()
+    strict = True
+    while True:
+        parser = configparser.ConfigParser(strict=strict)
+        try:
+            parser.read_string("\n".join(lines))
+            return parser, problems
+        except (configparser.DuplicateOptionError, configparser.DuplicateSectionError) as error:
+            problems.append(
+                Problem(
+                    True, error.section, getattr(error, "option", ""), "given twice, again in line {}".format(error.lineno)
+                )
+            )
+            strict = False
+        except configparser.MissingSectionHeaderError as error:
+            problems.append(Problem(True, "", "line {}".format(error.lineno), "stands before the first [section]"))
+            lines[error.lineno - 1] = ""
+        except configparser.ParsingError as error:
+            for number, _ in error.errors:
+                problems.append(Problem(True, "", "line {}".format(number), "is not `option = value`"))
+                lines[number - 1] = ""
+
+
+def _value(parser: configparser.ConfigParser, section: str, name: str) -> str:
+    try:
+        value = parser.get(section, name)
+    except configparser.InterpolationError:
+        value = parser.get(section, name, raw=True)
+    return _unquoted(value)
+
+
+def _set_answers_apart(text: str) -> Tuple[str, List[Tuple[int, str]]]:
+    """Return the text with [challenge_answers] blanked, so that line numbers stay, and that section's numbered lines."""
+    rest: List[str] = []
+    answers: List[Tuple[int, str]] = []
+    inside = False
+    for number, line in enumerate(text.splitlines(), 1):
+        header = re.match(r"\[([^]]+)\]", line)
+        if header:
+            inside = header.group(1) == _CHALLENGE_ANSWERS
+        elif inside and line.strip() and line.strip()[0] not in "#;":
+            answers.append((number, line))
+        rest.append("" if inside else line)
+    return "\n".join(rest), answers
+
+
+def _challenge_answers(lines: Sequence[Tuple[int, str]], problems: List[Problem]) -> Iterator[ChallengeAnswer]:
+    for number, line in lines:
+        pattern, equals, answer = (part.strip() for part in line.partition("="))
+        try:
+            if not (pattern and equals):
+                raise ValueError("expected `pattern = answer`")
+            yield ChallengeAnswer(re.compile(pattern, re.IGNORECASE), Secret(_unquoted(answer)))
+        except ValueError as error:
+            problems.append(Problem(True, _CHALLENGE_ANSWERS, "line {}".format(number), str(error)))
+        except re.error as error:
+            text = "not a regular expression: {}".format(error.msg)
+            problems.append(Problem(True, _CHALLENGE_ANSWERS, "line {}".format(number), text))
+
+
+def _unquoted(value: str) -> str:
+    inside = value[1:-1]
+    if len(value) > 2 and value[0] == value[-1] == '"' and inside != inside.strip():
+        return inside
+    return value
+
+
+def _declaration(section: str) -> Optional[Section]:
+    name = _ALIASES.get(section, section)
+    if _NUMBERED.match(name):
+        name = name.split("_")[0] + "_N"
+    return next((declared for declared in SECTIONS if declared.name == name), None)
+
+
+def _unknown_names(ini: Ini) -> Iterator[Problem]:
+    known_sections = [section.name for section in SECTIONS]
+    for section, values in ini.sections.items():
+        declared = _declaration(section)
+        if declared is None:
+            text = "unknown section" + _did_you_mean(section, known_sections)
+            yield Problem(False, section, "", text)
+            continue
+        known = [option.name for option in declared.options]
+        for name in values:
+            if name not in known and not declared.open and name not in ini.defaults:
+                yield Problem(False, section, name, "unknown option" + _home_of(name, section, known))
+
+
+def _home_of(name: str, section: str, known: Sequence[str]) -> str:
+    homes = [other.name for other in SECTIONS if any(option.name == name for option in other.options)]
+    if homes and not _close(name, known):
+        return "; it belongs in [{}]".format(homes[0])
+    return _did_you_mean(name, known)
+
+
+def _sdk_problems(ini: Ini) -> Iterator[Problem]:
+    """Check the values that the SDK will read: it would stop the session at the first wrong one."""
+    for section, values in ini.sections.items():
+        declared = _declaration(section)
+        if declared is None or not declared.sdk:
+            continue
+        for option in declared.options:
+            if values.get(option.name, "$") in ("$", "$$"):
+                continue
+            try:
+                option.kind.parse(values[option.name])
+            except ValueError as error:
+                yield Problem(True, section, option.name, str(error))
+    for section in ("whitelist source=ldap_server_group", "usermapping source=ldap_server"):
+        if ini.sections.get(section) and not ini.sections.get("ldap_server", {}).get("name"):
+            yield Problem(False, section, "", "has no effect without [ldap_server] name")
+
+
+def _did_you_mean(name: str, known: Sequence[str]) -> str:
+    close = _close(name, known)
+    return "; did you mean {}?".format(close) if close else ""
+
+
+def _close(name: str, known: Sequence[str]) -> str:
+    import difflib  # only a mistake needs it, and every import costs each hook
+
+    return next(iter(difflib.get_close_matches(name, known, 1)), "")

@@ -1,0 +1,78 @@
+"""Text from outside made safe to show, and names judged.
+
+Everything a server or a user wrote goes through here before a terminal or a log sees it.
+"""
+
+import re
+import unicodedata
+from typing import Sequence
+
+MAX_NAME_OCTETS = 253  # an attribute's value, RFC 2865 section 5
+
+# ECMA-48: CSI sequences, the string sequences (OSC, DCS, SOS, PM, APC) up to their end, then two-character escapes.
+# C1 controls count as their ESC forms. An unfinished string sequence loses its introducer only, not the text after.
+_ESCAPES = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"
+    r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])(?:[^\x07\x1b\x90\x98\x9c-\x9f]*(?:\x07|\x1b\\|\x9c))?"
+    r"|\x1b[ -/]*[0-~]?"
+)
+_NEWLINES = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
+_JOINERS = "\u200c\u200d"  # format characters that Persian and Indic words are spelt with
+_UNSHOWN = frozenset(("Cc", "Cf", "Cs"))
+_CUT_OCTETS = 240  # servers cut long texts at 253 octets (RFC 2865 section 5.18) or somewhat before
+
+
+def safe(value: str) -> str:
+    """Return text with escape sequences and control, format and surrogate characters gone; lines end in `\\n`."""
+    without_escapes = _ESCAPES.sub("", value)
+    lines = _NEWLINES.sub("\n", without_escapes).replace("\t", " ").split("\n")
+    shown = ("".join(char for char in line if _shown(char)).rstrip() for line in lines)
+    return re.sub("\n{3,}", "\n\n", "\n".join(shown)).strip()
+
+
+def one_line(value: str, limit: int = 500) -> str:
+    """Return safe text on a single line of at most `limit` characters, for a log or a reason."""
+    line = " ".join(safe(value).split())
+    return line if len(line) <= limit else line[: limit - 3] + "..."
+
+
+def reply_message(parts: Sequence[bytes]) -> str:
+    """Return the Reply-Message attributes' octets (RFC 2865 section 5.18) as one safe text.
+
+    A part that about fills its attribute or stops inside a UTF-8 character goes on in the next; others are lines.
+    Octets that are not UTF-8 are shown as replacement characters.
+    """
+    octets, previous = b"", b""
+    for part in parts:
+        goes_on = not octets or len(previous) >= _CUT_OCTETS or _ends_inside_character(octets)
+        octets += part if goes_on else b"\n" + part
+        previous = part
+    return safe(octets.decode("utf-8", "replace"))
+
+
+def name_problem(name: str) -> str:
+    """Return why a user name must not be used, or an empty string.
+
+    The SDK makes file names of user names, terminals and logs show them, and RADIUS carries 253 octets.
+    """
+    if any(unicodedata.category(char) in _UNSHOWN or char in "\u2028\u2029" for char in name):
+        return "it holds a control character"
+    if "/" in name:
+        return "it holds a path separator"
+    if len(name.encode("utf-8")) > MAX_NAME_OCTETS:
+        return "it is longer than {} octets".format(MAX_NAME_OCTETS)
+    return ""
+
+
+def _shown(char: str) -> bool:
+    return char in _JOINERS or unicodedata.category(char) not in _UNSHOWN
+
+
+def _ends_inside_character(octets: bytes) -> bool:
+    for back in range(1, min(4, len(octets) + 1)):
+        lead = octets[-back]
+        if lead >= 0xC0:
+            return back < (2 if lead < 0xE0 else 3 if lead < 0xF0 else 4)
+        if lead < 0x80:
+            return False
+    return False
