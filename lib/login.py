@@ -12,7 +12,7 @@ Each takes the State that the cookie kept and returns the new one with the actio
 
 import base64
 import binascii
-from typing import Any, Dict, Mapping, NamedTuple, Optional, Tuple, Union
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
 
 from . import text
 from .secret import Secret
@@ -71,16 +71,28 @@ class State(NamedTuple):
         """Return the state that `to_cookie` gave, after JSON; raise ValueError if it is not one."""
         try:
             values = dict(cookie)
-            for name in ("attempts", "answered"):
-                values[name] = tuple(values.get(name, ()))
-            if values.get("origin") is not None:
-                section, host, port = values["origin"]
-                values["origin"] = (str(section), str(host), int(port))
+            for name in ("attempts", "answered", "origin"):
+                if isinstance(values.get(name), list):  # what JSON makes of a tuple
+                    values[name] = tuple(values[name])
             if values.get("challenge") is not None:
                 values["challenge"] = base64.b64decode(values["challenge"], validate=True)
-            return cls(**values)
+            state = cls(**values)
         except (TypeError, ValueError, binascii.Error):
-            raise ValueError("the cookie does not hold a login's state") from None
+            state = None
+        if state is None or not state._is_sound():
+            raise ValueError("the cookie does not hold a login's state")
+        return state
+
+    def _is_sound(self) -> bool:
+        """Whether every field has its type: JSON could hold anything."""
+        plain = all(type(value) is type(default) for value, default in zip(self, State()) if default is not None)
+        return (
+            plain
+            and self.asked in ("", USERNAME, PASSWORD, CHALLENGE)
+            and set(_types(self.attempts)) <= {str}
+            and set(_types(self.answered)) <= {int}
+            and (self.origin is None or _types(self.origin) == [str, str, int])
+        )
 
 
 class Identity(NamedTuple):
@@ -217,6 +229,8 @@ def receive(settings: Settings, state: State, known: Known, outcome: Outcome) ->
         return _challenged(settings, state, known, outcome)
     state = _forget_challenge(state)
     if isinstance(outcome, OriginGone):
+        if not known.can_ask:
+            return state, Deny("no-reply")
         notice = "The server that asked is gone; please log in again."
         return _ask(settings, state._replace(notice=notice), known, PASSWORD)
     code = "bad-password" if isinstance(outcome, Unusable) else "rejected"
@@ -250,12 +264,15 @@ def _failed_attempt(
     line = text.one_line(message)
     state = state._replace(attempts=state.attempts + (line or code,))
     left = settings.auth.max_attempts - len(state.attempts)
-    if left <= 0 and settings.auth.max_attempts > 1 and code != "no-username":
+    if code == "no-username" and left <= 0:
+        return state, Deny(code)
+    if left <= 0 and settings.auth.max_attempts > 1:
         return state, Deny("too-many-attempts", line)
     if left <= 0 or not known.can_ask:
         return state, Deny(code, line)
+    said = line.rstrip(". ")
     notice = "Authentication failed{}. {} left.".format(
-        ": " + line.rstrip(".") if line else "", "1 attempt" if left == 1 else "{} attempts".format(left)
+        ": " + said if said else "", text.counted(left, "attempt", "attempts")
     )
     state = state._replace(notice=notice)
     if state.typed_name or code == "no-username":
@@ -290,6 +307,9 @@ def _open_question(settings: Settings, state: State) -> Ask:
     return Ask(state.asked_key, shown if shown[-1:].isspace() else shown + " ", disable_echo)
 
 
+def _types(values: object) -> List[type]:
+    return [type(value) for value in values] if isinstance(values, tuple) else []
+
+
 def _forget_challenge(state: State) -> State:
     return state._replace(rounds=0, prompt="", echo=False, challenge=None, origin=None, answered=())
-

@@ -14,7 +14,7 @@ from safeguard.sessions.plugin import AAPlugin, AAResponse, CredentialStore, Req
 from safeguard.sessions.plugin.exceptions import PluginSDKRuntimeError, PluginSDKValueError
 
 from . import __version__, denials, login, settings
-from .text import one_line, reply_message
+from .text import counted, one_line, radius_name_problem, reply_message
 
 _log = logging.getLogger("SPS_RADIUS")
 _NICKNAME_FILE = "/etc/hostnickname"
@@ -27,13 +27,12 @@ class Plugin(AAPlugin):  # type: ignore[misc]
 
     def __init__(self, configuration: str = "") -> None:
         """Take the configuration as the admin wrote it; what is wrong with it is logged and denies every session."""
-        ini = settings.parse_ini(configuration)
+        ini = settings.parse_ini(configuration or "")
         super().__init__(settings.sdk_text(ini))
         self._settings, self._problems = settings.build(ini, self._credential)
         self._network_seconds = 0.0
-        for problem in self._problems:
-            if problem.error:
-                _log.error("Configuration error: %s", problem)
+        for problem in self._problems if self._settings is None else ():
+            _log.error("Configuration %s: %s", "error" if problem.error else "warning", problem)
 
     def authenticate(
         self,
@@ -177,6 +176,7 @@ class Plugin(AAPlugin):  # type: ignore[misc]
             self._map_username_explicit,
             self._map_username_ldap,
             self._transform_username,
+            self._check_radius_name,
             self._log_authenticate_calculated_mfa_identity,
             self.do_authenticate,
         ):
@@ -201,6 +201,11 @@ class Plugin(AAPlugin):  # type: ignore[misc]
                 result.name,
             )
         return None
+
+    def _check_radius_name(self) -> Verdict:
+        """Refuse what mapping made of the name if it must not be sent or logged: a directory may hold anything."""
+        problem = radius_name_problem(self.mfa_identity)
+        return self._denied("bad-username", problem) if problem else None
 
     def _extract_username(self) -> Optional[str]:
         """Say what the SDK asks for only where `_identify` has not said who the user is."""
@@ -321,13 +326,13 @@ class Plugin(AAPlugin):  # type: ignore[misc]
         session["server"] = "{0.host}:{0.port}".format(answer.origin)
         message = reply_message(reply.values(packet.REPLY_MESSAGE))
         _log.info(
-            "RADIUS: %s for %s from [%s] %s after %.3f s and %d sends: %s",
+            "RADIUS: %s for %s from [%s] %s after %.3f s and %s: %s",
             packet.NAMES[reply.code],
             self.mfa_identity,
             answer.origin.section,
             session["server"],
             answer.seconds,
-            answer.sends,
+            counted(answer.sends, "send", "sends"),
             one_line(message) or "no Reply-Message",
         )
         if reply.code == packet.ACCESS_ACCEPT:
@@ -343,7 +348,11 @@ class Plugin(AAPlugin):  # type: ignore[misc]
 
     def _request_attributes(self) -> Any:
         """Say who asks and for whom: RFC 2865 section 4.1 wants a NAS-Identifier or an address."""
-        attributes = [("NAS-Identifier", _nas_identifier()), ("NAS-Port-Type", "Virtual"), ("Service-Type", "Login-User")]
+        attributes = [
+            ("NAS-Identifier", _nas_identifier()),
+            ("NAS-Port-Type", "Virtual"),
+            ("Service-Type", "Login-User"),
+        ]
         if self.connection.client_ip:
             attributes.append(("Calling-Station-Id", self.connection.client_ip))
         return tuple(attributes)

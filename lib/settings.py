@@ -5,7 +5,7 @@ The parser, the checks and the README's table read the declarations here; nothin
 
 import configparser
 import re
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Pattern, Sequence, Tuple
+from typing import Any, Callable, Container, Dict, Iterator, List, NamedTuple, Optional, Pattern, Sequence, Set, Tuple
 
 from .secret import Secret
 
@@ -107,16 +107,27 @@ class Settings(NamedTuple):
 
 
 class Ini(NamedTuple):
-    """A parsed file: section -> option -> value, [DEFAULT]'s names, and [challenge_answers] as numbered lines."""
+    """A parsed file: section -> option -> value, and [challenge_answers] as numbered lines.
+
+    `from_default` are the names that a section has from [DEFAULT] alone.
+    """
 
     sections: Dict[str, Dict[str, str]]
-    defaults: Tuple[str, ...]
+    from_default: Dict[str, Set[str]]
     challenge_answers: Tuple[Tuple[int, str], ...]
     problems: Tuple[Problem, ...]
 
 
 def _text(value: str) -> str:
     return value
+
+
+def _secret(value: str) -> Secret:
+    if "\n" in value:
+        raise ValueError("goes on in the next line, which begins with white space")
+    secret = Secret(value)
+    secret.octets()
+    return secret
 
 
 def _host(value: str) -> str:
@@ -171,7 +182,7 @@ def _choice(*values: str) -> Kind:
 
 _TEXT = Kind("text", _text)
 _HOST = Kind("host name or address", _host)
-_SECRET = Kind("text, or `$`", Secret)
+_SECRET = Kind("text, or `$`", _secret)
 _YES_NO = Kind("yes, no", _yes_no)
 _LIST = Kind("names with commas", _words)
 
@@ -252,15 +263,15 @@ SECTIONS: Tuple[Section, ...] = (
     ),
     Section(
         "connection_limit by=client_ip_gateway_user",
-        (Option("limit", _whole(0, 10 ** 6), "0", "Sessions one user may have from one address; 0 is no limit."),),
+        (Option("limit", _whole(0, 10**6), "0", "Sessions one user may have from one address; 0 is no limit."),),
         sdk=True,
     ),
     Section(
         "authentication_cache",
         (
-            Option("soft_timeout", _seconds(0, 10 ** 9), "15", "Seconds since the last login that a cached one lasts."),
-            Option("hard_timeout", _seconds(0, 10 ** 9), "90", "Seconds that a cached login lasts in all."),
-            Option("reuse_limit", _whole(-1, 10 ** 6), "0", "Times a cached login is used; 0 turns the cache off."),
+            Option("soft_timeout", _seconds(0, 10**9), "15", "Seconds since the last login that a cached one lasts."),
+            Option("hard_timeout", _seconds(0, 10**9), "90", "Seconds that a cached login lasts in all."),
+            Option("reuse_limit", _whole(-1, 10**6), "0", "Times a cached login is used; 0 turns the cache off."),
             Option("cache_dir", _TEXT, "auth_cache", "Folder of the cache below the plugin's state directory."),
         ),
         sdk=True,
@@ -294,7 +305,9 @@ SECTIONS: Tuple[Section, ...] = (
         (Option("append_domain", _TEXT, "", "Put `@` and this after the RADIUS User-Name."),),
         sdk=True,
     ),
-    Section("ldap_server", (Option("name", _TEXT, "", "LDAP Server policy for the two `ldap_server` sections."),), True),
+    Section(
+        "ldap_server", (Option("name", _TEXT, "", "LDAP Server policy for the two `ldap_server` sections."),), True
+    ),
     Section(
         "ignore_upn_suffix_for_rdp",
         (Option("ignore", _choice("true", "false"), "true", "Drop `@domain` of RDP server user names (SDK 1.8+)."),),
@@ -313,7 +326,10 @@ SECTIONS: Tuple[Section, ...] = (
         "logging",
         (
             Option(
-                "log_level", _choice("debug", "info", "warning", "error", "critical"), "info", "How much goes to syslog."
+                "log_level",
+                _choice("debug", "info", "warning", "error", "critical"),
+                "info",
+                "How much goes to syslog.",
             ),
             Option("destination", _choice("stderr", "messages"), "stderr", "Where the log goes (SDK 1.7+)."),
         ),
@@ -330,8 +346,10 @@ SECTIONS: Tuple[Section, ...] = (
 )
 
 _CHALLENGE_ANSWERS = "challenge_answers"
+_NO_SECTION = "\0no section has this name"
 _ALIASES = {"https_proxy": "https-proxy"}
 _NUMBERED = re.compile(r"(radius|question)_[1-9][0-9]*\Z")
+_SECOND_SERVER = re.compile(r"radius_[1-9][0-9]*\Z")
 
 
 def parse_ini(text: str) -> Ini:
@@ -341,12 +359,16 @@ def parse_ini(text: str) -> Ini:
     [challenge_answers] is read apart: its patterns keep their case and may hold `:`.
     """
     rest, answer_lines = _set_answers_apart(text.lstrip("\ufeff"))
-    parser, problems = _read(rest)
-    sections = {
-        section: {name: _value(parser, section, name) for name in parser.options(section)}
-        for section in parser.sections()
-    }
-    return Ini(sections, tuple(parser.defaults()), tuple(answer_lines), tuple(problems))
+    parser, problems = _read(rest, configparser.DEFAULTSECT)
+    explicit, _ = _read(rest, _NO_SECTION)  # the same again, with [DEFAULT] a section like any other
+    sections: Dict[str, Dict[str, str]] = {}
+    from_default: Dict[str, Set[str]] = {}
+    for given in parser.sections():
+        section = re.sub("\0[0-9]+\\Z", "", given)
+        values = {name: _value(parser, given, name, _is_sdk(section)) for name in parser.options(given)}
+        sections[section] = dict(values, **sections.get(section, {}))
+        from_default[section] = set(values) - set(explicit.options(given))
+    return Ini(sections, from_default, tuple(answer_lines), tuple(problems))
 
 
 def build(ini: Ini, credential: CredentialLookup) -> Tuple[Optional[Settings], Tuple[Problem, ...]]:
@@ -357,15 +379,18 @@ def build(ini: Ini, credential: CredentialLookup) -> Tuple[Optional[Settings], T
     problems = list(ini.problems)
     problems.extend(_unknown_names(ini))
     problems.extend(_sdk_problems(ini))
-    reader = _Reader(ini, credential, problems)
+    reader = _Reader(credential, problems)
     radius = ini.sections.get("radius", {})
-    servers = []
-    for section in ["radius"] + sorted(
-        (name for name in ini.sections if re.match(r"radius_[1-9][0-9]*\Z", name)), key=lambda name: int(name[7:])
-    ):
-        values = dict(radius)
-        values.update(ini.sections.get(section, {}))
-        servers.append(ServerSettings(section=section, **reader.read(section, _SERVER_OPTIONS, values)))
+    servers = [ServerSettings(section="radius", **reader.read("radius", _SERVER_OPTIONS, radius))]
+    for section in sorted(filter(_SECOND_SERVER.match, ini.sections), key=lambda name: int(name[7:])):
+        own = {name: value for name, value in ini.sections[section].items() if name not in ini.from_default[section]}
+        values = dict(ini.sections[section], **radius)
+        values.update(own)
+        servers.append(
+            ServerSettings(
+                section=section, **reader.read(section, _SERVER_OPTIONS, values, set(radius) - set(own), servers[0])
+            )
+        )
     only = reader.read("radius", _RADIUS_ONLY_OPTIONS, radius)
     auth = AuthSettings(**reader.read("auth", _AUTH_OPTIONS, ini.sections.get("auth", {})))
     username = UsernameSettings(**reader.read("username", _USERNAME_OPTIONS, ini.sections.get("username", {})))
@@ -387,13 +412,19 @@ def sdk_text(ini: Ini) -> str:
         declared = _declaration(section)
         if declared is None or not declared.sdk:
             continue
+        kinds = {option.name: option.kind for option in declared.options}
         lines.append("[{}]".format(section))
-        lines.extend(
-            "{} = {}".format(name, value.replace("%", "%%").replace("\n", "\n\t"))
-            for name, value in values.items()
-            if (section, name) not in wrong
-        )
+        for name, value in values.items():
+            if (section, name) not in wrong and (name in kinds or name not in ini.from_default[section]):
+                value = _as_the_sdk_spells_it(kinds.get(name), value)
+                lines.append("{} = {}".format(name, value.replace("%", "%%").replace("\n", "\n\t")))
     return "\n".join(lines) + "\n"
+
+
+def _as_the_sdk_spells_it(kind: Optional[Kind], value: str) -> str:
+    """Return a choice in lower case: the SDK compares some of them with case."""
+    parsed = kind.parse(value) if kind and value not in ("$", "$$") else value
+    return parsed if isinstance(parsed, str) else value
 
 
 def markdown_table() -> str:
@@ -417,58 +448,79 @@ def markdown_table() -> str:
 class _Reader:
     """Reads declared options out of a section's values, noting every problem."""
 
-    def __init__(self, ini: Ini, credential: CredentialLookup, problems: List[Problem]) -> None:
+    def __init__(self, credential: CredentialLookup, problems: List[Problem]) -> None:
         self._credential = credential
         self._problems = problems
 
-    def read(self, section: str, options: Sequence[Option], values: Dict[str, str]) -> Dict[str, Any]:
-        """Return option name -> value for every option; where a value is wrong the problem is noted."""
-        return {option.name: self._one(section, option, values.get(option.name)) for option in options}
+    def read(
+        self,
+        section: str,
+        options: Sequence[Option],
+        values: Dict[str, str],
+        inherited: Container[str] = (),
+        first: Optional[ServerSettings] = None,
+    ) -> Dict[str, Any]:
+        """Return option name -> value for every option; where a value is wrong the problem is noted.
 
-    def _one(self, section: str, option: Option, given: Optional[str]) -> Any:
+        What is `inherited` from [radius] and wrong has been noted there; a `$` is looked up under this section too,
+        and if it is not there, what `first` has is meant.
+        """
+        found = {}
+        for option in options:
+            given = values.get(option.name)
+            if option.name not in inherited:
+                found[option.name] = self._one(section, option, given)
+            elif given != "$":
+                found[option.name] = getattr(first, option.name)
+            else:
+                found[option.name] = self._one(section, option, given, getattr(first, option.name))
+        return found
+
+    def _one(self, section: str, option: Option, given: Optional[str], instead: Any = None) -> Any:
         if given is not None and option.ignored:
             self._problems.append(Problem(False, section, option.name, option.ignored))
         try:
             value = self._looked_up(section, option, given)
+            if value is None and instead is not None:
+                return instead
+            if value is None:
+                place = "host={} user={}".format(section, option.name)
+                raise ValueError("the Credential Store has no password for " + place)
             if not value and option.required:
                 raise ValueError("is missing" if given is None else "is empty")
-            return option.kind.parse(value) if value or not option.required else None
+            return option.kind.parse(value)
         except (ValueError, ConfigurationError) as error:
             self._problems.append(Problem(True, section, option.name, str(error)))
             return None
 
-    def _looked_up(self, section: str, option: Option, given: Optional[str]) -> str:
+    def _looked_up(self, section: str, option: Option, given: Optional[str]) -> Optional[str]:
         if given is None:
             return option.default
         if given == "$$":
             return "$"
-        if given != "$":
-            return given
-        value = self._credential(section, option.name)
-        if value is None:
-            raise ValueError(
-                "the Credential Store has no password for host={} user={}".format(section, option.name)
-            )
-        return value
+        return self._credential(section, option.name) if given == "$" else given
 
 
-def _read(text: str) -> Tuple[configparser.ConfigParser, List[Problem]]:
-    """Parse, noting syntax errors without quoting the lines: they may hold a secret."""
+def _read(text: str, default_section: str) -> Tuple[configparser.ConfigParser, List[Problem]]:
+    """Parse, noting syntax errors without quoting the lines: they may hold a secret.
+
+    A line that is wrong is taken out and the rest read again, so that all are found. A section given again goes by
+    its name, a NUL and its line.
+    """
     problems: List[Problem] = []
-    lines = text.splitlines()
-    strict = True
+    lines = text.split("\n")  # as ConfigParser does; splitlines would know more ends of lines than it
     while True:
-        parser = configparser.ConfigParser(strict=strict)
+        parser = configparser.ConfigParser(default_section=default_section)
         try:
             parser.read_string("\n".join(lines))
             return parser, problems
-        except (configparser.DuplicateOptionError, configparser.DuplicateSectionError) as error:
-            problems.append(
-                Problem(
-                    True, error.section, getattr(error, "option", ""), "given twice, again in line {}".format(error.lineno)
-                )
-            )
-            strict = False
+        except configparser.DuplicateOptionError as error:
+            section = error.section.partition("\0")[0]
+            problems.append(Problem(True, section, error.option, "given twice, again in line {}".format(error.lineno)))
+            lines[(error.lineno or 0) - 1] = ""
+        except configparser.DuplicateSectionError as error:
+            problems.append(Problem(True, error.section, "", "given twice, again in line {}".format(error.lineno)))
+            lines[(error.lineno or 0) - 1] = "[{}\0{}]".format(error.section, error.lineno)
         except configparser.MissingSectionHeaderError as error:
             problems.append(Problem(True, "", "line {}".format(error.lineno), "stands before the first [section]"))
             lines[error.lineno - 1] = ""
@@ -478,26 +530,30 @@ def _read(text: str) -> Tuple[configparser.ConfigParser, List[Problem]]:
                 lines[number - 1] = ""
 
 
-def _value(parser: configparser.ConfigParser, section: str, name: str) -> str:
+def _value(parser: configparser.ConfigParser, section: str, name: str, sdk: bool) -> str:
     try:
         value = parser.get(section, name)
     except configparser.InterpolationError:
         value = parser.get(section, name, raw=True)
-    return _unquoted(value)
+    return value if sdk else _unquoted(value)
 
 
 def _set_answers_apart(text: str) -> Tuple[str, List[Tuple[int, str]]]:
-    """Return the text with [challenge_answers] blanked, so that line numbers stay, and that section's numbered lines."""
+    """Return the text with [challenge_answers] emptied, so that line numbers stay, and that section's numbered lines.
+
+    Inside it, only a line that is nothing but a header ends it: a pattern may begin with a bracket.
+    """
     rest: List[str] = []
     answers: List[Tuple[int, str]] = []
     inside = False
-    for number, line in enumerate(text.splitlines(), 1):
-        header = re.match(r"\[([^]]+)\]", line)
+    for number, line in enumerate(text.split("\n"), 1):
+        stripped = line.strip()
+        header = re.match(r"\[([^]]+)\]" + (r"\s*([#;].*)?\Z" if inside else ""), stripped)
         if header:
             inside = header.group(1) == _CHALLENGE_ANSWERS
-        elif inside and line.strip() and line.strip()[0] not in "#;":
-            answers.append((number, line))
-        rest.append("" if inside else line)
+        elif inside and stripped and stripped[0] not in "#;":
+            answers.append((number, stripped))
+        rest.append("" if inside and not header else line)
     return "\n".join(rest), answers
 
 
@@ -510,8 +566,8 @@ def _challenge_answers(lines: Sequence[Tuple[int, str]], problems: List[Problem]
             yield ChallengeAnswer(re.compile(pattern, re.IGNORECASE), Secret(_unquoted(answer)))
         except ValueError as error:
             problems.append(Problem(True, _CHALLENGE_ANSWERS, "line {}".format(number), str(error)))
-        except re.error as error:
-            text = "not a regular expression: {}".format(error.msg)
+        except (re.error, OverflowError, RecursionError) as error:
+            text = "not a regular expression: {}".format(getattr(error, "msg", "too much"))
             problems.append(Problem(True, _CHALLENGE_ANSWERS, "line {}".format(number), text))
 
 
@@ -526,7 +582,14 @@ def _declaration(section: str) -> Optional[Section]:
     name = _ALIASES.get(section, section)
     if _NUMBERED.match(name):
         name = name.split("_")[0] + "_N"
+    elif name.endswith("_N"):
+        return None
     return next((declared for declared in SECTIONS if declared.name == name), None)
+
+
+def _is_sdk(section: str) -> bool:
+    declared = _declaration(section)
+    return declared is not None and declared.sdk
 
 
 def _unknown_names(ini: Ini) -> Iterator[Problem]:
@@ -534,20 +597,18 @@ def _unknown_names(ini: Ini) -> Iterator[Problem]:
     for section, values in ini.sections.items():
         declared = _declaration(section)
         if declared is None:
-            text = "unknown section" + _did_you_mean(section, known_sections)
-            yield Problem(False, section, "", text)
-            continue
-        known = [option.name for option in declared.options]
-        for name in values:
-            if name not in known and not declared.open and name not in ini.defaults:
-                yield Problem(False, section, name, "unknown option" + _home_of(name, section, known))
+            yield Problem(False, section, "", "unknown section" + _did_you_mean(section.lower(), known_sections))
+        elif not declared.open:
+            known = [option.name for option in declared.options]
+            for name in values:
+                if name not in known and name not in ini.from_default[section]:
+                    yield Problem(False, section, name, "unknown option" + _home_of(name, known))
 
 
-def _home_of(name: str, section: str, known: Sequence[str]) -> str:
-    homes = [other.name for other in SECTIONS if any(option.name == name for option in other.options)]
-    if homes and not _close(name, known):
-        return "; it belongs in [{}]".format(homes[0])
-    return _did_you_mean(name, known)
+def _home_of(name: str, known: Sequence[str]) -> str:
+    ours = (section for section in SECTIONS if not section.sdk)
+    homes = [other.name for other in ours if any(option.name == name for option in other.options)]
+    return "; it belongs in [{}]".format(homes[0]) if homes else _did_you_mean(name, known)
 
 
 def _sdk_problems(ini: Ini) -> Iterator[Problem]:
@@ -557,10 +618,9 @@ def _sdk_problems(ini: Ini) -> Iterator[Problem]:
         if declared is None or not declared.sdk:
             continue
         for option in declared.options:
-            if values.get(option.name, "$") in ("$", "$$"):
-                continue
             try:
-                option.kind.parse(values[option.name])
+                if values.get(option.name, "$") != "$":
+                    option.kind.parse("$" if values[option.name] == "$$" else values[option.name])
             except ValueError as error:
                 yield Problem(True, section, option.name, str(error))
     for section in ("whitelist source=ldap_server_group", "usermapping source=ldap_server"):

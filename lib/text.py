@@ -44,10 +44,16 @@ def reply_message(parts: Sequence[bytes]) -> str:
     """
     octets, previous = b"", b""
     for part in parts:
-        goes_on = not octets or len(previous) >= _CUT_OCTETS or _ends_inside_character(octets)
+        inside = _ends_inside_character(octets) and part[:1] and part[0] & 0xC0 == 0x80
+        goes_on = not octets or len(previous) >= _CUT_OCTETS or inside
         octets += part if goes_on else b"\n" + part
         previous = part
     return safe(octets.decode("utf-8", "replace"))
+
+
+def counted(number: int, one: str, many: str) -> str:
+    """Return a number with its noun, as in `1 reply` and `2 replies`."""
+    return "{} {}".format(number, one if number == 1 else many)
 
 
 def name_problem(name: str) -> str:
@@ -55,10 +61,15 @@ def name_problem(name: str) -> str:
 
     The SDK makes file names of user names, terminals and logs show them, and RADIUS carries 253 octets.
     """
-    if any(unicodedata.category(char) in _UNSHOWN or char in "\u2028\u2029" for char in name):
-        return "it holds a control character"
     if "/" in name:
         return "it holds a path separator"
+    return radius_name_problem(name)
+
+
+def radius_name_problem(name: str) -> str:
+    """Return why a name must not be sent as RADIUS User-Name, or an empty string; it names no file."""
+    if any(unicodedata.category(char) in _UNSHOWN or char in "\u2028\u2029" for char in name):
+        return "it holds a control character"
     if len(name.encode("utf-8")) > MAX_NAME_OCTETS:
         return "it is longer than {} octets".format(MAX_NAME_OCTETS)
     return ""

@@ -7,13 +7,20 @@ from collections import Counter
 from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..settings import ServerSettings
+from ..text import counted
 from . import packet
 from .exchange import Connect, Exchange, GiveUp, Patience, Resolve, Send, Wait
 from .transport import Address, Udp, Unreachable, resolve
 
 # The first of these that any server gave is the reason told; the log has them all.
 _CODES_BY_WEIGHT = (
-    "wrong-secret", "no-message-authenticator", "bad-reply", "port-closed", "name-lookup", "network", "no-reply",
+    "wrong-secret",
+    "no-message-authenticator",
+    "bad-reply",
+    "port-closed",
+    "name-lookup",
+    "network",
+    "no-reply",
 )
 
 
@@ -46,7 +53,7 @@ class NoAnswer(Exception):
 
 
 class OriginGone(Exception):
-    """The server that sent the challenge is not in the configuration any more."""
+    """The server that sent the challenge is not what the configuration names any more."""
 
 
 LoginFor = Callable[[ServerSettings], packet.Login]
@@ -70,8 +77,9 @@ def ask(
 class _Try:
     """What one address of one server did."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, section: str, place: object) -> None:
+        self.section = section
+        self.name = "{} {}".format(section, place)
         self.sends = 0
         self.flaws: "Counter[packet.Flaw]" = Counter()
         self.error: Optional[Unreachable] = None
@@ -83,11 +91,13 @@ class _Try:
         return [self.error.code if self.error else "no-reply"]
 
     def remarks(self) -> List[str]:
-        lines = ["dropped {} replies {}".format(count, flaw.words) for flaw, count in self.flaws.items()]
+        lines = [
+            "dropped {} {}".format(counted(count, "reply", "replies"), flaw.words) for flaw, count in self.flaws.items()
+        ]
         return ["{}: {}".format(self.name, line) for line in lines]
 
     def outcome(self) -> str:
-        words = str(self.error) if self.error else "no reply to {} sends".format(self.sends)
+        words = str(self.error) if self.error else "no reply to {}".format(counted(self.sends, "send", "sends"))
         return "{}: {}".format(self.name, words)
 
 
@@ -137,13 +147,13 @@ class _Run:
     def _do(self, action: object) -> Optional[Answer]:
         if isinstance(action, Resolve):
             self._server = self._servers[action.server]
-            self._tries.append(_Try("{0.section} {0.server}".format(self._server)))
+            self._tries.append(_Try(self._server.section, self._server.server))
             self._addresses = self._resolve()
             self._tries.pop()
             self._exchange.resolved(len(self._addresses))
         elif isinstance(action, Connect):
             self._address = self._addresses[action.address]
-            self._tries.append(_Try("{} {}".format(self._server.section, self._address)))
+            self._tries.append(_Try(self._server.section, self._address))
             self._connect()
         elif isinstance(action, Send) and self._udp:
             self._tries[-1].sends += 1
@@ -155,8 +165,16 @@ class _Run:
         return None
 
     def _resolve(self) -> List[Address]:
-        host = self._origin.host if self._origin else self._server.server
-        return resolve(host, self._server.port, self._exchange.deadline - time.monotonic())
+        patience = min(
+            self._server.conn_timeout * self._server.conn_retries, self._exchange.deadline - time.monotonic()
+        )
+        found = resolve(self._server.server, self._server.port, patience)
+        if self._origin is None:
+            return found
+        found = [address for address in found if address.sockaddr[0] == self._origin.host]
+        if not found:
+            raise OriginGone()
+        return found
 
     def _connect(self) -> None:
         self._close()
@@ -167,9 +185,7 @@ class _Run:
 
     def _judged(self, octets: bytes) -> Optional[Answer]:
         try:
-            reply = packet.verify(
-                octets, self._request, self._secret, self._server.require_message_authenticator
-            )
+            reply = packet.verify(octets, self._request, self._secret, self._server.require_message_authenticator)
         except packet.Dropped as dropped:
             self._tries[-1].flaws[dropped.flaw] += 1
             return None
@@ -187,6 +203,10 @@ class _Run:
     def _no_answer(self) -> NoAnswer:
         codes = {code for tried in self._tries for code in tried.codes}
         remarks = [line for tried in self._tries for line in tried.remarks() + [tried.outcome()]]
+        asked = len({tried.section for tried in self._tries})
+        remarks += [
+            "{0.section} {0.server}: not asked, no time was left".format(server) for server in self._servers[asked:]
+        ]
         code = next((code for code in _CODES_BY_WEIGHT if code in codes), "no-reply")
         return NoAnswer(code, remarks, time.monotonic() - self._started)
 

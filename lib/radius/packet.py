@@ -16,7 +16,7 @@ from typing import Any, Callable, List, NamedTuple, Optional, Tuple, Union
 from ..secret import Secret
 
 with warnings.catch_warnings():
-    # netaddr, beneath pyrad, has spellings that newer Pythons warn of when they compile it; syslog is no place for that.
+    # netaddr, beneath pyrad, has spellings that newer Pythons warn of as they compile it; syslog is no place for that.
     warnings.simplefilter("ignore", SyntaxWarning)
     from pyrad.dictionary import Dictionary
     from pyrad.packet import AuthPacket
@@ -69,9 +69,7 @@ ATTRIBUTES = Flaw("whose attributes do not fit the packet", "bad-reply")
 TOO_MANY = Flaw("with more than {} attributes".format(MAX_REPLY_ATTRIBUTES), "bad-reply")
 NO_MESSAGE_AUTHENTICATOR = Flaw("without Message-Authenticator", "no-message-authenticator")
 ODD_MESSAGE_AUTHENTICATOR = Flaw("with two Message-Authenticators or one of a wrong length", "bad-reply")
-AUTHENTICATOR = Flaw(
-    "whose Response Authenticator did not verify: the shared secret probably differs", "wrong-secret"
-)
+AUTHENTICATOR = Flaw("whose Response Authenticator did not verify: the shared secret probably differs", "wrong-secret")
 WRONG_MESSAGE_AUTHENTICATOR = Flaw("whose Message-Authenticator did not verify", "wrong-secret")
 UNSENT_PROXY_STATE = Flaw("with a Proxy-State that was not sent (the mark of a BlastRADIUS forgery)", "bad-reply")
 

@@ -38,7 +38,8 @@ def resolve(host: str, port: int, timeout: float) -> List[Address]:
     def look_up() -> None:
         try:
             entries = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
-            found.append([Address(family, sockaddr) for family, _, _, _, sockaddr in entries])
+            addresses = [Address(family, sockaddr) for family, _, _, _, sockaddr in entries]
+            found.append(sorted(set(addresses), key=addresses.index))
         except (OSError, UnicodeError) as error:
             wrong.append(getattr(error, "strerror", None) or "not a host name")
 

@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# Builds dist/SPS_RADIUS-<version>.zip, and says which rule of SPS the tree breaks if it does.
+set -euo pipefail
+. "$(dirname -- "${BASH_SOURCE[0]}")/tools/environment.sh"
+
+python=$(default_python)
+environment=$(make_environment "$python")
+exec "$environment/bin/python" "$root/tools/build.py" "$@"

@@ -1,0 +1,369 @@
+"""The parent's side: what SPS does with a plugin, from the login name a user types to the end of the session.
+
+Each hook call is a process of its own (`host.py`), and only JSON passes in and out, so a cookie that would
+not survive on SPS does not survive here.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import uuid
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+
+from .host import RESULT_FD
+
+HOST = str(Path(__file__).resolve().with_name("host.py"))
+TIME_LIMIT = 300.0
+"""Seconds that SPS gives a hook call by default: half the proxy's time limit."""
+
+PROTOCOLS_THAT_ASK = ("rdp", "ssh", "telnet")
+"""The protocols in which SPS can put a question to the user."""
+
+_AUTHENTICATE_VERDICTS = ("ACCEPT", "DENY", "NEEDINFO", "NONE")
+_AUTHORIZE_VERDICTS = ("ACCEPT", "DENY")
+
+
+class GatewayError(Exception):
+    """Base of this module's errors."""
+
+
+class HookFailed(GatewayError):
+    """A hook raised an exception, took too long or ended without a result: SPS ends such a session."""
+
+
+class ContractBroken(GatewayError):
+    """A hook returned something that SPS does not take, or cannot do."""
+
+
+class UnexpectedQuestion(GatewayError):
+    """The plugin asked, and there was no answer left to give."""
+
+
+class UnusedAnswers(GatewayError):
+    """A verdict came before all the answers were given, or nothing was asked at all."""
+
+
+class HookError(NamedTuple):
+    """Why a hook call has no result: the exception's type and its text."""
+
+    type: str
+    message: str
+
+
+class HookCall(NamedTuple):
+    """What came of a hook call: `log` is stdout and stderr as written, `modules` what was imported."""
+
+    result: Any
+    log: str
+    modules: Tuple[str, ...]
+    exit_status: int
+    error: Optional[HookError]
+
+
+TIME_LIMIT_EXCEEDED = "TimeLimitExceeded"
+"""The `type` of the HookError of a call that was killed at its time limit."""
+
+
+class UnpackedPlugin(NamedTuple):
+    """A plugin as SPS has it after the upload: the unpacked zip and the configuration's text.
+
+    `python` runs the hooks and must have the SDK. `state_directory` is kept between calls (default: beside
+    `directory`); the ephemeral one stands beside it. `fixtures` go into the SDK's fakes, as JSON:
+    {"user_lists": {policy: {"allow": "no_user", "except": [user, ...]}},
+    "credential_stores": {policy: {user: {host: [[password], ...]}}},
+    "ldap_servers": {policy: {"users": {...}, "groups": {...}}}}, each of them optional.
+    """
+
+    directory: Union[str, Path]
+    configuration: str
+    python: str = sys.executable
+    state_directory: Optional[Union[str, Path]] = None
+    fixtures: Mapping[str, Any] = {}
+
+    def call(self, hook: str, arguments: Mapping[str, Any], time_limit: float = TIME_LIMIT) -> HookCall:
+        """Call a hook in a new process, with those of the arguments that it takes.
+
+        The process is killed after `time_limit` seconds. A failed hook is no exception here: `error` of the
+        returned HookCall says what it was.
+        """
+        request = {
+            "plugin": os.path.abspath(str(self.directory)),
+            "configuration": self.configuration,
+            "hook": hook,
+            "arguments": dict(arguments),
+            "fixtures": dict(self.fixtures),
+        }
+        document = json.dumps(request, allow_nan=False).encode("ascii")
+        read_end, write_end = os.pipe()
+        with open(read_end, "rb") as answers, ThreadPoolExecutor(1) as reader:
+            try:
+                # -u keeps the lines of stdout and stderr in the order in which they were written.
+                process = subprocess.Popen(
+                    [self.python, "-u", HOST],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    env=self._environment(write_end),
+                    pass_fds=(write_end,),
+                    start_new_session=True,
+                )
+            finally:
+                os.close(write_end)
+            answer = reader.submit(answers.read)
+            try:
+                log, in_time = process.communicate(document, timeout=time_limit)[0], True
+            except subprocess.TimeoutExpired:
+                _kill(process)
+                log, in_time = process.communicate()[0], False
+            except BaseException:  # KeyboardInterrupt among them
+                _kill(process)
+                process.communicate()
+                raise
+        if not in_time:
+            error = HookError(TIME_LIMIT_EXCEEDED, "killed after {:g} seconds".format(time_limit))
+            return HookCall(None, log.decode("utf-8", "replace"), (), process.returncode, error)
+        return _hook_call(answer.result(), log.decode("utf-8", "replace"), process.returncode)
+
+    def _environment(self, result_fd: int) -> Dict[str, str]:
+        environment = dict(os.environ)
+        environment.pop("PYTHONPATH", None)  # the plugin finds its own modules or fails, as on SPS
+        state = os.path.abspath(str(self.state_directory or "{}.state".format(self.directory)))
+        environment["SCB_PLUGIN_STATE_DIRECTORY"] = state
+        environment["EPHEMERAL_PLUGIN_STATE_DIRECTORY"] = state + ".ephemeral"
+        environment[RESULT_FD] = str(result_fd)
+        return environment
+
+
+def unpack(zip_path: Union[str, Path], directory: Union[str, Path]) -> Path:
+    """Unpack a plugin's zip into a directory, made if need be, and return the directory."""
+    with zipfile.ZipFile(str(zip_path)) as archive:
+        archive.extractall(str(directory))
+    return Path(directory)
+
+
+def _kill(process: "subprocess.Popen[bytes]") -> None:
+    """Kill a child and all that it started: it leads a process group of its own, which may outlive it."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def _hook_call(answer: bytes, log: str, exit_status: int) -> HookCall:
+    try:
+        document = json.loads(answer.decode("ascii"))
+    except ValueError:
+        error = HookError("NoResult", "the process ended with status {} and without a result".format(exit_status))
+        return HookCall(None, log, (), exit_status, error)
+    failure = HookError(**document["error"]) if document["error"] else None
+    return HookCall(document["result"], log, tuple(document["modules"]), exit_status, failure)
+
+
+class LoginName(NamedTuple):
+    """What SPS reads out of a login name; what is not in it is None."""
+
+    pairs: Dict[str, str]
+    server_username: Optional[str]
+    domain: Optional[str]
+
+
+def parse_login_name(text: str, protocol: str = "ssh") -> LoginName:
+    r"""Read the key-value pairs that a user may put before the server user name.
+
+    SSH and Telnet: `gu=alice@otp=123456@root`. RDP: `DOMAIN\otp~123456%Administrator`, where `~` stands for
+    `=`, `%` for the `@` between fields and `^` for `:`. The first field that is not a pair and all after it are
+    the name.
+    """
+    domain, separator = None, "@"
+    if protocol == "rdp":
+        before, backslash, after = text.partition("\\")
+        domain, text = (before or None, after) if backslash else (None, text)
+        text, separator = text.replace("~", "=").replace("^", ":"), "%"
+    fields = text.split(separator)
+    pairs = {}
+    while fields and fields[0].find("=") > 0:
+        key, _, value = fields.pop(0).partition("=")
+        pairs[key] = value
+    return LoginName(pairs, separator.join(fields) or None, domain)
+
+
+class Question(NamedTuple):
+    """What the plugin asks the user: the answer arrives under `key` in key_value_pairs."""
+
+    key: str
+    prompt: str
+    disable_echo: bool
+
+
+class Session:
+    """One user's session: the hooks in their order, the cookies, the questions, and SPS's checks of every result.
+
+    The arguments are what SPS knows when the plugin is called first, and `time_limit` is in seconds. With
+    `cumulative` the answers to earlier questions stay in key_value_pairs; without it only the login name's pairs
+    and the newest answer are passed. `questions`, `calls` and `log` have what happened so far.
+    """
+
+    def __init__(
+        self,
+        plugin: UnpackedPlugin,
+        *,
+        session_id: Optional[str] = None,
+        protocol: str = "ssh",
+        connection_name: str = "demo_connection",
+        client_ip: str = "192.0.2.10",
+        client_port: int = 50022,
+        client_hostname: Optional[str] = None,
+        gateway_user: Optional[str] = None,
+        gateway_domain: Optional[str] = None,
+        gateway_groups: Sequence[str] = (),
+        server_username: Optional[str] = None,
+        server_domain: Optional[str] = None,
+        server_ip: Optional[str] = "192.0.2.20",
+        server_port: Optional[int] = 22,
+        server_hostname: Optional[str] = None,
+        key_value_pairs: Optional[Mapping[str, str]] = None,
+        cumulative: bool = True,
+        time_limit: float = TIME_LIMIT,
+    ) -> None:
+        self.plugin = plugin
+        self.session_id = session_id or "svc/{}/{}:1/{}".format(uuid.uuid4().hex, connection_name, protocol)
+        self.protocol = protocol
+        self.gateway_user = gateway_user
+        self.gateway_groups = list(gateway_groups)
+        self.cumulative = cumulative
+        self.time_limit = time_limit
+        self.cookie: Dict[str, Any] = {}
+        self.session_cookie: Dict[str, Any] = {}
+        self.questions: List[Question] = []
+        self.calls: List[HookCall] = []
+        self._connection = {
+            "session_id": self.session_id,
+            "protocol": protocol,
+            "connection_name": connection_name,
+            "client_ip": client_ip,
+            "client_port": client_port,
+            "client_hostname": client_hostname,
+            "gateway_domain": gateway_domain,
+            "server_username": server_username,
+            "server_domain": server_domain,
+        }
+        self._target = {"server_ip": server_ip, "server_port": server_port, "server_hostname": server_hostname}
+        self._login_pairs = dict(key_value_pairs or {})
+        self._pairs = dict(self._login_pairs)
+        self._pending: Optional[Question] = None
+
+    @property
+    def log(self) -> List[str]:
+        """All lines that the plugin wrote so far; syslog takes them apart at line feeds and nowhere else."""
+        return [line for call in self.calls for line in call.log.split("\n") if line]
+
+    def log_in(self, *answers: str) -> Dict[str, Any]:
+        """Authenticate with these answers to the plugin's questions, in their order, and return the last result.
+
+        Raises UnexpectedQuestion or UnusedAnswers if there are fewer or more answers than questions.
+        """
+        given = list(answers)
+        result = self.authenticate()
+        while self._pending:
+            if not given:
+                raise UnexpectedQuestion("no answer for {!r}".format(self._pending.prompt))
+            result = self.answer(given.pop(0))
+        if given:
+            raise UnusedAnswers("{}, with {} answer(s) left over".format(result["verdict"], len(given)))
+        return result
+
+    def authenticate(self) -> Dict[str, Any]:
+        """Call `authenticate` once and return its result; after NEEDINFO `questions` ends in the question.
+
+        Raises HookFailed or ContractBroken where SPS would end the session.
+        """
+        arguments = dict(self._connection, gateway_user=self.gateway_user, key_value_pairs=dict(self._pairs))
+        result = self._verdict("authenticate", arguments, _AUTHENTICATE_VERDICTS)
+        self._pending = None
+        if result["verdict"] == "NEEDINFO":
+            self._pending = self._question(result)
+            self.questions.append(self._pending)
+        if result["verdict"] == "ACCEPT" and "gateway_user" in result:
+            self.gateway_user, self.gateway_groups = result["gateway_user"], result["gateway_groups"]
+        return result
+
+    def answer(self, text: str) -> Dict[str, Any]:
+        """Answer the pending question and call `authenticate` again; raise UnusedAnswers if there is none."""
+        if self._pending is None:
+            raise UnusedAnswers("an answer, and nothing was asked")
+        if not self.cumulative:
+            self._pairs = dict(self._login_pairs)
+        self._pairs[self._pending.key] = text
+        return self.authenticate()
+
+    def authorize(self) -> Dict[str, Any]:
+        """Call `authorize` with what is known of the user and the target by now, and return its result."""
+        arguments = dict(
+            self._connection,
+            gateway_user=self.gateway_user,
+            gateway_groups=list(self.gateway_groups),
+            key_value_pairs=dict(self._pairs),
+            **self._target,
+        )
+        return self._verdict("authorize", arguments, _AUTHORIZE_VERDICTS)
+
+    def end(self) -> None:
+        """Call `session_ended`, as SPS does once for every session; raise ContractBroken if it returns anything."""
+        result = self._call("session_ended", {"session_id": self.session_id})
+        if result is not None:
+            raise ContractBroken("session_ended returned something: SPS expects nothing")
+
+    def _verdict(self, hook: str, arguments: Mapping[str, Any], known: Sequence[str]) -> Dict[str, Any]:
+        result = self._call(hook, arguments)
+        if result is None and "NONE" in known:
+            result = {"verdict": "NONE"}
+        _check_result(hook, result, known)
+        self.cookie = result.get("cookie", self.cookie)
+        self.session_cookie = result.get("session_cookie", self.session_cookie)
+        return dict(result)
+
+    def _call(self, hook: str, arguments: Mapping[str, Any]) -> Any:
+        cookies = {"cookie": self.cookie, "session_cookie": self.session_cookie}
+        call = self.plugin.call(hook, dict(arguments, **cookies), self.time_limit)
+        self.calls.append(call)
+        if call.error:
+            if call.error.type == TIME_LIMIT_EXCEEDED:
+                self.cookie, self.session_cookie = {}, {}  # all that SPS still has for session_ended
+            raise HookFailed("{}: {}: {}".format(hook, call.error.type, call.error.message))
+        return call.result
+
+    def _question(self, result: Mapping[str, Any]) -> Question:
+        if self.protocol.lower() not in PROTOCOLS_THAT_ASK:
+            raise ContractBroken("NEEDINFO in {}, where SPS cannot ask".format(self.protocol))
+        question = result.get("question")
+        if not isinstance(question, list) or len(question) not in (2, 3):
+            raise ContractBroken("NEEDINFO without a question of two or three items")
+        key, prompt = question[:2]
+        disable_echo = question[2] if len(question) == 3 else False
+        if not (isinstance(key, str) and key and isinstance(prompt, str) and isinstance(disable_echo, bool)):
+            raise ContractBroken("a question that is not (key, prompt, whether to disable echo)")
+        return Question(key, prompt, disable_echo)
+
+
+def _check_result(hook: str, result: Any, known: Sequence[str]) -> None:
+    """Raise ContractBroken unless SPS would take this as the hook's result; it ignores keys it does not know."""
+    if not isinstance(result, dict):
+        raise ContractBroken("{} returned no dictionary".format(hook))
+    if result.get("verdict") not in known:
+        raise ContractBroken("{} returned the verdict {!r}".format(hook, result.get("verdict")))
+    for name, kind in (("cookie", dict), ("session_cookie", dict), ("additional_metadata", str), ("reason", str)):
+        if name in result and not isinstance(result[name], kind):
+            raise ContractBroken("{} returned a {} that is no {}".format(hook, name, kind.__name__))
+    if ("gateway_user" in result) != ("gateway_groups" in result):
+        raise ContractBroken("{} returned only one of gateway_user and gateway_groups".format(hook))
+    if "gateway_user" in result:
+        groups = result["gateway_groups"]
+        if not isinstance(result["gateway_user"], str):
+            raise ContractBroken("{} returned a gateway_user that is no text".format(hook))
+        if not isinstance(groups, list) or not all(isinstance(group, str) for group in groups):
+            raise ContractBroken("{} returned gateway_groups that are no list of texts".format(hook))

@@ -1,0 +1,83 @@
+"""The child's side of a hook call: SPS runs every hook in a new process, and this is that process.
+
+`gateway.py` starts it, hands it one JSON document on stdin and reads one from a pipe. stdout and stderr are
+the plugin's own: on SPS they go to syslog. Nothing but the standard library is imported before the plugin, so
+that the list of modules in the answer tells what the plugin itself imported.
+"""
+
+import importlib
+import inspect
+import json
+import os
+import sys
+import traceback
+from typing import Any, Callable, Dict, Mapping
+
+RESULT_FD = "SPS_SIMULATOR_RESULT_FD"
+"""Name of the environment variable that holds the number of the file descriptor for the answer."""
+
+_FAKES = "safeguard.sessions.plugin_impl."
+
+
+def main() -> int:
+    """Make the call that stdin asks for, write the answer, return the exit status: 0, or 1 for an exception.
+
+    stdin: {"plugin": directory, "configuration": text, "hook": name, "arguments": {...}, "fixtures": {...}}.
+    Answer: {"result": what the hook returned, "modules": [names], "error": null or {"type": ..., "message": ...}}.
+    """
+    del sys.path[0]  # this script's folder, which SPS does not have
+    if "COVERAGE_PROCESS_START" in os.environ:
+        importlib.import_module("coverage").process_startup()
+    result_fd = int(os.environ.pop(RESULT_FD))
+    os.set_inheritable(result_fd, False)
+    request = json.loads(sys.stdin.buffer.read().decode("utf-8"))
+    result, error = None, None
+    try:
+        # SPS takes JSON and nothing else: NaN, sets, octets and dictionaries that contain themselves are errors.
+        result = json.loads(json.dumps(_call(request), allow_nan=False))
+    except BaseException as exception:  # SystemExit too: SPS gets no result then
+        traceback.print_exc()
+        error = {"type": type(exception).__name__, "message": str(exception)}
+    with open(result_fd, "w", encoding="ascii") as answer:
+        json.dump({"result": result, "modules": sorted(sys.modules), "error": error}, answer)
+    return 1 if error else 0
+
+
+def _call(request: Mapping[str, Any]) -> Any:
+    _inject(request["fixtures"])
+    sys.path.insert(0, request["plugin"])
+    os.chdir(request["plugin"])
+    plugin = importlib.import_module("main").Plugin(request["configuration"])
+    hook = getattr(plugin, request["hook"])
+    return hook(**_taken(hook, request["arguments"]))
+
+
+def _taken(hook: Callable[..., Any], arguments: Mapping[str, Any]) -> Dict[str, Any]:
+    """Return those of the arguments that the hook's signature names; all of them if it has `**kwargs`."""
+    parameters = inspect.signature(hook).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return dict(arguments)
+    return {name: value for name, value in arguments.items() if name in parameters}
+
+
+def _inject(fixtures: Mapping[str, Mapping[str, Any]]) -> None:
+    """Put policies into the SDK's fakes: `user_lists` into its module `user_list`, and so on."""
+    if fixtures:
+        importlib.import_module("safeguard.sessions.plugin")  # the fakes cannot be the first of the SDK to be imported
+    for name, policies in fixtures.items():
+        fake = getattr(importlib.import_module(_FAKES + name[:-1]), name)
+        fake.update(_with_rows(policies) if name == "credential_stores" else policies)
+
+
+def _with_rows(stores: Mapping[str, Any]) -> Dict[str, Any]:
+    """Return {store: {user: {host: [row, ...]}}} with each row a tuple, as the fake's database wants them."""
+    return {
+        store: {
+            user: {host: [tuple(row) for row in rows] for host, rows in hosts.items()} for user, hosts in users.items()
+        }
+        for store, users in stores.items()
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,101 @@
+"""What the tests share: the built zip, unpacked; a FreeRADIUS; sessions of the simulator with a configuration."""
+
+import json
+import os
+import pathlib
+from typing import Any, Callable, Dict, Iterator, List, Optional
+
+import pytest
+
+from simulator.gateway import Session, UnpackedPlugin, unpack
+from tests.misbehaving import closed_port
+from tests.radiusd import FreeRadius, freeradius
+
+__all__ = ["freeradius"]
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+OpenSession = Callable[..., Session]
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: Any, call: Any) -> Iterator[None]:
+    """Turn a skipped test into a failed one where nothing may be skipped."""
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined]
+    if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("TESTS_MAY_NOT_SKIP"):
+        report.outcome = "failed"
+        report.longrepr = "skipped, which is a failure here: {}".format(call.excinfo.value)
+
+
+@pytest.fixture(scope="session")
+def plugin_zip(tmp_path_factory: Any) -> pathlib.Path:
+    """The zip under test: the one in SPS_RADIUS_ZIP, or one built now."""
+    given = os.environ.get("SPS_RADIUS_ZIP")
+    if given:
+        return pathlib.Path(given)
+    from tools import build
+
+    assert build.main([]) == 0
+    return next((ROOT / "dist").glob("SPS_RADIUS-*.zip"))
+
+
+@pytest.fixture(scope="session")
+def unpacked_zip(plugin_zip: pathlib.Path, tmp_path_factory: Any) -> pathlib.Path:
+    """The unpacked zip; coverage knows the folder by its name."""
+    return unpack(plugin_zip, tmp_path_factory.mktemp("zip") / "unpacked-zip")
+
+
+@pytest.fixture
+def open_session(unpacked_zip: pathlib.Path, tmp_path: pathlib.Path) -> OpenSession:
+    """Open a session with a configuration: `open_session(configuration, fixtures=..., **what SPS knows)`."""
+
+    def open_with(configuration: str, fixtures: Optional[Dict[str, Any]] = None, **known: Any) -> Session:
+        plugin = UnpackedPlugin(
+            unpacked_zip, configuration, state_directory=tmp_path / "state", fixtures=fixtures or {}
+        )
+        return Session(plugin, **known)
+
+    return open_with
+
+
+@pytest.fixture
+def radius(freeradius: FreeRadius) -> str:
+    """A [radius] section for the FreeRADIUS of the tests, to which options and sections can be added."""
+    return radius_section(freeradius)
+
+
+@pytest.fixture
+def down() -> Iterator[str]:
+    """A [radius] section for a loopback port on which nothing listens."""
+    with closed_port() as port:
+        yield "[radius]\nserver=127.0.0.1\nport={}\nsecret=some secret\n".format(port)
+
+
+def radius_section(radiusd: FreeRadius, **options: Any) -> str:
+    """Return a [radius] section for a FreeRADIUS; other options go in as given."""
+    values: Dict[str, Any] = dict(server=radiusd.host, port=radiusd.port, secret=radiusd.secret)
+    values.update(options)
+    return "[radius]\n" + "".join("{}={}\n".format(*pair) for pair in values.items())
+
+
+def metadata(verdict: Dict[str, Any]) -> Dict[str, Any]:
+    """Return a verdict's additional metadata, decoded."""
+    return dict(json.loads(verdict["additional_metadata"]))
+
+
+def code(verdict: Dict[str, Any]) -> str:
+    """Return the code of a DENY, having checked that the reason and the metadata have the same."""
+    assert verdict["verdict"] == "DENY"
+    found = str(metadata(verdict)["code"])
+    assert verdict["reason"].endswith("[{}]".format(found))
+    return found
+
+
+def text(session: Session) -> str:
+    """Return all that the session's hooks logged."""
+    return "\n".join(session.log)
+
+
+def prompts(session: Session) -> List[str]:
+    """Return the prompts of a session's questions so far."""
+    return [question.prompt for question in session.questions]

@@ -1,0 +1,181 @@
+"""A RADIUS server that does as it is told, right or wrong, for the tests of the client.
+
+Each datagram that arrives is given to a function of the test's, which returns what to send back: any octets, any
+number of datagrams, from this socket or another, to this client or one that asked earlier. Nothing is verified and
+nothing is remembered but the requests. `reply` makes a right reply, from which a wrong one is a step away.
+"""
+
+import contextlib
+import hashlib
+import hmac
+import select
+import socket
+import struct
+import threading
+from types import TracebackType
+from typing import Any, Callable, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Type, Union
+
+ACCEPT, REJECT, CHALLENGE = 2, 3, 11
+USER_NAME, USER_PASSWORD, REPLY_MESSAGE, STATE, PROXY_STATE, MESSAGE_AUTHENTICATOR = 1, 2, 18, 24, 33, 80
+FIRST, LAST = "first", "last"
+
+Sockaddr = Tuple[Any, ...]
+Attribute = Tuple[int, bytes]
+
+
+class Request(NamedTuple):
+    """A datagram that arrived: `source` is whence, as the socket module has it; `number` counts from 0."""
+
+    octets: bytes
+    source: Sockaddr
+    number: int
+
+    @property
+    def authenticator(self) -> bytes:
+        """The Request Authenticator."""
+        return self.octets[4:20]
+
+    def values(self, kind: int) -> List[bytes]:
+        """Return the values of every attribute of this type, in order."""
+        return [value for each, value in self.attributes() if each == kind]
+
+    def attributes(self) -> List[Attribute]:
+        """Return the attributes as (type, value octets)."""
+        found, at = [], 20
+        while at < len(self.octets):
+            size = self.octets[at + 1]
+            found.append((self.octets[at], self.octets[at + 2 : at + size]))
+            at += size
+        return found
+
+    def password(self, secret: bytes) -> bytes:
+        """Return the User-Password as this secret reveals it (RFC 2865 section 5.2), without its padding."""
+        (hidden,) = self.values(USER_PASSWORD)
+        revealed, previous = b"", self.authenticator
+        for at in range(0, len(hidden), 16):
+            key = hashlib.md5(secret + previous).digest()
+            previous = hidden[at : at + 16]
+            revealed += bytes(left ^ right for left, right in zip(previous, key))
+        return revealed.rstrip(b"\0")
+
+
+class Datagram(NamedTuple):
+    """Octets to send otherwise than straight back: `to` another client, or `via` another socket."""
+
+    octets: bytes
+    to: Optional[Sockaddr] = None
+    via: Optional[socket.socket] = None
+
+
+Script = Callable[[Request], Iterable[Union[bytes, Datagram]]]
+
+
+class Server:
+    """The server, as a context manager: it runs in a thread of its own, on loopback, until the block ends.
+
+    `requests` has every datagram that arrived, and after the block every one that was sent to it before. An exception
+    of the script's is raised at the end of the block.
+    """
+
+    def __init__(self, script: Script, host: str = "127.0.0.1", port: int = 0) -> None:
+        self.requests: List[Request] = []
+        self._script = script
+        self._socket = listening(host, port)
+        self._wake, self._woken = socket.socketpair()
+        self._thread = threading.Thread(target=self._run)
+        self._error: Optional[Exception] = None
+        self.host, self.port = self._socket.getsockname()[:2]
+
+    def __enter__(self) -> "Server":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        exception_type: Optional[Type[BaseException]],
+        exception: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        self._wake.close()
+        self._thread.join()
+        self._woken.close()
+        self._socket.close()
+        if self._error is not None and exception is None:
+            raise self._error
+
+    def _run(self) -> None:
+        while self._woken not in select.select([self._socket, self._woken], [], [])[0]:
+            request = self._received()
+            if self._error is None:
+                try:
+                    self._answer(request)
+                except Exception as error:
+                    self._error = error
+        while select.select([self._socket], [], [], 0)[0]:
+            self._received()
+
+    def _received(self) -> Request:
+        octets, source = self._socket.recvfrom(65535)
+        self.requests.append(Request(octets, source, len(self.requests)))
+        return self.requests[-1]
+
+    def _answer(self, request: Request) -> None:
+        for each in self._script(request):
+            datagram = each if isinstance(each, Datagram) else Datagram(each)
+            (datagram.via or self._socket).sendto(datagram.octets, datagram.to or request.source)
+
+
+def silent(request: Request) -> Iterable[bytes]:
+    """Answer nothing: a script."""
+    return []
+
+
+def answering(secret: bytes, code: int = ACCEPT, attributes: Sequence[Attribute] = ()) -> Script:
+    """Return a script that answers every request with this reply."""
+    return lambda request: [reply(request, secret, code, attributes)]
+
+
+def reply(
+    request: Request,
+    secret: bytes,
+    code: int = ACCEPT,
+    attributes: Sequence[Attribute] = (),
+    signature: Optional[str] = FIRST,
+    authenticator: Optional[bytes] = None,
+) -> bytes:
+    """Return a right reply (RFC 2865 section 3), or one as if to a request with another `authenticator`.
+
+    `signature` is where the Message-Authenticator (RFC 3579 section 3.2) stands: FIRST, LAST, or None for no such.
+    """
+    asked = request.authenticator if authenticator is None else authenticator
+    blank = [(MESSAGE_AUTHENTICATOR, bytes(16))]
+    packed = pack((blank if signature == FIRST else []) + list(attributes) + (blank if signature == LAST else []))
+    header = struct.pack("!BBH", code, request.octets[1], 20 + len(packed))
+    if signature is not None:
+        at = 2 if signature == FIRST else len(packed) - 16
+        digest = hmac.new(secret, header + asked + packed, "md5").digest()
+        packed = packed[:at] + digest + packed[at + 16 :]
+    return header + hashlib.md5(header + asked + packed + secret).digest() + packed
+
+
+def pack(attributes: Iterable[Attribute]) -> bytes:
+    """Return attributes as octets."""
+    return b"".join(bytes([kind, len(value) + 2]) + value for kind, value in attributes)
+
+
+def listening(host: str, port: int = 0) -> socket.socket:
+    """Return a UDP socket bound to this host, and to a free port if none is given."""
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+    bound.bind((host, port))
+    return bound
+
+
+@contextlib.contextmanager
+def closed_port(host: str = "127.0.0.1", port: int = 0) -> Iterator[int]:
+    """A port where nothing listens, and where nothing can begin to while the block runs.
+
+    The socket that holds it is connected to itself, so that for anybody else the port is closed.
+    """
+    with listening(host, port) as bound:
+        bound.connect(bound.getsockname())
+        yield bound.getsockname()[1]

@@ -1,0 +1,61 @@
+"""The separations that the design rests on: who imports whom in lib, told by the source."""
+
+import ast
+import pathlib
+from typing import Dict, Set
+
+import pytest
+
+from tests.conftest import ROOT
+
+LIB = ROOT / "lib"
+
+
+def imports(path: pathlib.Path) -> Set[str]:
+    """Return the absolute names of all modules that a module of lib imports, anywhere in it."""
+    found: Set[str] = set()
+    package = ("lib",) + path.relative_to(LIB).parts[:-1]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join(base + ((node.module,) if node.module else ()))
+            found.add(module)
+            found |= {module + "." + alias.name for alias in node.names}
+    return found
+
+
+MODULES: Dict[str, Set[str]] = {
+    str(path.relative_to(LIB).with_suffix("")).replace("/", "."): imports(path) for path in LIB.rglob("*.py")
+}
+
+
+def reaches(name: str, target: str) -> bool:
+    """Whether a module imports a module or package, or anything inside it."""
+    return any(module == target or module.startswith(target + ".") for module in MODULES[name])
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_only_the_edge_knows_the_sdk(name: str) -> None:
+    assert reaches(name, "safeguard") == (name == "plugin")
+
+
+@pytest.mark.parametrize("name", sorted(name for name in MODULES if name.startswith("radius.")))
+def test_radius_knows_no_login(name: str) -> None:
+    assert not reaches(name, "lib.login") and not reaches(name, "lib.plugin")
+
+
+@pytest.mark.parametrize("name", ["login", "settings", "text", "denials", "secret"])
+def test_login_and_what_it_uses_know_no_radius(name: str) -> None:
+    assert not reaches(name, "lib.radius") and not reaches(name, "pyrad")
+
+
+@pytest.mark.parametrize("name", ["login", "text", "settings", "radius.packet", "radius.exchange"])
+def test_pure_cores_touch_neither_network_nor_clock(name: str) -> None:
+    for edge in ("socket", "time", "random", "os", "threading", "subprocess", "lib.radius.transport"):
+        assert not reaches(name, edge), "{} imports {}".format(name, edge)
+
+
+def test_only_the_packets_know_pyrad() -> None:
+    assert [name for name in MODULES if reaches(name, "pyrad")] == ["radius.packet"]

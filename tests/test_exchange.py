@@ -1,0 +1,462 @@
+"""The exchange as pure logic: events and times go in, and what is done next is compared. No socket, no clock."""
+
+import math
+from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import assume, given
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from lib.radius.exchange import Action, Connect, Exchange, GiveUp, Patience, Resolve, Send, Wait
+
+LONG = 1000.0
+NEVER = math.inf
+
+
+def no_jitter() -> float:
+    return 0.5
+
+
+class Address(NamedTuple):
+    """How an address of the played network behaves: when it answers, in seconds after the first send, if ever."""
+
+    answers_after: float = NEVER
+    connect_fails: bool = False
+    send_fails: bool = False
+    refuses_after: float = NEVER
+
+
+class Sent(NamedTuple):
+    """A send of the played exchange."""
+
+    at: float
+    server: int
+    address: int
+
+
+class Played(NamedTuple):
+    """What came of a played exchange: `found` is the (server, address) that answered, or None."""
+
+    sent: List[Sent]
+    found: Optional[Tuple[int, int]]
+    ended_at: float
+
+
+def play(
+    servers: Sequence[Patience],
+    network: Sequence[Optional[Sequence[Address]]],
+    total_timeout: float = LONG,
+    start: float = 0.0,
+    random: Any = no_jitter,
+) -> Played:
+    """Run an exchange over a played network, in which a server of None has no addresses that can be looked up."""
+    now = start
+    exchange = Exchange(servers, now, total_timeout, random)
+    sent: List[Sent] = []
+    here, began = (0, 0), now
+    for _ in range(10000):
+        action = exchange.next(now)
+        if isinstance(action, GiveUp):
+            return Played(sent, None, now)
+        if isinstance(action, Resolve):
+            addresses = network[action.server]
+            if addresses is None:
+                exchange.failed()
+            else:
+                exchange.resolved(len(addresses))
+            continue
+        if isinstance(action, Connect):
+            here, began = (action.server, action.address), now
+        address = (network[here[0]] or ())[here[1]]
+        if isinstance(action, Connect):
+            if address.connect_fails:
+                exchange.failed()
+        elif isinstance(action, Send):
+            sent.append(Sent(now, *here))
+            if address.send_fails:
+                exchange.failed()
+        else:
+            answer, refusal = began + address.answers_after, began + address.refuses_after
+            event = min(answer, refusal)
+            if event < action.until:
+                now = max(now, event)
+                if event == answer:
+                    return Played(sent, here, now)
+                exchange.failed()
+            else:
+                now = action.until
+    raise AssertionError("the exchange does not end")
+
+
+def send_times(patience: Patience, **options: Any) -> List[float]:
+    return [each.at for each in play([patience], [[Address()]], **options).sent]
+
+
+@pytest.mark.parametrize(
+    "timeout, sends, times, end",
+    [
+        (5, 3, [0, 2, 6], 15),
+        (20, 3, [0, 2, 6], 60),
+        (30, 7, [0, 2, 6, 14, 30, 60, 90], 210),  # 2, 4, 8, 16, then conn_timeout caps 32
+        (3, 4, [0, 2, 5, 8], 12),
+        (2, 3, [0, 2, 4], 6),
+        (0.5, 4, [0, 0.5, 1, 1.5], 2),
+        (280, 1, [0], 280),
+        (0.1, 1, [0], 0.1),
+    ],
+)
+def test_schedule_without_jitter(timeout: float, sends: int, times: List[float], end: float) -> None:
+    played = play([Patience(timeout, sends)], [[Address()]])
+    assert [each.at for each in played.sent] == times
+    assert played.found is None
+    assert played.ended_at == end
+
+
+def test_schedule_is_counted_from_when_the_address_is_begun() -> None:
+    assert send_times(Patience(5, 3), start=86400.0) == [86400.0, 86402.0, 86406.0]
+
+
+@pytest.mark.parametrize("random, times", [(0.0, [0, 1.8, 5.4, 12.6]), (1 - 2**-53, [0, 2.2, 6.6, 15.4])])
+def test_jitter_is_ten_percent_of_each_wait_at_the_most(random: float, times: List[float]) -> None:
+    assert send_times(Patience(20, 4), random=lambda: random) == pytest.approx(times)
+
+
+@given(
+    st.lists(st.floats(0, 1, exclude_max=True), min_size=30, max_size=30),
+    st.floats(0.1, 280),
+    st.integers(1, 30),
+)
+def test_every_wait_is_within_its_jitter_and_no_longer_than_conn_timeout(
+    randoms: List[float], timeout: float, sends: int
+) -> None:
+    times = send_times(Patience(timeout, sends), total_timeout=10**6, random=iter(randoms).__next__)
+    assert len(times) == sends
+    for number, (before, after) in enumerate(zip(times, times[1:])):
+        nominal = 2.0 * 2**number
+        assert min(0.9 * nominal, timeout) - 1e-6 <= after - before <= min(1.1 * nominal, timeout) + 1e-6
+
+
+def test_an_exchange_in_every_step() -> None:
+    exchange = Exchange([Patience(5, 2), Patience(1, 1)], 100.0, 60.0, no_jitter)
+    assert exchange.deadline == 160.0
+    assert exchange.next(100.0) == Resolve(0)
+    exchange.resolved(1)
+    assert exchange.next(100.5) == Connect(0, 0)
+    assert exchange.next(100.5) == Send()
+    assert exchange.next(100.5) == Wait(102.5)
+    assert exchange.next(101.0) == Wait(102.5)  # a datagram that was dropped
+    assert exchange.next(102.5) == Send()
+    assert exchange.next(102.6) == Wait(110.5)
+    assert exchange.next(109.0) == Wait(110.5)  # no more sends, whatever comes
+    assert exchange.next(110.5) == Resolve(1)
+    exchange.resolved(2)
+    assert exchange.next(111.0) == Connect(1, 0)
+    exchange.failed()
+    assert exchange.next(111.0) == Connect(1, 1)
+    assert exchange.next(111.0) == Send()
+    exchange.failed()
+    assert exchange.next(111.0) == GiveUp()
+    assert exchange.next(111.0) == GiveUp()
+
+
+def test_the_wait_before_the_first_resend_is_the_initial_one_at_every_address() -> None:
+    played = play([Patience(20, 3), Patience(20, 2)], [[Address(), Address()], [Address()]])
+    assert played.sent == [
+        Sent(0, 0, 0),
+        Sent(2, 0, 0),
+        Sent(6, 0, 0),
+        Sent(60, 0, 1),
+        Sent(62, 0, 1),
+        Sent(66, 0, 1),
+        Sent(120, 1, 0),
+        Sent(122, 1, 0),
+    ]
+    assert played.ended_at == 160
+
+
+def test_servers_are_asked_in_their_order_and_no_further_than_the_one_that_answers() -> None:
+    one = Patience(1, 1)
+    played = play([one, one, one, one], [[Address()], None, [Address(0.5)], [Address(0)]])
+    assert played == Played([Sent(0, 0, 0), Sent(1, 2, 0)], (2, 0), 1.5)
+
+
+def test_an_answer_to_the_first_send_counts_after_the_second() -> None:
+    played = play([Patience(5, 3), Patience(5, 3)], [[Address(5.5)], [Address(0)]])
+    assert played == Played([Sent(0, 0, 0), Sent(2, 0, 0)], (0, 0), 5.5)
+
+
+def test_after_the_last_send_an_answer_is_waited_for_until_the_bound() -> None:
+    assert play([Patience(20, 3)], [[Address(59.9)]]).found == (0, 0)
+    assert play([Patience(20, 3)], [[Address(60)]]).found is None
+
+
+@pytest.mark.parametrize("broken", [Address(connect_fails=True), Address(send_fails=True), Address(refuses_after=0.0)])
+def test_what_fails_at_once_costs_no_time(broken: Address) -> None:
+    network = [[broken, broken], None, [], [broken, Address(0.25)]]
+    played = play([Patience(280, 30)] * 4, network)
+    assert played.found == (3, 1)
+    assert played.ended_at == 0.25
+
+
+@pytest.mark.parametrize("nothing", [None, ()])
+def test_no_server_can_be_looked_up(nothing: Optional[Sequence[Address]]) -> None:
+    assert play([Patience(5, 3)] * 3, [nothing] * 3) == Played([], None, 0)
+
+
+def test_no_servers() -> None:
+    assert play([], []) == Played([], None, 0)
+
+
+@pytest.mark.parametrize("total_timeout", [0.0, -1.0])
+def test_without_time_nothing_is_begun(total_timeout: float) -> None:
+    assert Exchange([Patience(5, 3)], 7.0, total_timeout, no_jitter).next(7.0) == GiveUp()
+
+
+@pytest.mark.parametrize(
+    "total_timeout, sent, end",
+    [
+        (1.0, [Sent(0, 0, 0)], 1),
+        (2.0, [Sent(0, 0, 0)], 2),
+        (2.5, [Sent(0, 0, 0), Sent(2, 0, 0)], 2.5),
+        (10.0, [Sent(0, 0, 0), Sent(2, 0, 0)], 10),
+        (10.5, [Sent(0, 0, 0), Sent(2, 0, 0), Sent(10, 1, 0)], 10.5),
+    ],
+)
+def test_the_deadline_cuts_everything(total_timeout: float, sent: List[Sent], end: float) -> None:
+    played = play([Patience(5, 2), Patience(5, 2)], [[Address()], [Address()]], total_timeout)
+    assert (played.sent, played.ended_at) == (sent, end)
+
+
+@pytest.mark.parametrize("late", ["look-up", "connect", "send", "wait"])
+def test_the_deadline_passes_during_any_step(late: str) -> None:
+    exchange = Exchange([Patience(5, 2), Patience(5, 2)], 0.0, 1.0, no_jitter)
+    steps = {"look-up": Resolve, "connect": Connect, "send": Send, "wait": Wait}
+    action = exchange.next(0.0)
+    while not isinstance(action, steps[late]):
+        if isinstance(action, Resolve):
+            exchange.resolved(2)
+        action = exchange.next(0.0)
+    if late == "look-up":
+        exchange.resolved(2)
+    assert exchange.next(1.0) == GiveUp()
+    exchange.failed()
+    assert exchange.next(1.0) == GiveUp()
+
+
+def test_a_clock_that_stands_still_sends_once_and_waits() -> None:
+    exchange = Exchange([Patience(5, 3)], 3.0, 60.0, no_jitter)
+    exchange.next(3.0)
+    exchange.resolved(1)
+    actions = [exchange.next(3.0) for _ in range(50)]
+    assert actions == [Connect(0, 0), Send()] + [Wait(5.0)] * 48
+
+
+def test_a_jump_over_several_sends_sends_once() -> None:
+    exchange = Exchange([Patience(20, 5)], 0.0, LONG, no_jitter)
+    exchange.next(0.0)
+    exchange.resolved(1)
+    assert [exchange.next(0.0) for _ in range(2)] == [Connect(0, 0), Send()]
+    assert [exchange.next(50.0) for _ in range(2)] == [Send(), Wait(54.0)]
+
+
+def test_a_jump_to_shortly_before_the_bound_does_not_lengthen_it() -> None:
+    exchange = Exchange([Patience(5, 3)], 0.0, LONG, no_jitter)
+    exchange.next(0.0)
+    exchange.resolved(1)
+    assert [exchange.next(0.0) for _ in range(2)] == [Connect(0, 0), Send()]
+    assert [exchange.next(14.0) for _ in range(2)] == [Send(), Wait(15.0)]
+    assert exchange.next(15.0) == GiveUp()
+
+
+def test_a_jump_over_the_bound_gives_the_next_server_all_of_its_time() -> None:
+    exchange = Exchange([Patience(5, 3), Patience(5, 1)], 0.0, LONG, no_jitter)
+    exchange.next(0.0)
+    exchange.resolved(1)
+    assert [exchange.next(0.0) for _ in range(2)] == [Connect(0, 0), Send()]
+    assert exchange.next(500.0) == Resolve(1)
+    exchange.resolved(1)
+    assert [exchange.next(500.0) for _ in range(3)] == [Connect(1, 0), Send(), Wait(505.0)]
+
+
+def test_a_jump_beyond_everything_ends_it() -> None:
+    exchange = Exchange([Patience(5, 3)] * 2, 0.0, 60.0, no_jitter)
+    exchange.next(0.0)
+    exchange.resolved(3)
+    exchange.next(0.0)
+    assert exchange.next(1e9) == GiveUp()
+
+
+QUARTERS = st.integers(1, 80).map(lambda number: number / 4)
+ADDRESSES = st.one_of(
+    st.just(Address()),
+    st.just(Address(connect_fails=True)),
+    st.just(Address(send_fails=True)),
+    st.builds(lambda after: Address(refuses_after=after), QUARTERS),
+    st.builds(Address, QUARTERS),
+)
+NETWORKS = st.lists(
+    st.tuples(
+        st.builds(Patience, QUARTERS, st.integers(1, 6)),
+        st.one_of(st.none(), st.lists(ADDRESSES, max_size=3)),
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+@given(NETWORKS, st.integers(1, 400).map(lambda number: number / 4))
+def test_the_first_living_address_is_found_if_there_is_time(
+    servers: List[Tuple[Patience, Optional[List[Address]]]], total_timeout: float
+) -> None:
+    """Compare with adding up by hand how long each address before it takes."""
+    now, found = 0.0, None
+    for server, (patience, addresses) in enumerate(servers):
+        for number, address in enumerate(addresses or ()):
+            if found is not None or address.connect_fails or address.send_fails:
+                continue
+            spent = min(address.answers_after, address.refuses_after, patience.bound)
+            if spent == address.answers_after < patience.bound and now + spent < total_timeout:
+                found = (server, number)
+            now += spent
+    played = play([patience for patience, _ in servers], [addresses for _, addresses in servers], total_timeout)
+    assert played.found == found
+    assert played.ended_at <= total_timeout
+
+
+class AnyExchange(RuleBasedStateMachine):
+    """Any order of events at any times: what must hold always."""
+
+    @initialize(
+        servers=st.lists(st.builds(Patience, st.floats(0.1, 280), st.integers(1, 30)), min_size=1, max_size=4),
+        start=st.floats(0, 10**7),
+        total_timeout=st.floats(0, 290),
+        randoms=st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=5),
+    )
+    def begin(self, servers: List[Patience], start: float, total_timeout: float, randoms: List[float]) -> None:
+        self.servers = servers
+        self.now = start
+        self.deadline = start + total_timeout
+        self.exchange = Exchange(servers, start, total_timeout, lambda: randoms[len(self.sent) % len(randoms)])
+        self.sent: List[float] = []
+        self.next_server, self.addresses, self.next_address = 0, 0, 0
+        self.connected_at: Optional[float] = None
+        self.given_up = False
+        self.action: Optional[Action] = None
+
+    def decide(self) -> None:
+        """Ask what to do, and check it against everything that was done."""
+        action = self.exchange.next(self.now)
+        assert not self.given_up or isinstance(action, GiveUp)
+        if isinstance(action, GiveUp):
+            left = self.addresses - self.next_address + len(self.servers) - self.next_server
+            assert self.now >= self.deadline or not left
+            self.given_up = True
+            self.action = action
+            return
+        assert self.now < self.deadline
+        if isinstance(action, (Resolve, Connect)) and self.connected_at is not None:
+            # Given up without an event: only when its time was over.
+            assert self.now >= self.connected_at + self.servers[self.next_server - 1].bound
+            self.connected_at = None
+        if isinstance(action, Resolve):
+            assert self.next_address == self.addresses
+            assert action.server == self.next_server
+            self.next_server += 1
+            self.addresses = self.next_address = 0
+        elif isinstance(action, Connect):
+            assert action == Connect(self.next_server - 1, self.next_address)
+            assert self.next_address < self.addresses
+            self.next_address += 1
+            self.connected_at = self.now
+            self.sent = []
+        else:
+            assert self.connected_at is not None
+            patience = self.servers[self.next_server - 1]
+            bound_at = self.connected_at + patience.bound
+            assert self.now < bound_at
+            if isinstance(action, Send):
+                assert len(self.sent) < patience.sends
+                if not self.sent:
+                    assert self.now >= self.connected_at
+                else:
+                    nominal = 2.0 * 2 ** (len(self.sent) - 1)
+                    assert self.now - self.sent[-1] >= min(0.9 * nominal, patience.timeout) - 1e-6
+                self.sent.append(self.now)
+            else:
+                assert isinstance(action, Wait)
+                assert self.sent
+                assert self.now < action.until <= min(bound_at, self.deadline)
+        self.action = action
+
+    @precondition(lambda self: not isinstance(self.action, Resolve))
+    @rule()
+    def go_on(self) -> None:
+        self.decide()
+
+    @precondition(lambda self: isinstance(self.action, Wait))
+    @rule()
+    def wait_it_out(self) -> None:
+        assert isinstance(self.action, Wait)
+        self.now = self.action.until
+        self.decide()
+
+    @rule(seconds=st.one_of(st.floats(0, 3), st.floats(0, 300), st.floats(0, 10**9)))
+    def time_passes(self, seconds: float) -> None:
+        self.now += seconds
+
+    @precondition(lambda self: isinstance(self.action, Wait))
+    @rule(share=st.floats(0, 1))
+    def drop_a_datagram(self, share: float) -> None:
+        assert isinstance(self.action, Wait)
+        self.now += share * (self.action.until - self.now)
+        self.decide()
+
+    @precondition(lambda self: self.connected_at is not None)
+    @rule(share=st.floats(0, 1.1))
+    def jump(self, share: float) -> None:
+        assert self.connected_at is not None
+        self.now = max(self.now, self.connected_at + share * self.servers[self.next_server - 1].bound)
+        self.decide()
+
+    @precondition(lambda self: isinstance(self.action, Resolve))
+    @rule(addresses=st.integers(0, 3))
+    def looked_up(self, addresses: int) -> None:
+        self.exchange.resolved(addresses)
+        self.addresses = addresses
+        self.decide()
+
+    @precondition(lambda self: isinstance(self.action, (Resolve, Connect, Send, Wait)))
+    @rule()
+    def fail(self) -> None:
+        self.exchange.failed()
+        self.connected_at = None
+        self.decide()
+
+    def teardown(self) -> None:
+        """Do as one is told until the end: it must come, by the deadline."""
+        if not hasattr(self, "exchange"):
+            return
+        late = self.now
+        for _ in range(4 * 3 * 33 * 2 + 10):
+            if isinstance(self.action, GiveUp):
+                assert self.now <= max(self.deadline, late)
+                return
+            if isinstance(self.action, Resolve):
+                self.looked_up(2)
+            elif isinstance(self.action, Wait) and self.action.until > self.now:
+                self.wait_it_out()
+            else:
+                self.decide()
+        raise AssertionError("the exchange does not end")
+
+
+TestAnyExchange = AnyExchange.TestCase
+
+
+@given(st.floats(0, 10**7), st.floats(0.1, 280), st.integers(1, 30), st.floats(1, 290))
+def test_the_deadline_is_kept_whatever_the_numbers(start: float, timeout: float, sends: int, total: float) -> None:
+    assume(start + total > start)
+    played = play([Patience(timeout, sends)] * 3, [[Address(), Address()]] * 3, total, start)
+    assert played.ended_at == pytest.approx(min(start + total, start + 6 * timeout * sends))
+    assert played.ended_at <= start + total

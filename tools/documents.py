@@ -1,0 +1,32 @@
+"""Writes the README's tables anew from the declarations in lib: `python3 -m tools.documents`."""
+
+import pathlib
+import sys
+from typing import Dict
+
+from lib import denials, settings
+
+README = pathlib.Path(__file__).resolve().parent.parent / "README.md"
+
+
+def updated(readme: str) -> str:
+    """Return the README's text with each marked block made anew; raise ValueError if a mark is missing."""
+    blocks: Dict[str, str] = {"denials": denials.markdown_table(), "options": settings.markdown_table()}
+    for name, table in blocks.items():
+        mark, end = "<!-- {}: made by tools/documents.py -->\n".format(name), "<!-- end -->"
+        before, found, rest = readme.partition(mark)
+        _, ended, after = rest.partition(end)
+        if not (found and ended):
+            raise ValueError("README.md has no block {}".format(name))
+        readme = before + mark + "\n" + table + "\n" + end + after
+    return readme
+
+
+def main() -> int:
+    """Rewrite README.md; return the exit status."""
+    README.write_text(updated(README.read_text(encoding="utf-8")), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
