@@ -37,13 +37,13 @@ for python in "${pythons[@]}"; do
 done
 
 # One zip for all, as it will be uploaded.
-environment=$(make_environment "${pythons[0]}")
-SPS_RADIUS_ZIP=$(build_zip "$environment")
+builder=$(make_environment "${pythons[0]}")
+SPS_RADIUS_ZIP=$(build_zip "$builder")
 export SPS_RADIUS_ZIP
 
 # Prints "N passed, N failed, N skipped" from pytest's results in the XML files given, added up.
 count() {
-    "$environment/bin/python" -c '
+    "$builder/bin/python" -c '
 import sys
 from xml.etree import ElementTree
 suites = [suite for name in sys.argv[1:] for suite in ElementTree.parse(name).iter("testsuite")]

@@ -102,6 +102,12 @@ _ALL = (
         "`[radius] require_message_authenticator=no` accepts the risk.",
     ),
     Denial(
+        "server-unproved",
+        _UNREACHABLE,
+        "With mschapv2, a server accepted the login without proving that it knows the password itself.",
+        "The server must send MS-CHAP2-Success with every Access-Accept. If it does, somebody stands in for it.",
+    ),
+    Denial(
         "bad-reply",
         _UNREACHABLE,
         "Replies came that are not valid RADIUS or do not belong to the request.",

@@ -175,7 +175,7 @@ def identify(settings: Settings, state: State, known: Known) -> Tuple[State, Uni
         answer = known.pairs.get(state.asked_key)
         if answer is None:
             return state, _open_question(settings, state)
-        state = state._replace(asked="", asked_key="", notice="", typed_name=answer.strip())
+        state = state._replace(asked="", asked_key="", notice="", typed_name=answer.strip(" \t\r\n"))
         if not state.typed_name:
             return _failed_attempt(settings, state, known, "no user name given", "no-username")
     override = next((known.pairs[key] for key in OVERRIDE_KEYS if known.pairs.get(key)), "")
@@ -223,12 +223,13 @@ def receive(settings: Settings, state: State, known: Known, outcome: Outcome) ->
     """Say what an exchange's outcome leads to."""
     if isinstance(outcome, Accepted):
         return _forget_challenge(state), Accept()
-    if isinstance(outcome, Failed):
+    if isinstance(outcome, Failed) and (state.origin is None or len(settings.servers) < 2 or not known.can_ask):
         return _forget_challenge(state), Deny(outcome.code)
     if isinstance(outcome, Challenged):
         return _challenged(settings, state, known, outcome)
     state = _forget_challenge(state)
-    if isinstance(outcome, OriginGone):
+    if isinstance(outcome, (OriginGone, Failed)):
+        # The State must not go to another server (RFC 2865 section 5.24), but a new login may.
         if not known.can_ask:
             return state, Deny("no-reply")
         notice = "The server that asked is gone; please log in again."
@@ -271,8 +272,10 @@ def _failed_attempt(
     if left <= 0 or not known.can_ask:
         return state, Deny(code, line)
     said = line.rstrip(". ")
-    notice = "Authentication failed{}. {} left.".format(
-        ": " + said if said else "", text.counted(left, "attempt", "attempts")
+    notice = "Authentication failed{}{} {} left.".format(
+        ": " + said if said else "",
+        "" if said.endswith(("!", "?")) else ".",
+        text.counted(left, "attempt", "attempts"),
     )
     state = state._replace(notice=notice)
     if state.typed_name or code == "no-username":

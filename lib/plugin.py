@@ -10,7 +10,13 @@ import time
 import traceback
 from typing import Any, Callable, Dict, Iterator, Optional
 
-from safeguard.sessions.plugin import AAPlugin, AAResponse, CredentialStore, RequiredConfigurationSettingNotFound
+from safeguard.sessions.plugin import (
+    DEFAULT_PLUGIN_CONTEXT,
+    AAPlugin,
+    AAResponse,
+    CredentialStore,
+    RequiredConfigurationSettingNotFound,
+)
 from safeguard.sessions.plugin.exceptions import PluginSDKRuntimeError, PluginSDKValueError
 
 from . import __version__, denials, login, settings
@@ -307,7 +313,7 @@ class Plugin(AAPlugin):  # type: ignore[misc]
         remaining = self._settings.total_timeout - self._network_seconds
         origin = client.Origin(*wanted.origin) if wanted.origin else None
         try:
-            answer = client.ask(self._settings.servers, login_for, remaining, origin)
+            answer = client.ask(self._settings.servers, login_for, remaining, origin, self._health())
         except client.OriginGone:
             _log.warning("The server that sent the challenge is not configured any more; starting over")
             return login.OriginGone()
@@ -324,7 +330,7 @@ class Plugin(AAPlugin):  # type: ignore[misc]
             _log.warning("RADIUS: %s", one_line(remark))
         reply = answer.reply
         session["server"] = "{0.host}:{0.port}".format(answer.origin)
-        message = reply_message(reply.values(packet.REPLY_MESSAGE))
+        message = reply_message(answer.messages)
         _log.info(
             "RADIUS: %s for %s from [%s] %s after %.3f s and %s: %s",
             packet.NAMES[reply.code],
@@ -340,6 +346,17 @@ class Plugin(AAPlugin):  # type: ignore[misc]
         if reply.code == packet.ACCESS_CHALLENGE:
             return login.Challenged(message, reply.echo, reply.state, answer.origin)
         return login.Rejected(message)
+
+    def _health(self) -> Any:
+        from .radius.health import Health
+
+        assert self._settings is not None
+        try:
+            directory = DEFAULT_PLUGIN_CONTEXT.ephemeral_plugin_state_directory
+        except Exception as error:
+            _log.warning("RADIUS: the servers' health is not remembered: %s", _place(error))
+            directory = None
+        return Health(directory, self._settings.dead_time, lambda text: _log.warning("RADIUS: %s", text))
 
     def _spent(self, seconds: float) -> None:
         self._network_seconds += seconds

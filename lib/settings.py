@@ -68,6 +68,9 @@ class ServerSettings(NamedTuple):
     conn_timeout: float
     conn_retries: int
     require_message_authenticator: bool
+    source_ip: str
+    status_check: str
+    failover_after: float
 
 
 class AuthSettings(NamedTuple):
@@ -101,6 +104,7 @@ class Settings(NamedTuple):
 
     servers: Tuple[ServerSettings, ...]
     total_timeout: float
+    dead_time: float
     auth: AuthSettings
     username: UsernameSettings
     challenge_answers: Tuple[ChallengeAnswer, ...]
@@ -135,6 +139,12 @@ def _host(value: str) -> str:
         raise ValueError("the port has an option of its own, `port`")
     if not re.match(r"[^\s\[\]/]+\Z", value):
         raise ValueError("expected a host name or an address")
+    return value
+
+
+def _address(value: str) -> str:
+    if value and not re.match(r"(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)\Z", value):
+        raise ValueError("expected an IP address")
     return value
 
 
@@ -183,6 +193,7 @@ def _choice(*values: str) -> Kind:
 _TEXT = Kind("text", _text)
 _HOST = Kind("host name or address", _host)
 _SECRET = Kind("text, or `$`", _secret)
+_ADDRESS = Kind("IP address", _address)
 _YES_NO = Kind("yes, no", _yes_no)
 _LIST = Kind("names with commas", _words)
 
@@ -196,7 +207,9 @@ _SERVER_OPTIONS = (
         "Shared secret, as the server knows this SPS by; at least 16 characters, from the Credential Store with `$`.",
         required=True,
     ),
-    Option("auth_type", _choice("pap", "chap"), "pap", "How the password is sent."),
+    Option(
+        "auth_type", _choice("pap", "chap", "mschapv2"), "pap", "How the password is sent; NPS often wants `mschapv2`."
+    ),
     Option("conn_timeout", _seconds(0.1, 280), "5", "Seconds for each send; with `conn_retries` it bounds the wait."),
     Option("conn_retries", _whole(1, 30), "3", "How often a request is sent in all, within the bound."),
     Option(
@@ -205,9 +218,18 @@ _SERVER_OPTIONS = (
         "yes",
         "Replies without a Message-Authenticator could be forged and are dropped; `no` accepts them and the risk.",
     ),
+    Option("source_ip", _ADDRESS, "", "Local address to send from, where SPS has several."),
+    Option(
+        "status_check",
+        _choice("status-server", "none"),
+        "status-server",
+        "How to tell a slow server from a dead one: by Status-Server requests (RFC 5997), or not.",
+    ),
+    Option("failover_after", _seconds(0.1, 280), "3", "Seconds without an answer after which that is asked."),
 )
 _RADIUS_ONLY_OPTIONS = (
-    Option("total_timeout", _seconds(1, 290), "150", "Seconds that one question's answer may take in all."),
+    Option("total_timeout", _seconds(1, 290), "150", "Seconds that the servers together have for one answer."),
+    Option("dead_time", _seconds(0, 86400), "120", "Seconds for which a server that did not answer is asked last."),
     Option(
         "dictionary_path",
         _TEXT,
@@ -345,6 +367,7 @@ SECTIONS: Tuple[Section, ...] = (
     ),
 )
 
+PLUGIN_TIME_LIMIT = 300.0  # seconds: half of the proxy's time limit, by default
 _CHALLENGE_ANSWERS = "challenge_answers"
 _NO_SECTION = "\0no section has this name"
 _ALIASES = {"https_proxy": "https-proxy"}
@@ -397,7 +420,15 @@ def build(ini: Ini, credential: CredentialLookup) -> Tuple[Optional[Settings], T
     answers = tuple(_challenge_answers(ini.challenge_answers, problems))
     if any(problem.error for problem in problems):
         return None, tuple(problems)
-    return Settings(tuple(servers), only["total_timeout"], auth, username, answers), tuple(problems)
+    problems.extend(_too_long(servers))
+    return Settings(tuple(servers), only["total_timeout"], only["dead_time"], auth, username, answers), tuple(problems)
+
+
+def _too_long(servers: Sequence[ServerSettings]) -> Iterator[Problem]:
+    seconds = sum(server.conn_timeout * server.conn_retries for server in servers)
+    if seconds > PLUGIN_TIME_LIMIT:
+        text = "the servers' bounds add up to {:g} s; SPS gives a plugin {:g} s".format(seconds, PLUGIN_TIME_LIMIT)
+        yield Problem(False, "radius", "conn_timeout", text)
 
 
 def sdk_text(ini: Ini) -> str:

@@ -3,15 +3,16 @@
 `FreeRadius` copies the configuration in tests/freeradius into a directory of its own, starts the server there as the
 user who runs the tests, root or not, and stops it. The fixture `freeradius` keeps one for the whole test session.
 
-Who may log in. PAP and CHAP alike, except `totp`, which needs PAP. Every password of a first request is `1111` and
-every answer `222222` where the table says nothing else; any other password or answer is an Access-Reject without a
-Reply-Message. A State serves once, except `binary-state`'s.
+Who may log in. PAP, CHAP and MS-CHAPv2 alike, except `totp`, which needs PAP, and the empty passwords. Every password
+of a first request is `1111` and every answer `222222` where the table says nothing else; any other password or answer
+is an Access-Reject without a Reply-Message. A State serves once.
 
 ============== ========================================================================================================
 User-Name      What the server does
 ============== ========================================================================================================
 alice          `correct horse`: accept with Filter-Id `admins` and Class `OU=ops;`. Else reject, `Wrong code`
 jürgen         `ünïcödé-密码-🔑`: accept
+müller         `pässwörd€密码`: accept; by MS-CHAPv2 too, which FreeRADIUS cannot with the likes of 🔑
 totp           the six digits of `TOTP_SECRET` (see `totp_code`): accept
 push           an empty password: accept after `push_seconds`; the same packet sent again meanwhile is discarded
 push-fast      an empty password: accept at once. A User-Password of zero octets is not an empty password: reject

@@ -77,7 +77,8 @@ def configured(
 ) -> ServerSettings:
     """Return settings for a server, which is waited for long: what is to be waited out says so."""
     host, port = (server.host, server.port) if isinstance(server, Server) else server
-    return ServerSettings(section, host, port, Secret(secret.decode("utf-8")), "pap", timeout, sends, required)
+    secret_text = Secret(secret.decode("utf-8"))
+    return ServerSettings(section, host, port, secret_text, "pap", timeout, sends, required, "", "none", 3.0)
 
 
 def login_for(server: ServerSettings) -> packet.Login:
@@ -157,7 +158,7 @@ def test_ipv6() -> None:
         assert answer.origin.host == "::1"
         expect_accept(ask(configured(server), origin=answer.origin), server)
     with closed_port("::1") as port:
-        assert refused(configured(("::1", port))).remarks[0].startswith("radius [::1]:{}: ".format(port))
+        assert refused(configured(("::1", port))).remarks[0].startswith("[radius] [::1]:{}: ".format(port))
 
 
 @pytest.mark.parametrize("padding", [b"", b"\0", bytes(5000)])
@@ -261,7 +262,7 @@ def test_failing_over_is_a_new_request_with_that_servers_secret() -> None:
             what=recording,
         )
     expect_accept(answer, living, "radius_2")
-    assert answer.remarks == ("radius 127.0.0.1:{}: no reply to 2 sends".format(dead.port),)
+    assert answer.remarks == ("[radius] 127.0.0.1:{}: no reply to 2 sends".format(dead.port),)
     assert asked_for == ["radius", "radius_2"]
     first, second = dead.requests[0], living.requests[0]
     assert first.authenticator != second.authenticator
@@ -378,7 +379,7 @@ def test_a_bad_reply_is_dropped_and_the_right_one_waited_for(name: str) -> None:
     with Server(lambda request: [make(request), make(request), reply(request, SECRET, REJECT)]) as server:
         answer = ask(configured(server))
     assert answer.reply.code == REJECT
-    assert answer.remarks == ("radius 127.0.0.1:{}: dropped 2 replies {}".format(server.port, flaw.words),)
+    assert answer.remarks == ("[radius] 127.0.0.1:{}: dropped 2 replies {}".format(server.port, flaw.words),)
     assert answer.sends == len(server.requests) == 1
 
 
@@ -387,7 +388,7 @@ def test_bad_replies_alone_are_the_reason_told(name: str) -> None:
     flaw, make = BAD_REPLIES[name]
     with Server(lambda request: [make(request)]) as server:
         error = refused(configured(server, timeout=0.5))
-    place = "radius 127.0.0.1:{}: ".format(server.port)
+    place = "[radius] 127.0.0.1:{}: ".format(server.port)
     assert error.code == flaw.code
     assert len(error.remarks) == 2
     assert error.remarks[0].startswith(place)
@@ -398,7 +399,7 @@ def test_bad_replies_alone_are_the_reason_told(name: str) -> None:
 def test_a_single_reply_and_a_single_send_are_not_plural() -> None:
     with Server(lambda request: [b""]) as server:
         error = refused(configured(server, timeout=0.5))
-    place = "radius 127.0.0.1:{}: ".format(server.port)
+    place = "[radius] 127.0.0.1:{}: ".format(server.port)
     assert error.remarks == (
         place + "dropped 1 reply " + packet.NOT_RADIUS.words,
         place + "no reply to 1 send",
@@ -500,14 +501,14 @@ def test_a_closed_port_is_passed_over_at_once() -> None:
         closed = configured(("127.0.0.1", port), timeout=100, sends=3)
         answer = ask(closed, configured(living, "radius_2"), total_timeout=30)
     expect_accept(answer, living, "radius_2")
-    assert answer.remarks == ("radius 127.0.0.1:{}: nothing listens on this port".format(port),)
+    assert answer.remarks == ("[radius] 127.0.0.1:{}: nothing listens on this port".format(port),)
 
 
 def test_a_closed_port_alone() -> None:
     with closed_port() as port:
         error = refused(configured(("127.0.0.1", port)))
     assert error.code == "port-closed"
-    assert error.remarks == ("radius 127.0.0.1:{}: nothing listens on this port".format(port),)
+    assert error.remarks == ("[radius] 127.0.0.1:{}: nothing listens on this port".format(port),)
 
 
 NO_NAMES = ["radius.invalid", "a" * 64 + ".example", "a..example", "a\0b", "\udcff", "256.1.1.1.invalid"]
@@ -519,7 +520,7 @@ def test_a_name_that_cannot_be_looked_up_is_passed_over(name: str) -> None:
         answer = ask(configured((name, 1812)), configured(living, "radius_2"))
     expect_accept(answer, living, "radius_2")
     (remark,) = answer.remarks
-    assert remark.startswith("radius {}: name look-up failed: ".format(name))
+    assert remark.startswith("[radius] {}: name look-up failed: ".format(name))
     assert "no answer in time" not in remark
 
 
@@ -537,7 +538,7 @@ def test_a_look_up_that_hangs_is_bounded(monkeypatch: Any) -> None:
     finally:
         over.set()
     assert error.code == "name-lookup"
-    assert error.remarks == ("radius radius.example: name look-up failed: no answer in time",)
+    assert error.remarks == ("[radius] radius.example: name look-up failed: no answer in time",)
 
 
 def test_a_look_up_that_hangs_leaves_time_for_the_next_server(monkeypatch: Any) -> None:
@@ -565,7 +566,7 @@ def test_an_address_that_may_not_be_asked_is_passed_over() -> None:
     with Server(answering(SECRET)) as living:
         answer = ask(configured(("255.255.255.255", 1812)), configured(living, "radius_2"))
     expect_accept(answer, living, "radius_2")
-    assert answer.remarks == ("radius 255.255.255.255:1812: cannot send: Permission denied",)
+    assert answer.remarks == ("[radius] 255.255.255.255:1812: cannot send: Permission denied",)
 
 
 def test_an_address_that_may_not_be_asked_alone() -> None:
@@ -583,12 +584,12 @@ def test_the_remarks_name_every_server() -> None:
             configured(wrong, "radius_10", timeout=0.5),
         )
     places = [
-        "radius 127.0.0.1:{}: ".format(dead.port),
-        "radius_2 127.0.0.1:{}: ".format(port),
-        "radius_3 radius.invalid: ",
-        "radius_4 255.255.255.255:1812: ",
-        "radius_10 127.0.0.1:{}: ".format(wrong.port),
-        "radius_10 127.0.0.1:{}: ".format(wrong.port),
+        "[radius] 127.0.0.1:{}: ".format(dead.port),
+        "[radius_2] 127.0.0.1:{}: ".format(port),
+        "[radius_3] radius.invalid: ",
+        "[radius_4] 255.255.255.255:1812: ",
+        "[radius_10] 127.0.0.1:{}: ".format(wrong.port),
+        "[radius_10] 127.0.0.1:{}: ".format(wrong.port),
     ]
     assert len(error.remarks) == len(places)
     for remark, place in zip(error.remarks, places):
@@ -621,8 +622,8 @@ def test_every_address_of_a_name_is_asked_in_order(monkeypatch: Any) -> None:
         answer = ask(configured(("radius.example", living.port), timeout=1))
     expect_accept(answer, living)
     assert len(answer.remarks) == 2
-    assert answer.remarks[0] == "radius 127.0.0.3:{}: nothing listens on this port".format(living.port)
-    assert answer.remarks[1].startswith("radius 127.0.0.2:{}: no reply to 1 send".format(living.port))
+    assert answer.remarks[0] == "[radius] 127.0.0.3:{}: nothing listens on this port".format(living.port)
+    assert answer.remarks[1].startswith("[radius] 127.0.0.2:{}: no reply to 1 send".format(living.port))
     assert unasked.requests == []
     assert dead.requests[0].authenticator != living.requests[0].authenticator
 
@@ -675,7 +676,7 @@ def test_an_origin_that_falls_silent_is_replaced_by_nobody() -> None:
         )
     assert error.code == "no-reply"
     (remark,) = error.remarks
-    assert remark.startswith("radius_2 127.0.0.1:{}: no reply to 1 send".format(second.port))
+    assert remark.startswith("[radius_2] 127.0.0.1:{}: no reply to 1 send".format(second.port))
     assert len(second.requests) == 1
     assert first.requests == third.requests == []
 
@@ -728,7 +729,7 @@ def test_a_server_for_which_no_time_was_left_is_named() -> None:
     """An admin whose backup is never asked must learn why."""
     with Server(silent) as dead, Server(answering(SECRET)) as living:
         error = refused(configured(dead, timeout=5), configured(living, "radius_2"), total_timeout=0.3)
-    assert any(remark.startswith("radius_2 ") for remark in error.remarks)
+    assert any(remark.startswith("[radius_2] ") for remark in error.remarks)
 
 
 # Requests that cannot be made
@@ -798,24 +799,30 @@ def test_a_closed_port_shows_when_sending_again() -> None:
     assert caught.value.code == "port-closed"
 
 
+def received(connection: transport.Udp) -> bytes:
+    """Return the next datagram."""
+    assert transport.ready([connection], PATIENT) == [connection]
+    return connection.receive()
+
+
 @pytest.mark.parametrize("timeout", [0.0, -5.0, 0.001])
 def test_waiting_for_nothing(timeout: float) -> None:
     with Server(silent) as server, contextlib.closing(udp(server.host, server.port)) as connection:
-        assert connection.receive(timeout) is None
+        assert transport.ready([connection], timeout) == []
 
 
 def test_an_empty_datagram_is_a_datagram() -> None:
     with Server(lambda request: [b"", request.octets]) as server:
         with contextlib.closing(udp(server.host, server.port)) as connection:
             connection.send(b"octets")
-            assert [connection.receive(PATIENT) for _ in range(2)] == [b"", b"octets"]
+            assert [received(connection) for _ in range(2)] == [b"", b"octets"]
 
 
 def test_the_longest_datagram_is_received_whole() -> None:
     with Server(lambda request: [bytes(65507)]) as server:
         with contextlib.closing(udp(server.host, server.port)) as connection:
             connection.send(b"octets")
-            assert connection.receive(PATIENT) == bytes(65507)
+            assert received(connection) == bytes(65507)
 
 
 @pytest.mark.parametrize(

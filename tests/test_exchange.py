@@ -76,7 +76,7 @@ def play(
             sent.append(Sent(now, *here))
             if address.send_fails:
                 exchange.failed()
-        else:
+        elif isinstance(action, Wait):
             answer, refusal = began + address.answers_after, began + address.refuses_after
             event = min(answer, refusal)
             if event < action.until:
@@ -297,7 +297,7 @@ ADDRESSES = st.one_of(
 )
 NETWORKS = st.lists(
     st.tuples(
-        st.builds(Patience, QUARTERS, st.integers(1, 6)),
+        st.builds(lambda timeout, sends: Patience(timeout, sends), QUARTERS, st.integers(1, 6)),
         st.one_of(st.none(), st.lists(ADDRESSES, max_size=3)),
     ),
     min_size=1,
@@ -328,7 +328,11 @@ class AnyExchange(RuleBasedStateMachine):
     """Any order of events at any times: what must hold always."""
 
     @initialize(
-        servers=st.lists(st.builds(Patience, st.floats(0.1, 280), st.integers(1, 30)), min_size=1, max_size=4),
+        servers=st.lists(
+            st.builds(lambda timeout, sends: Patience(timeout, sends), st.floats(0.1, 280), st.integers(1, 30)),
+            min_size=1,
+            max_size=4,
+        ),
         start=st.floats(0, 10**7),
         total_timeout=st.floats(0, 290),
         randoms=st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=5),

@@ -52,6 +52,7 @@ def configured(
     return Settings(
         servers=(),
         total_timeout=60,
+        dead_time=120.0,
         auth=AuthSettings(
             prompt=prompt,
             disable_echo=disable_echo,

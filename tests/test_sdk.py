@@ -188,7 +188,7 @@ def test_every_configuration_error_is_logged_and_the_session_denied(open_session
         "[radius] server: is missing",
         "[radius] secret: is missing",
         "[radius] port: expected a whole number from 1 to 65535",
-        "[radius] auth_type: expected one of pap, chap",
+        "[radius] auth_type: expected one of pap, chap, mschapv2",
         "[auth] max_attempts: expected a whole number",
         "[logging] log_level: expected one of debug, info",
         "[radius] sever: unknown option; did you mean server?",

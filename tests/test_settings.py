@@ -95,8 +95,13 @@ def options(section: str) -> Sequence[Option]:
 
 def test_defaults() -> None:
     assert valid(LEAST) == Settings(
-        servers=(ServerSettings("radius", "radius.example.com", 1812, Secret("xyzzy5461"), "pap", 5.0, 3, True),),
+        servers=(
+            ServerSettings(
+                "radius", "radius.example.com", 1812, Secret("xyzzy5461"), "pap", 5.0, 3, True, "", "status-server", 3.0
+            ),
+        ),
         total_timeout=150.0,
+        dead_time=120.0,
         auth=AuthSettings(VENDORS_PROMPT, True, ("rdp", "ssh", "telnet"), Secret(""), 3, 10),
         username=UsernameSettings("User name:", True, False),
         challenge_answers=(),
@@ -194,7 +199,9 @@ ignore=false
 """
     settings = valid(text, from_store("from the store"))
     assert settings.servers == (
-        ServerSettings("radius", "192.0.2.1", 1645, Secret("from the store"), "chap", 10.0, 5, True),
+        ServerSettings(
+            "radius", "192.0.2.1", 1645, Secret("from the store"), "chap", 10.0, 5, True, "", "status-server", 3.0
+        ),
     )
     assert settings.auth == AuthSettings("Code:", False, ("ssh", "rdp"), Secret(""), 3, 10)
     assert check(LEAST + "dictionary_path=/opt/dictionary\n").warnings == [
@@ -216,7 +223,7 @@ ignore=false
         ("radius", "auth_type", "Chap", "chap"),
         ("radius", "conn_timeout", "0.1", 0.1),
         ("radius", "conn_timeout", "2.5", 2.5),
-        ("radius", "conn_timeout", "280", 280.0),
+        ("radius", "conn_timeout", "100", 100.0),
         ("radius", "conn_retries", "1", 1),
         ("radius", "conn_retries", "30", 30),
         ("radius", "require_message_authenticator", "no", False),
@@ -281,8 +288,8 @@ def test_values_in_range(section: str, option: str, text: str, value: Any) -> No
             ["", "true", "1", "y", "nо"],
             "expected yes or no",
         ),
-        ("radius", "auth_type", ["", "eap-tls"], "expected one of pap, chap"),
-        ("radius", "auth_type", ["chpa", "CHAPP"], "expected one of pap, chap; did you mean chap?"),
+        ("radius", "auth_type", ["", "eap-tls"], "expected one of pap, chap, mschapv2"),
+        ("radius", "auth_type", ["chpa", "CHAPP"], "expected one of pap, chap, mschapv2; did you mean chap?"),
         ("auth", "disable_echo", ["", "off", "true", "0"], "expected yes or no"),
         ("auth", "max_attempts", ["", "0", "101", "three"], "expected a whole number from 1 to 100"),
         ("auth", "max_challenges", ["", "-1", "101"], "expected a whole number from 0 to 100"),
@@ -359,7 +366,7 @@ reuse_limit=x
         "[radius] server: is missing",
         "[radius] secret: is missing",
         "[radius] port: expected a whole number from 1 to 65535",
-        "[radius] auth_type: expected one of pap, chap; did you mean chap?",
+        "[radius] auth_type: expected one of pap, chap, mschapv2; did you mean mschapv2?",
         "[radius] conn_timeout: expected seconds from 0.1 to 280",
         "[radius_2] conn_retries: expected a whole number from 1 to 30",
         "[auth] max_attempts: expected a whole number from 1 to 100",
@@ -727,9 +734,9 @@ conn_retries=3
 require_message_authenticator=yes
 """
     assert valid(text).servers == (
-        ServerSettings("radius", "a", 1645, Secret(" s "), "chap", 2.5, 7, False),
-        ServerSettings("radius_2", "a", 1645, Secret(" s "), "chap", 2.5, 7, False),
-        ServerSettings("radius_3", "c", 1812, Secret("t"), "pap", 5.0, 3, True),
+        ServerSettings("radius", "a", 1645, Secret(" s "), "chap", 2.5, 7, False, "", "status-server", 3.0),
+        ServerSettings("radius_2", "a", 1645, Secret(" s "), "chap", 2.5, 7, False, "", "status-server", 3.0),
+        ServerSettings("radius_3", "c", 1812, Secret("t"), "pap", 5.0, 3, True, "", "status-server", 3.0),
     )
 
 

@@ -6,14 +6,17 @@ import time
 from collections import Counter
 from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple
 
+from ..secret import Secret
 from ..settings import ServerSettings
 from ..text import counted
-from . import packet
-from .exchange import Connect, Exchange, GiveUp, Patience, Resolve, Send, Wait
-from .transport import Address, Udp, Unreachable, resolve
+from . import mschap, packet
+from .exchange import Connect, Exchange, GiveUp, Patience, Probe, Resolve, Send, Wait, healthy_first
+from .health import NO_MEMORY, Health
+from .transport import Address, Udp, Unreachable, as_address, ready, resolve
 
 # The first of these that any server gave is the reason told; the log has them all.
 _CODES_BY_WEIGHT = (
+    "server-unproved",
     "wrong-secret",
     "no-message-authenticator",
     "bad-reply",
@@ -33,9 +36,13 @@ class Origin(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """A verified reply and how it was come by; `seconds` is how long it took, `remarks` are for the log."""
+    """A verified reply and how it was come by.
+
+    `messages` are its texts in the server's octets, `seconds` is how long it took, `remarks` are for the log.
+    """
 
     reply: packet.Reply
+    messages: Tuple[bytes, ...]
     origin: Origin
     seconds: float
     sends: int
@@ -61,17 +68,35 @@ LoginFor = Callable[[ServerSettings], packet.Login]
 
 
 def ask(
-    servers: Sequence[ServerSettings], login_for: LoginFor, total_timeout: float, origin: Optional[Origin] = None
+    servers: Sequence[ServerSettings],
+    login_for: LoginFor,
+    total_timeout: float,
+    origin: Optional[Origin] = None,
+    health: Health = NO_MEMORY,
 ) -> Answer:
     """Ask the servers in their order, or the one a challenge came from, for at most `total_timeout` seconds.
 
-    Raise NoAnswer, OriginGone, or packet.RequestError if a request cannot be made.
+    Servers that `health` holds for dead come last. Raise NoAnswer, OriginGone, or packet.RequestError if a request
+    cannot be made.
     """
     if origin is not None:
         servers = [server for server in servers if _is_origin(server, origin)]
         if not servers:
             raise OriginGone()
-    return _Run(servers, login_for, total_timeout, origin).answer()
+    marks = [health.mark(_name(server)) for server in servers]
+    order = healthy_first([mark.dead for mark in marks])
+    run = _Run(
+        [servers[index] for index in order],
+        [marks[index].answers_status for index in order],
+        login_for,
+        total_timeout,
+        health,
+        origin,
+    )
+    try:
+        return run.answer()
+    finally:
+        run.close()
 
 
 class _Try:
@@ -79,8 +104,10 @@ class _Try:
 
     def __init__(self, section: str, place: object) -> None:
         self.section = section
-        self.name = "{} {}".format(section, place)
+        self.name = "[{}] {}".format(section, place)
         self.sends = 0
+        self.probed = False
+        self.lives = False
         self.flaws: "Counter[packet.Flaw]" = Counter()
         self.error: Optional[Unreachable] = None
 
@@ -91,30 +118,39 @@ class _Try:
         return [self.error.code if self.error else "no-reply"]
 
     def remarks(self) -> List[str]:
-        lines = [
-            "dropped {} {}".format(counted(count, "reply", "replies"), flaw.words) for flaw, count in self.flaws.items()
+        return [
+            "{}: dropped {} {}".format(self.name, counted(count, "reply", "replies"), flaw.words)
+            for flaw, count in self.flaws.items()
         ]
-        return ["{}: {}".format(self.name, line) for line in lines]
 
     def outcome(self) -> str:
         words = str(self.error) if self.error else "no reply to {}".format(counted(self.sends, "send", "sends"))
+        if self.lives:
+            words += ", but it answered a Status-Server"
+        elif self.probed:
+            words += ", nor to a Status-Server"
         return "{}: {}".format(self.name, words)
 
 
 class _Run:
+    """One exchange on its way: does what the pure Exchange says."""
+
     def __init__(
         self,
         servers: Sequence[ServerSettings],
+        answer_status: Sequence[bool],
         login_for: LoginFor,
         total_timeout: float,
+        health: Health,
         origin: Optional[Origin],
     ) -> None:
         self._servers = servers
         self._login_for = login_for
+        self._health = health
         self._origin = origin
         self._started = time.monotonic()
         self._exchange = Exchange(
-            [Patience(server.conn_timeout, server.conn_retries) for server in servers],
+            [_patience(server, known) for server, known in zip(servers, answer_status)],
             self._started,
             total_timeout,
             random.SystemRandom().random,
@@ -122,12 +158,16 @@ class _Run:
         self._addresses: List[Address] = []
         self._address = Address(0, ())
         self._tries: List[_Try] = []
-        self._udp: Optional[Udp] = None
         self._server = servers[0]
-        self._request = b""
         self._secret = b""
+        self._login = packet.Login("", Secret(""), "", None, ())
+        self._request = b""
+        self._status_request = b""
+        self._udp: Optional[Udp] = None
+        self._status_udp: Optional[Udp] = None
 
     def answer(self) -> Answer:
+        """Run to the end, and remember which servers were dead."""
         try:
             while True:
                 action = self._exchange.next(time.monotonic())
@@ -140,9 +180,18 @@ class _Run:
                     self._exchange.failed()
                     continue
                 if answer is not None:
+                    self._health.answered(_name(self._server))
                     return answer
         finally:
-            self._close()
+            for index in self._exchange.dead:
+                self._health.failed(_name(self._servers[index]))
+
+    def close(self) -> None:
+        """Close the sockets."""
+        for udp in (self._udp, self._status_udp):
+            if udp is not None:
+                udp.close()
+        self._udp = self._status_udp = None
 
     def _do(self, action: object) -> Optional[Answer]:
         if isinstance(action, Resolve):
@@ -158,63 +207,118 @@ class _Run:
         elif isinstance(action, Send) and self._udp:
             self._tries[-1].sends += 1
             self._udp.send(self._request)
-        elif isinstance(action, Wait) and self._udp:
-            octets = self._udp.receive(action.until - time.monotonic())
-            if octets is not None:
-                return self._judged(octets)
+        elif isinstance(action, Probe):
+            self._probe()
+        elif isinstance(action, Wait):
+            return self._wait(action.until - time.monotonic())
         return None
 
     def _resolve(self) -> List[Address]:
         patience = min(
             self._server.conn_timeout * self._server.conn_retries, self._exchange.deadline - time.monotonic()
         )
-        found = resolve(self._server.server, self._server.port, patience)
-        if self._origin is None:
-            return found
-        found = [address for address in found if address.sockaddr[0] == self._origin.host]
-        if not found:
-            raise OriginGone()
-        return found
+        # The name's addresses may come in another order, or be others, by now; the State is for the one that sent it.
+        host = self._origin.host if self._origin else self._server.server
+        return resolve(host, self._server.port, patience)
 
     def _connect(self) -> None:
-        self._close()
+        self.close()
         self._secret = self._server.secret.octets()
+        self._login = self._login_for(self._server)
+        if self._login.method == "mschapv2":
+            self._login = self._login._replace(mschap=_mschap(self._login))
         # A new server or address is a new request; sending again is not (RFC 5080 section 2.2.1).
-        self._request = packet.encode(self._login_for(self._server), self._secret, os.urandom)
-        self._udp = Udp(self._address)
+        self._request = packet.encode(self._login, self._secret, os.urandom)
+        self._udp = Udp(self._address, self._server.source_ip)
 
-    def _judged(self, octets: bytes) -> Optional[Answer]:
+    def _probe(self) -> None:
+        self._tries[-1].probed = True
+        if self._status_udp is None:
+            identity = tuple(pair for pair in self._login.attributes if pair[0] == "NAS-Identifier")
+            self._status_request = packet.encode_status(identity, self._secret, os.urandom)
+            self._status_udp = Udp(self._address, self._server.source_ip)
+        self._status_udp.send(self._status_request)
+
+    def _wait(self, seconds: float) -> Optional[Answer]:
+        for udp in ready([udp for udp in (self._udp, self._status_udp) if udp is not None], seconds):
+            octets = udp.receive()
+            if udp is self._udp:
+                return self._judged(octets)
+            if self._verified(octets, self._status_request, packet.STATUS_CODES):
+                self._tries[-1].lives = True
+                self._exchange.status_answered()
+                self._health.answered_status(_name(self._server))
+        return None
+
+    def _verified(self, octets: bytes, request: bytes, codes: Sequence[int]) -> Optional[packet.Reply]:
         try:
-            reply = packet.verify(octets, self._request, self._secret, self._server.require_message_authenticator)
+            return packet.verify(octets, request, self._secret, self._server.require_message_authenticator, codes)
         except packet.Dropped as dropped:
             self._tries[-1].flaws[dropped.flaw] += 1
             return None
-        remarks = [line for tried in self._tries[:-1] for line in tried.remarks() + [tried.outcome()]]
-        remarks += self._tries[-1].remarks()
+
+    def _judged(self, octets: bytes) -> Optional[Answer]:
+        reply = self._verified(octets, self._request, packet.LOGIN_CODES)
+        if reply is None:
+            return None
+        tried = self._tries[-1]
+        remarks = [line for each in self._tries[:-1] for line in each.remarks() + [each.outcome()]]
+        remarks += tried.remarks()
+        seconds = time.monotonic() - self._started
+        if self._login.mschap and reply.code == packet.ACCESS_ACCEPT and not _proved(self._login.mschap, reply):
+            remarks.append(
+                "{}: the server did not prove that it knows the password (MS-CHAP2-Success)".format(tried.name)
+            )
+            raise NoAnswer("server-unproved", remarks, seconds)
         host, port = self._address.sockaddr[:2]
-        return Answer(
-            reply,
-            Origin(self._server.section, host, port),
-            time.monotonic() - self._started,
-            self._tries[-1].sends,
-            tuple(remarks),
-        )
+        origin = Origin(self._server.section, host, port)
+        return Answer(reply, tuple(_messages(reply)), origin, seconds, tried.sends, tuple(remarks))
 
     def _no_answer(self) -> NoAnswer:
         codes = {code for tried in self._tries for code in tried.codes}
         remarks = [line for tried in self._tries for line in tried.remarks() + [tried.outcome()]]
-        asked = len({tried.section for tried in self._tries})
+        asked = {tried.section for tried in self._tries}
         remarks += [
-            "{0.section} {0.server}: not asked, no time was left".format(server) for server in self._servers[asked:]
+            "[{0.section}] {0.server}: not asked, no time was left".format(server)
+            for server in self._servers
+            if server.section not in asked
         ]
         code = next((code for code in _CODES_BY_WEIGHT if code in codes), "no-reply")
         return NoAnswer(code, remarks, time.monotonic() - self._started)
 
-    def _close(self) -> None:
-        if self._udp:
-            self._udp.close()
-            self._udp = None
-
 
 def _is_origin(server: ServerSettings, origin: Origin) -> bool:
-    return server.section == origin.section and server.port == origin.port
+    """Whether the section still means the server that sent the challenge, as far as its name tells."""
+    same = server.section == origin.section and server.port == origin.port
+    return same and as_address(server.server) in ("", origin.host)
+
+
+def _name(server: ServerSettings) -> str:
+    """Return the name under which a server's health is remembered."""
+    return "{0.server}:{0.port}".format(server)
+
+
+def _patience(server: ServerSettings, answers_status: bool) -> Patience:
+    probe_after = server.failover_after if server.status_check == "status-server" else None
+    return Patience(server.conn_timeout, server.conn_retries, probe_after, answers_status)
+
+
+def _mschap(login: packet.Login) -> mschap.Response:
+    try:
+        return mschap.response(login.user_name, login.password, os.urandom(16), os.urandom(16), os.urandom(1)[0])
+    except ValueError as error:
+        raise packet.RequestError("bad-password", str(error)) from None
+
+
+def _proved(response: mschap.Response, reply: packet.Reply) -> bool:
+    successes = reply.vendor_values(packet.MICROSOFT, packet.MS_CHAP2_SUCCESS)
+    return len(successes) == 1 and mschap.server_proved(response.success, successes[0], response.value[0])
+
+
+def _messages(reply: packet.Reply) -> List[bytes]:
+    """Return what the server says to the user: an MS-CHAP-Error in words, then every Reply-Message."""
+    messages: List[bytes] = []
+    for value in reply.vendor_values(packet.MICROSOFT, packet.MS_CHAP_ERROR)[:1]:
+        error = mschap.error_words(value)
+        messages += [error.words.encode("utf-8"), error.message]
+    return [message for message in messages if message] + reply.values(packet.REPLY_MESSAGE)

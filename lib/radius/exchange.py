@@ -4,21 +4,32 @@ Everything that decides over time and order lives here, and nothing that touches
 `next(now)` what to do, does it, and reports what came of it; `now` is any clock that never goes back, in seconds.
 
     resolve -> connect -> send <-> wait -> (next address) connect ... -> (next server) resolve ... -> give up
+                            probe <-> wait: a Status-Server, when the answer is slow
 
-Sending again follows RFC 5080 section 2.2.1: the wait doubles from 2 s with 10 % of jitter.
+Sending again follows RFC 5080 section 2.2.1: the wait doubles from 2 s with 10 % of jitter. A one-time code is spent
+when a server has seen it and a push rings once, so the next server is asked only when the one before is given up: at
+its bound, at an error, or earlier when it is known to answer Status-Server (RFC 5997) and does not.
 """
 
-from typing import Callable, NamedTuple, Sequence, Union
+from typing import Callable, List, NamedTuple, Optional, Sequence, Set, Union
 
 INITIAL_WAIT = 2.0
 JITTER = 0.1
+STATUS_PATIENCE = 2.0  # seconds of silence after the first Status-Server, which prove a server dead that answers them
+STATUS_SENDS = 4  # of it, within that time: one lost packet must not cost a living server
 
 
 class Patience(NamedTuple):
-    """How long one address is tried: at most `sends` sends, none waiting over `timeout` seconds, `bound` in all."""
+    """How long one address is tried: at most `sends` sends, none waiting over `timeout` seconds, `bound` in all.
+
+    After `probe_after` seconds without an answer a Status-Server goes to it too (None: never); `answers_status` is
+    whether it lately answered one, so that silence proves something.
+    """
 
     timeout: float
     sends: int
+    probe_after: Optional[float] = None
+    answers_status: bool = False
 
     @property
     def bound(self) -> float:
@@ -43,6 +54,10 @@ class Send(NamedTuple):
     """Send the request, once more or for the first time; report `failed` if that fails."""
 
 
+class Probe(NamedTuple):
+    """Send the Status-Server from another port, once more or for the first time; report `status_answered`."""
+
+
 class Wait(NamedTuple):
     """Wait for a datagram until this time, then ask `next` again; report `failed` if the port is unreachable."""
 
@@ -53,7 +68,12 @@ class GiveUp(NamedTuple):
     """Nobody answered."""
 
 
-Action = Union[Resolve, Connect, Send, Wait, GiveUp]
+def healthy_first(dead: Sequence[bool]) -> List[int]:
+    """Return the servers' indexes in the order to ask them: as configured, those held for dead last."""
+    return sorted(range(len(dead)), key=lambda index: dead[index])
+
+
+Action = Union[Resolve, Connect, Send, Probe, Wait, GiveUp]
 
 
 class Exchange:
@@ -74,15 +94,25 @@ class Exchange:
         self._wait = 0.0
         self._send_at = 0.0
         self._give_up_at = 0.0
+        self._probes = 0
+        self._probe_at: Optional[float] = None
+        self._dead_at: Optional[float] = None
+        self._answered_status: Set[int] = set()
+        self._given_up: Set[int] = set()
 
     @property
     def deadline(self) -> float:
         """The time at which all is given up."""
         return self._deadline
 
+    @property
+    def dead(self) -> Set[int]:
+        """The servers given up that showed no sign of life; slow ones, which answered a Status-Server, are not."""
+        return self._given_up - self._answered_status
+
     def next(self, now: float) -> Action:
         """Return what to do at this time."""
-        if self._asking and now >= self._give_up_at:
+        if self._asking and (now >= self._give_up_at or (self._dead_at is not None and now >= self._dead_at)):
             self.failed()
         if now >= self._deadline or self._server == len(self._servers):
             return GiveUp()
@@ -90,10 +120,7 @@ class Exchange:
             return Resolve(self._server)
         patience = self._servers[self._server]
         if not self._asking:
-            self._asking = True
-            self._sends = 0
-            self._send_at = now
-            self._give_up_at = now + patience.bound
+            self._begin(patience, now)
             return Connect(self._server, self._address)
         if now >= self._send_at and self._sends < patience.sends:
             self._wait = 2 * self._wait if self._sends else INITIAL_WAIT
@@ -101,20 +128,45 @@ class Exchange:
             self._sends += 1
             self._send_at = now + min(jittered, patience.timeout)
             return Send()
-        resend_at = self._send_at if self._sends < patience.sends else self._give_up_at
-        return Wait(min(resend_at, self._give_up_at, self._deadline))
+        if self._probe_at is not None and now >= self._probe_at:
+            if not self._probes and patience.answers_status:
+                self._dead_at = now + STATUS_PATIENCE
+            self._probes += 1
+            self._probe_at = now + STATUS_PATIENCE / STATUS_SENDS if self._probes < STATUS_SENDS else None
+            return Probe()
+        times = [self._give_up_at, self._deadline, self._probe_at, self._dead_at]
+        times.append(self._send_at if self._sends < patience.sends else None)
+        return Wait(min(time for time in times if time is not None))
 
     def resolved(self, addresses: int) -> None:
         """Report how many addresses the server has; none means the next server."""
         self._addresses = addresses
         self._address = 0
         if not addresses:
-            self._server += 1
+            self._next_server()
 
     def failed(self) -> None:
         """Report that the address (or the look-up) came to nothing: the next address, or the next server."""
         self._asking = False
         self._address += 1
         if self._address >= self._addresses:
-            self._server += 1
-            self._addresses = 0
+            self._next_server()
+
+    def status_answered(self) -> None:
+        """Report that the address answered the Status-Server: it lives, and is waited for to its bound."""
+        self._answered_status.add(self._server)
+        self._probe_at = self._dead_at = None
+
+    def _begin(self, patience: Patience, now: float) -> None:
+        self._asking = True
+        self._sends = 0
+        self._send_at = now
+        self._give_up_at = now + patience.bound
+        self._probes = 0
+        self._probe_at = None if patience.probe_after is None else now + patience.probe_after
+        self._dead_at = None
+
+    def _next_server(self) -> None:
+        self._given_up.add(self._server)
+        self._server += 1
+        self._addresses = 0

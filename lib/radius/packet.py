@@ -11,9 +11,10 @@ import io
 import pkgutil
 import struct
 import warnings
-from typing import Any, Callable, List, NamedTuple, Optional, Tuple, Union
+from typing import Any, Callable, Container, List, NamedTuple, Optional, Tuple, Union
 
 from ..secret import Secret
+from .mschap import Response
 
 with warnings.catch_warnings():
     # netaddr, beneath pyrad, has spellings that newer Pythons warn of as they compile it; syslog is no place for that.
@@ -21,12 +22,17 @@ with warnings.catch_warnings():
     from pyrad.dictionary import Dictionary
     from pyrad.packet import AuthPacket
 
-ACCESS_REQUEST, ACCESS_ACCEPT, ACCESS_REJECT, ACCESS_CHALLENGE = 1, 2, 3, 11
+ACCESS_REQUEST, ACCESS_ACCEPT, ACCESS_REJECT, ACCESS_CHALLENGE, STATUS_SERVER = 1, 2, 3, 11, 12
+LOGIN_CODES = (ACCESS_ACCEPT, ACCESS_REJECT, ACCESS_CHALLENGE)
+STATUS_CODES = (ACCESS_ACCEPT,)  # what a server answers to a Status-Server on this port, RFC 5997 section 4.2
 NAMES = {ACCESS_ACCEPT: "Access-Accept", ACCESS_REJECT: "Access-Reject", ACCESS_CHALLENGE: "Access-Challenge"}
 
 # Octets are set and read by these numbers: by name, pyrad takes those that begin with `0x` for hexadecimal.
 USER_NAME, USER_PASSWORD, CHAP_PASSWORD, REPLY_MESSAGE, STATE, PROXY_STATE = 1, 2, 3, 18, 24, 33
 CHAP_CHALLENGE, PROMPT, MESSAGE_AUTHENTICATOR = 60, 76, 80
+VENDOR_SPECIFIC, MICROSOFT = 26, 311
+# RFC 2548: Microsoft's own attribute types
+MS_CHAP_ERROR, MS_CHAP_CHALLENGE, MS_CHAP2_RESPONSE, MS_CHAP2_SUCCESS = 2, 11, 25, 26
 
 HEADER_OCTETS, MAX_OCTETS = 20, 4096  # RFC 2865 section 3
 MAX_VALUE_OCTETS = 253
@@ -64,7 +70,7 @@ class Dropped(Exception):
 
 NOT_RADIUS = Flaw("whose header or length is wrong", "bad-reply")
 IDENTIFIER = Flaw("whose identifier was not asked for", "bad-reply")
-CODE = Flaw("that are no answer to an Access-Request", "bad-reply")
+CODE = Flaw("of a code that answers no such request", "bad-reply")
 ATTRIBUTES = Flaw("whose attributes do not fit the packet", "bad-reply")
 TOO_MANY = Flaw("with more than {} attributes".format(MAX_REPLY_ATTRIBUTES), "bad-reply")
 NO_MESSAGE_AUTHENTICATOR = Flaw("without Message-Authenticator", "no-message-authenticator")
@@ -74,14 +80,21 @@ WRONG_MESSAGE_AUTHENTICATOR = Flaw("whose Message-Authenticator did not verify",
 UNSENT_PROXY_STATE = Flaw("with a Proxy-State that was not sent (the mark of a BlastRADIUS forgery)", "bad-reply")
 
 
+Attributes = Tuple[Tuple[str, Union[str, int]], ...]
+
+
 class Login(NamedTuple):
-    """What an Access-Request says: `method` is pap or chap, `state` the server's, `attributes` by dictionary name."""
+    """What an Access-Request says: `method` is pap, chap or mschapv2, `attributes` are by dictionary name.
+
+    `state` is the server's, to be sent back; `mschap` is what mschapv2 sends for the password.
+    """
 
     user_name: str
     password: Secret
     method: str
     state: Optional[bytes]
-    attributes: Tuple[Tuple[str, Union[str, int]], ...]
+    attributes: Attributes
+    mschap: Optional[Response] = None
 
 
 class Reply(NamedTuple):
@@ -93,6 +106,18 @@ class Reply(NamedTuple):
     def values(self, attribute: int) -> List[bytes]:
         """Return the values of every attribute of this type, in order."""
         return [value for kind, value in self.attributes if kind == attribute]
+
+    def vendor_values(self, vendor: int, attribute: int) -> List[bytes]:
+        """Return the values of every attribute of this vendor and type (RFC 2865 section 5.26), in order.
+
+        A Vendor-Specific attribute whose inner lengths do not add up is passed over.
+        """
+        return [
+            value
+            for octets in self.values(VENDOR_SPECIFIC)
+            for kind, value in _vendor_attributes(octets, vendor)
+            if kind == attribute
+        ]
 
     @property
     def state(self) -> Optional[bytes]:
@@ -112,24 +137,29 @@ def encode(login: Login, secret: bytes, random: Random) -> bytes:
     Message-Authenticator (RFC 3579 section 3.2) comes first. The octets are for every send of this request.
     Raise RequestError if the name or the password does not fit.
     """
-    packet = AuthPacket(
-        code=ACCESS_REQUEST, id=random(1)[0], secret=secret, authenticator=random(16), dict=_dictionary()
-    )
-    packet[MESSAGE_AUTHENTICATOR] = [bytes(16)]
+    packet = _begun(ACCESS_REQUEST, secret, random)
     packet[USER_NAME] = [_user_name(login.user_name)]
     _add_password(packet, login, random)
-    for name, value in login.attributes:
-        packet.AddAttribute(name, value)
+    _add_attributes(packet, login.attributes)
     if login.state is not None:
         packet[STATE] = [login.state]
-    octets = bytearray(packet.RequestPacket())
-    if len(octets) > MAX_OCTETS:
-        raise RequestError("internal-error", "the request is longer than {} octets".format(MAX_OCTETS))
-    octets[_DIGEST_IN_REQUEST] = hmac.new(secret, bytes(octets), hashlib.md5).digest()
-    return bytes(octets)
+    return _signed(packet, secret)
 
 
-def verify(octets: bytes, request: bytes, secret: bytes, require_message_authenticator: bool) -> Reply:
+def encode_status(attributes: Attributes, secret: bytes, random: Random) -> bytes:
+    """Return the octets of a Status-Server (RFC 5997) with a new identifier and authenticator."""
+    packet = _begun(STATUS_SERVER, secret, random)
+    _add_attributes(packet, attributes)
+    return _signed(packet, secret)
+
+
+def verify(
+    octets: bytes,
+    request: bytes,
+    secret: bytes,
+    require_message_authenticator: bool,
+    codes: Container[int] = LOGIN_CODES,
+) -> Reply:
     """Return the reply in a datagram that answers `request`; raise Dropped with the flaw if it is not to be believed.
 
     RFC 2865 section 3 and RFC 3579 section 3.2. The cheap tests come first and nothing is hashed before a required
@@ -142,7 +172,7 @@ def verify(octets: bytes, request: bytes, secret: bytes, require_message_authent
         raise Dropped(NOT_RADIUS)
     if identifier != request[1]:
         raise Dropped(IDENTIFIER)
-    if code not in NAMES:
+    if code not in codes:
         raise Dropped(CODE)
     octets = octets[:length]  # octets past the length are padding
     attributes, digest_at = _walk(octets)
@@ -181,6 +211,38 @@ def _walk(octets: bytes) -> Tuple[List[Tuple[int, bytes]], Optional[int]]:
     return attributes, digest_at
 
 
+def _begun(code: int, secret: bytes, random: Random) -> Any:
+    packet = AuthPacket(code=code, id=random(1)[0], secret=secret, authenticator=random(16), dict=_dictionary())
+    packet[MESSAGE_AUTHENTICATOR] = [bytes(16)]
+    return packet
+
+
+def _add_attributes(packet: Any, attributes: Attributes) -> None:
+    for name, value in attributes:
+        packet.AddAttribute(name, value)
+
+
+def _signed(packet: Any, secret: bytes) -> bytes:
+    octets = bytearray(packet.RequestPacket())
+    if len(octets) > MAX_OCTETS:
+        raise RequestError("internal-error", "the request is longer than {} octets".format(MAX_OCTETS))
+    octets[_DIGEST_IN_REQUEST] = hmac.new(secret, bytes(octets), hashlib.md5).digest()
+    return bytes(octets)
+
+
+def _vendor_attributes(octets: bytes, vendor: int) -> List[Tuple[int, bytes]]:
+    if octets[:4] != struct.pack("!L", vendor):
+        return []
+    found, at = [], 4
+    while at < len(octets):
+        size = octets[at + 1] if at + 1 < len(octets) else 0
+        if size < 2 or at + size > len(octets):
+            return []
+        found.append((octets[at], octets[at + 2 : at + size]))
+        at += size
+    return found
+
+
 def _user_name(name: str) -> bytes:
     try:
         octets = name.encode("utf-8")
@@ -192,6 +254,10 @@ def _user_name(name: str) -> bytes:
 
 
 def _add_password(packet: Any, login: Login, random: Random) -> None:
+    if login.mschap is not None:  # RFC 2548 sections 2.1.2 and 2.3.2
+        packet[(MICROSOFT, MS_CHAP_CHALLENGE)] = [login.mschap.challenge]
+        packet[(MICROSOFT, MS_CHAP2_RESPONSE)] = [login.mschap.value]
+        return
     try:
         password = login.password.octets()
     except ValueError as error:

@@ -1,9 +1,10 @@
 """The sockets: name look-up and UDP. Nothing is decided here."""
 
 import errno
+import select
 import socket
 import threading
-from typing import Any, List, NamedTuple, Optional, Tuple
+from typing import Any, List, NamedTuple, Sequence, Tuple
 
 MAX_DATAGRAM = 65535
 
@@ -25,6 +26,16 @@ class Address(NamedTuple):
     def __str__(self) -> str:
         host, port = self.sockaddr[:2]
         return "[{}]:{}".format(host, port) if ":" in host else "{}:{}".format(host, port)
+
+
+def as_address(host: str) -> str:
+    """Return a numeric address as the system writes it, or an empty string for a host name."""
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            return socket.inet_ntop(family, socket.inet_pton(family, host))
+        except (OSError, UnicodeError):
+            continue
+    return ""
 
 
 def resolve(host: str, port: int, timeout: float) -> List[Address]:
@@ -55,13 +66,15 @@ def resolve(host: str, port: int, timeout: float) -> List[Address]:
 class Udp:
     """A connected UDP socket: the system hands over only what comes from the address asked, and ICMP errors."""
 
-    def __init__(self, address: Address) -> None:
-        """Open the socket; raise Unreachable if there is no way to the address."""
+    def __init__(self, address: Address, source_ip: str = "") -> None:
+        """Open the socket, from a local address if one is given; raise Unreachable if there is no way."""
         try:
             self._socket = socket.socket(address.family, socket.SOCK_DGRAM)
         except OSError as error:
             raise _unreachable(error) from None
         try:
+            if source_ip:
+                self._socket.bind((source_ip, 0))
             self._socket.connect(address.sockaddr)
         except OSError as error:
             self._socket.close()
@@ -74,19 +87,25 @@ class Udp:
         except OSError as error:
             raise _unreachable(error) from None
 
-    def receive(self, timeout: float) -> Optional[bytes]:
-        """Return the next datagram, or None after `timeout` seconds; raise Unreachable on an ICMP error."""
-        self._socket.settimeout(max(timeout, 0.001))  # zero would mean non-blocking
+    def receive(self) -> bytes:
+        """Return the datagram that has arrived; raise Unreachable on an ICMP error."""
         try:
             return self._socket.recv(MAX_DATAGRAM)
-        except socket.timeout:
-            return None
         except OSError as error:
             raise _unreachable(error) from None
+
+    def fileno(self) -> int:
+        """Return the descriptor, for `ready`."""
+        return self._socket.fileno()
 
     def close(self) -> None:
         """Close the socket."""
         self._socket.close()
+
+
+def ready(sockets: Sequence[Udp], timeout: float) -> List[Udp]:
+    """Return the sockets on which something has arrived, waiting at most `timeout` seconds."""
+    return select.select(sockets, [], [], max(timeout, 0))[0]
 
 
 def _unreachable(error: OSError) -> Unreachable:

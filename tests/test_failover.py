@@ -1,0 +1,200 @@
+"""Slow or dead: when a Status-Server is sent and what its answer or silence leads to. Pure: no socket, no clock."""
+
+import random
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lib.radius.exchange import (
+    STATUS_PATIENCE,
+    STATUS_SENDS,
+    Connect,
+    Exchange,
+    GiveUp,
+    Patience,
+    Probe,
+    Resolve,
+    Send,
+    Wait,
+    healthy_first,
+)
+
+KNOWN = Patience(5, 3, probe_after=3.0, answers_status=True)
+UNKNOWN = KNOWN._replace(answers_status=False)
+
+
+def begun(*servers: Patience) -> Exchange:
+    """Return an exchange that has sent its first request at time 0."""
+    exchange = Exchange(servers, 0.0, 150.0, lambda: 0.5)
+    assert exchange.next(0.0) == Resolve(0)
+    exchange.resolved(1)
+    assert [exchange.next(0.0), exchange.next(0.0)] == [Connect(0, 0), Send()]
+    return exchange
+
+
+def until(exchange: Exchange, end: float) -> List[Tuple[float, Any]]:
+    """Follow the exchange over silence up to a time; return what it did and when, waits left out."""
+    now = 0.0
+    done: List[Tuple[float, Any]] = []
+    while True:
+        action = exchange.next(now)
+        if isinstance(action, Wait):
+            if action.until >= end:
+                return done
+            now = action.until
+            continue
+        done.append((now, action))
+        if isinstance(action, GiveUp):
+            return done
+        if isinstance(action, Resolve):
+            exchange.resolved(1)
+
+
+def test_status_is_asked_after_a_while_and_a_few_times() -> None:
+    done = until(begun(UNKNOWN), 15.0)
+    assert [now for now, action in done if isinstance(action, Probe)] == [3.0, 3.5, 4.0, 4.5]
+    assert STATUS_SENDS == 4 and STATUS_PATIENCE == 2.0
+
+
+def test_status_is_not_asked_unless_wanted() -> None:
+    assert not [action for _, action in until(begun(Patience(5, 3)), 15.0) if isinstance(action, Probe)]
+
+
+def test_server_known_to_answer_status_that_is_silent_is_dead() -> None:
+    exchange = begun(KNOWN, KNOWN)
+    done = until(exchange, 5.1)
+    assert (5.0, Resolve(1)) in done and (5.0, Connect(1, 0)) in done
+    assert exchange.dead == {0}
+
+
+def test_silence_of_a_server_never_heard_proves_nothing() -> None:
+    done = until(begun(UNKNOWN, KNOWN), 15.1)
+    assert [now for now, action in done if action == Resolve(1)] == [15.0]
+
+
+def test_server_that_answers_status_is_waited_for_to_its_bound_and_not_dead() -> None:
+    exchange = begun(KNOWN, KNOWN)
+    assert isinstance(exchange.next(2.0), Send)
+    assert isinstance(exchange.next(3.0), Probe)
+    exchange.status_answered()
+    done = until(exchange, 15.1)
+    assert not [action for now, action in done if now < 15.0 and isinstance(action, Probe)]
+    assert [now for now, action in done if action == Resolve(1)] == [15.0]
+    assert 0 not in exchange.dead
+
+
+def test_answer_to_the_last_probe_counts() -> None:
+    exchange = begun(KNOWN, KNOWN)
+    until(exchange, 4.99)
+    exchange.status_answered()
+    assert exchange.next(5.0) != Resolve(1)
+
+
+def test_second_server_is_probed_afresh() -> None:
+    exchange = begun(KNOWN, UNKNOWN)
+    until(exchange, 5.0)
+    done = [(now, action) for now, action in until(exchange, 12.0) if isinstance(action, Probe)]
+    assert [now for now, _ in done][-4:] == [8.0, 8.5, 9.0, 9.5]
+
+
+def test_servers_in_error_are_dead() -> None:
+    exchange = begun(KNOWN, KNOWN)
+    exchange.failed()
+    assert exchange.dead == {0}
+
+
+def test_dead_servers_are_asked_last_in_their_order() -> None:
+    assert healthy_first([]) == []
+    assert healthy_first([False, False, False]) == [0, 1, 2]
+    assert healthy_first([True, False, True, False]) == [1, 3, 0, 2]
+    assert healthy_first([True, True]) == [0, 1]
+
+
+class Peer(NamedTuple):
+    """A server of the played network: it may die, be slow, and know Status-Server or not."""
+
+    delay: float
+    dies_at: float
+    knows_status: bool
+
+
+class Play:
+    """A network with loss, duplication and lateness, in simulated time; says what reached whom and when."""
+
+    def __init__(self, peers: List[Peer], loss: float, seed: int) -> None:
+        self.peers = peers
+        self.loss = loss
+        self.chance = random.Random(seed)
+        self.now = 0.0
+        self.arrivals: List[Tuple[float, int, str]] = []
+        self.asked: Dict[int, float] = {}
+
+    def send(self, server: int, what: str) -> None:
+        peer = self.peers[server]
+        if self.chance.random() < self.loss or self.now >= peer.dies_at:
+            return
+        if what == "request":
+            self.asked.setdefault(server, self.now)
+            ready = self.asked[server] + peer.delay
+        elif peer.knows_status:
+            ready = self.now
+        else:
+            return
+        for _ in range(self.chance.choice((1, 1, 2))):
+            arrives = max(ready, self.now) + self.chance.uniform(0.001, 0.2)
+            if ready < peer.dies_at and self.chance.random() >= self.loss:
+                self.arrivals.append((arrives, server, what))
+
+    def next_arrival(self, server: int, end: float) -> Optional[str]:
+        due = sorted(each for each in self.arrivals if each[0] <= end and each[1] == server)
+        if not due:
+            self.now = end
+            return None
+        self.arrivals.remove(due[0])
+        self.now = max(self.now, due[0][0])
+        return due[0][2]
+
+
+PEERS = st.builds(
+    lambda delay, dies_at, knows: Peer(delay, dies_at, knows),
+    st.sampled_from([0.0, 0.5, 4.0, 8.0, 20.0]),
+    st.sampled_from([0.0, 1.0, 3.5, float("inf"), float("inf")]),
+    st.booleans(),
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(PEERS, min_size=1, max_size=3), st.sampled_from([0.0, 0.1, 0.3]), st.integers(0, 10**6), st.booleans())
+def test_any_network(peers: List[Peer], loss: float, seed: int, known: bool) -> None:
+    play = Play(peers, loss, seed)
+    patience = [Patience(5, 3, 3.0, known and peer.knows_status) for peer in peers]
+    exchange = Exchange(patience, 0.0, 60.0, play.chance.random)
+    current, found = -1, None
+    while found is None:
+        action = exchange.next(play.now)
+        assert play.now <= 60.0 or isinstance(action, GiveUp)
+        if isinstance(action, GiveUp):
+            break
+        if isinstance(action, Resolve):
+            assert action.server == current + 1, "a server was passed over or asked again"
+            current = action.server
+            exchange.resolved(1)
+        elif isinstance(action, Send):
+            play.send(current, "request")
+        elif isinstance(action, Probe):
+            play.send(current, "status")
+        elif isinstance(action, Wait):
+            assert play.now < action.until <= 60.0
+            arrived = play.next_arrival(current, action.until)
+            if arrived == "request":
+                found = current
+            elif arrived == "status":
+                exchange.status_answered()
+    assert play.now <= 60.0
+    if loss == 0.0:
+        # A server that lives and answers within its bound is found, unless one before it was.
+        living = [number for number, peer in enumerate(peers) if peer.delay < 14 and peer.dies_at == float("inf")]
+        assert found is not None or not living
+        for number in living:
+            assert number not in exchange.dead
