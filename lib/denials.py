@@ -29,7 +29,7 @@ _ALL = (
     Denial(
         "too-many-attempts",
         _FAILED + ", too many attempts",
-        "The server rejected the user `[auth] max_attempts` times.",
+        "`[auth] max_attempts` attempts failed: rejected by the server, or of no use to send.",
         "As above; the log has one line for each attempt.",
     ),
     Denial(
@@ -41,7 +41,7 @@ _ALL = (
     Denial(
         "cannot-ask",
         _FAILED,
-        "The server sent an Access-Challenge in a protocol in which SPS cannot ask the user.",
+        "The server sent an Access-Challenge, or a `[question_N]` is due, in a protocol in which SPS cannot ask.",
         "Use push or one-step codes in this protocol, answer the challenge with `[challenge_answers]`, or add the "
         "protocol to `[auth] interactive_protocols` if SPS can ask there.",
     ),
@@ -54,7 +54,8 @@ _ALL = (
     Denial(
         "bad-username",
         "This user name cannot be used",
-        "The name holds a control character or a path separator, or is longer than 253 octets.",
+        "The name holds a control character or a path separator, begins or ends with white space, or is longer than "
+        "253 octets.",
         "Have the user give the right name; look for scripts that send odd ones.",
     ),
     Denial(
@@ -122,8 +123,9 @@ _ALL = (
     Denial(
         "connection-limit",
         "Connection limit reached",
-        "The user has `[connection_limit by=client_ip_gateway_user] limit` sessions from this address already.",
-        "Close sessions or raise the limit.",
+        "The user has `[connection_limit by=client_ip_gateway_user] limit` sessions from this address already, or "
+        "they cannot be counted.",
+        "Close sessions or raise the limit. If the log says that it cannot be checked, a lock file was left behind.",
     ),
     Denial(
         "internal-error",

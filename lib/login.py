@@ -209,6 +209,7 @@ def proceed(settings: Settings, state: State, known: Known) -> Tuple[State, Acti
             return state, _open_question(settings, state)
         asked, state = state.asked, state._replace(asked="", asked_key="", notice="")
         if asked == CHALLENGE:
+            state = state._replace(prompt="")  # a server may have put a new PIN into it
             return state, Exchange(Secret(answer), state.challenge, state.origin)
         return state, _first_request(settings, answer)
     supplied = next((known.pairs[key] for key in PASSWORD_KEYS if known.pairs.get(key) is not None), None)
@@ -254,7 +255,7 @@ def _challenged(settings: Settings, state: State, known: Known, outcome: Challen
             state = state._replace(answered=state.answered + (number,))
             return state, Exchange(line.answer, state.challenge, state.origin)
     if not known.can_ask:
-        return _forget_challenge(state), Deny("cannot-ask", text.one_line(outcome.message))
+        return _forget_challenge(state), Deny("cannot-ask")
     return _ask(settings, state, known, CHALLENGE)
 
 

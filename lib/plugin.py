@@ -20,7 +20,7 @@ from safeguard.sessions.plugin import (
 from safeguard.sessions.plugin.exceptions import PluginSDKRuntimeError, PluginSDKValueError
 
 from . import __version__, denials, login, settings
-from .text import counted, one_line, radius_name_problem, reply_message
+from .text import counted, field, name_problem, one_line, radius_name_problem, reply_message
 
 _log = logging.getLogger("SPS_RADIUS")
 _NICKNAME_FILE = "/etc/hostnickname"
@@ -34,8 +34,15 @@ class Plugin(AAPlugin):  # type: ignore[misc]
     def __init__(self, configuration: str = "") -> None:
         """Take the configuration as the admin wrote it; what is wrong with it is logged and denies every session."""
         ini = settings.parse_ini(configuration or "")
-        super().__init__(settings.sdk_text(ini))
+        refused = ""
+        try:
+            super().__init__(settings.sdk_text(ini))
+        except Exception as error:
+            refused = "the SDK cannot use this configuration: " + type(error).__name__
+            super().__init__("")
         self._settings, self._problems = settings.build(ini, self._credential)
+        if refused:
+            self._settings, self._problems = None, self._problems + (settings.Problem(True, "", "", refused),)
         self._network_seconds = 0.0
         for problem in self._problems if self._settings is None else ():
             _log.error("Configuration %s: %s", "error" if problem.error else "warning", problem)
@@ -159,8 +166,8 @@ class Plugin(AAPlugin):  # type: ignore[misc]
             return
         _log.info(
             "Session ended: user=%s client=%s server=%s rounds=%s attempts=%s duration=%d s",
-            self.cookie.get("username") or "unknown",
-            session["client_ip"] or "unknown",
+            field(self.cookie.get("username") or "unknown"),
+            field(session["client_ip"] or "unknown"),
             session["server"] or "none",
             session["rounds"],
             session["attempts"],
@@ -199,12 +206,14 @@ class Plugin(AAPlugin):  # type: ignore[misc]
         self.username = result.name
         self.mfa_identity = result.override or result.name
         if result.override:
-            _log.info("User %s asked for RADIUS User-Name %s: allow_override=yes", result.name, result.override)
+            _log.info(
+                "User %s asked for RADIUS User-Name %s: allow_override=yes", field(result.name), field(result.override)
+            )
         if result.ignored:
             _log.warning(
                 "Ignored the user name %s typed by user %s: he is known already, and [username] allow_override is no",
-                one_line(result.ignored),
-                result.name,
+                field(result.ignored),
+                field(result.name),
             )
         return None
 
@@ -217,27 +226,58 @@ class Plugin(AAPlugin):  # type: ignore[misc]
         """Say what the SDK asks for only where `_identify` has not said who the user is."""
         return self.connection.gateway_user or None
 
+    def _authorization_steps(self) -> Iterator[Callable[[], Verdict]]:
+        yield self._check_name
+        yield from super()._authorization_steps()
+
+    def _check_name(self) -> Verdict:
+        """Look at the name again: the connection limit makes a file name of it."""
+        problem = name_problem(self.username or "")
+        return self._denied("bad-username", problem) if problem else None
+
+    def _is_proved_name(self) -> bool:
+        """Whether whitelists and cache may go by the name: not by one that the user just typed at our prompt."""
+        return not self._load().typed_name
+
+    def _check_user_list_whitelist(self) -> Verdict:
+        return super()._check_user_list_whitelist() if self._is_proved_name() else None
+
+    def _check_ldap_group_whitelist(self) -> Verdict:
+        return super()._check_ldap_group_whitelist() if self._is_proved_name() else None
+
     def _check_authentication_cache(self) -> Verdict:
+        if not self._is_proved_name():
+            return None
         try:
             verdict = super()._check_authentication_cache()
         except Exception as error:
             _log.warning("The authentication cache cannot be used: %s", _place(error))
             return None
-        if verdict:
-            self.cookie["radius_from_cache"] = True
         return verdict
 
     def _refresh_authentication_cache(self) -> None:
-        if self.cookie.get("radius_from_cache"):
-            return  # SDK 1.6 would refresh it at each use, and neither reuse_limit nor hard_timeout would ever bite
+        # Only a RADIUS login is worth caching: neither a whitelist's nor, as SDK 1.6 does, one from the cache itself,
+        # by which reuse_limit and hard_timeout would never bite.
+        if not self.cookie.get("radius_accepted"):
+            return
         try:
             super()._refresh_authentication_cache()
         except Exception as error:
             _log.warning("The authentication cache cannot be used: %s", _place(error))
 
     def _check_and_increase_client_connection_count(self) -> Verdict:
-        verdict = super()._check_and_increase_client_connection_count()
+        try:
+            verdict = super()._check_and_increase_client_connection_count()
+        except Exception as error:
+            _log.error("The connection limit cannot be checked: %s", _place(error))
+            return self._denied("connection-limit", "it cannot be checked")
         return self._denied("connection-limit") if verdict else None
+
+    def _ask_questions(self) -> Verdict:
+        verdict = super()._ask_questions()
+        if verdict and not self._known().can_ask:
+            return self._denied("cannot-ask")
+        return verdict
 
     def _decrease_client_connection_count(self) -> None:
         try:
@@ -271,11 +311,20 @@ class Plugin(AAPlugin):  # type: ignore[misc]
         }
         for problem in self._problems:
             _log.warning("Configuration warning: %s", problem)
+        if not self.connection.gateway_user and self._trusts_names():
+            _log.warning(
+                "SPS has not authenticated the user, and a whitelist or the cache goes by the name: use gateway "
+                "authentication before this plugin"
+            )
         for server in self._settings.servers:
             if not server.require_message_authenticator:
                 _log.warning(
                     "[%s] require_message_authenticator is no: replies can be forged (CVE-2024-3596)", server.section
                 )
+
+    def _trusts_names(self) -> bool:
+        sections = ("whitelist source=user_list", "whitelist source=ldap_server_group", "authentication_cache")
+        return any(self.plugin_configuration.get_options(section) for section in sections)
 
     def _load(self) -> login.State:
         return login.State.from_cookie(self.cookie.get("radius", {}))
@@ -318,7 +367,7 @@ class Plugin(AAPlugin):  # type: ignore[misc]
             _log.warning("The server that sent the challenge is not configured any more; starting over")
             return login.OriginGone()
         except packet.RequestError as error:
-            _log.warning("User %s: nothing sent: %s", self.username, error)
+            _log.warning("User %s: nothing sent: %s", field(self.username), error)
             return login.Unusable(str(error)) if error.code == "bad-password" else login.Failed(error.code)
         except client.NoAnswer as no_answer:
             self._spent(no_answer.seconds)
@@ -334,12 +383,12 @@ class Plugin(AAPlugin):  # type: ignore[misc]
         _log.info(
             "RADIUS: %s for %s from [%s] %s after %.3f s and %s: %s",
             packet.NAMES[reply.code],
-            self.mfa_identity,
+            field(self.mfa_identity),
             answer.origin.section,
             session["server"],
             answer.seconds,
             counted(answer.sends, "send", "sends"),
-            one_line(message) or "no Reply-Message",
+            _told(reply.code == packet.ACCESS_REJECT, message),
         )
         if reply.code == packet.ACCESS_ACCEPT:
             return login.Accepted()
@@ -376,33 +425,32 @@ class Plugin(AAPlugin):  # type: ignore[misc]
 
     def _response(self, action: login.Action) -> Verdict:
         """Turn what the conversation wants into a verdict."""
-        if isinstance(action, login.Ask):
-            return AAResponse.need_info(action.prompt, action.key, action.disable_echo)
         state = self._load()
         accepted = isinstance(action, login.Accept)
         self.cookie["radius_session"].update(rounds=state.all_rounds, attempts=len(state.attempts) + accepted)
+        if isinstance(action, login.Ask):
+            return AAResponse.need_info(action.prompt, action.key, action.disable_echo)
         if isinstance(action, login.Deny):
             return self._denied(action.code, action.detail)
+        self.cookie["radius_accepted"] = True
         return AAResponse(verdict="ACCEPT", additional_metadata=self._metadata())
 
     def _denied(self, code: str, detail: str = "") -> Verdict:
         reason = denials.reason(code, detail)
         user = self.cookie.get("username") or "unknown"
-        _log.warning("Denied user %s: %s", user, reason)
+        _log.warning("Denied user %s: %s", field(str(user)), reason)
         return AAResponse(verdict="DENY", reason=reason, additional_metadata=self._metadata(code=code, reason=reason))
 
     def _metadata(self, **more: str) -> str:
         """Return the session's metadata as JSON."""
         metadata: Dict[str, Any] = dict(more)
-        session = self.cookie.get("radius_session", {})
-        if session.get("server"):
-            metadata.update(server=session["server"], method=session["method"])
-            metadata["seconds"] = session["seconds"]
-        if session:
-            metadata.update(rounds=session["rounds"], attempts=session["attempts"])
+        session = self.cookie.get("radius_session")
+        if isinstance(session, dict):
+            metadata.update((key, session[key]) for key in ("server", "method") if session.get(key))
+            metadata.update((key, session[key]) for key in ("seconds", "rounds", "attempts") if key in session)
             radius_user = self.cookie.get("mfa_identity")
             if radius_user != self.cookie.get("username"):
-                metadata["radius_user"] = radius_user
+                metadata["radius_user"] = one_line(str(radius_user))
         return json.dumps(metadata, ensure_ascii=False, sort_keys=True)
 
     def _credential(self, section: str, option: str) -> Optional[str]:
@@ -420,6 +468,17 @@ def _named(name: str, step: Callable[[], Verdict]) -> Callable[[], Verdict]:
     named = functools.partial(step)
     named.__name__ = name  # type: ignore[attr-defined]
     return named
+
+
+def _told(rejected: bool, message: str) -> str:
+    """Return what the log may say of a Reply-Message: that of a challenge may hold a new PIN."""
+    if not message:
+        return "no Reply-Message"
+    return (
+        one_line(message)
+        if rejected
+        else "Reply-Message of {}".format(counted(len(message), "character", "characters"))
+    )
 
 
 def _nas_identifier() -> str:

@@ -143,8 +143,13 @@ def _host(value: str) -> str:
 
 
 def _address(value: str) -> str:
-    if value and not re.match(r"(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)\Z", value):
-        raise ValueError("expected an IP address")
+    if value:
+        import ipaddress  # only who sets one needs it, and every import costs each hook
+
+        try:
+            ipaddress.ip_address(value)
+        except ValueError:
+            raise ValueError("expected an IP address") from None
     return value
 
 
@@ -210,8 +215,15 @@ _SERVER_OPTIONS = (
     Option(
         "auth_type", _choice("pap", "chap", "mschapv2"), "pap", "How the password is sent; NPS often wants `mschapv2`."
     ),
-    Option("conn_timeout", _seconds(0.1, 280), "5", "Seconds for each send; with `conn_retries` it bounds the wait."),
-    Option("conn_retries", _whole(1, 30), "3", "How often a request is sent in all, within the bound."),
+    Option(
+        "conn_timeout",
+        _seconds(0.1, 280),
+        "5",
+        "Seconds; times `conn_retries` it bounds the wait for one address of the server.",
+    ),
+    Option(
+        "conn_retries", _whole(1, 30), "3", "How often a request is sent in all, at growing intervals within the bound."
+    ),
     Option(
         "require_message_authenticator",
         _YES_NO,
@@ -276,7 +288,7 @@ SECTIONS: Tuple[Section, ...] = (
         "challenge_answers",
         (),
         open="`pattern = answer`: a challenge whose text the regular expression matches (any case) is answered "
-        "without asking, once an attempt.",
+        "without asking, once an attempt. A `=` in the pattern is written `\\x3d`.",
     ),
     Section(
         "credential_store",
@@ -353,7 +365,7 @@ SECTIONS: Tuple[Section, ...] = (
                 "info",
                 "How much goes to syslog.",
             ),
-            Option("destination", _choice("stderr", "messages"), "stderr", "Where the log goes (SDK 1.7+)."),
+            Option("destination", _choice("stderr", "messages"), "stderr", "Where the log goes."),
         ),
         sdk=True,
     ),
@@ -420,15 +432,20 @@ def build(ini: Ini, credential: CredentialLookup) -> Tuple[Optional[Settings], T
     answers = tuple(_challenge_answers(ini.challenge_answers, problems))
     if any(problem.error for problem in problems):
         return None, tuple(problems)
-    problems.extend(_too_long(servers))
+    problems.extend(_too_long(servers, only["total_timeout"]))
     return Settings(tuple(servers), only["total_timeout"], only["dead_time"], auth, username, answers), tuple(problems)
 
 
-def _too_long(servers: Sequence[ServerSettings]) -> Iterator[Problem]:
-    seconds = sum(server.conn_timeout * server.conn_retries for server in servers)
-    if seconds > PLUGIN_TIME_LIMIT:
-        text = "the servers' bounds add up to {:g} s; SPS gives a plugin {:g} s".format(seconds, PLUGIN_TIME_LIMIT)
+def _too_long(servers: Sequence[ServerSettings], total_timeout: float) -> Iterator[Problem]:
+    bounds = [server.conn_timeout * server.conn_retries for server in servers]
+    if sum(bounds) > PLUGIN_TIME_LIMIT:
+        text = "the servers' bounds add up to {:g} s; SPS gives a plugin {:g} s".format(sum(bounds), PLUGIN_TIME_LIMIT)
         yield Problem(False, "radius", "conn_timeout", text)
+        return
+    for server, bound in zip(servers, bounds):
+        if bound > total_timeout:
+            text = "times conn_retries makes {:g} s; total_timeout ends it after {:g} s".format(bound, total_timeout)
+            yield Problem(False, server.section, "conn_timeout", text)
 
 
 def sdk_text(ini: Ini) -> str:
@@ -654,9 +671,32 @@ def _sdk_problems(ini: Ini) -> Iterator[Problem]:
                     option.kind.parse("$" if values[option.name] == "$$" else values[option.name])
             except ValueError as error:
                 yield Problem(True, section, option.name, str(error))
+    yield from _half_said(ini)
     for section in ("whitelist source=ldap_server_group", "usermapping source=ldap_server"):
         if ini.sections.get(section) and not ini.sections.get("ldap_server", {}).get("name"):
             yield Problem(False, section, "", "has no effect without [ldap_server] name")
+
+
+def _half_said(ini: Ini) -> Iterator[Problem]:
+    """Find what the SDK would pass over in silence, or stop at: a question it never asks, a list of nobody."""
+    for option in ("log_level", "destination"):
+        if ini.sections.get("logging", {}).get(option) == "$":
+            yield Problem(True, "logging", option, "cannot come from the Credential Store")
+    if ini.sections.get("whitelist source=user_list", {}).get("name") == "":
+        yield Problem(True, "whitelist source=user_list", "name", "is empty")
+    group = ini.sections.get("whitelist source=ldap_server_group", {})
+    if group.get("allow") and not group.get("except"):
+        yield Problem(True, "whitelist source=ldap_server_group", "except", "is missing: it says for whom")
+    questions = sorted(int(name[9:]) for name in ini.sections if re.match(r"question_[1-9][0-9]*\Z", name))
+    for position, number in enumerate(questions, 1):
+        section = "question_{}".format(number)
+        if position != number:
+            yield Problem(True, section, "", "is never asked: there is no [question_{}]".format(position))
+        for option in ("prompt", "key"):
+            if not ini.sections[section].get(option):
+                yield Problem(True, section, option, "is missing")
+        if re.match(r"(otp\d*|rp|radius_password)\Z", ini.sections[section].get("key", "")):
+            yield Problem(True, section, "key", "is the name of a password's answer; choose another")
 
 
 def _did_you_mean(name: str, known: Sequence[str]) -> str:

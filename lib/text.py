@@ -3,6 +3,7 @@
 Everything a server or a user wrote goes through here before a terminal or a log sees it.
 """
 
+import json
 import re
 import unicodedata
 from typing import Sequence
@@ -56,6 +57,12 @@ def counted(number: int, one: str, many: str) -> str:
     return "{} {}".format(number, one if number == 1 else many)
 
 
+def field(value: str) -> str:
+    """Return a value for a `name=value` line of the log: in quotes if it could be read as more than one."""
+    line = one_line(value)
+    return line if line and not re.search('[\\s="]', line) else json.dumps(line, ensure_ascii=False)
+
+
 def name_problem(name: str) -> str:
     """Return why a user name must not be used, or an empty string.
 
@@ -63,7 +70,9 @@ def name_problem(name: str) -> str:
     """
     if "/" in name:
         return "it holds a path separator"
-    return radius_name_problem(name)
+    if name == name.strip():
+        return radius_name_problem(name)
+    return radius_name_problem(name) or "it begins or ends with white space"
 
 
 def radius_name_problem(name: str) -> str:

@@ -12,7 +12,8 @@ from hypothesis import assume, given, settings
 
 from lib.denials import DENIALS
 from lib.radius import packet
-from lib.radius.packet import Dropped, Flaw, Login, Reply, RequestError, encode, verify
+from lib.radius.mschap import Response
+from lib.radius.packet import Dropped, Flaw, Login, Reply, RequestError, encode, encode_status, verify
 from lib.secret import Secret
 
 SECRET = "shared sécret".encode("utf-8")
@@ -410,6 +411,37 @@ def test_attributes_of_the_nas() -> None:
         (5, b"\0\0\0\x16"),
         (STATE, b"s"),
     ]
+
+
+@pytest.mark.parametrize("state", [None, b"s"])
+def test_ms_chap_takes_the_place_of_the_password(state: Optional[bytes]) -> None:
+    sent = Response(challenge=b"0x challenge 16o", value=b"0x" + b"r" * 48, success="S=" + "A" * 40)
+    octets = encode(login(method="mschapv2", state=state)._replace(mschap=sent), SECRET, counting())
+    made = read(octets)
+    assert octets[22:38] == hmac_md5(SECRET, octets[:22] + bytes(16) + octets[38:])
+    assert {USER_PASSWORD, CHAP_PASSWORD, CHAP_CHALLENGE} & set(made.kinds) == set()
+    assert [value for kind, value in made.attributes if kind == VENDOR_SPECIFIC] == [
+        b"\0\0\1\x37" + attribute(11, sent.challenge),
+        b"\0\0\1\x37" + attribute(25, sent.value),
+    ]
+    assert b"correct" not in octets and b"S=A" not in octets
+
+
+def test_status_server() -> None:
+    octets = encode_status((("NAS-Identifier", "sps"),), SECRET, scripted(b"\7", b"0123456789abcdef"))
+    digest = hmac_md5(SECRET, octets[:22] + bytes(16) + octets[38:])
+    assert read(octets) == Request(12, 7, b"0123456789abcdef", [(80, digest), (NAS_IDENTIFIER, b"sps")])
+    with pytest.raises(RequestError):
+        encode_status((("Connect-Info", "x" * 253),) * 16, SECRET, counting())
+
+
+def test_only_an_accept_answers_a_status_server() -> None:
+    asked = encode_status((), SECRET, counting())
+    assert verify(reply(ACCEPT, to=asked), asked, SECRET, True, packet.STATUS_CODES).code == ACCEPT
+    for code in (REJECT, CHALLENGE, 5, 12):
+        with pytest.raises(Dropped) as raised:
+            verify(reply(code, to=asked), asked, SECRET, True, packet.STATUS_CODES)
+        assert raised.value.flaw == packet.CODE
 
 
 def test_request_that_does_not_fit_a_packet() -> None:
@@ -887,6 +919,44 @@ def test_values_are_in_order_and_of_that_type_only() -> None:
     assert verified.values(REPLY_MESSAGE) == [b"one", b"", b"two", b"one"]
     assert verified.values(STATE) == [b"s"]
     assert verified.values(PROMPT) == []
+
+
+MICROSOFT = b"\0\0\1\x37"
+
+
+@pytest.mark.parametrize(
+    "specific, values",
+    [
+        ([], []),
+        ([MICROSOFT + attribute(26, b"S=1")], [b"S=1"]),
+        ([MICROSOFT + attribute(26, b"")], [b""]),
+        ([MICROSOFT + attribute(26, b"x" * 247)], [b"x" * 247]),
+        ([MICROSOFT + attribute(2, b"E=691") + attribute(26, b"one") + attribute(26, b"two")], [b"one", b"two"]),
+        ([MICROSOFT + attribute(26, b"one"), MICROSOFT, MICROSOFT + attribute(26, b"two")], [b"one", b"two"]),
+        ([b"\0\0\1\x38" + attribute(26, b"other"), b"\1\0\1\x37" + attribute(26, b"other")], []),
+        ([b"", b"\0", b"\0\0\1", MICROSOFT], []),
+        # What does not add up is passed over as a whole, and the packet stays.
+        ([MICROSOFT + b"\x1a"], []),
+        ([MICROSOFT + b"\x1a\x00"], []),
+        ([MICROSOFT + b"\x1a\x01"], []),
+        ([MICROSOFT + b"\x1a\x04x"], []),
+        ([MICROSOFT + attribute(26, b"one") + b"\x1a"], []),
+        ([MICROSOFT + attribute(26, b"one") + b"\x1a\x00", MICROSOFT + attribute(26, b"two")], [b"two"]),
+        ([MICROSOFT + b"\x1a\xff" + b"x" * 200], []),
+    ],
+)
+def test_vendor_s_values(specific: List[bytes], values: List[bytes]) -> None:
+    octets = reply(before=[(26, one) for one in specific], after=[(REPLY_MESSAGE, MICROSOFT + attribute(26, b"no"))])
+    assert verify(octets, REQUEST_7_1, SECRET, True).vendor_values(311, 26) == values
+
+
+@settings(deadline=None)
+@given(st.lists(st.one_of(Octets, st.binary(max_size=40).map(lambda octets: MICROSOFT + octets)), max_size=5))
+def test_vendor_s_values_of_any_octets(specific: List[bytes]) -> None:
+    verified = verify(reply(after=[(26, one) for one in specific]), REQUEST_7_1, SECRET, True)
+    for kind in (2, 26):
+        assert all(attribute(kind, value) in b"".join(specific) for value in verified.vendor_values(311, kind))
+    assert verified.vendor_values(312, 26) == [] or any(one.startswith(b"\0\0\1\x38") for one in specific)
 
 
 def test_numbers_of_the_attributes_are_the_rfc_s() -> None:

@@ -28,11 +28,27 @@ def test_whitelisted_user_needs_no_login(open_session: OpenSession, radius: str)
     assert open_session(configuration, lists, gateway_user="alice").authenticate()["verdict"] == "NEEDINFO"
 
 
-def test_whitelist_is_asked_again_for_another_name(open_session: OpenSession, radius: str) -> None:
+def test_name_typed_at_our_prompt_is_not_looked_up_in_whitelist_or_cache(
+    open_session: OpenSession, radius: str
+) -> None:
     lists = {"user_lists": {"trusted": {"allow": "no_user", "except": ["backup"]}}}
-    session = open_session(radius + "[whitelist source=user_list]\nname=trusted\n", lists)
-    verdict = session.log_in("allice", "x", "backup")
-    assert (verdict["verdict"], verdict["gateway_user"]) == ("ACCEPT", "backup")
+    trusting = radius + "[whitelist source=user_list]\nname=trusted\n[authentication_cache]\nreuse_limit=5\n"
+    session = open_session(trusting, lists)
+    session.authenticate()
+    assert session.answer("backup")["verdict"] == "NEEDINFO"
+    assert "SPS has not authenticated the user" in text(session)
+    assert open_session(trusting, lists, gateway_user="alice").log_in("correct horse")["verdict"] == "ACCEPT"
+    session = open_session(trusting, lists)
+    session.authenticate()
+    assert session.answer("alice")["verdict"] == "NEEDINFO"
+
+
+def test_whitelisted_login_is_not_cached(open_session: OpenSession, radius: str) -> None:
+    lists = {"user_lists": {"trusted": {"allow": "no_user", "except": ["backup"]}}}
+    cache = radius + "[authentication_cache]\nreuse_limit=5\n"
+    trusting = cache + "[whitelist source=user_list]\nname=trusted\n"
+    assert open_session(trusting, lists, gateway_user="backup").log_in()["verdict"] == "ACCEPT"
+    assert open_session(cache, gateway_user="backup").authenticate()["verdict"] == "NEEDINFO"
 
 
 def test_missing_user_list_policy_is_a_configuration_error(open_session: OpenSession, radius: str) -> None:
@@ -86,6 +102,57 @@ def test_end_of_a_session_whose_count_is_lost(open_session: OpenSession, radius:
     session.end()
     assert "cannot be counted down" in session.calls[-1].log
     assert "Session ended: user=alice" in session.calls[-1].log
+
+
+def test_question_where_nobody_can_be_asked_denies(open_session: OpenSession, radius: str) -> None:
+    questions = radius + "[question_1]\nprompt=Ticket:\nkey=ticket\n"
+    session = open_session(questions, server_username="push-fast", protocol="mssql")
+    assert code(session.log_in()) == "cannot-ask"
+
+
+def test_connection_limit_that_cannot_be_checked_denies(
+    open_session: OpenSession, radius: str, tmp_path: pathlib.Path
+) -> None:
+    limit = radius + "[connection_limit by=client_ip_gateway_user]\nlimit=1\n"
+    session = open_session(limit, gateway_user="alice")
+    session.log_in("correct horse")
+    (tmp_path / "state.ephemeral" / "connection_limit by=client_ip_gateway_user").write_text("in the way")
+    assert code(session.authorize()) == "connection-limit"
+    assert "The connection limit cannot be checked" in text(session)
+
+
+def test_authorize_refuses_a_name_that_makes_no_file_name(open_session: OpenSession, radius: str) -> None:
+    limit = radius + "[connection_limit by=client_ip_gateway_user]\nlimit=1\n"
+    session = open_session(limit, gateway_user="x/../../zz\nForged line")
+    assert code(session.authorize()) == "bad-username"
+    assert "Forged line" not in session.log
+
+
+@pytest.mark.parametrize("option", ["log_level=$", "destination=$"])
+def test_logging_from_the_credential_store_is_an_error_and_no_exception(
+    open_session: OpenSession, radius: str, option: str
+) -> None:
+    session = open_session(radius + "[logging]\n" + option, server_username="alice")
+    assert code(session.log_in()) == "bad-configuration"
+    session.end()
+
+
+@pytest.mark.parametrize(
+    "section, error",
+    [
+        ("[question_1]\nprompt=Ticket:\n", "[question_1] key: is missing"),
+        ("[question_2]\nprompt=Ticket:\nkey=t\n", "[question_2]: is never asked: there is no [question_1]"),
+        ("[question_1]\nprompt=Ticket:\nkey=otp\n", "[question_1] key: is the name of a password's answer"),
+        ("[whitelist source=user_list]\nname=\n", "[whitelist source=user_list] name: is empty"),
+        ("[whitelist source=ldap_server_group]\nallow=all_users\nexcept=\n", "except: is missing: it says for whom"),
+    ],
+)
+def test_what_the_sdk_would_pass_over_is_an_error(
+    open_session: OpenSession, radius: str, section: str, error: str
+) -> None:
+    session = open_session(radius + section, server_username="alice")
+    assert code(session.log_in()) == "bad-configuration"
+    assert error in text(session)
 
 
 def test_questions_after_the_login(open_session: OpenSession, radius: str) -> None:

@@ -72,14 +72,18 @@ def with_option(section: str, option: str, value: str) -> str:
     if section == "radius":
         radius[option] = value
     text = "[radius]\n" + "".join("{} = {}\n".format(*item) for item in radius.items())
-    return text if section == "radius" else text + "[{}]\n{} = {}\n".format(section, option, value)
+    beside = {"prompt": "Ticket", "key": "ticket"} if section.startswith("question_") else {}
+    beside.update({"except": "group"} if section == "whitelist source=ldap_server_group" else {})
+    beside.pop(option, None)
+    rest = "".join("{} = {}\n".format(*item) for item in beside.items())
+    return text if section == "radius" else text + "[{}]\n{} = {}\n".format(section, option, value) + rest
 
 
 def read(settings: Settings, section: str, option: str) -> Any:
     """The value an option has in the settings."""
     if section in ("auth", "username"):
         return getattr(getattr(settings, section), option)
-    return settings.total_timeout if option == "total_timeout" else getattr(settings.servers[0], option)
+    return getattr(settings if option in ("total_timeout", "dead_time") else settings.servers[0], option)
 
 
 def secret_of(text: str) -> str:
@@ -223,11 +227,22 @@ ignore=false
         ("radius", "auth_type", "Chap", "chap"),
         ("radius", "conn_timeout", "0.1", 0.1),
         ("radius", "conn_timeout", "2.5", 2.5),
-        ("radius", "conn_timeout", "100", 100.0),
+        ("radius", "conn_timeout", "280", 280.0),
         ("radius", "conn_retries", "1", 1),
         ("radius", "conn_retries", "30", 30),
         ("radius", "require_message_authenticator", "no", False),
         ("radius", "require_message_authenticator", "YES", True),
+        ("radius", "source_ip", "", ""),
+        ("radius", "source_ip", "192.0.2.1", "192.0.2.1"),
+        ("radius", "source_ip", "2001:DB8::1", "2001:DB8::1"),
+        ("radius", "source_ip", "::ffff:192.0.2.1", "::ffff:192.0.2.1"),
+        ("radius", "status_check", "None", "none"),
+        ("radius", "status_check", "status-server", "status-server"),
+        ("radius", "failover_after", "0.1", 0.1),
+        ("radius", "failover_after", "280", 280.0),
+        ("radius", "dead_time", "0", 0.0),
+        ("radius", "dead_time", "86400", 86400.0),
+        ("radius", "auth_type", "MSCHAPv2", "mschapv2"),
         ("radius", "total_timeout", "1", 1.0),
         ("radius", "total_timeout", "290", 290.0),
         ("auth", "prompt", "Code: ", "Code:"),
@@ -249,7 +264,9 @@ ignore=false
     ],
 )
 def test_values_in_range(section: str, option: str, text: str, value: Any) -> None:
-    found = read(valid(with_option(section, option, text)), section, option)
+    checked = check(with_option(section, option, text))
+    assert checked.errors == [] and checked.settings is not None
+    found = read(checked.settings, section, option)
     assert found == value and type(found) is type(value)
 
 
@@ -281,6 +298,26 @@ def test_values_in_range(section: str, option: str, text: str, value: Any) -> No
             "expected seconds from 0.1 to 280",
         ),
         ("radius", "conn_retries", ["", "0", "31", "3.0", "nan"], "expected a whole number from 1 to 30"),
+        (
+            "radius",
+            "source_ip",
+            [
+                "sps.example.com",
+                "192.0.2",
+                "192.0.2.1:1812",
+                "192.0.2.1.1",
+                "eth0",
+                "999.1.1.1",
+                ":",
+                ":::",
+                "1:2",
+                "1::2::3",
+            ],
+            "expected an IP address",
+        ),
+        ("radius", "status_check", ["", "yes"], "expected one of status-server, none"),
+        ("radius", "failover_after", ["", "0", "281", "nan"], "expected seconds from 0.1 to 280"),
+        ("radius", "dead_time", ["", "-1", "86401", "inf"], "expected seconds from 0 to 86400"),
         ("radius", "total_timeout", ["", "0.9", "290.5", "nan", "5 min"], "expected seconds from 1 to 290"),
         (
             "radius",
@@ -333,6 +370,20 @@ def test_every_default_is_a_value_of_its_kind() -> None:
             if option.default:
                 option.kind.parse(option.default)
             assert not (option.required and option.default)
+
+
+def test_bounds_that_are_cut_short_are_a_warning() -> None:
+    two = LEAST + "conn_timeout={}\nconn_retries=3\ntotal_timeout={}\n[radius_2]\nserver=b\n"
+    valid(two.format("50", "150"))
+    checked = check(two.format("60", "180"))
+    assert checked.settings is not None
+    assert checked.warnings == ["[radius] conn_timeout: the servers' bounds add up to 360 s; SPS gives a plugin 300 s"]
+    checked = check(two.format("50", "149.5"))
+    assert checked.settings is not None
+    assert checked.warnings == [
+        "[{}] conn_timeout: times conn_retries makes 150 s; total_timeout ends it after 149.5 s".format(section)
+        for section in ("radius", "radius_2")
+    ]
 
 
 # What is wrong
@@ -723,6 +774,9 @@ auth_type=chap
 conn_timeout=2.5
 conn_retries=7
 require_message_authenticator=no
+source_ip=192.0.2.1
+status_check=none
+failover_after=7
 [radius_2]
 [radius_3]
 server=c
@@ -732,10 +786,13 @@ auth_type=pap
 conn_timeout=5
 conn_retries=3
 require_message_authenticator=yes
+source_ip=
+status_check=status-server
+failover_after=3
 """
     assert valid(text).servers == (
-        ServerSettings("radius", "a", 1645, Secret(" s "), "chap", 2.5, 7, False, "", "status-server", 3.0),
-        ServerSettings("radius_2", "a", 1645, Secret(" s "), "chap", 2.5, 7, False, "", "status-server", 3.0),
+        ServerSettings("radius", "a", 1645, Secret(" s "), "chap", 2.5, 7, False, "192.0.2.1", "none", 7.0),
+        ServerSettings("radius_2", "a", 1645, Secret(" s "), "chap", 2.5, 7, False, "192.0.2.1", "none", 7.0),
         ServerSettings("radius_3", "c", 1812, Secret("t"), "pap", 5.0, 3, True, "", "status-server", 3.0),
     )
 
@@ -1117,6 +1174,38 @@ def test_sections_that_need_the_ldap_server() -> None:
     valid(text + "[ldap_server]\nname=directory\n")
     mapping = LEAST + "[usermapping source=ldap_server]\nuser_attribute=mail\n[ldap_server]\nname=\n"
     assert check(mapping).warnings == ["[usermapping source=ldap_server]: has no effect without [ldap_server] name"]
+
+
+@pytest.mark.parametrize(
+    "sections, error",
+    [
+        ("[logging]\nlog_level=$\n", "[logging] log_level: cannot come from the Credential Store"),
+        ("[logging]\ndestination=$\n", "[logging] destination: cannot come from the Credential Store"),
+        ("[whitelist source=user_list]\nname=\n", "[whitelist source=user_list] name: is empty"),
+        ("[question_1]\nprompt=Ticket:\n", "[question_1] key: is missing"),
+        ("[question_1]\nkey=ticket\nprompt=\n", "[question_1] prompt: is missing"),
+        ("[question_1]\nkey=otp\nprompt=a\n", "[question_1] key: is the name of a password's answer; choose another"),
+        ("[question_1]\nkey=otp12\nprompt=a\n", "[question_1] key: is the name of a password's answer; choose another"),
+        ("[question_2]\nkey=b\nprompt=b\n", "[question_2]: is never asked: there is no [question_1]"),
+        (
+            "[question_1]\nkey=a\nprompt=a\n[question_3]\nkey=b\nprompt=b\n",
+            "[question_3]: is never asked: there is no [question_2]",
+        ),
+    ],
+)
+def test_what_the_sdk_would_pass_over_in_silence(sections: str, error: str) -> None:
+    assert check(LEAST + sections).errors == [error]
+
+
+def test_whitelist_of_a_group_needs_the_group() -> None:
+    text = LEAST + "[ldap_server]\nname=directory\n[whitelist source=ldap_server_group]\nallow=no_user\n"
+    error = "[whitelist source=ldap_server_group] except: is missing: it says for whom"
+    assert check(text).errors == check(text + "except=\n").errors == [error]
+
+
+def test_questions_in_any_order() -> None:
+    question = "[question_{0}]\nkey=k{0}\nprompt=p\n"
+    valid(LEAST + "".join(question.format(number) for number in (10, 2, 1, 3, 9, 8, 7, 4, 5, 6)))
 
 
 LINES = st.one_of(

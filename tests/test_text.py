@@ -1,5 +1,7 @@
 """Texts from servers and users, from honest to hostile: what is shown of them, and which names are refused."""
 
+import json
+import re
 import unicodedata
 from typing import List
 
@@ -7,7 +9,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
-from lib.text import counted, name_problem, one_line, radius_name_problem, reply_message, safe
+from lib.text import counted, field, name_problem, one_line, radius_name_problem, reply_message, safe
 
 ESC, BEL, ST = "\x1b", "\x07", "\x1b\\"
 STRING_SEQUENCES = {
@@ -293,7 +295,14 @@ def test_names_longer_than_an_attribute(name: str) -> None:
 )
 def test_names_with_what_does_not_show(char: str) -> None:
     for name in (char, "alice" + char, char + "alice", "al" + char + "ice", char + "a" * 300):
-        assert name_problem(name) == radius_name_problem(name) == "it holds a control character"
+        assert radius_name_problem(name) == "it holds a control character"
+        assert name_problem(name) in ("it holds a control character", "it begins or ends with white space")
+
+
+@pytest.mark.parametrize("name", [" alice", "alice ", " ", "\xa0alice", "alice\u3000", "\u2003"])
+def test_names_with_space_around_them(name: str) -> None:
+    # They would be other users' to a whitelist and look the same in a log.
+    assert name_problem(name) == "it begins or ends with white space"
 
 
 @pytest.mark.parametrize("name", ["/", "../../zz", "alice/root", "/etc/passwd", "alice/", "a" * 300 + "/", "/\0"])
@@ -309,6 +318,32 @@ def test_a_radius_name_may_be_a_path() -> None:
 @pytest.mark.parametrize("number, words", [(0, "0 replies"), (1, "1 reply"), (2, "2 replies"), (11, "11 replies")])
 def test_a_number_with_its_noun(number: int, words: str) -> None:
     assert counted(number, "reply", "replies") == words
+
+
+@pytest.mark.parametrize(
+    "value, shown",
+    [
+        ("alice", "alice"),
+        ("büro\\李", "büro\\李"),
+        ("", '""'),
+        ("\x1b[31m\0", '""'),
+        ("alice smith", '"alice smith"'),
+        ("alice verdict=ACCEPT", '"alice verdict=ACCEPT"'),
+        ("a=b", '"a=b"'),
+        ('say "x"', '"say \\"x\\""'),
+        ("a\nSession ended: user=b", '"a Session ended: user=b"'),
+    ],
+)
+def test_value_in_a_line_of_the_log(value: str, shown: str) -> None:
+    assert field(value) == shown
+
+
+@settings(deadline=None)
+@given(TEXTS)
+def test_value_in_a_line_of_the_log_is_one_value(value: str) -> None:
+    shown = field(value)
+    assert re.match(r'(?:[^\s="]+|"(?:[^"\\]|\\.)*")\Z', shown)
+    assert (json.loads(shown) if shown.startswith('"') else shown) == one_line(value)
 
 
 @settings(deadline=None)
