@@ -1,0 +1,280 @@
+"""What a login costs, as ratios measured in one run: `python3 -m bench` from the tree, in the environment of the tests.
+
+The floor is a bare AAPlugin that accepts, in the same Python with the same SDK, hosted in the same way.
+"""
+
+import json
+import os
+import pathlib
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+from lib.radius.exchange import Exchange, GiveUp, Patience, Resolve, Send, Wait
+from simulator.gateway import HOST, Session, UnpackedPlugin, unpack
+from simulator.host import RESULT_FD
+from simulator.server import DemoServer
+from tests.misbehaving import Request, Server, reply, silent
+from tools import build
+
+CALLS = 20
+SIMULATED = 200
+REAL = 20
+STORM = 60
+SECRET = b"the bench's own secret"
+
+FLOOR = """#!/usr/bin/env pluginwrapper3
+from safeguard.sessions.plugin import AAPlugin
+
+
+class Plugin(AAPlugin):
+    pass
+"""
+
+
+class Cost(NamedTuple):
+    """What a hook's process took: CPU seconds and peak memory in KiB."""
+
+    cpu: float
+    memory: int
+
+
+def cost(plugin: UnpackedPlugin, hook: str, arguments: Dict[str, Any]) -> Cost:
+    """Run one hook in a process and return what it took."""
+    document = {
+        "plugin": str(plugin.directory),
+        "configuration": plugin.configuration,
+        "hook": hook,
+        "arguments": arguments,
+        "fixtures": {},
+    }
+    read_end, write_end = os.pipe()
+    environment = dict(os.environ, SCB_PLUGIN_STATE_DIRECTORY=str(plugin.state_directory))
+    environment[RESULT_FD] = str(write_end)
+    environment.pop("PYTHONPATH", None)
+    process = subprocess.Popen(
+        [plugin.python, HOST],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=environment,
+        pass_fds=(write_end,),
+    )
+    os.close(write_end)
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(document).encode("ascii"))
+    process.stdin.close()
+    with open(read_end, "rb") as answers:
+        answer = json.loads(answers.read().decode("ascii"))
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = status
+    if answer["error"]:
+        raise RuntimeError("{}: {}".format(hook, answer["error"]))
+    return Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss)
+
+
+def median_cost(plugin: UnpackedPlugin, hook: str, arguments: Dict[str, Any]) -> Cost:
+    """Return the medians of several calls; the first, which writes byte code, does not count."""
+    cost(plugin, hook, arguments)
+    costs = [cost(plugin, hook, arguments) for _ in range(CALLS)]
+    return Cost(statistics.median(each.cpu for each in costs), int(statistics.median(each.memory for each in costs)))
+
+
+def arguments(**known: Any) -> Dict[str, Any]:
+    """Return what SPS passes to authenticate, of a user named alice."""
+    values: Dict[str, Any] = dict(
+        cookie={},
+        session_cookie={},
+        session_id="s",
+        protocol="ssh",
+        connection_name="c",
+        client_ip="192.0.2.1",
+        client_port=1,
+        client_hostname=None,
+        gateway_user="alice",
+        gateway_domain=None,
+        server_username="root",
+        server_domain=None,
+        key_value_pairs={},
+    )
+    values.update(known)
+    return values
+
+
+def hooks(ours: UnpackedPlugin, floor: UnpackedPlugin) -> None:
+    """Print each hook's cost against the floor's."""
+    target = dict(gateway_groups=[], server_ip="192.0.2.2", server_port=22, server_hostname=None)
+    ended = dict(session_id="s", cookie={}, session_cookie={})
+    cookie = {"username": "alice", "mfa_identity": "alice"}
+    rows: List[Tuple[str, str, Dict[str, Any], Dict[str, Any]]] = [
+        ("authenticate, asks", "authenticate", arguments(), arguments(key_value_pairs={"otp": "x"})),
+        (
+            "authenticate, RADIUS",
+            "authenticate",
+            arguments(key_value_pairs={"otp": "123456"}),
+            arguments(key_value_pairs={"otp": "x"}),
+        ),
+        ("authorize", "authorize", arguments(cookie=cookie, **target), arguments(cookie=cookie, **target)),
+        ("session_ended", "session_ended", ended, ended),
+    ]
+    heading("Hook", "CPU ms", "floor", "ratio", "memory MiB", "floor", "ratio")
+    for name, hook, mine, theirs in rows:
+        a, b = median_cost(ours, hook, mine), median_cost(floor, hook, theirs)
+        line(name, a.cpu * 1e3, b.cpu * 1e3, a.cpu / b.cpu, a.memory / 1024, b.memory / 1024, a.memory / b.memory)
+
+
+def time_to_verdict(plugin: UnpackedPlugin) -> float:
+    """Return the seconds that one login takes."""
+    started = time.monotonic()
+    verdict = Session(plugin, key_value_pairs={"gu": "alice", "otp": "123456"}).log_in()
+    if verdict["verdict"] != "ACCEPT":
+        raise RuntimeError(verdict["reason"])
+    return time.monotonic() - started
+
+
+def _tried(plugin: UnpackedPlugin) -> Optional[float]:
+    """Return the seconds that one login takes; None if no reply comes through."""
+    try:
+        return time_to_verdict(plugin)
+    except RuntimeError:
+        return None
+
+
+def section(name: str, port: int, secret: str, *options: str) -> str:
+    """Return the configuration of a server on loopback."""
+    lines = ["[{}]".format(name), "server=127.0.0.1", "port={}".format(port), "secret=" + secret]
+    return "\n".join(lines + list(options)) + "\n"
+
+
+def failover(zip_directory: pathlib.Path, scratch: pathlib.Path, living: DemoServer) -> None:
+    """Print the time to a verdict with a healthy server and with a dead one before it."""
+    backup = section("radius_2", living.port, living.secret)
+
+    def plugin(name: str, configuration: str) -> UnpackedPlugin:
+        return UnpackedPlugin(zip_directory, configuration, state_directory=scratch / name)
+
+    heading("Time to verdict", "seconds", "of healthy")
+    healthy = time_to_verdict(plugin("healthy", section("radius", living.port, living.secret)))
+    line("healthy", healthy, 1.0)
+    with Server(silent) as dead:
+        one_dead = plugin("dead", section("radius", dead.port, "x") + backup)
+        for name in ("first dead, not known", "first dead, known"):
+            seconds = time_to_verdict(one_dead)
+            line(name, seconds, seconds / healthy)
+    dies = threading.Event()
+
+    def knows_status(request: Request) -> List[bytes]:
+        return [reply(request, SECRET)] if request.octets[0] == 12 and not dies.is_set() else []
+
+    with Server(knows_status) as server:
+        secret = SECRET.decode("ascii")
+        slow = section("radius", server.port, secret, "conn_timeout=2", "conn_retries=2") + backup
+        time_to_verdict(plugin("status", slow))  # learns that it answers Status-Server
+        dies.set()
+        seconds = time_to_verdict(plugin("status", slow.replace("conn_timeout=2", "conn_timeout=60")))
+        line("first dead, its status answers known", seconds, seconds / healthy)
+
+
+def simulated_login(loss: float, chance: random.Random) -> Optional[float]:
+    """Return the simulated seconds until a reply comes through a network that loses packets; None if none does."""
+    exchange = Exchange([Patience(5, 3)] * 2, 0.0, 150.0, chance.random)
+    now, arrives = 0.0, float("inf")
+    while True:
+        action = exchange.next(now)
+        if isinstance(action, GiveUp):
+            return None
+        if isinstance(action, Resolve):
+            exchange.resolved(1)
+            arrives = float("inf")
+        elif isinstance(action, Send) and chance.random() >= loss and chance.random() >= loss:
+            arrives = min(arrives, now + 0.02)
+        elif isinstance(action, Wait):
+            if arrives <= action.until:
+                return arrives
+            now = action.until
+
+
+def losses(zip_directory: pathlib.Path, scratch: pathlib.Path) -> None:
+    """Print how long a login takes where packets are lost, both ways alike."""
+    heading("Packets lost", "simulated: median", "95th", "failed", "real: median", "95th")
+    for percent in (10, 30, 50):
+        chance = random.Random(percent)
+        times = [simulated_login(percent / 100, chance) for _ in range(SIMULATED)]
+        arrived = sorted(each for each in times if each is not None)
+
+        def lossy(request: Request, chance: random.Random = chance, loss: float = percent / 100) -> Sequence[bytes]:
+            return [] if chance.random() < 1 - (1 - loss) ** 2 else [reply(request, SECRET)]
+
+        with Server(lossy) as server:
+            configuration = section(
+                "radius", server.port, SECRET.decode("ascii"), "conn_retries=8", "status_check=none"
+            )
+            plugin = UnpackedPlugin(zip_directory, configuration, state_directory=scratch / "loss")
+            with ThreadPoolExecutor(2) as pool:
+                tries = list(pool.map(_tried, [plugin] * REAL))
+            real = sorted(each for each in tries if each is not None)
+        line(
+            "{} %".format(percent),
+            statistics.median(arrived),
+            arrived[int(len(arrived) * 0.95)],
+            len(times) - len(arrived),
+            statistics.median(real),
+            real[int(len(real) * 0.95)],
+        )
+
+
+def storm(ours: UnpackedPlugin, floor: UnpackedPlugin) -> None:
+    """Print logins a second with many at once."""
+
+    def rate(log_in: Callable[[int], Any]) -> float:
+        started = time.monotonic()
+        with ThreadPoolExecutor(STORM) as pool:
+            list(pool.map(log_in, range(STORM)))
+        return STORM / (time.monotonic() - started)
+
+    bare = rate(lambda _: Session(floor, key_value_pairs={"gu": "alice", "otp": "123456"}).log_in())
+    mine = rate(lambda _: time_to_verdict(ours))
+    heading("Storm of {} logins".format(STORM), "logins/s", "floor", "ratio")
+    line("", mine, bare, mine / bare)
+
+
+def heading(*cells: str) -> None:
+    """Print a table's head."""
+    print("\n{:<40}".format(cells[0]) + "".join("{:>18}".format(cell) for cell in cells[1:]))
+
+
+def line(name: str, *numbers: float) -> None:
+    """Print a table's row."""
+    print("{:<40}".format(name) + "".join("{:>18.3f}".format(number) for number in numbers), flush=True)
+
+
+def main() -> int:
+    """Build the zip, measure, print."""
+    with tempfile.TemporaryDirectory(prefix="sps-bench-") as name:
+        scratch = pathlib.Path(name)
+        if build.main(["--output", str(scratch)]) != 0:
+            return 1
+        directory = unpack(next(scratch.glob("*.zip")), scratch / "plugin")
+        bare = scratch / "floor"
+        bare.mkdir()
+        (bare / "main.py").write_text(FLOOR, encoding="ascii")
+        with DemoServer() as server:
+            configuration = section("radius", server.port, server.secret)
+            ours = UnpackedPlugin(directory, configuration, state_directory=scratch / "state")
+            floor = UnpackedPlugin(bare, "", state_directory=scratch / "floor-state")
+            print("Python {}".format(sys.version.split()[0]))
+            hooks(ours, floor)
+            failover(directory, scratch, server)
+            losses(directory, scratch)
+            storm(ours, floor)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
