@@ -183,7 +183,7 @@ def failover(zip_directory: pathlib.Path, scratch: pathlib.Path, living: DemoSer
 
 def simulated_login(loss: float, chance: random.Random) -> Optional[float]:
     """Return the simulated seconds until a reply comes through a network that loses packets; None if none does."""
-    exchange = Exchange([Patience(5, 3)] * 2, 0.0, 150.0, chance.random)
+    exchange = Exchange([Patience(15, 0.3, 5)] * 2, 0.0, 150.0, chance.random)
     now, arrives = 0.0, float("inf")
     while True:
         action = exchange.next(now)

@@ -67,10 +67,16 @@ class ServerSettings(NamedTuple):
     auth_type: str
     conn_timeout: float
     conn_retries: int
+    retransmit_after: float
     require_message_authenticator: bool
     source_ip: str
     status_check: str
     failover_after: float
+
+    @property
+    def bound(self) -> float:
+        """For how many seconds one address of the server is waited for."""
+        return self.conn_timeout * self.conn_retries
 
 
 class AuthSettings(NamedTuple):
@@ -222,7 +228,13 @@ _SERVER_OPTIONS = (
         "Seconds; times `conn_retries` it bounds the wait for one address of the server.",
     ),
     Option(
-        "conn_retries", _whole(1, 30), "3", "How often a request is sent in all, at growing intervals within the bound."
+        "conn_retries", _whole(1, 30), "3", "Times `conn_timeout`: how long one address of the server is waited for."
+    ),
+    Option(
+        "retransmit_after",
+        _seconds(0, 280),
+        "0.3",
+        "Seconds until the same request is sent again, if need be; then twice that, and so on. 0: it is sent once.",
     ),
     Option(
         "require_message_authenticator",
@@ -437,7 +449,7 @@ def build(ini: Ini, credential: CredentialLookup) -> Tuple[Optional[Settings], T
 
 
 def _too_long(servers: Sequence[ServerSettings], total_timeout: float) -> Iterator[Problem]:
-    bounds = [server.conn_timeout * server.conn_retries for server in servers]
+    bounds = [server.bound for server in servers]
     if sum(bounds) > PLUGIN_TIME_LIMIT:
         text = "the servers' bounds add up to {:g} s; SPS gives a plugin {:g} s".format(sum(bounds), PLUGIN_TIME_LIMIT)
         yield Problem(False, "radius", "conn_timeout", text)

@@ -1,6 +1,7 @@
 """The exchange as pure logic: events and times go in, and what is done next is compared. No socket, no clock."""
 
 import math
+from random import Random
 from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 
 import hypothesis.strategies as st
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from lib.radius.exchange import Action, Connect, Exchange, GiveUp, Patience, Resolve, Send, Wait
+from lib.radius.exchange import TOO_LATE, Action, Connect, Exchange, GiveUp, Patience, Resolve, Send, Wait
 
 LONG = 1000.0
 NEVER = math.inf
@@ -16,6 +17,11 @@ NEVER = math.inf
 
 def no_jitter() -> float:
     return 0.5
+
+
+def patience(timeout: float, retries: int, first_wait: float = 2.0) -> Patience:
+    """Return the patience that conn_timeout, conn_retries and retransmit_after make."""
+    return Patience(timeout * retries, first_wait, timeout)
 
 
 class Address(NamedTuple):
@@ -89,56 +95,68 @@ def play(
     raise AssertionError("the exchange does not end")
 
 
-def send_times(patience: Patience, **options: Any) -> List[float]:
-    return [each.at for each in play([patience], [[Address()]], **options).sent]
+def send_times(server: Patience, **options: Any) -> List[float]:
+    return [each.at for each in play([server], [[Address()]], **options).sent]
 
 
 @pytest.mark.parametrize(
     "timeout, sends, times, end",
     [
-        (5, 3, [0, 2, 6], 15),
-        (20, 3, [0, 2, 6], 60),
-        (30, 7, [0, 2, 6, 14, 30, 60, 90], 210),  # 2, 4, 8, 16, then conn_timeout caps 32
-        (3, 4, [0, 2, 5, 8], 12),
+        (5, 3, [0, 2, 6, 11], 15),
+        (20, 3, [0, 2, 6, 14, 30, 50], 60),  # 2, 4, 8, 16, then conn_timeout caps 32
+        (3, 4, [0, 2, 5, 8, 11], 12),
         (2, 3, [0, 2, 4], 6),
         (0.5, 4, [0, 0.5, 1, 1.5], 2),
-        (280, 1, [0], 280),
+        (0.1, 3, [0, 0.1, 0.2], 0.3),  # three times 0.1 is a little less than 0.1 * 3
+        (280, 1, [0, 2, 6, 14, 30, 62, 126, 254], 280),
         (0.1, 1, [0], 0.1),
     ],
 )
 def test_schedule_without_jitter(timeout: float, sends: int, times: List[float], end: float) -> None:
-    played = play([Patience(timeout, sends)], [[Address()]])
-    assert [each.at for each in played.sent] == times
+    played = play([patience(timeout, sends)], [[Address()]])
+    assert [each.at for each in played.sent] == pytest.approx(times)
     assert played.found is None
-    assert played.ended_at == end
+    assert played.ended_at == pytest.approx(end)
+
+
+def test_no_wait_between_sends_is_longer_than_the_longest() -> None:
+    assert send_times(Patience(60, 2, 16)) == [0, 2, 6, 14, 30, 46]
+
+
+def test_without_a_first_wait_the_request_is_sent_once() -> None:
+    played = play([Patience(15, 0, 5), Patience(15, 0, 5)], [[Address()], [Address(14)]])
+    assert played == Played([Sent(0, 0, 0), Sent(15, 1, 0)], (1, 0), 29)
+
+
+def test_a_send_right_before_the_bound_is_left_out() -> None:
+    assert send_times(Patience(6.005, 2, 5)) == [0, 2]
+    assert send_times(Patience(6.5, 2, 5)) == [0, 2, 6]
 
 
 def test_schedule_is_counted_from_when_the_address_is_begun() -> None:
-    assert send_times(Patience(5, 3), start=86400.0) == [86400.0, 86402.0, 86406.0]
+    assert send_times(patience(5, 3), start=86400.0) == [86400.0, 86402.0, 86406.0, 86411.0]
 
 
-@pytest.mark.parametrize("random, times", [(0.0, [0, 1.8, 5.4, 12.6]), (1 - 2**-53, [0, 2.2, 6.6, 15.4])])
+@pytest.mark.parametrize("random, times", [(0.0, [0, 1.8, 5.4, 12.6, 27]), (1 - 2**-53, [0, 2.2, 6.6, 15.4, 33])])
 def test_jitter_is_ten_percent_of_each_wait_at_the_most(random: float, times: List[float]) -> None:
-    assert send_times(Patience(20, 4), random=lambda: random) == pytest.approx(times)
+    assert send_times(patience(20, 2), random=lambda: random) == pytest.approx(times)
 
 
-@given(
-    st.lists(st.floats(0, 1, exclude_max=True), min_size=30, max_size=30),
-    st.floats(0.1, 280),
-    st.integers(1, 30),
-)
-def test_every_wait_is_within_its_jitter_and_no_longer_than_conn_timeout(
-    randoms: List[float], timeout: float, sends: int
+@given(st.randoms(), st.floats(0.1, 280), st.floats(0.1, 280), st.integers(1, 30))
+def test_every_wait_is_within_its_jitter_and_no_longer_than_the_longest(
+    chance: Random, first_wait: float, timeout: float, retries: int
 ) -> None:
-    times = send_times(Patience(timeout, sends), total_timeout=10**6, random=iter(randoms).__next__)
-    assert len(times) == sends
+    bound = timeout * retries
+    times = send_times(patience(timeout, retries, first_wait), total_timeout=10**6, random=chance.random)
     for number, (before, after) in enumerate(zip(times, times[1:])):
-        nominal = 2.0 * 2**number
-        assert min(0.9 * nominal, timeout) - 1e-6 <= after - before <= min(1.1 * nominal, timeout) + 1e-6
+        nominal = first_wait * 2**number
+        assert 0.9 * min(nominal, timeout) - 1e-6 <= after - before <= min(1.1 * nominal, timeout) + 1e-6
+    next_wait = first_wait * 2 ** (len(times) - 1)
+    assert bound - TOO_LATE - min(1.1 * next_wait, timeout) - 1e-6 <= times[-1] < bound - TOO_LATE or times == [0]
 
 
 def test_an_exchange_in_every_step() -> None:
-    exchange = Exchange([Patience(5, 2), Patience(1, 1)], 100.0, 60.0, no_jitter)
+    exchange = Exchange([patience(5, 2), patience(1, 1)], 100.0, 60.0, no_jitter)
     assert exchange.deadline == 160.0
     assert exchange.next(100.0) == Resolve(0)
     exchange.resolved(1)
@@ -147,8 +165,10 @@ def test_an_exchange_in_every_step() -> None:
     assert exchange.next(100.5) == Wait(102.5)
     assert exchange.next(101.0) == Wait(102.5)  # a datagram that was dropped
     assert exchange.next(102.5) == Send()
-    assert exchange.next(102.6) == Wait(110.5)
-    assert exchange.next(109.0) == Wait(110.5)  # no more sends, whatever comes
+    assert exchange.next(102.6) == Wait(106.5)
+    assert exchange.next(106.6) == Send()
+    assert exchange.next(106.6) == Wait(110.5)
+    assert exchange.next(109.0) == Wait(110.5)
     assert exchange.next(110.5) == Resolve(1)
     exchange.resolved(2)
     assert exchange.next(111.0) == Connect(1, 0)
@@ -160,48 +180,48 @@ def test_an_exchange_in_every_step() -> None:
     assert exchange.next(111.0) == GiveUp()
 
 
-def test_the_wait_before_the_first_resend_is_the_initial_one_at_every_address() -> None:
-    played = play([Patience(20, 3), Patience(20, 2)], [[Address(), Address()], [Address()]])
+def test_the_wait_before_the_first_resend_is_the_first_one_at_every_address() -> None:
+    played = play([patience(4, 2), patience(3, 1)], [[Address(), Address()], [Address()]])
     assert played.sent == [
         Sent(0, 0, 0),
         Sent(2, 0, 0),
         Sent(6, 0, 0),
-        Sent(60, 0, 1),
-        Sent(62, 0, 1),
-        Sent(66, 0, 1),
-        Sent(120, 1, 0),
-        Sent(122, 1, 0),
+        Sent(8, 0, 1),
+        Sent(10, 0, 1),
+        Sent(14, 0, 1),
+        Sent(16, 1, 0),
+        Sent(18, 1, 0),
     ]
-    assert played.ended_at == 160
+    assert played.ended_at == 19
 
 
 def test_servers_are_asked_in_their_order_and_no_further_than_the_one_that_answers() -> None:
-    one = Patience(1, 1)
+    one = patience(1, 1)
     played = play([one, one, one, one], [[Address()], None, [Address(0.5)], [Address(0)]])
     assert played == Played([Sent(0, 0, 0), Sent(1, 2, 0)], (2, 0), 1.5)
 
 
 def test_an_answer_to_the_first_send_counts_after_the_second() -> None:
-    played = play([Patience(5, 3), Patience(5, 3)], [[Address(5.5)], [Address(0)]])
+    played = play([patience(5, 3), patience(5, 3)], [[Address(5.5)], [Address(0)]])
     assert played == Played([Sent(0, 0, 0), Sent(2, 0, 0)], (0, 0), 5.5)
 
 
 def test_after_the_last_send_an_answer_is_waited_for_until_the_bound() -> None:
-    assert play([Patience(20, 3)], [[Address(59.9)]]).found == (0, 0)
-    assert play([Patience(20, 3)], [[Address(60)]]).found is None
+    assert play([patience(20, 3)], [[Address(59.9)]]).found == (0, 0)
+    assert play([patience(20, 3)], [[Address(60)]]).found is None
 
 
 @pytest.mark.parametrize("broken", [Address(connect_fails=True), Address(send_fails=True), Address(refuses_after=0.0)])
 def test_what_fails_at_once_costs_no_time(broken: Address) -> None:
     network = [[broken, broken], None, [], [broken, Address(0.25)]]
-    played = play([Patience(280, 30)] * 4, network)
+    played = play([patience(280, 30)] * 4, network)
     assert played.found == (3, 1)
     assert played.ended_at == 0.25
 
 
 @pytest.mark.parametrize("nothing", [None, ()])
 def test_no_server_can_be_looked_up(nothing: Optional[Sequence[Address]]) -> None:
-    assert play([Patience(5, 3)] * 3, [nothing] * 3) == Played([], None, 0)
+    assert play([patience(5, 3)] * 3, [nothing] * 3) == Played([], None, 0)
 
 
 def test_no_servers() -> None:
@@ -210,7 +230,7 @@ def test_no_servers() -> None:
 
 @pytest.mark.parametrize("total_timeout", [0.0, -1.0])
 def test_without_time_nothing_is_begun(total_timeout: float) -> None:
-    assert Exchange([Patience(5, 3)], 7.0, total_timeout, no_jitter).next(7.0) == GiveUp()
+    assert Exchange([patience(5, 3)], 7.0, total_timeout, no_jitter).next(7.0) == GiveUp()
 
 
 @pytest.mark.parametrize(
@@ -219,18 +239,18 @@ def test_without_time_nothing_is_begun(total_timeout: float) -> None:
         (1.0, [Sent(0, 0, 0)], 1),
         (2.0, [Sent(0, 0, 0)], 2),
         (2.5, [Sent(0, 0, 0), Sent(2, 0, 0)], 2.5),
-        (10.0, [Sent(0, 0, 0), Sent(2, 0, 0)], 10),
-        (10.5, [Sent(0, 0, 0), Sent(2, 0, 0), Sent(10, 1, 0)], 10.5),
+        (10.0, [Sent(0, 0, 0), Sent(2, 0, 0), Sent(6, 0, 0)], 10),
+        (10.5, [Sent(0, 0, 0), Sent(2, 0, 0), Sent(6, 0, 0), Sent(10, 1, 0)], 10.5),
     ],
 )
 def test_the_deadline_cuts_everything(total_timeout: float, sent: List[Sent], end: float) -> None:
-    played = play([Patience(5, 2), Patience(5, 2)], [[Address()], [Address()]], total_timeout)
+    played = play([patience(5, 2), patience(5, 2)], [[Address()], [Address()]], total_timeout)
     assert (played.sent, played.ended_at) == (sent, end)
 
 
 @pytest.mark.parametrize("late", ["look-up", "connect", "send", "wait"])
 def test_the_deadline_passes_during_any_step(late: str) -> None:
-    exchange = Exchange([Patience(5, 2), Patience(5, 2)], 0.0, 1.0, no_jitter)
+    exchange = Exchange([patience(5, 2), patience(5, 2)], 0.0, 1.0, no_jitter)
     steps = {"look-up": Resolve, "connect": Connect, "send": Send, "wait": Wait}
     action = exchange.next(0.0)
     while not isinstance(action, steps[late]):
@@ -245,7 +265,7 @@ def test_the_deadline_passes_during_any_step(late: str) -> None:
 
 
 def test_a_clock_that_stands_still_sends_once_and_waits() -> None:
-    exchange = Exchange([Patience(5, 3)], 3.0, 60.0, no_jitter)
+    exchange = Exchange([patience(5, 3)], 3.0, 60.0, no_jitter)
     exchange.next(3.0)
     exchange.resolved(1)
     actions = [exchange.next(3.0) for _ in range(50)]
@@ -253,7 +273,7 @@ def test_a_clock_that_stands_still_sends_once_and_waits() -> None:
 
 
 def test_a_jump_over_several_sends_sends_once() -> None:
-    exchange = Exchange([Patience(20, 5)], 0.0, LONG, no_jitter)
+    exchange = Exchange([patience(20, 5)], 0.0, LONG, no_jitter)
     exchange.next(0.0)
     exchange.resolved(1)
     assert [exchange.next(0.0) for _ in range(2)] == [Connect(0, 0), Send()]
@@ -261,7 +281,7 @@ def test_a_jump_over_several_sends_sends_once() -> None:
 
 
 def test_a_jump_to_shortly_before_the_bound_does_not_lengthen_it() -> None:
-    exchange = Exchange([Patience(5, 3)], 0.0, LONG, no_jitter)
+    exchange = Exchange([patience(5, 3)], 0.0, LONG, no_jitter)
     exchange.next(0.0)
     exchange.resolved(1)
     assert [exchange.next(0.0) for _ in range(2)] == [Connect(0, 0), Send()]
@@ -270,17 +290,17 @@ def test_a_jump_to_shortly_before_the_bound_does_not_lengthen_it() -> None:
 
 
 def test_a_jump_over_the_bound_gives_the_next_server_all_of_its_time() -> None:
-    exchange = Exchange([Patience(5, 3), Patience(5, 1)], 0.0, LONG, no_jitter)
+    exchange = Exchange([patience(5, 3), patience(5, 1)], 0.0, LONG, no_jitter)
     exchange.next(0.0)
     exchange.resolved(1)
     assert [exchange.next(0.0) for _ in range(2)] == [Connect(0, 0), Send()]
     assert exchange.next(500.0) == Resolve(1)
     exchange.resolved(1)
-    assert [exchange.next(500.0) for _ in range(3)] == [Connect(1, 0), Send(), Wait(505.0)]
+    assert [exchange.next(500.0) for _ in range(3)] == [Connect(1, 0), Send(), Wait(502.0)]
 
 
 def test_a_jump_beyond_everything_ends_it() -> None:
-    exchange = Exchange([Patience(5, 3)] * 2, 0.0, 60.0, no_jitter)
+    exchange = Exchange([patience(5, 3)] * 2, 0.0, 60.0, no_jitter)
     exchange.next(0.0)
     exchange.resolved(3)
     exchange.next(0.0)
@@ -297,7 +317,7 @@ ADDRESSES = st.one_of(
 )
 NETWORKS = st.lists(
     st.tuples(
-        st.builds(lambda timeout, sends: Patience(timeout, sends), QUARTERS, st.integers(1, 6)),
+        st.builds(patience, QUARTERS, st.integers(1, 6)),
         st.one_of(st.none(), st.lists(ADDRESSES, max_size=3)),
     ),
     min_size=1,
@@ -311,15 +331,15 @@ def test_the_first_living_address_is_found_if_there_is_time(
 ) -> None:
     """Compare with adding up by hand how long each address before it takes."""
     now, found = 0.0, None
-    for server, (patience, addresses) in enumerate(servers):
+    for server, (its_patience, addresses) in enumerate(servers):
         for number, address in enumerate(addresses or ()):
             if found is not None or address.connect_fails or address.send_fails:
                 continue
-            spent = min(address.answers_after, address.refuses_after, patience.bound)
-            if spent == address.answers_after < patience.bound and now + spent < total_timeout:
+            spent = min(address.answers_after, address.refuses_after, its_patience.bound)
+            if spent == address.answers_after < its_patience.bound and now + spent < total_timeout:
                 found = (server, number)
             now += spent
-    played = play([patience for patience, _ in servers], [addresses for _, addresses in servers], total_timeout)
+    played = play([each for each, _ in servers], [addresses for _, addresses in servers], total_timeout)
     assert played.found == found
     assert played.ended_at <= total_timeout
 
@@ -329,7 +349,7 @@ class AnyExchange(RuleBasedStateMachine):
 
     @initialize(
         servers=st.lists(
-            st.builds(lambda timeout, sends: Patience(timeout, sends), st.floats(0.1, 280), st.integers(1, 30)),
+            st.builds(patience, st.floats(0.1, 280), st.integers(1, 30)),
             min_size=1,
             max_size=4,
         ),
@@ -376,16 +396,15 @@ class AnyExchange(RuleBasedStateMachine):
             self.sent = []
         else:
             assert self.connected_at is not None
-            patience = self.servers[self.next_server - 1]
-            bound_at = self.connected_at + patience.bound
+            its_patience = self.servers[self.next_server - 1]
+            bound_at = self.connected_at + its_patience.bound
             assert self.now < bound_at
             if isinstance(action, Send):
-                assert len(self.sent) < patience.sends
                 if not self.sent:
                     assert self.now >= self.connected_at
                 else:
                     nominal = 2.0 * 2 ** (len(self.sent) - 1)
-                    assert self.now - self.sent[-1] >= min(0.9 * nominal, patience.timeout) - 1e-6
+                    assert self.now - self.sent[-1] >= 0.9 * min(nominal, its_patience.longest_wait) - 1e-6
                 self.sent.append(self.now)
             else:
                 assert isinstance(action, Wait)
@@ -461,6 +480,6 @@ TestAnyExchange = AnyExchange.TestCase
 @given(st.floats(0, 10**7), st.floats(0.1, 280), st.integers(1, 30), st.floats(1, 290))
 def test_the_deadline_is_kept_whatever_the_numbers(start: float, timeout: float, sends: int, total: float) -> None:
     assume(start + total > start)
-    played = play([Patience(timeout, sends)] * 3, [[Address(), Address()]] * 3, total, start)
+    played = play([patience(timeout, sends)] * 3, [[Address(), Address()]] * 3, total, start)
     assert played.ended_at == pytest.approx(min(start + total, start + 6 * timeout * sends))
     assert played.ended_at <= start + total

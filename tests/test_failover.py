@@ -20,7 +20,7 @@ from lib.radius.exchange import (
     healthy_first,
 )
 
-KNOWN = Patience(5, 3, probe_after=3.0, answers_status=True)
+KNOWN = Patience(15, 2, 5, probe_after=3.0, answers_status=True)
 UNKNOWN = KNOWN._replace(answers_status=False)
 
 
@@ -53,12 +53,12 @@ def until(exchange: Exchange, end: float) -> List[Tuple[float, Any]]:
 
 def test_status_is_asked_after_a_while_and_a_few_times() -> None:
     done = until(begun(UNKNOWN), 15.0)
-    assert [now for now, action in done if isinstance(action, Probe)] == [3.0, 3.5, 4.0, 4.5]
-    assert STATUS_SENDS == 4 and STATUS_PATIENCE == 2.0
+    assert [now for now, action in done if isinstance(action, Probe)] == [3.0, 3.25, 3.5, 3.75, 4.0, 4.25, 4.5, 4.75]
+    assert STATUS_SENDS == 8 and STATUS_PATIENCE == 2.0
 
 
 def test_status_is_not_asked_unless_wanted() -> None:
-    assert not [action for _, action in until(begun(Patience(5, 3)), 15.0) if isinstance(action, Probe)]
+    assert not [action for _, action in until(begun(Patience(15, 2, 5)), 15.0) if isinstance(action, Probe)]
 
 
 def test_server_known_to_answer_status_that_is_silent_is_dead() -> None:
@@ -95,7 +95,7 @@ def test_second_server_is_probed_afresh() -> None:
     exchange = begun(KNOWN, UNKNOWN)
     until(exchange, 5.0)
     done = [(now, action) for now, action in until(exchange, 12.0) if isinstance(action, Probe)]
-    assert [now for now, _ in done][-4:] == [8.0, 8.5, 9.0, 9.5]
+    assert [now for now, _ in done][-8:] == [8.0, 8.25, 8.5, 8.75, 9.0, 9.25, 9.5, 9.75]
 
 
 def test_servers_in_error_are_dead() -> None:
@@ -168,7 +168,7 @@ PEERS = st.builds(
 @given(st.lists(PEERS, min_size=1, max_size=3), st.sampled_from([0.0, 0.1, 0.3]), st.integers(0, 10**6), st.booleans())
 def test_any_network(peers: List[Peer], loss: float, seed: int, known: bool) -> None:
     play = Play(peers, loss, seed)
-    patience = [Patience(5, 3, 3.0, known and peer.knows_status) for peer in peers]
+    patience = [Patience(15, 2, 5, 3.0, known and peer.knows_status) for peer in peers]
     exchange = Exchange(patience, 0.0, 60.0, play.chance.random)
     current, found = -1, None
     while found is None:

@@ -101,7 +101,18 @@ def test_defaults() -> None:
     assert valid(LEAST) == Settings(
         servers=(
             ServerSettings(
-                "radius", "radius.example.com", 1812, Secret("xyzzy5461"), "pap", 5.0, 3, True, "", "status-server", 3.0
+                "radius",
+                "radius.example.com",
+                1812,
+                Secret("xyzzy5461"),
+                "pap",
+                5.0,
+                3,
+                0.3,
+                True,
+                "",
+                "status-server",
+                3.0,
             ),
         ),
         total_timeout=150.0,
@@ -204,7 +215,7 @@ ignore=false
     settings = valid(text, from_store("from the store"))
     assert settings.servers == (
         ServerSettings(
-            "radius", "192.0.2.1", 1645, Secret("from the store"), "chap", 10.0, 5, True, "", "status-server", 3.0
+            "radius", "192.0.2.1", 1645, Secret("from the store"), "chap", 10.0, 5, 0.3, True, "", "status-server", 3.0
         ),
     )
     assert settings.auth == AuthSettings("Code:", False, ("ssh", "rdp"), Secret(""), 3, 10)
@@ -230,6 +241,9 @@ ignore=false
         ("radius", "conn_timeout", "280", 280.0),
         ("radius", "conn_retries", "1", 1),
         ("radius", "conn_retries", "30", 30),
+        ("radius", "retransmit_after", "0", 0.0),
+        ("radius", "retransmit_after", "0.25", 0.25),
+        ("radius", "retransmit_after", "280", 280.0),
         ("radius", "require_message_authenticator", "no", False),
         ("radius", "require_message_authenticator", "YES", True),
         ("radius", "source_ip", "", ""),
@@ -773,6 +787,7 @@ port=1645
 auth_type=chap
 conn_timeout=2.5
 conn_retries=7
+retransmit_after=1.5
 require_message_authenticator=no
 source_ip=192.0.2.1
 status_check=none
@@ -785,15 +800,16 @@ port=1812
 auth_type=pap
 conn_timeout=5
 conn_retries=3
+retransmit_after=0.3
 require_message_authenticator=yes
 source_ip=
 status_check=status-server
 failover_after=3
 """
     assert valid(text).servers == (
-        ServerSettings("radius", "a", 1645, Secret(" s "), "chap", 2.5, 7, False, "192.0.2.1", "none", 7.0),
-        ServerSettings("radius_2", "a", 1645, Secret(" s "), "chap", 2.5, 7, False, "192.0.2.1", "none", 7.0),
-        ServerSettings("radius_3", "c", 1812, Secret("t"), "pap", 5.0, 3, True, "", "status-server", 3.0),
+        ServerSettings("radius", "a", 1645, Secret(" s "), "chap", 2.5, 7, 1.5, False, "192.0.2.1", "none", 7.0),
+        ServerSettings("radius_2", "a", 1645, Secret(" s "), "chap", 2.5, 7, 1.5, False, "192.0.2.1", "none", 7.0),
+        ServerSettings("radius_3", "c", 1812, Secret("t"), "pap", 5.0, 3, 0.3, True, "", "status-server", 3.0),
     )
 
 

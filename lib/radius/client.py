@@ -25,6 +25,7 @@ _CODES_BY_WEIGHT = (
     "network",
     "no-reply",
 )
+_LONGEST_WAIT = 16.0  # seconds between sends, RFC 5080 section 2.2.1's MRT
 
 
 class Origin(NamedTuple):
@@ -214,9 +215,7 @@ class _Run:
         return None
 
     def _resolve(self) -> List[Address]:
-        patience = min(
-            self._server.conn_timeout * self._server.conn_retries, self._exchange.deadline - time.monotonic()
-        )
+        patience = min(self._server.bound, self._exchange.deadline - time.monotonic())
         # The name's addresses may come in another order, or be others, by now; the State is for the one that sent it.
         host = self._origin.host if self._origin else self._server.server
         return resolve(host, self._server.port, patience)
@@ -300,7 +299,8 @@ def _name(server: ServerSettings) -> str:
 
 def _patience(server: ServerSettings, answers_status: bool) -> Patience:
     probe_after = server.failover_after if server.status_check == "status-server" else None
-    return Patience(server.conn_timeout, server.conn_retries, probe_after, answers_status)
+    longest_wait = min(server.conn_timeout, _LONGEST_WAIT)
+    return Patience(server.bound, server.retransmit_after, longest_wait, probe_after, answers_status)
 
 
 def _mschap(login: packet.Login) -> mschap.Response:

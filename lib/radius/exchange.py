@@ -6,35 +6,33 @@ Everything that decides over time and order lives here, and nothing that touches
     resolve -> connect -> send <-> wait -> (next address) connect ... -> (next server) resolve ... -> give up
                             probe <-> wait: a Status-Server, when the answer is slow
 
-Sending again follows RFC 5080 section 2.2.1: the wait doubles from 2 s with 10 % of jitter. A one-time code is spent
-when a server has seen it and a push rings once, so the next server is asked only when the one before is given up: at
-its bound, at an error, or earlier when it is known to answer Status-Server (RFC 5997) and does not.
+Sending again follows RFC 5080 section 2.2.1: the wait doubles with 10 % of jitter, and the server knows the packet for
+the one it has. A one-time code is spent when a server has seen it and a push rings once, so the next server is asked
+only when the one before is given up: at its bound, at an error, or earlier when it is known to answer Status-Server
+(RFC 5997) and does not.
 """
 
 from typing import Callable, List, NamedTuple, Optional, Sequence, Set, Union
 
-INITIAL_WAIT = 2.0
 JITTER = 0.1
+TOO_LATE = 0.01  # seconds before the bound in which nothing is sent again: no answer could come, rounding made it
 STATUS_PATIENCE = 2.0  # seconds of silence after the first Status-Server, which prove a server dead that answers them
-STATUS_SENDS = 4  # of it, within that time: one lost packet must not cost a living server
+STATUS_SENDS = 8  # of it, within that time: where a third of all packets is lost, one server in 200 is wrongly dead
 
 
 class Patience(NamedTuple):
-    """How long one address is tried: at most `sends` sends, none waiting over `timeout` seconds, `bound` in all.
+    """How long one address is tried, in seconds: `bound` in all, after which it is given up.
 
-    After `probe_after` seconds without an answer a Status-Server goes to it too (None: never); `answers_status` is
-    whether it lately answered one, so that silence proves something.
+    The request is sent again after `first_wait` (0: never), then after waits that double up to `longest_wait`. After
+    `probe_after` without an answer a Status-Server goes to the address too (None: never); `answers_status` is whether
+    it lately answered one, so that silence proves something.
     """
 
-    timeout: float
-    sends: int
+    bound: float
+    first_wait: float
+    longest_wait: float
     probe_after: Optional[float] = None
     answers_status: bool = False
-
-    @property
-    def bound(self) -> float:
-        """Seconds after which the address is given up."""
-        return self.timeout * self.sends
 
 
 class Resolve(NamedTuple):
@@ -90,9 +88,8 @@ class Exchange:
         self._addresses = 0
         self._address = 0
         self._asking = False
-        self._sends = 0
         self._wait = 0.0
-        self._send_at = 0.0
+        self._send_at: Optional[float] = None
         self._give_up_at = 0.0
         self._probes = 0
         self._probe_at: Optional[float] = None
@@ -122,11 +119,11 @@ class Exchange:
         if not self._asking:
             self._begin(patience, now)
             return Connect(self._server, self._address)
-        if now >= self._send_at and self._sends < patience.sends:
-            self._wait = 2 * self._wait if self._sends else INITIAL_WAIT
+        if self._send_at is not None and now >= self._send_at:
             jittered = self._wait * (1 + JITTER * (2 * self._random() - 1))
-            self._sends += 1
-            self._send_at = now + min(jittered, patience.timeout)
+            again_at = now + min(jittered, patience.longest_wait)
+            self._send_at = again_at if self._wait and again_at < self._give_up_at - TOO_LATE else None
+            self._wait = min(2 * self._wait, patience.longest_wait)
             return Send()
         if self._probe_at is not None and now >= self._probe_at:
             if not self._probes and patience.answers_status:
@@ -134,8 +131,7 @@ class Exchange:
             self._probes += 1
             self._probe_at = now + STATUS_PATIENCE / STATUS_SENDS if self._probes < STATUS_SENDS else None
             return Probe()
-        times = [self._give_up_at, self._deadline, self._probe_at, self._dead_at]
-        times.append(self._send_at if self._sends < patience.sends else None)
+        times = [self._give_up_at, self._deadline, self._send_at, self._probe_at, self._dead_at]
         return Wait(min(time for time in times if time is not None))
 
     def resolved(self, addresses: int) -> None:
@@ -159,7 +155,7 @@ class Exchange:
 
     def _begin(self, patience: Patience, now: float) -> None:
         self._asking = True
-        self._sends = 0
+        self._wait = patience.first_wait
         self._send_at = now
         self._give_up_at = now + patience.bound
         self._probes = 0
