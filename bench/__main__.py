@@ -79,11 +79,16 @@ def cost(plugin: UnpackedPlugin, hook: str, arguments: Dict[str, Any]) -> Cost:
     return Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss)
 
 
-def median_cost(plugin: UnpackedPlugin, hook: str, arguments: Dict[str, Any]) -> Cost:
-    """Return the medians of several calls; the first, which writes byte code, does not count."""
-    cost(plugin, hook, arguments)
-    costs = [cost(plugin, hook, arguments) for _ in range(CALLS)]
-    return Cost(statistics.median(each.cpu for each in costs), int(statistics.median(each.memory for each in costs)))
+def compared(*calls: Tuple[UnpackedPlugin, str, Dict[str, Any]]) -> List[Cost]:
+    """Return each call's median cost, taken in turns, so that what else the machine does weighs on all alike.
+
+    The first round, which writes byte code, does not count.
+    """
+    rounds = [[cost(*call) for call in calls] for _ in range(1 + CALLS)][1:]
+    return [
+        Cost(statistics.median(each.cpu for each in costs), int(statistics.median(each.memory for each in costs)))
+        for costs in zip(*rounds)
+    ]
 
 
 def arguments(**known: Any) -> Dict[str, Any]:
@@ -125,7 +130,7 @@ def hooks(ours: UnpackedPlugin, floor: UnpackedPlugin) -> None:
     ]
     heading("Hook", "CPU ms", "floor", "ratio", "memory MiB", "floor", "ratio")
     for name, hook, mine, theirs in rows:
-        a, b = median_cost(ours, hook, mine), median_cost(floor, hook, theirs)
+        a, b = compared((ours, hook, mine), (floor, hook, theirs))
         line(name, a.cpu * 1e3, b.cpu * 1e3, a.cpu / b.cpu, a.memory / 1024, b.memory / 1024, a.memory / b.memory)
 
 
@@ -256,6 +261,7 @@ def line(name: str, *numbers: float) -> None:
 
 def main() -> int:
     """Build the zip, measure, print."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # the floor has byte code: most of it is an installed package
     with tempfile.TemporaryDirectory(prefix="sps-bench-") as name:
         scratch = pathlib.Path(name)
         if build.main(["--output", str(scratch)]) != 0:

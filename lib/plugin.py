@@ -353,10 +353,10 @@ class Plugin(AAPlugin):  # type: ignore[misc]
         assert self._settings is not None
         session = self.cookie["radius_session"]
 
-        def login_for(server: settings.ServerSettings) -> packet.Login:
+        def login_for(server: settings.ServerSettings, local_ip: str) -> packet.Login:
             session["method"] = server.auth_type
             return packet.Login(
-                self.mfa_identity, wanted.password, server.auth_type, wanted.state, self._request_attributes()
+                self.mfa_identity, wanted.password, server.auth_type, wanted.state, self._request_attributes(local_ip)
             )
 
         remaining = self._settings.total_timeout - self._network_seconds
@@ -412,16 +412,12 @@ class Plugin(AAPlugin):  # type: ignore[misc]
         session = self.cookie["radius_session"]
         session["seconds"] = round(session["seconds"] + seconds, 3)
 
-    def _request_attributes(self) -> Any:
-        """Say who asks and for whom: RFC 2865 section 4.1 wants a NAS-Identifier or an address."""
-        attributes = [
-            ("NAS-Identifier", _nas_identifier()),
-            ("NAS-Port-Type", "Virtual"),
-            ("Service-Type", "Login-User"),
-        ]
-        if self.connection.client_ip:
-            attributes.append(("Calling-Station-Id", self.connection.client_ip))
-        return tuple(attributes)
+    def _request_attributes(self, local_ip: str) -> Any:
+        from .radius import nas
+
+        connection = self.connection
+        came_by = "{} {}".format(connection.protocol, connection.connection_name or "").strip()
+        return nas.attributes(_nas_identifier(), local_ip, connection.client_ip or "", came_by)
 
     def _response(self, action: login.Action) -> Verdict:
         """Turn what the conversation wants into a verdict."""

@@ -51,7 +51,7 @@ def test_login_and_what_it_uses_know_no_radius(name: str) -> None:
     assert not reaches(name, "lib.radius") and not reaches(name, "pyrad")
 
 
-@pytest.mark.parametrize("name", ["login", "text", "settings", "radius.packet", "radius.exchange"])
+@pytest.mark.parametrize("name", ["login", "text", "settings", "radius.packet", "radius.exchange", "radius.nas"])
 def test_pure_cores_touch_neither_network_nor_clock(name: str) -> None:
     for edge in ("socket", "time", "random", "os", "threading", "subprocess", "lib.radius.transport"):
         assert not reaches(name, edge), "{} imports {}".format(name, edge)

@@ -84,8 +84,8 @@ def configured(
     )
 
 
-def login_for(server: ServerSettings) -> packet.Login:
-    return packet.Login("alice", Secret(PASSWORD), server.auth_type, None, (("NAS-Identifier", "sps"),))
+def login_for(server: ServerSettings, local_ip: str) -> packet.Login:
+    return packet.Login("alice", Secret(PASSWORD), server.auth_type, None, ((0, packet.NAS_IDENTIFIER, b"sps"),))
 
 
 def ask(
@@ -139,8 +139,8 @@ def test_each_answer(code: int) -> None:
 
 
 def test_what_is_asked() -> None:
-    def challenged(settings: ServerSettings) -> packet.Login:
-        return packet.Login("ülice", Secret(PASSWORD), "pap", b"\0state", (("NAS-Identifier", "sps"),))
+    def challenged(settings: ServerSettings, local_ip: str) -> packet.Login:
+        return packet.Login("ülice", Secret(PASSWORD), "pap", b"\0state", ((0, packet.NAS_IDENTIFIER, b"sps"),))
 
     with Server(answering(SECRET)) as server:
         ask(configured(server), what=challenged)
@@ -254,9 +254,9 @@ def test_a_late_reply_does_not_answer_the_next_request() -> None:
 def test_failing_over_is_a_new_request_with_that_servers_secret() -> None:
     asked_for: List[str] = []
 
-    def recording(settings: ServerSettings) -> packet.Login:
+    def recording(settings: ServerSettings, local_ip: str) -> packet.Login:
         asked_for.append(settings.section)
-        return login_for(settings)
+        return login_for(settings, local_ip)
 
     with Server(silent) as dead, Server(answering(OTHER_SECRET)) as living:
         answer = ask(
@@ -748,7 +748,7 @@ def test_a_server_for_which_no_time_was_left_is_named() -> None:
     ],
 )
 def test_a_request_that_cannot_be_made_is_the_callers_affair(name: str, password: str, code: str) -> None:
-    def impossible(settings: ServerSettings) -> packet.Login:
+    def impossible(settings: ServerSettings, local_ip: str) -> packet.Login:
         return packet.Login(name, Secret(password), "pap", None, ())
 
     with Server(answering(SECRET)) as server:
@@ -762,10 +762,10 @@ def test_nothing_is_left_open_when_the_second_request_cannot_be_made() -> None:
     class Stop(Exception):
         pass
 
-    def once(settings: ServerSettings) -> packet.Login:
+    def once(settings: ServerSettings, local_ip: str) -> packet.Login:
         if settings.section == "radius_2":
             raise Stop()
-        return login_for(settings)
+        return login_for(settings, local_ip)
 
     with Server(silent) as dead, pytest.raises(Stop):
         ask(configured(dead, timeout=0.1), configured(dead, "radius_2"), what=once)

@@ -129,7 +129,7 @@ def login(
     password: str = "correct horse",
     method: str = "pap",
     state: Optional[bytes] = None,
-    attributes: Sequence[Tuple[str, Union[str, int]]] = (("NAS-Identifier", "sps"),),
+    attributes: Sequence[Tuple[int, int, bytes]] = ((0, 32, b"sps"),),
 ) -> Login:
     return Login(user_name, Secret(password), method, state, tuple(attributes))
 
@@ -391,24 +391,20 @@ def test_chap_octets_that_look_hexadecimal() -> None:
 
 
 def test_attributes_of_the_nas() -> None:
-    attributes: List[Tuple[str, Union[str, int]]] = [
-        ("NAS-Identifier", "Zürich-1"),
-        ("NAS-Port-Type", "Virtual"),
-        ("Service-Type", "Login-User"),
-        ("Calling-Station-Id", "2001:db8::1"),
-        ("Called-Station-Id", "0x31"),
-        ("NAS-IP-Address", "192.0.2.7"),
-        ("NAS-Port", 22),
+    attributes = [
+        (0, NAS_IDENTIFIER, "Zürich-1".encode("utf-8")),
+        (0, NAS_PORT_TYPE, b"\0\0\0\5"),
+        (0, 30, b"0x31"),
+        (9, 1, b"0xZZ"),
+        (9, 1, b"shell:priv-lvl=15"),
     ]
     made = read(encode(login(attributes=attributes, state=b"s"), SECRET, counting()))
     assert made.attributes[3:] == [
         (NAS_IDENTIFIER, b"Z\xc3\xbcrich-1"),
         (NAS_PORT_TYPE, b"\0\0\0\5"),
-        (SERVICE_TYPE, b"\0\0\0\1"),
-        (CALLING_STATION_ID, b"2001:db8::1"),
         (30, b"0x31"),
-        (4, b"\xc0\x00\x02\x07"),
-        (5, b"\0\0\0\x16"),
+        (VENDOR_SPECIFIC, b"\0\0\0\x09" + attribute(1, b"0xZZ")),
+        (VENDOR_SPECIFIC, b"\0\0\0\x09" + attribute(1, b"shell:priv-lvl=15")),
         (STATE, b"s"),
     ]
 
@@ -428,11 +424,11 @@ def test_ms_chap_takes_the_place_of_the_password(state: Optional[bytes]) -> None
 
 
 def test_status_server() -> None:
-    octets = encode_status((("NAS-Identifier", "sps"),), SECRET, scripted(b"\7", b"0123456789abcdef"))
+    octets = encode_status(((0, NAS_IDENTIFIER, b"sps"),), SECRET, scripted(b"\7", b"0123456789abcdef"))
     digest = hmac_md5(SECRET, octets[:22] + bytes(16) + octets[38:])
     assert read(octets) == Request(12, 7, b"0123456789abcdef", [(80, digest), (NAS_IDENTIFIER, b"sps")])
     with pytest.raises(RequestError):
-        encode_status((("Connect-Info", "x" * 253),) * 16, SECRET, counting())
+        encode_status(((0, 77, b"x" * 253),) * 16, SECRET, counting())
 
 
 def test_only_an_accept_answers_a_status_server() -> None:
@@ -447,7 +443,7 @@ def test_only_an_accept_answers_a_status_server() -> None:
 def test_request_that_does_not_fit_a_packet() -> None:
     # 20 of the header, 18, 7, 18, and 255 for each of these.
     def filled(times: int, last: int) -> Login:
-        return login(attributes=[("Connect-Info", "x" * 253)] * times + [("Connect-Info", "y" * last)])
+        return login(attributes=[(0, 77, b"x" * 253)] * times + [(0, 77, b"y" * last)])
 
     assert len(encode(filled(15, 206), SECRET, counting())) == 4096
     with pytest.raises(RequestError) as raised:
@@ -471,7 +467,7 @@ def test_what_is_encoded_is_what_is_read(
 ) -> None:
     typed = password.encode("utf-8")
     assume(method == "chap" or len(typed) <= 128)
-    octets = encode(login(name, password, method, state, [("NAS-Identifier", nas)]), secret, counting(start))
+    octets = encode(login(name, password, method, state, [(0, NAS_IDENTIFIER, nas.encode("utf-8"))]), secret, counting(start))
     made = read(octets)
     assert made.code == 1
     assert made.attributes[0] == (80, hmac_md5(secret, octets[:22] + bytes(16) + octets[38:]))

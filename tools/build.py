@@ -20,7 +20,6 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / "requirements" / "zip.txt"
-LICENSES = ROOT / "requirements" / "licenses"
 WHEEL_CACHE = ROOT / "build" / "wheels"
 
 LICENSES_FILE = "THIRD-PARTY-LICENSES"
@@ -200,11 +199,10 @@ def own_files(root: Path = ROOT) -> Dict[str, bytes]:
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in paths if path.is_file()}
 
 
-def bundled_files(wheels: Sequence[Wheel], licenses: Path = LICENSES) -> Dict[str, bytes]:
+def bundled_files(wheels: Sequence[Wheel]) -> Dict[str, bytes]:
     """Returns what ``wheels`` put at the zip's root: their Python sources, and a file of all their licences.
 
-    A wheel without a licence file has its text in ``licenses``, as <name>.txt.
-    Sources only: netaddr's data files are 5 MB of vendor and address registries that nothing here looks up.
+    Raises BuildError for a wheel without a licence file. Sources only: nothing here reads a package's data files.
     """
     files = {}
     notices = []
@@ -219,7 +217,7 @@ def bundled_files(wheels: Sequence[Wheel], licenses: Path = LICENSES) -> Dict[st
                 elif path.endswith(".py") and not top.endswith(".data"):
                     files[path] = archive.read(path)
         if not notice:
-            notice.append((licenses / f"{wheel.name}.txt").read_bytes().strip())
+            raise BuildError(f"{wheel.name}: the wheel has no licence file")
         title = f"{wheel.name} {wheel.version}\nwheel sha256 {wheel.sha256}\n\n"
         notices.append(title.encode("ascii") + b"\n\n".join(notice) + b"\n")
     files[LICENSES_FILE] = (b"\n" + b"=" * 72 + b"\n\n").join(notices)

@@ -6,10 +6,9 @@ import time
 from collections import Counter
 from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple
 
-from ..secret import Secret
 from ..settings import ServerSettings
 from ..text import counted
-from . import mschap, packet
+from . import packet
 from .exchange import Connect, Exchange, GiveUp, Patience, Probe, Resolve, Send, Wait, healthy_first
 from .health import NO_MEMORY, Health
 from .transport import Address, Udp, Unreachable, as_address, ready, resolve
@@ -51,21 +50,41 @@ class Answer(NamedTuple):
 
 
 class NoAnswer(Exception):
-    """No server gave an answer: `code` is a denial's code, `remarks` say for the log what happened with each."""
+    """No server gave an answer: `code` is a denial's code, `remarks` say for the log what happened with each.
 
-    def __init__(self, code: str, remarks: Sequence[str], seconds: float) -> None:
+    `unreachable` is whether every server of the configuration was tried and not one sent anything at all.
+    """
+
+    def __init__(self, code: str, remarks: Sequence[str], seconds: float, unreachable: bool = False) -> None:
         super().__init__(code)
         self.code = code
         self.remarks = tuple(remarks)
         self.seconds = seconds
+        self.unreachable = unreachable
 
 
 class OriginGone(Exception):
     """The server that sent the challenge is not what the configuration names any more."""
 
 
-LoginFor = Callable[[ServerSettings], packet.Login]
-"""What to send to this server."""
+LoginFor = Callable[[ServerSettings, str], packet.Login]
+"""(server, the local address its packets leave from) -> what to send to it."""
+
+
+class Request(NamedTuple):
+    """What goes to one address, and what may come back.
+
+    `codes` are those of a reply, `accepts` has the last word on a verified one, `identity` is what a Status-Server
+    says of this NAS.
+    """
+
+    octets: bytes
+    codes: Sequence[int]
+    accepts: Callable[[packet.Reply], bool]
+    identity: packet.Attributes
+
+
+RequestFor = Callable[[ServerSettings, str], Request]
 
 
 def ask(
@@ -84,12 +103,27 @@ def ask(
         servers = [server for server in servers if _is_origin(server, origin)]
         if not servers:
             raise OriginGone()
+
+
+    def request_for(server: ServerSettings, local_ip: str) -> Request:
+        return _login_request(login_for(server, local_ip), server.secret.octets())
+
+    return _run(servers, request_for, total_timeout, origin, health)
+
+
+def _run(
+    servers: Sequence[ServerSettings],
+    request_for: RequestFor,
+    total_timeout: float,
+    origin: Optional[Origin],
+    health: Health,
+) -> Answer:
     marks = [health.mark(_name(server)) for server in servers]
     order = healthy_first([mark.dead for mark in marks])
     run = _Run(
         [servers[index] for index in order],
         [marks[index].answers_status for index in order],
-        login_for,
+        request_for,
         total_timeout,
         health,
         origin,
@@ -98,6 +132,35 @@ def ask(
         return run.answer()
     finally:
         run.close()
+
+
+def _login_request(login: packet.Login, secret: bytes) -> Request:
+    accepts: Callable[[packet.Reply], bool] = _always
+    if login.method == "mschapv2":
+        login, accepts = _with_mschap(login)
+    identity = tuple(each for each in login.attributes if each[:2] == (0, packet.NAS_IDENTIFIER))
+    return Request(packet.encode(login, secret, os.urandom), packet.LOGIN_CODES, accepts, identity)
+
+
+def _always(reply: packet.Reply) -> bool:
+    return True
+
+
+def _with_mschap(login: packet.Login) -> Tuple[packet.Login, Callable[[packet.Reply], bool]]:
+    """Return the login with its response, and whether an Access-Accept proves that the server knows the password."""
+    from . import mschap  # its tables take a while
+
+    try:
+        response = mschap.response(login.user_name, login.password, os.urandom(16), os.urandom(16), os.urandom(1)[0])
+    except ValueError as error:
+        raise packet.RequestError("bad-password", str(error)) from None
+
+    def proved(reply: packet.Reply) -> bool:
+        successes = reply.vendor_values(packet.MICROSOFT, packet.MS_CHAP2_SUCCESS)
+        one = len(successes) == 1 and mschap.server_proved(response.success, successes[0], response.value[0])
+        return one or reply.code != packet.ACCESS_ACCEPT
+
+    return login._replace(mschap=response), proved
 
 
 class _Try:
@@ -140,13 +203,13 @@ class _Run:
         self,
         servers: Sequence[ServerSettings],
         answer_status: Sequence[bool],
-        login_for: LoginFor,
+        request_for: RequestFor,
         total_timeout: float,
         health: Health,
         origin: Optional[Origin],
     ) -> None:
         self._servers = servers
-        self._login_for = login_for
+        self._request_for = request_for
         self._health = health
         self._origin = origin
         self._started = time.monotonic()
@@ -161,8 +224,7 @@ class _Run:
         self._tries: List[_Try] = []
         self._server = servers[0]
         self._secret = b""
-        self._login = packet.Login("", Secret(""), "", None, ())
-        self._request = b""
+        self._request = Request(b"", (), _always, ())
         self._status_request = b""
         self._udp: Optional[Udp] = None
         self._status_udp: Optional[Udp] = None
@@ -207,7 +269,7 @@ class _Run:
             self._connect()
         elif isinstance(action, Send) and self._udp:
             self._tries[-1].sends += 1
-            self._udp.send(self._request)
+            self._udp.send(self._request.octets)
         elif isinstance(action, Probe):
             self._probe()
         elif isinstance(action, Wait):
@@ -223,18 +285,14 @@ class _Run:
     def _connect(self) -> None:
         self.close()
         self._secret = self._server.secret.octets()
-        self._login = self._login_for(self._server)
-        if self._login.method == "mschapv2":
-            self._login = self._login._replace(mschap=_mschap(self._login))
-        # A new server or address is a new request; sending again is not (RFC 5080 section 2.2.1).
-        self._request = packet.encode(self._login, self._secret, os.urandom)
         self._udp = Udp(self._address, self._server.source_ip)
+        # A new server or address is a new request; sending again is not (RFC 5080 section 2.2.1).
+        self._request = self._request_for(self._server, self._udp.local_ip)
 
     def _probe(self) -> None:
         self._tries[-1].probed = True
         if self._status_udp is None:
-            identity = tuple(pair for pair in self._login.attributes if pair[0] == "NAS-Identifier")
-            self._status_request = packet.encode_status(identity, self._secret, os.urandom)
+            self._status_request = packet.encode_status(self._request.identity, self._secret, os.urandom)
             self._status_udp = Udp(self._address, self._server.source_ip)
         self._status_udp.send(self._status_request)
 
@@ -257,14 +315,14 @@ class _Run:
             return None
 
     def _judged(self, octets: bytes) -> Optional[Answer]:
-        reply = self._verified(octets, self._request, packet.LOGIN_CODES)
+        reply = self._verified(octets, self._request.octets, self._request.codes)
         if reply is None:
             return None
         tried = self._tries[-1]
         remarks = [line for each in self._tries[:-1] for line in each.remarks() + [each.outcome()]]
         remarks += tried.remarks()
         seconds = time.monotonic() - self._started
-        if self._login.mschap and reply.code == packet.ACCESS_ACCEPT and not _proved(self._login.mschap, reply):
+        if not self._request.accepts(reply):
             remarks.append(
                 "{}: the server did not prove that it knows the password (MS-CHAP2-Success)".format(tried.name)
             )
@@ -283,7 +341,9 @@ class _Run:
             if server.section not in asked
         ]
         code = next((code for code in _CODES_BY_WEIGHT if code in codes), "no-reply")
-        return NoAnswer(code, remarks, time.monotonic() - self._started)
+        silent = not any(tried.flaws or tried.lives for tried in self._tries)
+        all_tried = self._origin is None and asked == {server.section for server in self._servers}
+        return NoAnswer(code, remarks, time.monotonic() - self._started, silent and all_tried)
 
 
 def _is_origin(server: ServerSettings, origin: Origin) -> bool:
@@ -303,22 +363,12 @@ def _patience(server: ServerSettings, answers_status: bool) -> Patience:
     return Patience(server.bound, server.retransmit_after, longest_wait, probe_after, answers_status)
 
 
-def _mschap(login: packet.Login) -> mschap.Response:
-    try:
-        return mschap.response(login.user_name, login.password, os.urandom(16), os.urandom(16), os.urandom(1)[0])
-    except ValueError as error:
-        raise packet.RequestError("bad-password", str(error)) from None
-
-
-def _proved(response: mschap.Response, reply: packet.Reply) -> bool:
-    successes = reply.vendor_values(packet.MICROSOFT, packet.MS_CHAP2_SUCCESS)
-    return len(successes) == 1 and mschap.server_proved(response.success, successes[0], response.value[0])
-
-
 def _messages(reply: packet.Reply) -> List[bytes]:
     """Return what the server says to the user: an MS-CHAP-Error in words, then every Reply-Message."""
     messages: List[bytes] = []
     for value in reply.vendor_values(packet.MICROSOFT, packet.MS_CHAP_ERROR)[:1]:
+        from . import mschap  # its tables take a while
+
         error = mschap.error_words(value)
         messages += [error.words.encode("utf-8"), error.message]
     return [message for message in messages if message] + reply.values(packet.REPLY_MESSAGE)

@@ -4,23 +4,23 @@ No sockets, no clock, no randomness of its own. pyrad encodes the attributes; wh
 on the raw octets, because pyrad decodes before it verifies.
 """
 
-import functools
 import hashlib
 import hmac
-import io
-import pkgutil
 import struct
-import warnings
-from typing import Any, Callable, Container, List, NamedTuple, Optional, Tuple, Union
+import sys
+from typing import TYPE_CHECKING, Any, Callable, Container, List, NamedTuple, Optional, Tuple
 
 from ..secret import Secret
-from .mschap import Response
+from . import addresses
 
-with warnings.catch_warnings():
-    # netaddr, beneath pyrad, has spellings that newer Pythons warn of as they compile it; syslog is no place for that.
-    warnings.simplefilter("ignore", SyntaxWarning)
-    from pyrad.dictionary import Dictionary
-    from pyrad.packet import AuthPacket
+if TYPE_CHECKING:
+    from .mschap import Response
+
+# pyrad's only use of netaddr is two small classes, and importing that costs more than all the rest of a login.
+sys.modules.setdefault("netaddr", addresses)  # type: ignore[arg-type]
+
+from pyrad.dictionary import Dictionary  # noqa: E402
+from pyrad.packet import AuthPacket  # noqa: E402
 
 ACCESS_REQUEST, ACCESS_ACCEPT, ACCESS_REJECT, ACCESS_CHALLENGE, STATUS_SERVER = 1, 2, 3, 11, 12
 LOGIN_CODES = (ACCESS_ACCEPT, ACCESS_REJECT, ACCESS_CHALLENGE)
@@ -29,7 +29,7 @@ NAMES = {ACCESS_ACCEPT: "Access-Accept", ACCESS_REJECT: "Access-Reject", ACCESS_
 
 # Octets are set and read by these numbers: by name, pyrad takes those that begin with `0x` for hexadecimal.
 USER_NAME, USER_PASSWORD, CHAP_PASSWORD, REPLY_MESSAGE, STATE, PROXY_STATE = 1, 2, 3, 18, 24, 33
-CHAP_CHALLENGE, PROMPT, MESSAGE_AUTHENTICATOR = 60, 76, 80
+NAS_IDENTIFIER, CHAP_CHALLENGE, PROMPT, MESSAGE_AUTHENTICATOR = 32, 60, 76, 80
 VENDOR_SPECIFIC, MICROSOFT = 26, 311
 # RFC 2548: Microsoft's own attribute types
 MS_CHAP_ERROR, MS_CHAP_CHALLENGE, MS_CHAP2_RESPONSE, MS_CHAP2_SUCCESS = 2, 11, 25, 26
@@ -40,6 +40,8 @@ MAX_PASSWORD_OCTETS = 128  # RFC 2865 section 5.2
 MAX_REPLY_ATTRIBUTES = 200
 _AUTHENTICATOR = slice(4, 20)
 _DIGEST_IN_REQUEST = slice(22, 38)  # Message-Authenticator goes first, so its value has a fixed place
+
+_NO_NAMES = Dictionary()  # attributes go in as octets, by number
 
 Random = Callable[[int], bytes]
 """How many octets -> that many, from the system's random source."""
@@ -80,11 +82,12 @@ WRONG_MESSAGE_AUTHENTICATOR = Flaw("whose Message-Authenticator did not verify",
 UNSENT_PROXY_STATE = Flaw("with a Proxy-State that was not sent (the mark of a BlastRADIUS forgery)", "bad-reply")
 
 
-Attributes = Tuple[Tuple[str, Union[str, int]], ...]
+Attributes = Tuple[Tuple[int, int, bytes], ...]
+"""(vendor or 0, type, value octets) of each attribute, in order."""
 
 
 class Login(NamedTuple):
-    """What an Access-Request says: `method` is pap, chap or mschapv2, `attributes` are by dictionary name.
+    """What an Access-Request says: `method` is pap, chap or mschapv2.
 
     `state` is the server's, to be sent back; `mschap` is what mschapv2 sends for the password.
     """
@@ -94,7 +97,7 @@ class Login(NamedTuple):
     method: str
     state: Optional[bytes]
     attributes: Attributes
-    mschap: Optional[Response] = None
+    mschap: "Optional[Response]" = None
 
 
 class Reply(NamedTuple):
@@ -212,14 +215,14 @@ def _walk(octets: bytes) -> Tuple[List[Tuple[int, bytes]], Optional[int]]:
 
 
 def _begun(code: int, secret: bytes, random: Random) -> Any:
-    packet = AuthPacket(code=code, id=random(1)[0], secret=secret, authenticator=random(16), dict=_dictionary())
+    packet = AuthPacket(code=code, id=random(1)[0], secret=secret, authenticator=random(16), dict=_NO_NAMES)
     packet[MESSAGE_AUTHENTICATOR] = [bytes(16)]
     return packet
 
 
 def _add_attributes(packet: Any, attributes: Attributes) -> None:
-    for name, value in attributes:
-        packet.AddAttribute(name, value)
+    for vendor, number, octets in attributes:
+        packet.setdefault((vendor, number) if vendor else number, []).append(octets)
 
 
 def _signed(packet: Any, secret: bytes) -> bytes:
@@ -271,8 +274,3 @@ def _add_password(packet: Any, login: Login, random: Random) -> None:
         raise RequestError("bad-password", "the password is longer than {} octets".format(MAX_PASSWORD_OCTETS))
     packet[USER_PASSWORD] = [packet.PwCrypt(password or bytes(16))]  # an empty one is a block of padding
 
-
-@functools.lru_cache(maxsize=None)
-def _dictionary() -> Any:
-    text = pkgutil.get_data(__package__ or "", "dictionary") or b""
-    return Dictionary(io.StringIO(text.decode("ascii")))

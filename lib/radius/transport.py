@@ -80,6 +80,11 @@ class Udp:
             self._socket.close()
             raise _unreachable(error) from None
 
+    @property
+    def local_ip(self) -> str:
+        """The address that packets leave from."""
+        return str(self._socket.getsockname()[0]).partition("%")[0]
+
     def send(self, octets: bytes) -> None:
         """Send one datagram; raise Unreachable if the system refuses."""
         try:
