@@ -467,7 +467,9 @@ def test_what_is_encoded_is_what_is_read(
 ) -> None:
     typed = password.encode("utf-8")
     assume(method == "chap" or len(typed) <= 128)
-    octets = encode(login(name, password, method, state, [(0, NAS_IDENTIFIER, nas.encode("utf-8"))]), secret, counting(start))
+    octets = encode(
+        login(name, password, method, state, [(0, NAS_IDENTIFIER, nas.encode("utf-8"))]), secret, counting(start)
+    )
     made = read(octets)
     assert made.code == 1
     assert made.attributes[0] == (80, hmac_md5(secret, octets[:22] + bytes(16) + octets[38:]))

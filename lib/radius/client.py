@@ -104,7 +104,6 @@ def ask(
         if not servers:
             raise OriginGone()
 
-
     def request_for(server: ServerSettings, local_ip: str) -> Request:
         return _login_request(login_for(server, local_ip), server.secret.octets())
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .mschap import Response
 
 # pyrad's only use of netaddr is two small classes, and importing that costs more than all the rest of a login.
-sys.modules.setdefault("netaddr", addresses)  # type: ignore[arg-type]
+sys.modules.setdefault("netaddr", addresses)
 
 from pyrad.dictionary import Dictionary  # noqa: E402
 from pyrad.packet import AuthPacket  # noqa: E402
@@ -273,4 +273,3 @@ def _add_password(packet: Any, login: Login, random: Random) -> None:
     if len(password) > MAX_PASSWORD_OCTETS:
         raise RequestError("bad-password", "the password is longer than {} octets".format(MAX_PASSWORD_OCTETS))
     packet[USER_PASSWORD] = [packet.PwCrypt(password or bytes(16))]  # an empty one is a block of padding
-
