@@ -6,7 +6,7 @@ Everything a server or a user wrote goes through here before a terminal or a log
 import json
 import re
 import unicodedata
-from typing import Sequence
+from typing import Iterable, List, Mapping, Sequence, Tuple
 
 MAX_NAME_OCTETS = 253  # an attribute's value, RFC 2865 section 5
 
@@ -20,6 +20,7 @@ _ESCAPES = re.compile(
 _NEWLINES = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 _JOINERS = "\u200c\u200d"  # format characters that Persian and Indic words are spelt with
 _UNSHOWN = frozenset(("Cc", "Cf", "Cs"))
+_BRACES = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 _CUT_OCTETS = 240  # servers cut long texts at 253 octets (RFC 2865 section 5.18) or somewhat before
 
 
@@ -63,6 +64,42 @@ def field(value: str) -> str:
     return line if line and not re.search('[\\s="]', line) else json.dumps(line, ensure_ascii=False)
 
 
+def placeholders(text: str) -> Tuple[str, ...]:
+    """Return the names that stand in braces in a text, as `client_ip` in `from {client_ip}`, in their order.
+
+    `{{` and `}}` are braces. Raise ValueError if a brace stands alone.
+    """
+    names: List[str] = []
+    for match in _BRACES.finditer(text):
+        if match.group() in ("{", "}"):
+            raise ValueError("a brace stands alone; one that is meant is written {{ or }}")
+        if match.group(1) is not None:
+            names.append(match.group(1))
+    return tuple(names)
+
+
+def filled(text: str, values: Mapping[str, str]) -> str:
+    """Return a text with each `{name}` replaced by its value, and `{{` and `}}` by braces.
+
+    Braces in a value stay, and nothing but the name itself means anything: `{a.b}` and `{a!r}` of str.format would be
+    a way into the program. Values are put in as they are: make the result safe before it is shown. Raise ValueError,
+    without the text in it, if a brace stands alone or a name has no value.
+    """
+    if not set(placeholders(text)) <= set(values):
+        known = ", ".join("{" + name + "}" for name in sorted(values)) or "none"
+        raise ValueError("an unknown name stands in braces; known are " + known)
+    return _BRACES.sub(lambda match: match.group()[0] if match.group(1) is None else values[match.group(1)], text)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return `; did you mean ...?` with the known name that a name is most like, whatever their case, or nothing."""
+    import difflib  # only a mistake needs it, and every import costs each hook
+
+    spellings = {spelling.lower(): spelling for spelling in known}
+    close = difflib.get_close_matches(name.lower(), spellings, 1)
+    return "; did you mean {}?".format(spellings[close[0]]) if close else ""
+
+
 def name_problem(name: str) -> str:
     """Return why a user name must not be used, or an empty string.
 
@@ -77,11 +114,16 @@ def name_problem(name: str) -> str:
 
 def radius_name_problem(name: str) -> str:
     """Return why a name must not be sent as RADIUS User-Name, or an empty string; it names no file."""
-    if any(unicodedata.category(char) in _UNSHOWN or char in "\u2028\u2029" for char in name):
+    if holds_control(name):
         return "it holds a control character"
     if len(name.encode("utf-8")) > MAX_NAME_OCTETS:
         return "it is longer than {} octets".format(MAX_NAME_OCTETS)
     return ""
+
+
+def holds_control(value: str) -> bool:
+    """Whether a text holds a control, format or surrogate character, or a line or paragraph separator."""
+    return any(unicodedata.category(char) in _UNSHOWN or char in "\u2028\u2029" for char in value)
 
 
 def _shown(char: str) -> bool:

@@ -3,13 +3,25 @@
 import json
 import re
 import unicodedata
-from typing import List
+from typing import Dict, List, Tuple
 
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
-from lib.text import counted, field, name_problem, one_line, radius_name_problem, reply_message, safe
+from lib.text import (
+    counted,
+    did_you_mean,
+    field,
+    filled,
+    holds_control,
+    name_problem,
+    one_line,
+    placeholders,
+    radius_name_problem,
+    reply_message,
+    safe,
+)
 
 ESC, BEL, ST = "\x1b", "\x07", "\x1b\\"
 STRING_SEQUENCES = {
@@ -352,3 +364,96 @@ def test_a_name_that_may_be_used_is_shown_as_it_is(name: str) -> None:
     if not name_problem(name):
         assert "".join(safe("|" + name + "|").split("\n")) == "|" + name + "|"
         assert len(name.encode("utf-8")) <= 253 and "/" not in name
+
+
+@pytest.mark.parametrize(
+    "text, names, shown",
+    [
+        ("", (), ""),
+        ("no names", (), "no names"),
+        ("{user}", ("user",), "alice"),
+        ("{user} from {client_ip}, {user}", ("user", "client_ip", "user"), "alice from 192.0.2.1, alice"),
+        ("{{user}}", (), "{user}"),
+        ("{{{user}}}", ("user",), "{alice}"),
+        ("{{{{", (), "{{"),
+        ("}}{{", (), "}{"),
+        ("{odd}", ("odd",), "{user}{{}}{"),
+        ("%(user)s $user \\1 \\g<1>", (), "%(user)s $user \\1 \\g<1>"),
+        ("{back}", ("back",), "\\1\\g<0>"),
+        ("ünï {user} \U0001f511", ("user",), "ünï alice \U0001f511"),
+    ],
+)
+def test_names_in_braces_are_filled(text: str, names: Tuple[str, ...], shown: str) -> None:
+    values = {"user": "alice", "client_ip": "192.0.2.1", "odd": "{user}{{}}{", "back": "\\1\\g<0>"}
+    assert placeholders(text) == names
+    assert filled(text, values) == shown
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "}", "{user", "user}", "{{user}", "{user}}", "{{{", "}}}", "{a{user}", "{ {user} }"]
+)
+def test_a_brace_alone(text: str) -> None:
+    for call in (lambda: placeholders(text), lambda: filled(text, {"user": "alice", "a": "b"})):
+        with pytest.raises(ValueError) as raised:
+            call()
+        assert str(raised.value) == "a brace stands alone; one that is meant is written {{ or }}"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "User", "user ", " user", "0", "user.upper", "user!r", "user:>9", "user[0]", "user.__class__", "us\ner"],
+)
+def test_only_a_known_name_itself_means_anything(name: str) -> None:
+    assert placeholders("{" + name + "}") == (name,)
+    with pytest.raises(ValueError) as raised:
+        filled("Hello {" + name + "}", {"user": "alice", "client_ip": "192.0.2.1"})
+    assert str(raised.value) == "an unknown name stands in braces; known are {client_ip}, {user}"
+
+
+def test_no_names_are_known() -> None:
+    with pytest.raises(ValueError) as raised:
+        filled("{user}", {})
+    assert str(raised.value) == "an unknown name stands in braces; known are none"
+
+
+@settings(deadline=None)
+@given(st.lists(st.one_of(st.text(), st.sampled_from(["{{", "}}", "{a}", "{b}"])), max_size=12), st.text(), st.text())
+def test_braces_and_values_come_out_as_they_are(parts: List[str], a: str, b: str) -> None:
+    values: Dict[str, str] = {"a": a, "b": b}
+    written = [part if part in ("{a}", "{b}") else part.replace("{", "{{").replace("}", "}}") for part in parts]
+    expected = "".join(values[part[1]] if part in ("{a}", "{b}") else part for part in parts)
+    assert filled("".join(written), values) == expected
+
+
+@settings(deadline=None)
+@given(st.text(st.sampled_from("{}ab ")), st.text(st.sampled_from("{}ab ")))
+def test_braces_mean_what_str_format_makes_of_them(text: str, a: str) -> None:
+    try:
+        expected = text.format(a=a)
+    except (ValueError, KeyError, IndexError):
+        with pytest.raises(ValueError):
+            filled(text, {"a": a})
+        return
+    assert filled(text, {"a": a}) == expected
+
+
+@pytest.mark.parametrize(
+    "name, words",
+    [
+        ("filterid", "; did you mean Filter-Id?"),
+        ("FILTER-ID", "; did you mean Filter-Id?"),
+        ("clss", "; did you mean Class?"),
+        ("nas-prt", "; did you mean NAS-PORT?"),
+        ("zzz", ""),
+        ("", ""),
+    ],
+)
+def test_did_you_mean(name: str, words: str) -> None:
+    assert did_you_mean(name, ["Class", "Filter-Id", "NAS-PORT"]) == words
+
+
+@settings(deadline=None)
+@given(TEXTS)
+def test_what_holds_control_characters(value: str) -> None:
+    unshown = ("Cc", "Cf", "Cs", "Zl", "Zp")
+    assert holds_control(value) == any(unicodedata.category(char) in unshown for char in value)
