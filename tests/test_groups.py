@@ -1,0 +1,224 @@
+"""Gateway groups: what servers send, what admins write, and what must never become a group."""
+
+import re
+from typing import List, Pattern, Sequence, Tuple
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given, settings
+
+from lib.groups import GroupRules, allowed, gateway_groups
+from lib.text import holds_control
+
+FILTER_ID = ((0, 11),)
+PLAIN = GroupRules(FILTER_ID)
+OU = re.compile(r"OU=([^;]+)")
+NAMES = st.text(st.characters(blacklist_categories=("Cc", "Cf", "Cs", "Zl", "Zp")), max_size=20)
+
+
+def groups(rules: GroupRules, *values: str) -> Tuple[str, ...]:
+    return gateway_groups(rules, [value.encode("utf-8") for value in values])[0]
+
+
+def remarks(rules: GroupRules, *values: bytes) -> Tuple[str, ...]:
+    return gateway_groups(rules, values)[1]
+
+
+@pytest.mark.parametrize(
+    "values, expected",
+    [
+        ([], ()),
+        (["admins"], ("admins",)),
+        (["admins", "dba", "admins"], ("admins", "dba")),
+        (["  admins  "], ("admins",)),
+        (["Domain Admins"], ("Domain Admins",)),
+        (["Admins;"], ("Admins",)),
+        (["Admins ; ;"], ("Admins",)),
+        ([";admins"], (";admins",)),
+        (["", " ", ";"], ()),
+        (["a,b;c d"], ("a,b;c d",)),
+        (["Büro", "李雷"], ("Büro", "李雷")),
+        (["Admins", "admins"], ("Admins", "admins")),
+        (["CN=Admins,OU=Groups,DC=example,DC=com"], ("CN=Admins,OU=Groups,DC=example,DC=com",)),
+    ],
+)
+def test_a_value_is_a_name(values: List[str], expected: Tuple[str, ...]) -> None:
+    assert groups(PLAIN, *values) == expected
+
+
+@pytest.mark.parametrize(
+    "pattern, values, expected",
+    [
+        (r"OU=([^;]+)", ["OU=Admins;"], ("Admins",)),
+        (r"OU=([^;]+)", ["OU=Admins;OU=DBA;"], ("Admins", "DBA")),
+        (r"OU=(.+)", ["OU=Admins;"], ("Admins",)),
+        (r"OU=([^;]+)", ["Admins", "ou=x"], ()),
+        (r"CN=([^,]+)", ["CN=Admins,OU=Groups", "CN=DBA,OU=Groups"], ("Admins", "DBA")),
+        (r"sps_\w+", ["x sps_a y sps_b"], ("sps_a", "sps_b")),
+        (r"(?P<realm>\w+)\\(?P<name>\w+)", ["CORP\\admins"], ("admins",)),
+        (r"(\w+)@(\w+)", ["admins@corp"], ("admins",)),
+        (r"A(x)?", ["A", "Ax"], ("x",)),
+        (r"x*", ["axxb"], ("xx",)),
+        (r"^shell:roles=(.*)$", ["shell:roles=a b", "priv-lvl=15"], ("a b",)),
+        (r"", ["a"], ()),
+    ],
+)
+def test_a_pattern_finds_the_names(pattern: str, values: List[str], expected: Tuple[str, ...]) -> None:
+    assert groups(PLAIN._replace(pattern=re.compile(pattern)), *values) == expected
+
+
+@pytest.mark.parametrize(
+    "separator, value, expected",
+    [
+        (",", "a,b, c ,,a", ("a", "b", "c")),
+        (";", "a;b;", ("a", "b")),
+        (" ", "a  b", ("a", "b")),
+        ("::", "a::b:c", ("a", "b:c")),
+        (".", "a.b", ("a", "b")),
+        (",", "a", ("a",)),
+    ],
+)
+def test_a_separator_stands_between_names(separator: str, value: str, expected: Tuple[str, ...]) -> None:
+    assert groups(PLAIN._replace(separator=separator), value) == expected
+
+
+def test_the_pattern_goes_before_the_separator() -> None:
+    rules = PLAIN._replace(pattern=re.compile(r"CTXSUserGroups=(.*)"), separator=";")
+    assert groups(rules, "CTXSUserGroups=a;b;c", "d;e") == ("a", "b", "c")
+
+
+MAPPING = (("Admins", "sps_admins"), ("Admins", "auditors"), ("Domain Users", "users"), ("DBA", "auditors"))
+
+
+@pytest.mark.parametrize(
+    "values, kept, dropped",
+    [
+        (["Admins"], ("sps_admins", "auditors"), ("sps_admins", "auditors")),
+        (["DBA", "Admins"], ("auditors", "sps_admins"), ("auditors", "sps_admins")),
+        (["Domain Users", "Guests"], ("users", "Guests"), ("users",)),
+        (["Guests"], ("Guests",), ()),
+        (["admins"], ("admins",), ()),
+        (["sps_admins"], ("sps_admins",), ()),
+        (["users", "Domain Users"], ("users",), ("users",)),
+    ],
+)
+def test_names_are_mapped(values: List[str], kept: Tuple[str, ...], dropped: Tuple[str, ...]) -> None:
+    rules = PLAIN._replace(mapping=MAPPING)
+    assert groups(rules, *values) == kept
+    assert groups(rules._replace(keep_unmapped=False), *values) == dropped
+
+
+def test_nothing_is_kept_without_a_mapping() -> None:
+    assert groups(PLAIN._replace(keep_unmapped=False), "Admins") == ()
+
+
+def test_what_is_not_mapped_is_told() -> None:
+    rules = PLAIN._replace(mapping=MAPPING, keep_unmapped=False)
+    assert remarks(rules, b"Admins", b"Guests", b"Domain Guests", b"Guests") == ('not mapped: Guests, "Domain Guests"',)
+    assert remarks(rules._replace(keep_unmapped=True), b"Admins", b"Guests") == ()
+    many = remarks(rules, *(b"%0250d" % number for number in range(50)))
+    assert len(many) == 1 and len(many[0]) <= 520
+
+
+def test_no_groups_are_told() -> None:
+    assert remarks(PLAIN) == ("no group in 0 values",)
+    assert remarks(PLAIN, b"admins") == ()
+    assert remarks(PLAIN._replace(pattern=OU), b"Admins", b"x") == ("no group in 2 values",)
+    assert remarks(PLAIN._replace(pattern=OU), b"Admins", b"\xff") == (
+        "dropped 1 of 2 values: not UTF-8",
+        "no group in 1 value",
+    )
+
+
+@pytest.mark.parametrize(
+    "value, why",
+    [
+        (octets, "not UTF-8")
+        for octets in (b"\xff", b"admins\xff", b"caf\xe9", b"\xed\xa0\x80", b"\xc0\xaf", b"\xf0\x9f")
+    ]
+    + [
+        (text.encode("utf-8"), "with control characters")
+        for text in (
+            "admins\0",
+            "\0",
+            "adm\nins",
+            "admins\r",
+            "\x1b[31madmins",
+            "a\x7f",
+            "\x9b1m",
+            "a\u2028b",
+            "\tadmins",
+        )
+        + ("adm\u200bins", "adm\u200dins", "\ufeffadmins", "\u202esnimda", "adm\xadins")
+    ],
+)
+def test_values_that_are_dropped(value: bytes, why: str) -> None:
+    for rules in (PLAIN, PLAIN._replace(separator="\n"), PLAIN._replace(pattern=re.compile("admins"))):
+        assert gateway_groups(rules, [b"admins!", value, b"admins!"])[1] == ("dropped 1 of 3 values: " + why,)
+        assert gateway_groups(rules, [value]) == ((), ("dropped 1 of 1 value: " + why,))
+
+
+def test_both_kinds_of_dropped_values_are_counted() -> None:
+    found, told = gateway_groups(PLAIN, [b"\xff\xfe", b"a", b"b\0", b"\x80", b"c\n"])
+    assert found == ("a",)
+    assert told == ("dropped 2 of 5 values: not UTF-8", "dropped 2 of 5 values: with control characters")
+
+
+@pytest.mark.parametrize(
+    "required, names, may",
+    [
+        ((), (), True),
+        ((), ("a",), True),
+        (("a",), ("a",), True),
+        (("a", "b"), ("c", "b"), True),
+        (("a",), (), False),
+        (("a", "b"), ("c",), False),
+        (("a",), ("A",), False),
+        (("a",), ("aa",), False),
+    ],
+)
+def test_a_login_may_need_a_group(required: Tuple[str, ...], names: Tuple[str, ...], may: bool) -> None:
+    assert allowed(PLAIN._replace(require_any=required), names) is may
+
+
+def test_the_group_needed_is_one_of_ours() -> None:
+    rules = PLAIN._replace(mapping=MAPPING, require_any=("sps_admins",), keep_unmapped=False)
+    assert allowed(rules, groups(rules, "Admins"))
+    assert not allowed(rules, groups(rules, "sps_admins"))
+
+
+PATTERNS = st.sampled_from([None, OU, re.compile(r"\w+"), re.compile(r"(a)|b"), re.compile(r"(?P<name>.)|(.)")])
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.one_of(st.binary(max_size=253), NAMES.map(lambda name: name.encode("utf-8"))), max_size=20),
+    PATTERNS,
+    st.sampled_from(["", ",", ";", " ", "\n"]),
+    st.lists(st.tuples(NAMES, NAMES.filter(bool)), max_size=4),
+    st.booleans(),
+)
+def test_whatever_a_server_sends(
+    values: Sequence[bytes],
+    pattern: "Pattern[str]",
+    separator: str,
+    mapping: List[Tuple[str, str]],
+    keep: bool,
+) -> None:
+    rules = GroupRules(FILTER_ID, pattern, separator, tuple(mapping), keep, ("wheel",))
+    found, told = gateway_groups(rules, values)
+    ours = {group for _, group in mapping}
+    assert len(set(found)) == len(found)
+    for group in found:
+        assert group and not holds_control(group) and group.encode("utf-8")
+        assert group in ours or keep
+        assert group in ours or any(group.encode("utf-8") in value for value in values)
+    assert all(not holds_control(remark) for remark in told)
+    assert allowed(rules, found) == ("wheel" in found)
+
+
+@settings(deadline=None)
+@given(st.lists(NAMES.map(str.strip).filter(lambda name: name and name[-1] != ";" and "," not in name)))
+def test_names_come_out_as_they_went_in(names: List[str]) -> None:
+    once = tuple(dict.fromkeys(names))
+    assert groups(PLAIN, *names) == groups(PLAIN._replace(separator=","), ",".join(names)) == once
