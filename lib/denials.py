@@ -1,25 +1,29 @@
 """Every reason for a DENY, declared once: its stable code, what the user reads, and what the admin should do.
 
 The codes stand in the reason shown to the user, in the session's metadata and in the README's table, which is made
-from this list. A released code never changes its meaning.
+from this list. A released code never changes its meaning. `messages` makes the reason, in the admin's words if any.
 """
 
-from typing import Dict, NamedTuple
+from typing import Dict, NamedTuple, Tuple
 
 
 class Denial(NamedTuple):
-    """One kind of DENY: `code` is stable, `text` is for the user, `meaning` and `remedy` are for the admin."""
+    """One kind of DENY: `code` is stable, `text` is for the user, `meaning` and `remedy` are for the admin.
+
+    `placeholders` are what the text may hold in braces; `reason` is the detail, which else follows the text.
+    """
 
     code: str
     text: str
     meaning: str
     remedy: str
+    placeholders: Tuple[str, ...] = ("reason",)
 
 
 _UNREACHABLE = "Backend service unreachable"
 _FAILED = "Authentication failed"
 
-_ALL = (
+ALL = (
     Denial(
         "rejected",
         _FAILED,
@@ -121,6 +125,25 @@ _ALL = (
         "The log lists every one as `[section] option`. Correct them under AA Plugin Configurations.",
     ),
     Denial(
+        "locked",
+        "Too many failed logins, try again in {minutes} min",
+        "`[lockout] max_failures` logins of this user or from this address failed; the server was not asked.",
+        "It ends by itself after `[lockout] duration`. Look in the log for who guesses.",
+        ("reason", "minutes"),
+    ),
+    Denial(
+        "user-busy",
+        "Another login of this user is under way",
+        "With `[auth] serialize_user`, another login of the user was not over before the time for this one was.",
+        "Have the user answer or leave the other login; a script may log in many times at once.",
+    ),
+    Denial(
+        "not-in-group",
+        "You are not in a group that may log in here",
+        "The server accepted the user with none of the groups in `[gateway_groups] require_any`.",
+        "Put the user into a group on the server; the log has the groups that came.",
+    ),
+    Denial(
         "connection-limit",
         "Connection limit reached",
         "The user has `[connection_limit by=client_ip_gateway_user] limit` sessions from this address already, or "
@@ -135,17 +158,11 @@ _ALL = (
     ),
 )
 
-DENIALS: Dict[str, Denial] = {denial.code: denial for denial in _ALL}
-
-
-def reason(code: str, detail: str = "") -> str:
-    """Return what the user reads for a code, with a detail (made safe before) if there is one."""
-    text = DENIALS[code].text
-    return "{}: {} [{}]".format(text, detail, code) if detail else "{} [{}]".format(text, code)
+DENIALS: Dict[str, Denial] = {denial.code: denial for denial in ALL}
 
 
 def markdown_table() -> str:
     """Return the table of all codes as the README shows it."""
     rows = ["| Code | The user reads | What happened | What to do |", "| --- | --- | --- | --- |"]
-    rows += ["| `{0.code}` | {0.text} | {0.meaning} | {0.remedy} |".format(denial) for denial in _ALL]
+    rows += ["| `{0.code}` | {0.text} | {0.meaning} | {0.remedy} |".format(denial) for denial in ALL]
     return "\n".join(rows) + "\n"

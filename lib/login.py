@@ -12,9 +12,11 @@ Each takes the State that the cookie kept and returns the new one with the actio
 
 import base64
 import binascii
+import math
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
 
-from . import text
+from . import messages, text
+from .groups import allowed
 from .secret import Secret
 from .settings import Settings
 
@@ -22,16 +24,19 @@ OVERRIDE_KEYS = ("radius_username", "ru")
 PASSWORD_KEYS = ("radius_password", "rp", "otp")
 USERNAME, PASSWORD, CHALLENGE = "username", "password", "challenge"
 _QUESTION_KEYS = {USERNAME: "typed_username", PASSWORD: "otp", CHALLENGE: "otp"}
-_CHALLENGE_WITHOUT_TEXT = "Enter your response:"
 
 
 class Known(NamedTuple):
-    """What SPS passed to the hook: `can_ask` is whether this protocol can show a question."""
+    """What SPS passed to the hook: `can_ask` is whether this protocol can show a question.
+
+    `locked_for` is for how many seconds the user is locked out, 0.0 if not.
+    """
 
     gateway_user: Optional[str]
     server_username: Optional[str]
     pairs: Mapping[str, str]
     can_ask: bool
+    locked_for: float = 0.0
 
 
 class State(NamedTuple):
@@ -120,18 +125,24 @@ class Exchange(NamedTuple):
 
 
 class Accept(NamedTuple):
-    """Let the user on."""
+    """Let the user on: `groups` are his if they came from the server, `bypassed` is whether no server was there."""
+
+    groups: Optional[Tuple[str, ...]] = None
+    bypassed: bool = False
 
 
 class Deny(NamedTuple):
-    """Refuse: `code` is a denial's, `detail` is on one line and safe to show."""
+    """Refuse: `code` is a denial's, `detail` is on one line and safe to show, `minutes` is for a lockout's text."""
 
     code: str
     detail: str = ""
+    minutes: int = 0
 
 
 class Accepted(NamedTuple):
-    """The server sent an Access-Accept."""
+    """The server sent an Access-Accept; `groups` are what [gateway_groups] makes of it, None if there is no such."""
+
+    groups: Optional[Tuple[str, ...]] = None
 
 
 class Rejected(NamedTuple):
@@ -156,16 +167,26 @@ class Unusable(NamedTuple):
 
 
 class Failed(NamedTuple):
-    """No server gave an answer; `code` is a denial's. Not an attempt of the user's."""
+    """No server gave an answer; `code` is a denial's. Not an attempt of the user's.
+
+    `unreachable` is whether every server was tried and not one sent anything.
+    """
 
     code: str
+    unreachable: bool = False
+
+
+class Locked(NamedTuple):
+    """Nothing was sent: the user is locked out for so many seconds."""
+
+    seconds: float
 
 
 class OriginGone(NamedTuple):
     """The server that sent the challenge cannot be asked any more; its State must not go elsewhere."""
 
 
-Outcome = Union[Accepted, Rejected, Challenged, Unusable, Failed, OriginGone]
+Outcome = Union[Accepted, Rejected, Challenged, Unusable, Failed, Locked, OriginGone]
 Action = Union[Ask, Exchange, Accept, Deny]
 
 
@@ -203,6 +224,8 @@ def identify(settings: Settings, state: State, known: Known) -> Tuple[State, Uni
 
 def proceed(settings: Settings, state: State, known: Known) -> Tuple[State, Action]:
     """Begin a hook call whose user is known: take the answer to the open question, or ask the first one."""
+    if known.locked_for:
+        return receive(settings, state, known, Locked(known.locked_for))
     if state.asked:
         answer = known.pairs.get(state.asked_key)
         if answer is None:
@@ -223,7 +246,13 @@ def proceed(settings: Settings, state: State, known: Known) -> Tuple[State, Acti
 def receive(settings: Settings, state: State, known: Known, outcome: Outcome) -> Tuple[State, Action]:
     """Say what an exchange's outcome leads to."""
     if isinstance(outcome, Accepted):
-        return _forget_challenge(state), Accept()
+        if settings.groups is not None and not allowed(settings.groups, outcome.groups or ()):
+            return _forget_challenge(state), Deny("not-in-group")
+        return _forget_challenge(state), Accept(outcome.groups)
+    if isinstance(outcome, Locked):
+        return _forget_challenge(state), Deny("locked", minutes=math.ceil(outcome.seconds / 60))
+    if isinstance(outcome, Failed) and outcome.unreachable and _may_bypass(settings, known):
+        return _forget_challenge(state), Accept(bypassed=True)
     if isinstance(outcome, Failed) and (state.origin is None or len(settings.servers) < 2 or not known.can_ask):
         return _forget_challenge(state), Deny(outcome.code)
     if isinstance(outcome, Challenged):
@@ -233,7 +262,7 @@ def receive(settings: Settings, state: State, known: Known, outcome: Outcome) ->
         # The State must not go to another server (RFC 2865 section 5.24), but a new login may.
         if not known.can_ask:
             return state, Deny("no-reply")
-        notice = "The server that asked is gone; please log in again."
+        notice = messages.text(settings.messages, "server_gone")
         return _ask(settings, state._replace(notice=notice), known, PASSWORD)
     code = "bad-password" if isinstance(outcome, Unusable) else "rejected"
     return _failed_attempt(settings, state, known, outcome.message, code)
@@ -243,7 +272,7 @@ def _challenged(settings: Settings, state: State, known: Known, outcome: Challen
     state = state._replace(
         rounds=state.rounds + 1,
         all_rounds=state.all_rounds + 1,
-        prompt=outcome.message or _CHALLENGE_WITHOUT_TEXT,
+        prompt=outcome.message or messages.text(settings.messages, "challenge_prompt"),
         echo=outcome.echo if outcome.echo is not None else not settings.auth.disable_echo,
         challenge=outcome.state,
         origin=outcome.origin,
@@ -273,10 +302,12 @@ def _failed_attempt(
     if left <= 0 or not known.can_ask:
         return state, Deny(code, line)
     said = line.rstrip(". ")
-    notice = "Authentication failed{}{} {} left.".format(
-        ": " + said if said else "",
-        "" if said.endswith(("!", "?")) else ".",
-        text.counted(left, "attempt", "attempts"),
+    notice = messages.text(
+        settings.messages,
+        "retry_reason" if said else "retry",
+        reason=said if said.endswith(("!", "?")) else said + ".",
+        left=str(left),
+        attempts=text.counted(left, "attempt", "attempts"),
     )
     state = state._replace(notice=notice)
     if state.typed_name or code == "no-username":
@@ -303,12 +334,23 @@ def _question_key(what: str, number: int) -> str:
 
 def _open_question(settings: Settings, state: State) -> Ask:
     prompt, disable_echo = {
-        USERNAME: (settings.username.prompt, settings.username.disable_echo),
-        PASSWORD: (settings.auth.prompt, settings.auth.disable_echo),
+        USERNAME: (
+            messages.text(settings.messages, "username_prompt") or settings.username.prompt,
+            settings.username.disable_echo,
+        ),
+        PASSWORD: (
+            messages.text(settings.messages, "password_prompt") or settings.auth.prompt,
+            settings.auth.disable_echo,
+        ),
         CHALLENGE: (state.prompt, not state.echo),
     }[state.asked]
     shown = "\n".join(part for part in (state.notice, prompt) if part)
     return Ask(state.asked_key, shown if shown[-1:].isspace() else shown + " ", disable_echo)
+
+
+def _may_bypass(settings: Settings, known: Known) -> bool:
+    """Whether this is a break-glass account of which SPS itself has made sure."""
+    return bool(known.gateway_user) and known.gateway_user in settings.auth.bypass_when_unreachable
 
 
 def _types(values: object) -> List[type]:

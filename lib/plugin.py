@@ -8,7 +8,7 @@ import json
 import logging
 import time
 import traceback
-from typing import Any, Callable, Dict, Iterator, Optional
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 from safeguard.sessions.plugin import (
     DEFAULT_PLUGIN_CONTEXT,
@@ -19,7 +19,7 @@ from safeguard.sessions.plugin import (
 )
 from safeguard.sessions.plugin.exceptions import PluginSDKRuntimeError, PluginSDKValueError
 
-from . import __version__, denials, login, settings
+from . import __version__, groups, login, messages, names, settings
 from .text import counted, field, name_problem, one_line, radius_name_problem, reply_message
 
 _log = logging.getLogger("SPS_RADIUS")
@@ -43,7 +43,9 @@ class Plugin(AAPlugin):  # type: ignore[misc]
         self._settings, self._problems = settings.build(ini, self._credential)
         if refused:
             self._settings, self._problems = None, self._problems + (settings.Problem(True, "", "", refused),)
+        self._messages = self._settings.messages if self._settings else {}
         self._network_seconds = 0.0
+        self._directories: Dict[str, Optional[str]] = {}
         for problem in self._problems if self._settings is None else ():
             _log.error("Configuration %s: %s", "error" if problem.error else "warning", problem)
 
@@ -147,7 +149,7 @@ class Plugin(AAPlugin):  # type: ignore[misc]
     def do_authenticate(self) -> Verdict:
         """Hold the conversation until it needs the user or is over."""
         assert self._settings is not None  # _verdict_of has seen to it
-        known = self._known()
+        known = self._known()._replace(locked_for=self._locked_for())
         state, action = login.proceed(self._settings, self._load(), known)
         while isinstance(action, login.Exchange):
             state, action = login.receive(self._settings, state, known, self._exchange(action))
@@ -156,10 +158,14 @@ class Plugin(AAPlugin):  # type: ignore[misc]
 
     def do_authorize(self) -> Verdict:
         """Accept, without metadata of its own: that of `authenticate` stands."""
+        if self._settings is not None and self._settings.accounting:
+            self._guarded("accounting", self._account_start)
         return AAResponse(verdict="ACCEPT")
 
     def do_session_ended(self) -> None:
-        """Log one line for the session."""
+        """Account for the session, and log one line for it."""
+        if self._settings is not None and self._settings.accounting and "accounting" in self.cookie:
+            self._guarded("accounting", self._account_stop)
         session = self.cookie.get("radius_session")
         if session is None:
             _log.info("Session ended before the user was known")
@@ -246,7 +252,7 @@ class Plugin(AAPlugin):  # type: ignore[misc]
         return super()._check_ldap_group_whitelist() if self._is_proved_name() else None
 
     def _check_authentication_cache(self) -> Verdict:
-        if not self._is_proved_name():
+        if not self._is_proved_name() or (self._settings and self._settings.groups):  # it keeps no groups
             return None
         try:
             verdict = super()._check_authentication_cache()
@@ -346,17 +352,56 @@ class Plugin(AAPlugin):  # type: ignore[misc]
             can_ask=self.connection.protocol.lower() in self._settings.auth.interactive_protocols,
         )
 
+    def _lockout(self) -> Any:
+        """Return who is locked out, or None where nobody is."""
+        assert self._settings is not None
+        if self._settings.lockout is None:
+            return None
+        from .failures import Lockout
+
+        return Lockout(self._state_directory("persistent"), self._settings.lockout, self._complain)
+
+    def _locked_for(self) -> float:
+        lockout = self._lockout()
+        return lockout.locked_for(self._radius_name(), self.connection.client_ip, time.time()) if lockout else 0.0
+
+    def _radius_name(self, server: Optional[settings.ServerSettings] = None) -> str:
+        """Return the User-Name that a server gets, or the first one."""
+        assert self._settings is not None
+        return names.radius_name((server or self._settings.servers[0]).names, self.mfa_identity)
+
     def _exchange(self, wanted: login.Exchange) -> login.Outcome:
+        """Ask the servers when it is this login's turn."""
+        assert self._settings is not None
+        if not self._settings.auth.serialize_user:
+            return self._exchange_now(wanted)
+        from .turns import Turns
+
+        turns = Turns(self._state_directory("ephemeral"), self._complain)
+        began = time.monotonic()
+        with turns.turn(self._radius_name(), self._settings.total_timeout - self._network_seconds) as is_ours:
+            self._spent(time.monotonic() - began)
+            return self._exchange_now(wanted) if is_ours else login.Failed("user-busy")
+
+    def _exchange_now(self, wanted: login.Exchange) -> login.Outcome:
         """Ask the servers and translate what came of it."""
         from .radius import client, packet  # pyrad is slow to import: only the calls that need it pay
 
         assert self._settings is not None
         session = self.cookie["radius_session"]
+        locked_for = self._locked_for()
+        if locked_for:
+            return login.Locked(locked_for)
 
         def login_for(server: settings.ServerSettings, local_ip: str) -> packet.Login:
             session["method"] = server.auth_type
+            session["radius_user"] = self._radius_name(server)
             return packet.Login(
-                self.mfa_identity, wanted.password, server.auth_type, wanted.state, self._request_attributes(local_ip)
+                session["radius_user"],
+                wanted.password,
+                server.auth_type,
+                wanted.state,
+                self._request_attributes(local_ip),
             )
 
         remaining = self._settings.total_timeout - self._network_seconds
@@ -373,7 +418,7 @@ class Plugin(AAPlugin):  # type: ignore[misc]
             self._spent(no_answer.seconds)
             for remark in no_answer.remarks:
                 _log.error("RADIUS: %s", one_line(remark))
-            return login.Failed(no_answer.code)
+            return login.Failed(no_answer.code, no_answer.unreachable)
         self._spent(answer.seconds)
         for remark in answer.remarks:
             _log.warning("RADIUS: %s", one_line(remark))
@@ -383,29 +428,90 @@ class Plugin(AAPlugin):  # type: ignore[misc]
         _log.info(
             "RADIUS: %s for %s from [%s] %s after %.3f s and %s: %s",
             packet.NAMES[reply.code],
-            field(self.mfa_identity),
+            field(session["radius_user"]),
             answer.origin.section,
             session["server"],
             answer.seconds,
             counted(answer.sends, "send", "sends"),
             _told(reply.code == packet.ACCESS_REJECT, message),
         )
-        if reply.code == packet.ACCESS_ACCEPT:
-            return login.Accepted()
         if reply.code == packet.ACCESS_CHALLENGE:
             return login.Challenged(message, reply.echo, reply.state, answer.origin)
+        lockout = self._lockout()
+        if reply.code == packet.ACCESS_ACCEPT:
+            if lockout:
+                lockout.succeeded(self._radius_name())
+            return login.Accepted(self._accepted(reply))
+        if lockout:
+            lockout.failed(self._radius_name(), self.connection.client_ip, time.time())
         return login.Rejected(message)
+
+    def _accepted(self, reply: Any) -> Optional[Tuple[str, ...]]:
+        """Return the groups that an Access-Accept brings, and keep what accounting will need of it."""
+        assert self._settings is not None
+        if self._settings.accounting:
+            from .radius import accountant
+
+            self.cookie["accounted"] = accountant.kept(reply)
+        rules = self._settings.groups
+        if rules is None:
+            return None
+        values = [value for vendor, number in rules.attributes for value in reply.values_of(vendor, number)]
+        found, remarks = groups.gateway_groups(rules, values)
+        for remark in remarks:
+            _log.warning("Groups of %s: %s", field(self.username), remark)
+        _log.info("Groups of %s: %s", field(self.username), one_line(", ".join(map(field, found))) or "none")
+        return found
+
+    def _account_start(self) -> None:
+        from .radius import accountant
+
+        self.cookie["accounting"] = accountant.session(
+            session_id=self.connection.session_id,
+            started=time.time(),
+            user_name=self.cookie["radius_session"].get("radius_user") or self.mfa_identity,
+            accepted=self.cookie.get("accounted") or {},
+            attributes=self._request_attributes("") + accountant.target(self.connection),
+        )
+        self._account("Start")
+
+    def _account_stop(self) -> None:
+        self._account("Stop")
+
+    def _account(self, kind: str) -> None:
+        """Keep what happened, and send all that waits; SPS goes on whatever comes of it."""
+        from .radius import accountant
+        from .radius.records import Records
+
+        assert self._settings is not None and self._settings.accounting
+        records = Records(self._state_directory("persistent"), self._complain)
+        records.add(accountant.record(kind, self.cookie["accounting"], time.time()))
+        accountant.deliver(self._settings.accounting, records, self._health(), self._complain)
+
+    def _guarded(self, what: str, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except Exception as error:
+            _log.error("RADIUS: %s failed: %s", what, _place(error))
+
+    def _complain(self, text: str) -> None:
+        _log.warning("RADIUS: %s", one_line(text))
+
+    def _state_directory(self, which: str) -> Optional[str]:
+        """Return the path of the plugin's directory that is `persistent`, or `ephemeral`; None if it has none."""
+        if which not in self._directories:
+            self._directories[which] = None
+            try:
+                self._directories[which] = str(getattr(DEFAULT_PLUGIN_CONTEXT, which + "_plugin_state_directory"))
+            except Exception as error:
+                self._complain("nothing is remembered between hooks: {}".format(_place(error)))
+        return self._directories[which]
 
     def _health(self) -> Any:
         from .radius.health import Health
 
         assert self._settings is not None
-        try:
-            directory = DEFAULT_PLUGIN_CONTEXT.ephemeral_plugin_state_directory
-        except Exception as error:
-            _log.warning("RADIUS: the servers' health is not remembered: %s", _place(error))
-            directory = None
-        return Health(directory, self._settings.dead_time, lambda text: _log.warning("RADIUS: %s", text))
+        return Health(self._state_directory("ephemeral"), self._settings.dead_time, self._complain)
 
     def _spent(self, seconds: float) -> None:
         self._network_seconds += seconds
@@ -415,24 +521,48 @@ class Plugin(AAPlugin):  # type: ignore[misc]
     def _request_attributes(self, local_ip: str) -> Any:
         from .radius import nas
 
+        assert self._settings is not None
         connection = self.connection
         came_by = "{} {}".format(connection.protocol, connection.connection_name or "").strip()
-        return nas.attributes(_nas_identifier(), local_ip, connection.client_ip or "", came_by)
+        usual = nas.attributes(_nas_identifier(), local_ip, connection.client_ip or "", came_by)
+        return nas.with_configured(usual, self._configured_attributes()) if self._settings.attributes else usual
+
+    def _configured_attributes(self) -> List[Tuple[int, int, bytes]]:
+        """Return the lines of [radius_attributes] as octets; what does not fit this session is left out."""
+        from .radius import attributes
+
+        assert self._settings is not None
+        values = {name: str(self._placeholder(name) or "") for name in settings.PLACEHOLDERS}
+        found = []
+        for line in self._settings.attributes:
+            try:
+                found.append(line.attribute.key + (attributes.encode(line.attribute, line.text, values),))
+            except ValueError as error:
+                self._complain("[radius_attributes] {}: left out: {}".format(line.attribute.name, error))
+        return found
+
+    def _placeholder(self, name: str) -> Any:
+        return self.username if name == "username" else getattr(self.connection, name, None)
 
     def _response(self, action: login.Action) -> Verdict:
         """Turn what the conversation wants into a verdict."""
         state = self._load()
-        accepted = isinstance(action, login.Accept)
+        accepted = isinstance(action, login.Accept) and not action.bypassed
         self.cookie["radius_session"].update(rounds=state.all_rounds, attempts=len(state.attempts) + accepted)
         if isinstance(action, login.Ask):
             return AAResponse.need_info(action.prompt, action.key, action.disable_echo)
         if isinstance(action, login.Deny):
-            return self._denied(action.code, action.detail)
+            return self._denied(action.code, action.detail, minutes=str(action.minutes))
+        assert isinstance(action, login.Accept)
+        if action.bypassed:
+            _log.warning("User %s is let on without RADIUS: [auth] bypass_when_unreachable", field(self.username))
+            return AAResponse(verdict="ACCEPT", additional_metadata=self._metadata(bypass="unreachable"))
         self.cookie["radius_accepted"] = True
-        return AAResponse(verdict="ACCEPT", additional_metadata=self._metadata())
+        response = AAResponse(verdict="ACCEPT", additional_metadata=self._metadata())
+        return response if action.groups is None else response.with_gateway_user(self.username, action.groups)
 
-    def _denied(self, code: str, detail: str = "") -> Verdict:
-        reason = denials.reason(code, detail)
+    def _denied(self, code: str, detail: str = "", **values: str) -> Verdict:
+        reason = messages.reason(self._messages, code, detail, **values)
         user = self.cookie.get("username") or "unknown"
         _log.warning("Denied user %s: %s", field(str(user)), reason)
         return AAResponse(verdict="DENY", reason=reason, additional_metadata=self._metadata(code=code, reason=reason))
@@ -444,7 +574,7 @@ class Plugin(AAPlugin):  # type: ignore[misc]
         if isinstance(session, dict):
             metadata.update((key, session[key]) for key in ("server", "method") if session.get(key))
             metadata.update((key, session[key]) for key in ("seconds", "rounds", "attempts") if key in session)
-            radius_user = self.cookie.get("mfa_identity")
+            radius_user = session.get("radius_user") or self.cookie.get("mfa_identity")
             if radius_user != self.cookie.get("username"):
                 metadata["radius_user"] = one_line(str(radius_user))
         return json.dumps(metadata, ensure_ascii=False, sort_keys=True)

@@ -1,13 +1,31 @@
-"""The configuration: every option declared once, INI text in, frozen settings or all the errors at once.
-
-The parser, the checks and the README's table read the declarations here; nothing else knows a default or a range.
-"""
+"""The configuration: INI text in, frozen settings or all the errors at once. What options there are is in `options`."""
 
 import configparser
+import contextlib
 import re
-from typing import Any, Callable, Container, Dict, Iterator, List, NamedTuple, Optional, Pattern, Sequence, Set, Tuple
+from typing import (
+    Any,
+    Callable,
+    Container,
+    Dict,
+    Iterator,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Pattern,
+    Sequence,
+    Set,
+    Tuple,
+)
 
+from . import options
+from .groups import GroupRules
+from .lockout import Rules
+from .names import NameRules
+from .options import SECTIONS, Kind, Option, declaration
 from .secret import Secret
+from .text import did_you_mean
 
 CredentialLookup = Callable[[str, str], Optional[str]]
 """(section, option) -> the password the Credential Store has for host=section, user=option, or None."""
@@ -30,33 +48,6 @@ class Problem(NamedTuple):
         return " ".join(part for part in (place, self.option) if part) + ": " + self.text
 
 
-class Kind(NamedTuple):
-    """A type of value: `expects` says it in words, `parse` turns text into the value or raises ValueError."""
-
-    expects: str
-    parse: Callable[[str], Any]
-
-
-class Option(NamedTuple):
-    """One option's whole declaration; `default` is as it would be written in the file."""
-
-    name: str
-    kind: Kind
-    default: str
-    help: str
-    required: bool = False
-    ignored: str = ""
-
-
-class Section(NamedTuple):
-    """A section: `name` may end in `_N` for a numbered one; `open` takes option names of the user's own."""
-
-    name: str
-    options: Tuple[Option, ...]
-    sdk: bool = False
-    open: str = ""
-
-
 class ServerSettings(NamedTuple):
     """One RADIUS server: the options of [radius] or [radius_N]; times in seconds."""
 
@@ -72,6 +63,7 @@ class ServerSettings(NamedTuple):
     source_ip: str
     status_check: str
     failover_after: float
+    names: NameRules = NameRules()
 
     @property
     def bound(self) -> float:
@@ -88,6 +80,8 @@ class AuthSettings(NamedTuple):
     push_password: Secret
     max_attempts: int
     max_challenges: int
+    serialize_user: bool = False
+    bypass_when_unreachable: Tuple[str, ...] = ()
 
 
 class UsernameSettings(NamedTuple):
@@ -105,8 +99,22 @@ class ChallengeAnswer(NamedTuple):
     answer: Secret
 
 
+class RadiusAttribute(NamedTuple):
+    """A line of [radius_attributes]: the attribute, and the text that its value is made of."""
+
+    attribute: Any
+    text: str
+
+
+class AccountingSettings(NamedTuple):
+    """The options of [accounting]: whom to tell, for at most `timeout` seconds in all."""
+
+    servers: Tuple[ServerSettings, ...]
+    timeout: float
+
+
 class Settings(NamedTuple):
-    """A whole valid configuration."""
+    """A whole valid configuration; what is None is turned off. `messages` are those that are not the default."""
 
     servers: Tuple[ServerSettings, ...]
     total_timeout: float
@@ -114,298 +122,57 @@ class Settings(NamedTuple):
     auth: AuthSettings
     username: UsernameSettings
     challenge_answers: Tuple[ChallengeAnswer, ...]
+    groups: Optional[GroupRules] = None
+    attributes: Tuple[RadiusAttribute, ...] = ()
+    accounting: Optional[AccountingSettings] = None
+    lockout: Optional[Rules] = None
+    messages: Mapping[str, str] = {}
+
+
+Lines = Sequence[Tuple[int, str]]
+"""Lines of the file with their numbers."""
 
 
 class Ini(NamedTuple):
-    """A parsed file: section -> option -> value, and [challenge_answers] as numbered lines.
+    """A parsed file: section -> option -> value, and the `lines` of the sections that are read as they are written.
 
     `from_default` are the names that a section has from [DEFAULT] alone.
     """
 
     sections: Dict[str, Dict[str, str]]
     from_default: Dict[str, Set[str]]
-    challenge_answers: Tuple[Tuple[int, str], ...]
+    lines: Mapping[str, Lines]
     problems: Tuple[Problem, ...]
 
 
-def _text(value: str) -> str:
-    return value
-
-
-def _secret(value: str) -> Secret:
-    if "\n" in value:
-        raise ValueError("goes on in the next line, which begins with white space")
-    secret = Secret(value)
-    secret.octets()
-    return secret
-
-
-def _host(value: str) -> str:
-    if re.match(r"[^:]+:\d+\Z", value):
-        raise ValueError("the port has an option of its own, `port`")
-    if not re.match(r"[^\s\[\]/]+\Z", value):
-        raise ValueError("expected a host name or an address")
-    return value
-
-
-def _address(value: str) -> str:
-    if value:
-        import ipaddress  # only who sets one needs it, and every import costs each hook
-
-        try:
-            ipaddress.ip_address(value)
-        except ValueError:
-            raise ValueError("expected an IP address") from None
-    return value
-
-
-def _yes_no(value: str) -> bool:
-    if value.lower() not in ("yes", "no"):
-        raise ValueError("expected yes or no")
-    return value.lower() == "yes"
-
-
-def _words(value: str) -> Tuple[str, ...]:
-    return tuple(word.strip().lower() for word in value.split(",") if word.strip())
-
-
-def _number(convert: Callable[[str], float], what: str, low: float, high: float) -> Kind:
-    expects = "{} from {} to {}".format(what, low, high)
-
-    def parse(value: str) -> float:
-        try:
-            number = convert(value)
-        except ValueError:
-            raise ValueError("expected " + expects) from None
-        if not low <= number <= high:
-            raise ValueError("expected " + expects)
-        return number
-
-    return Kind(expects, parse)
-
-
-def _whole(low: int, high: int) -> Kind:
-    return _number(int, "a whole number", low, high)
-
-
-def _seconds(low: float, high: float) -> Kind:
-    return _number(float, "seconds", low, high)
-
-
-def _choice(*values: str) -> Kind:
-    def parse(value: str) -> str:
-        if value.lower() in values:
-            return value.lower()
-        raise ValueError("expected one of {}{}".format(", ".join(values), _did_you_mean(value.lower(), values)))
-
-    return Kind(", ".join(values), parse)
-
-
-_TEXT = Kind("text", _text)
-_HOST = Kind("host name or address", _host)
-_SECRET = Kind("text, or `$`", _secret)
-_ADDRESS = Kind("IP address", _address)
-_YES_NO = Kind("yes, no", _yes_no)
-_LIST = Kind("names with commas", _words)
-
-_SERVER_OPTIONS = (
-    Option("server", _HOST, "", "Host name or address of the RADIUS server.", required=True),
-    Option("port", _whole(1, 65535), "1812", "UDP port of the server."),
-    Option(
-        "secret",
-        _SECRET,
-        "",
-        "Shared secret, as the server knows this SPS by; at least 16 characters, from the Credential Store with `$`.",
-        required=True,
-    ),
-    Option(
-        "auth_type", _choice("pap", "chap", "mschapv2"), "pap", "How the password is sent; NPS often wants `mschapv2`."
-    ),
-    Option(
-        "conn_timeout",
-        _seconds(0.1, 280),
-        "5",
-        "Seconds; times `conn_retries` it bounds the wait for one address of the server.",
-    ),
-    Option(
-        "conn_retries", _whole(1, 30), "3", "Times `conn_timeout`: how long one address of the server is waited for."
-    ),
-    Option(
-        "retransmit_after",
-        _seconds(0, 280),
-        "0.3",
-        "Seconds until the same request is sent again, if need be; then twice that, and so on. 0: it is sent once.",
-    ),
-    Option(
-        "require_message_authenticator",
-        _YES_NO,
-        "yes",
-        "Replies without a Message-Authenticator could be forged and are dropped; `no` accepts them and the risk.",
-    ),
-    Option("source_ip", _ADDRESS, "", "Local address to send from, where SPS has several."),
-    Option(
-        "status_check",
-        _choice("status-server", "none"),
-        "status-server",
-        "How to tell a slow server from a dead one: by Status-Server requests (RFC 5997), or not.",
-    ),
-    Option("failover_after", _seconds(0.1, 280), "3", "Seconds without an answer after which that is asked."),
-)
-_RADIUS_ONLY_OPTIONS = (
-    Option("total_timeout", _seconds(1, 290), "150", "Seconds that the servers together have for one answer."),
-    Option("dead_time", _seconds(0, 86400), "120", "Seconds for which a server that did not answer is asked last."),
-    Option(
-        "dictionary_path",
-        _TEXT,
-        "",
-        "Known from earlier plugins, without effect.",
-        ignored="has no effect: the dictionary is in the plugin",
-    ),
-)
-_AUTH_OPTIONS = (
-    Option(
-        "prompt",
-        _TEXT,
-        "Press Enter for push notification or type one-time password:",
-        "The question for the one-time password.",
-    ),
-    Option("disable_echo", _YES_NO, "yes", "Hide what the user types; `no` shows it unless a challenge forbids it."),
-    Option("interactive_protocols", _LIST, "rdp,ssh,telnet", "Protocols in which users can be asked; others use push."),
-    Option(
-        "push_password",
-        _SECRET,
-        "",
-        "What is sent when the user just presses Enter; Duo's proxy wants `push`.",
-    ),
-    Option("max_attempts", _whole(1, 100), "3", "How many times the server may reject a user before the session ends."),
-    Option("max_challenges", _whole(0, 100), "10", "How many Access-Challenges one attempt may have."),
-)
-_USERNAME_OPTIONS = (
-    Option("prompt", _TEXT, "User name:", "The question for the user name when none is known."),
-    Option("disable_echo", _YES_NO, "yes", "Hide the name while it is typed."),
-    Option(
-        "allow_override",
-        _YES_NO,
-        "no",
-        "Let a user whom SPS knows choose another RADIUS User-Name with `ru=`; who he is to SPS never changes.",
-    ),
-)
-
-SECTIONS: Tuple[Section, ...] = (
-    Section("radius", _SERVER_OPTIONS + _RADIUS_ONLY_OPTIONS),
-    Section("radius_N", _SERVER_OPTIONS),
-    Section("auth", _AUTH_OPTIONS),
-    Section("username", _USERNAME_OPTIONS),
-    Section(
-        "challenge_answers",
-        (),
-        open="`pattern = answer`: a challenge whose text the regular expression matches (any case) is answered "
-        "without asking, once an attempt. A `=` in the pattern is written `\\x3d`.",
-    ),
-    Section(
-        "credential_store",
-        (Option("name", _TEXT, "", "The local Credential Store where options set to `$` are looked up."),),
-        sdk=True,
-    ),
-    Section(
-        "connection_limit by=client_ip_gateway_user",
-        (Option("limit", _whole(0, 10**6), "0", "Sessions one user may have from one address; 0 is no limit."),),
-        sdk=True,
-    ),
-    Section(
-        "authentication_cache",
-        (
-            Option("soft_timeout", _seconds(0, 10**9), "15", "Seconds since the last login that a cached one lasts."),
-            Option("hard_timeout", _seconds(0, 10**9), "90", "Seconds that a cached login lasts in all."),
-            Option("reuse_limit", _whole(-1, 10**6), "0", "Times a cached login is used; 0 turns the cache off."),
-            Option("cache_dir", _TEXT, "auth_cache", "Folder of the cache below the plugin's state directory."),
-        ),
-        sdk=True,
-    ),
-    Section(
-        "whitelist source=user_list",
-        (Option("name", _TEXT, "", "User List policy of those who need no RADIUS login."),),
-        sdk=True,
-    ),
-    Section(
-        "whitelist source=ldap_server_group",
-        (
-            Option("allow", _choice("no_user", "all_users"), "", "Who needs no RADIUS login: none, or all, but ..."),
-            Option("except", _TEXT, "", "... the members of these LDAP groups."),
-        ),
-        sdk=True,
-    ),
-    Section(
-        "usermapping source=explicit",
-        (),
-        sdk=True,
-        open="`name = RADIUS name`, the name in lower case: the User-Name sent for a gateway user.",
-    ),
-    Section(
-        "usermapping source=ldap_server",
-        (Option("user_attribute", _TEXT, "", "LDAP attribute that holds the RADIUS User-Name."),),
-        sdk=True,
-    ),
-    Section(
-        "username_transform",
-        (Option("append_domain", _TEXT, "", "Put `@` and this after the RADIUS User-Name."),),
-        sdk=True,
-    ),
-    Section(
-        "ldap_server", (Option("name", _TEXT, "", "LDAP Server policy for the two `ldap_server` sections."),), True
-    ),
-    Section(
-        "ignore_upn_suffix_for_rdp",
-        (Option("ignore", _choice("true", "false"), "true", "Drop `@domain` of RDP server user names (SDK 1.8+)."),),
-        sdk=True,
-    ),
-    Section(
-        "question_N",
-        (
-            Option("prompt", _TEXT, "", "Something else to ask after a successful login, such as a ticket number."),
-            Option("key", _TEXT, "", "Name under which other plugins find the answer in the session cookie."),
-            Option("disable_echo", _YES_NO, "yes", "Hide the answer."),
-        ),
-        sdk=True,
-    ),
-    Section(
-        "logging",
-        (
-            Option(
-                "log_level",
-                _choice("debug", "info", "warning", "error", "critical"),
-                "info",
-                "How much goes to syslog.",
-            ),
-            Option("destination", _choice("stderr", "messages"), "stderr", "Where the log goes."),
-        ),
-        sdk=True,
-    ),
-    Section(
-        "https-proxy",
-        tuple(
-            Option(name, _TEXT, "", "Known from earlier plugins, without effect: RADIUS does not use HTTP.")
-            for name in ("enabled", "server", "port", "username", "password")
-        ),
-        sdk=True,
-    ),
-)
-
 PLUGIN_TIME_LIMIT = 300.0  # seconds: half of the proxy's time limit, by default
-_CHALLENGE_ANSWERS = "challenge_answers"
+_CHALLENGE_ANSWERS, _GROUPS, _GROUPS_MAP = "challenge_answers", "gateway_groups", "gateway_groups map"
+_ATTRIBUTES, _DICTIONARY = "radius_attributes", "radius_dictionary"
+_LINE_SECTIONS = frozenset(section.name for section in SECTIONS if section.lines)
+PLACEHOLDERS = (
+    "client_ip",
+    "client_port",
+    "client_hostname",
+    "protocol",
+    "connection_name",
+    "session_id",
+    "username",
+    "gateway_user",
+    "server_username",
+    "server_domain",
+)
+"""What values in [radius_attributes] may hold in braces."""
 _NO_SECTION = "\0no section has this name"
-_ALIASES = {"https_proxy": "https-proxy"}
-_NUMBERED = re.compile(r"(radius|question)_[1-9][0-9]*\Z")
-_SECOND_SERVER = re.compile(r"radius_[1-9][0-9]*\Z")
+_SECRET_KEYS = re.compile(r"(otp\d*|rp|radius_password)\Z")
 
 
 def parse_ini(text: str) -> Ini:
     """Parse INI text as the SDK does, except that a `%` which ConfigParser would refuse stands for itself.
 
     A value in double quotes whose inside begins or ends with white space loses the quotes and keeps the space.
-    [challenge_answers] is read apart: its patterns keep their case and may hold `:`.
+    Sections of lines are read apart: what stands there keeps its case and may hold `:`.
     """
-    rest, answer_lines = _set_answers_apart(text.lstrip("\ufeff"))
+    rest, lines = _set_lines_apart(text.lstrip("\ufeff"))
     parser, problems = _read(rest, configparser.DEFAULTSECT)
     explicit, _ = _read(rest, _NO_SECTION)  # the same again, with [DEFAULT] a section like any other
     sections: Dict[str, Dict[str, str]] = {}
@@ -415,7 +182,7 @@ def parse_ini(text: str) -> Ini:
         values = {name: _value(parser, given, name, _is_sdk(section)) for name in parser.options(given)}
         sections[section] = dict(values, **sections.get(section, {}))
         from_default[section] = set(values) - set(explicit.options(given))
-    return Ini(sections, from_default, tuple(answer_lines), tuple(problems))
+    return Ini(sections, from_default, lines, tuple(problems))
 
 
 def build(ini: Ini, credential: CredentialLookup) -> Tuple[Optional[Settings], Tuple[Problem, ...]]:
@@ -428,24 +195,164 @@ def build(ini: Ini, credential: CredentialLookup) -> Tuple[Optional[Settings], T
     problems.extend(_sdk_problems(ini))
     reader = _Reader(credential, problems)
     radius = ini.sections.get("radius", {})
-    servers = [ServerSettings(section="radius", **reader.read("radius", _SERVER_OPTIONS, radius))]
-    for section in sorted(filter(_SECOND_SERVER.match, ini.sections), key=lambda name: int(name[7:])):
-        own = {name: value for name, value in ini.sections[section].items() if name not in ini.from_default[section]}
-        values = dict(ini.sections[section], **radius)
-        values.update(own)
-        servers.append(
-            ServerSettings(
-                section=section, **reader.read(section, _SERVER_OPTIONS, values, set(radius) - set(own), servers[0])
-            )
-        )
-    only = reader.read("radius", _RADIUS_ONLY_OPTIONS, radius)
-    auth = AuthSettings(**reader.read("auth", _AUTH_OPTIONS, ini.sections.get("auth", {})))
-    username = UsernameSettings(**reader.read("username", _USERNAME_OPTIONS, ini.sections.get("username", {})))
-    answers = tuple(_challenge_answers(ini.challenge_answers, problems))
+    servers = _servers(ini, reader)
+    only = reader.read("radius", options.RADIUS_ONLY_OPTIONS, radius)
+    auth = AuthSettings(**reader.read("auth", options.AUTH_OPTIONS, ini.sections.get("auth", {})))
+    username = UsernameSettings(**reader.read("username", options.USERNAME_OPTIONS, ini.sections.get("username", {})))
+    answers = tuple(_challenge_answers(ini.lines[_CHALLENGE_ANSWERS], problems))
+    messages = reader.read("messages", options.MESSAGE_OPTIONS, ini.sections.get("messages", {}))
+    lockout = reader.read("lockout", options.LOCKOUT_OPTIONS, ini.sections.get("lockout", {}))
+    by = lockout.pop("by")
+    accounting = _accounting(ini, reader, servers)
+    groups, attributes = _with_names_of_attributes(ini, reader, problems)
     if any(problem.error for problem in problems):
         return None, tuple(problems)
-    problems.extend(_too_long(servers, only["total_timeout"]))
-    return Settings(tuple(servers), only["total_timeout"], only["dead_time"], auth, username, answers), tuple(problems)
+    problems.extend(_doubts(ini, servers, only["total_timeout"], groups))
+    defaults = {option.name: option.default for option in options.MESSAGE_OPTIONS}
+    settings = Settings(
+        servers=tuple(servers),
+        total_timeout=only["total_timeout"],
+        dead_time=only["dead_time"],
+        auth=auth,
+        username=username,
+        challenge_answers=answers,
+        groups=groups,
+        attributes=attributes,
+        accounting=accounting,
+        lockout=Rules(by_user=by != "client", by_client=by != "user", **lockout) if lockout["max_failures"] else None,
+        messages={name: text for name, text in messages.items() if text != defaults[name]},
+    )
+    return settings, tuple(problems)
+
+
+def _numbered(ini: Ini, name: str) -> List[str]:
+    """Return the sections `name`, `name_2`, `name_3` ... that the file has; the first in any case."""
+    sections = [section for section in ini.sections if re.match(name + r"_[1-9][0-9]*\Z", section)]
+    return [name] + sorted(sections, key=lambda section: int(section.rpartition("_")[2]))
+
+
+def _inherited(ini: Ini, section: str, base: Dict[str, str]) -> Tuple[Dict[str, str], Set[str]]:
+    """Return a numbered section's values with those of its first, and the names that it has from there alone."""
+    if section not in ini.sections:
+        return dict(base), set(base)
+    own = {name: value for name, value in ini.sections[section].items() if name not in ini.from_default[section]}
+    values = dict(ini.sections[section], **base)
+    values.update(own)
+    return values, set(base) - set(own)
+
+
+def _servers(ini: Ini, reader: "_Reader") -> List[ServerSettings]:
+    """Read [radius] and those after it; names as the server wants them are by default as [username] says."""
+    in_username = ini.sections.get("username", {})
+    in_radius = ini.sections.get("radius", {})
+    names = NameRules(**reader.read("username", options.NAME_OPTIONS, in_username))
+    servers: List[ServerSettings] = []
+    for section in _numbered(ini, "radius"):
+        values, inherited = (in_radius, set()) if not servers else _inherited(ini, section, in_radius)
+        read = reader.read(section, options.SERVER_OPTIONS, values, inherited, servers[0]._asdict() if servers else {})
+        values, inherited = _inherited(ini, section, {option.name: "" for option in options.NAME_OPTIONS})
+        its_names = NameRules(**reader.read(section, options.NAME_OPTIONS, values, inherited, names._asdict()))
+        names = names if servers else its_names
+        servers.append(ServerSettings(section=section, names=its_names, **read))
+    return servers
+
+
+def _accounting(ini: Ini, reader: "_Reader", servers: Sequence[ServerSettings]) -> Optional[AccountingSettings]:
+    """Read [accounting] and those after it; without a server of its own it goes to those of [radius]."""
+    first = ini.sections.get("accounting", {})
+    only = reader.read("accounting", options.ACCOUNTING_OPTIONS, first)
+    found: List[Dict[str, Any]] = []
+    for section in _numbered(ini, "accounting"):
+        values, inherited = (first, set()) if not found else _inherited(ini, section, first)
+        base = found[0] if found else {}
+        found.append(reader.read(section, options.ACCOUNTING_SERVER_OPTIONS, values, inherited, base))
+        found[-1]["section"] = section
+    if (
+        not only["enabled"]
+        or only["timeout"] is None
+        or any(value is None for each in found for value in each.values())
+    ):
+        return None
+    alike = servers[0]._replace(conn_retries=1, status_check="none", require_message_authenticator=False)
+    if found[0]["server"]:
+        chosen = [alike._replace(**dict(each, secret=each["secret"] or alike.secret)) for each in found]
+    else:
+        ours = {name: value for name, value in found[0].items() if name == "port" or (name == "secret" and value)}
+        kept = ("section", "server", "secret", "source_ip")
+        chosen = [
+            alike._replace(**{name: getattr(server, name) for name in kept})._replace(**ours) for server in servers
+        ]
+    # All of them share the time that a login may wait for accounting.
+    patience = only["timeout"] / len(chosen)
+    return AccountingSettings(tuple(each._replace(conn_timeout=patience) for each in chosen), only["timeout"])
+
+
+@contextlib.contextmanager
+def _noting(problems: List[Problem], section: str, option: str) -> Iterator[None]:
+    """Note a ValueError as a problem, and go on after the block."""
+    try:
+        yield
+    except ValueError as error:
+        problems.append(Problem(True, section, option, str(error)))
+
+
+def _with_names_of_attributes(
+    ini: Ini, reader: "_Reader", problems: List[Problem]
+) -> Tuple[Optional[GroupRules], Tuple[RadiusAttribute, ...]]:
+    """Read the sections that name attributes of the RADIUS dictionary."""
+    values = reader.read(_GROUPS, options.GROUP_OPTIONS, ini.sections.get(_GROUPS, {}))
+    mapping = tuple(
+        (theirs, ours)
+        for _, theirs, ours in _pairs(_GROUPS_MAP, ini.lines[_GROUPS_MAP], "radius-name = sps-group", problems, False)
+    )
+    names = values["attribute"]
+    if not names:
+        for option in ("pattern", "separator", "require_any"):
+            if ini.sections.get(_GROUPS, {}).get(option):
+                problems.append(Problem(True, _GROUPS, option, "needs [gateway_groups] attribute"))
+        if mapping:
+            problems.append(Problem(True, _GROUPS_MAP, "", "needs [gateway_groups] attribute"))
+    if not (names or ini.lines[_ATTRIBUTES] or ini.lines[_DICTIONARY]):
+        return None, ()
+    from .radius import attributes  # only who names attributes needs the dictionary
+
+    own: List[attributes.Attribute] = []
+    for number, name, text in _pairs(_DICTIONARY, ini.lines[_DICTIONARY], "Name = 26.<vendor>.<type> <kind>", problems):
+        with _noting(problems, _DICTIONARY, "line {}".format(number)):
+            own.append(attributes.define(name, text))
+    keys: List[Tuple[int, int]] = []
+    for name in names or ():
+        with _noting(problems, _GROUPS, "attribute"):
+            keys.append(attributes.find(name, own).key)
+    sent: List[RadiusAttribute] = []
+    for number, name, text in _pairs(_ATTRIBUTES, ini.lines[_ATTRIBUTES], "Name = value", problems):
+        with _noting(problems, _ATTRIBUTES, "line {}".format(number)):
+            attribute = attributes.find(name, own)
+            refusal = attributes.refusal(attribute)
+            if refusal:
+                raise ValueError(refusal)
+            attributes.check(attribute, _unquoted(text), PLACEHOLDERS)
+            sent.append(RadiusAttribute(attribute, _unquoted(text)))
+    groups = GroupRules(
+        attributes=tuple(keys),
+        pattern=values["pattern"],
+        separator=values["separator"],
+        mapping=mapping,
+        keep_unmapped=values["unmapped"] == "keep",
+        require_any=values["require_any"] or (),
+    )
+    return groups if names else None, tuple(sent)
+
+
+def _doubts(
+    ini: Ini, servers: Sequence[ServerSettings], total_timeout: float, groups: Optional[GroupRules]
+) -> Iterator[Problem]:
+    yield from _too_long(servers, total_timeout)
+    cache = ini.sections.get("authentication_cache", {})
+    if groups and cache.get("reuse_limit", "0") not in ("", "0"):
+        yield Problem(
+            False, "authentication_cache", "reuse_limit", "has no effect with [gateway_groups]: it keeps no groups"
+        )
 
 
 def _too_long(servers: Sequence[ServerSettings], total_timeout: float) -> Iterator[Problem]:
@@ -469,7 +376,7 @@ def sdk_text(ini: Ini) -> str:
     wrong = {(problem.section, problem.option) for problem in _sdk_problems(ini) if problem.error}
     lines = []
     for section, values in ini.sections.items():
-        declared = _declaration(section)
+        declared = declaration(section)
         if declared is None or not declared.sdk:
             continue
         kinds = {option.name: option.kind for option in declared.options}
@@ -487,24 +394,6 @@ def _as_the_sdk_spells_it(kind: Optional[Kind], value: str) -> str:
     return parsed if isinstance(parsed, str) else value
 
 
-def markdown_table() -> str:
-    """Return the table of every option as the README shows it."""
-    rows = ["| Section | Option | Default | Values | Meaning |", "| --- | --- | --- | --- | --- |"]
-    for section in SECTIONS:
-        if section.open:
-            rows.append("| `[{}]` | *your own* | | | {} |".format(section.name, section.open))
-        for option in section.options:
-            default = "**required**" if option.required else "`{}`".format(option.default) if option.default else ""
-            if section.name == "radius_N":
-                default = "that of `[radius]`"
-            rows.append(
-                "| `[{}]` | `{}` | {} | {} | {} |".format(
-                    section.name, option.name, default, option.kind.expects, option.help
-                )
-            )
-    return "\n".join(rows) + "\n"
-
-
 class _Reader:
     """Reads declared options out of a section's values, noting every problem."""
 
@@ -518,7 +407,7 @@ class _Reader:
         options: Sequence[Option],
         values: Dict[str, str],
         inherited: Container[str] = (),
-        first: Optional[ServerSettings] = None,
+        first: Mapping[str, Any] = {},
     ) -> Dict[str, Any]:
         """Return option name -> value for every option; where a value is wrong the problem is noted.
 
@@ -531,9 +420,9 @@ class _Reader:
             if option.name not in inherited:
                 found[option.name] = self._one(section, option, given)
             elif given != "$":
-                found[option.name] = getattr(first, option.name)
+                found[option.name] = first[option.name]
             else:
-                found[option.name] = self._one(section, option, given, getattr(first, option.name))
+                found[option.name] = self._one(section, option, given, first[option.name])
         return found
 
     def _one(self, section: str, option: Option, given: Optional[str], instead: Any = None) -> Any:
@@ -598,34 +487,41 @@ def _value(parser: configparser.ConfigParser, section: str, name: str, sdk: bool
     return value if sdk else _unquoted(value)
 
 
-def _set_answers_apart(text: str) -> Tuple[str, List[Tuple[int, str]]]:
-    """Return the text with [challenge_answers] emptied, so that line numbers stay, and that section's numbered lines.
+def _set_lines_apart(text: str) -> Tuple[str, Dict[str, List[Tuple[int, str]]]]:
+    """Return the text with the sections of lines emptied, so that line numbers stay, and the numbered lines of each.
 
-    Inside it, only a line that is nothing but a header ends it: a pattern may begin with a bracket.
+    Inside one, only a line that is nothing but a header ends it: a pattern may begin with a bracket.
     """
     rest: List[str] = []
-    answers: List[Tuple[int, str]] = []
-    inside = False
+    lines: Dict[str, List[Tuple[int, str]]] = {name: [] for name in _LINE_SECTIONS}
+    inside = ""
     for number, line in enumerate(text.split("\n"), 1):
         stripped = line.strip()
         header = re.match(r"\[([^]]+)\]" + (r"\s*([#;].*)?\Z" if inside else ""), stripped)
         if header:
-            inside = header.group(1) == _CHALLENGE_ANSWERS
+            inside = header.group(1) if header.group(1) in _LINE_SECTIONS else ""
         elif inside and stripped and stripped[0] not in "#;":
-            answers.append((number, stripped))
+            lines[inside].append((number, stripped))
         rest.append("" if inside and not header else line)
-    return "\n".join(rest), answers
+    return "\n".join(rest), lines
 
 
-def _challenge_answers(lines: Sequence[Tuple[int, str]], problems: List[Problem]) -> Iterator[ChallengeAnswer]:
+def _pairs(
+    section: str, lines: Lines, expected: str, problems: List[Problem], may_be_empty: bool = True
+) -> Iterator[Tuple[int, str, str]]:
+    """Yield number, left and right side of each line of a section; note those that are not two sides."""
     for number, line in lines:
-        pattern, equals, answer = (part.strip() for part in line.partition("="))
+        left, equals, right = (part.strip() for part in line.partition("="))
+        if left and equals and (right or may_be_empty):
+            yield number, left, right
+        else:
+            problems.append(Problem(True, section, "line {}".format(number), "expected `{}`".format(expected)))
+
+
+def _challenge_answers(lines: Lines, problems: List[Problem]) -> Iterator[ChallengeAnswer]:
+    for number, pattern, answer in _pairs(_CHALLENGE_ANSWERS, lines, "pattern = answer", problems):
         try:
-            if not (pattern and equals):
-                raise ValueError("expected `pattern = answer`")
             yield ChallengeAnswer(re.compile(pattern, re.IGNORECASE), Secret(_unquoted(answer)))
-        except ValueError as error:
-            problems.append(Problem(True, _CHALLENGE_ANSWERS, "line {}".format(number), str(error)))
         except (re.error, OverflowError, RecursionError) as error:
             text = "not a regular expression: {}".format(getattr(error, "msg", "too much"))
             problems.append(Problem(True, _CHALLENGE_ANSWERS, "line {}".format(number), text))
@@ -638,26 +534,17 @@ def _unquoted(value: str) -> str:
     return value
 
 
-def _declaration(section: str) -> Optional[Section]:
-    name = _ALIASES.get(section, section)
-    if _NUMBERED.match(name):
-        name = name.split("_")[0] + "_N"
-    elif name.endswith("_N"):
-        return None
-    return next((declared for declared in SECTIONS if declared.name == name), None)
-
-
 def _is_sdk(section: str) -> bool:
-    declared = _declaration(section)
+    declared = declaration(section)
     return declared is not None and declared.sdk
 
 
 def _unknown_names(ini: Ini) -> Iterator[Problem]:
     known_sections = [section.name for section in SECTIONS]
     for section, values in ini.sections.items():
-        declared = _declaration(section)
+        declared = declaration(section)
         if declared is None:
-            yield Problem(False, section, "", "unknown section" + _did_you_mean(section.lower(), known_sections))
+            yield Problem(False, section, "", "unknown section" + did_you_mean(section.lower(), known_sections))
         elif not declared.open:
             known = [option.name for option in declared.options]
             for name in values:
@@ -668,13 +555,14 @@ def _unknown_names(ini: Ini) -> Iterator[Problem]:
 def _home_of(name: str, known: Sequence[str]) -> str:
     ours = (section for section in SECTIONS if not section.sdk)
     homes = [other.name for other in ours if any(option.name == name for option in other.options)]
-    return "; it belongs in [{}]".format(homes[0]) if homes else _did_you_mean(name, known)
+    elsewhere = "; it belongs in [{}]".format(homes[0]) if homes else ""
+    return did_you_mean(name, known, 0.73) or elsewhere or did_you_mean(name, known)
 
 
 def _sdk_problems(ini: Ini) -> Iterator[Problem]:
     """Check the values that the SDK will read: it would stop the session at the first wrong one."""
     for section, values in ini.sections.items():
-        declared = _declaration(section)
+        declared = declaration(section)
         if declared is None or not declared.sdk:
             continue
         for option in declared.options:
@@ -707,16 +595,5 @@ def _half_said(ini: Ini) -> Iterator[Problem]:
         for option in ("prompt", "key"):
             if not ini.sections[section].get(option):
                 yield Problem(True, section, option, "is missing")
-        if re.match(r"(otp\d*|rp|radius_password)\Z", ini.sections[section].get("key", "")):
+        if _SECRET_KEYS.match(ini.sections[section].get("key", "")):
             yield Problem(True, section, "key", "is the name of a password's answer; choose another")
-
-
-def _did_you_mean(name: str, known: Sequence[str]) -> str:
-    close = _close(name, known)
-    return "; did you mean {}?".format(close) if close else ""
-
-
-def _close(name: str, known: Sequence[str]) -> str:
-    import difflib  # only a mistake needs it, and every import costs each hook
-
-    return next(iter(difflib.get_close_matches(name, known, 1)), "")

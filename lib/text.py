@@ -91,12 +91,12 @@ def filled(text: str, values: Mapping[str, str]) -> str:
     return _BRACES.sub(lambda match: match.group()[0] if match.group(1) is None else values[match.group(1)], text)
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, known: Iterable[str], alike: float = 0.6) -> str:
     """Return `; did you mean ...?` with the known name that a name is most like, whatever their case, or nothing."""
     import difflib  # only a mistake needs it, and every import costs each hook
 
     spellings = {spelling.lower(): spelling for spelling in known}
-    close = difflib.get_close_matches(name.lower(), spellings, 1)
+    close = difflib.get_close_matches(name.lower(), spellings, 1, alike)
     return "; did you mean {}?".format(spellings[close[0]]) if close else ""
 
 

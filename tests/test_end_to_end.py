@@ -245,7 +245,7 @@ def test_wrong_shared_secret(open_session: OpenSession, freeradius: FreeRadius) 
     verdict = session.log_in("correct horse")
     assert code(verdict) == "no-reply"
     assert metadata(verdict)["attempts"] == 0
-    assert "no reply to 1 send" in text(session)
+    assert "no reply to 3 sends" in text(session)
     assert freeradius.secret not in text(session) and "another one" not in text(session)
 
 

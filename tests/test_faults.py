@@ -115,7 +115,7 @@ FAULTS = [
     Fault("100 datagrams of junk at once", lambda r: [b"junk" * 20] * 100 + [right(r)], ACCEPT, "dropped 100 replies"),
     Fault("code of no login", lambda r: [signed(r, 5, b""), right(r)], ACCEPT, "answers no such request"),
     Fault("request sent back", lambda r: [r.octets, right(r)], ACCEPT),
-    Fault("silence", lambda r: [], "no-reply", "no reply to 2 sends"),
+    Fault("silence", lambda r: [], "no-reply", "no reply to 3 sends"),
 ]
 
 

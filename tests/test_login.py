@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from lib import denials, login
+from lib import denials, login, messages
 from lib.login import (
     Accept,
     Accepted,
@@ -322,7 +322,7 @@ def test_the_reason_for_an_empty_name_says_it_once() -> None:
     conversation.call()
     action = conversation.answer("")
     assert isinstance(action, Deny)
-    assert denials.reason(action.code, action.detail).lower().count("no user name given") == 1
+    assert messages.reason({}, action.code, action.detail).lower().count("no user name given") == 1
 
 
 def test_empty_names_and_rejects_are_counted_together(cumulative: bool) -> None:
@@ -989,7 +989,7 @@ class AnyConversation(RuleBasedStateMachine):
         if isinstance(action, Deny):
             assert action.code in denials.DENIALS
             assert "\n" not in action.detail
-            assert denials.reason(action.code, action.detail)
+            assert messages.reason({}, action.code, action.detail)
         elif isinstance(action, Ask):
             assert self.conversation.known.can_ask
             assert action.key not in self.keys | set(self.conversation.known.pairs)

@@ -19,7 +19,7 @@ STATUS_SERVER = 12
 def section(server: Server, name: str = "radius", **options: object) -> str:
     """Return a section for a misbehaving server."""
     values: Dict[str, object] = dict(server=server.host, port=server.port, secret=SECRET.decode("ascii"))
-    values.update(conn_timeout=1, conn_retries=1)
+    values.update(conn_timeout=1, conn_retries=1, retransmit_after=0)
     values.update(options)
     return "[{}]\n".format(name) + "".join("{}={}\n".format(*pair) for pair in values.items())
 
@@ -133,7 +133,7 @@ def test_state_directory_that_cannot_be_used_is_no_memory(
     (tmp_path / "state.ephemeral").write_text("a file where the directory should be")
     session = open_session(radius, server_username="alice")
     assert session.log_in("correct horse")["verdict"] == "ACCEPT"
-    assert text(session).count("health is not remembered") == 1
+    assert text(session).count("nothing is remembered between hooks") == 1
 
 
 def test_total_timeout_bounds_all_servers(open_session: OpenSession) -> None:

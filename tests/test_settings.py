@@ -11,18 +11,17 @@ from hypothesis import settings as hypothesis_settings
 from safeguard.sessions.plugin import PluginConfiguration
 from safeguard.sessions.plugin.exceptions import PluginSDKValueError
 
+from lib.listing import markdown_table
+from lib.options import SECTIONS, Option
 from lib.secret import Secret
 from lib.settings import (
-    SECTIONS,
     AuthSettings,
     ConfigurationError,
-    Option,
     Problem,
     ServerSettings,
     Settings,
     UsernameSettings,
     build,
-    markdown_table,
     parse_ini,
     sdk_text,
 )
@@ -1330,12 +1329,17 @@ def test_table_has_every_option() -> None:
     wanted = []
     for section in SECTIONS:
         wanted += [["`[{}]`".format(section.name), "*your own*"]] if section.open else []
-        wanted += [["`[{}]`".format(section.name), "`{}`".format(option.name)] for option in section.options]
+        if section.first:
+            names = [option.name for option in section.options]
+            wanted.append(["`[{}]`".format(section.name), "`{}` to `{}`".format(names[0], names[-1])])
+            assert section.options == options(section.first)[-len(section.options) :] or section.first == "radius"
+        else:
+            wanted += [["`[{}]`".format(section.name), "`{}`".format(option.name)] for option in section.options]
     assert [row[:2] for row in cells[2:]] == wanted
     by_name = {(row[0], row[1]): row[2:] for row in cells}
     assert by_name["`[radius]`", "`secret`"][0] == "**required**"
     assert by_name["`[radius]`", "`port`"][:2] == ["`1812`", "a whole number from 1 to 65535"]
-    assert by_name["`[radius_N]`", "`port`"][0] == "that of `[radius]`"
+    assert by_name["`[radius_N]`", "`server` to `add_suffix`"][0] == "those of `[radius]`"
     assert by_name["`[auth]`", "`disable_echo`"][:2] == ["`yes`", "yes, no"]
     assert by_name["`[auth]`", "`push_password`"][0] == ""
     assert all(row[4] for row in cells) and markdown_table().endswith(" |\n")

@@ -1,17 +1,18 @@
-"""Writes the README's tables anew from the declarations in lib: `python3 -m tools.documents`."""
+"""Writes the README's tables and default.cfg anew from the declarations in lib: `python3 -m tools.documents`."""
 
 import pathlib
 import sys
 from typing import Dict
 
-from lib import denials, settings
+from lib import denials, listing
 
-README = pathlib.Path(__file__).resolve().parent.parent / "README.md"
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+README, DEFAULT_CFG = ROOT / "README.md", ROOT / "default.cfg"
 
 
 def updated(readme: str) -> str:
     """Return the README's text with each marked block made anew; raise ValueError if a mark is missing."""
-    blocks: Dict[str, str] = {"denials": denials.markdown_table(), "options": settings.markdown_table()}
+    blocks: Dict[str, str] = {"denials": denials.markdown_table(), "options": listing.markdown_table()}
     for name, table in blocks.items():
         mark, end = "<!-- {}: made by tools/documents.py -->\n".format(name), "<!-- end -->"
         before, found, rest = readme.partition(mark)
@@ -23,7 +24,8 @@ def updated(readme: str) -> str:
 
 
 def main() -> int:
-    """Rewrite README.md; return the exit status."""
+    """Rewrite README.md and default.cfg; return the exit status."""
+    DEFAULT_CFG.write_text(listing.default_cfg(), encoding="utf-8")
     README.write_text(updated(README.read_text(encoding="utf-8")), encoding="utf-8")
     return 0
 

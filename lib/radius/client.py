@@ -74,12 +74,12 @@ LoginFor = Callable[[ServerSettings, str], packet.Login]
 class Request(NamedTuple):
     """What goes to one address, and what may come back.
 
-    `codes` are those of a reply, `accepts` has the last word on a verified one, `identity` is what a Status-Server
-    says of this NAS.
+    `verify` returns the reply in a datagram or raises packet.Dropped, `accepts` has the last word on it, `identity` is
+    what a Status-Server says of this NAS.
     """
 
     octets: bytes
-    codes: Sequence[int]
+    verify: Callable[[bytes], packet.Reply]
     accepts: Callable[[packet.Reply], bool]
     identity: packet.Attributes
 
@@ -105,18 +105,19 @@ def ask(
             raise OriginGone()
 
     def request_for(server: ServerSettings, local_ip: str) -> Request:
-        return _login_request(login_for(server, local_ip), server.secret.octets())
+        return _login_request(login_for(server, local_ip), server)
 
-    return _run(servers, request_for, total_timeout, origin, health)
+    return exchange(servers, request_for, total_timeout, origin, health)
 
 
-def _run(
+def exchange(
     servers: Sequence[ServerSettings],
     request_for: RequestFor,
     total_timeout: float,
-    origin: Optional[Origin],
-    health: Health,
+    origin: Optional[Origin] = None,
+    health: Health = NO_MEMORY,
 ) -> Answer:
+    """Ask the servers anything, each with a request of its own; as `ask`, which does it for a login."""
     marks = [health.mark(_name(server)) for server in servers]
     order = healthy_first([mark.dead for mark in marks])
     run = _Run(
@@ -133,16 +134,28 @@ def _run(
         run.close()
 
 
-def _login_request(login: packet.Login, secret: bytes) -> Request:
-    accepts: Callable[[packet.Reply], bool] = _always
+def all_dead(servers: Sequence[ServerSettings], health: Health) -> bool:
+    """Whether each of these servers did not answer lately."""
+    return all(health.mark(_name(server)).dead for server in servers)
+
+
+def always(reply: packet.Reply) -> bool:
+    """Accept any verified reply."""
+    return True
+
+
+def _login_request(login: packet.Login, server: ServerSettings) -> Request:
+    accepts: Callable[[packet.Reply], bool] = always
     if login.method == "mschapv2":
         login, accepts = _with_mschap(login)
     identity = tuple(each for each in login.attributes if each[:2] == (0, packet.NAS_IDENTIFIER))
-    return Request(packet.encode(login, secret, os.urandom), packet.LOGIN_CODES, accepts, identity)
+    secret = server.secret.octets()
+    octets = packet.encode(login, secret, os.urandom)
 
+    def verify(reply: bytes) -> packet.Reply:
+        return packet.verify(reply, octets, secret, server.require_message_authenticator)
 
-def _always(reply: packet.Reply) -> bool:
-    return True
+    return Request(octets, verify, accepts, identity)
 
 
 def _with_mschap(login: packet.Login) -> Tuple[packet.Login, Callable[[packet.Reply], bool]]:
@@ -223,7 +236,7 @@ class _Run:
         self._tries: List[_Try] = []
         self._server = servers[0]
         self._secret = b""
-        self._request = Request(b"", (), _always, ())
+        self._request: Optional[Request] = None
         self._status_request = b""
         self._udp: Optional[Udp] = None
         self._status_udp: Optional[Udp] = None
@@ -266,7 +279,7 @@ class _Run:
             self._address = self._addresses[action.address]
             self._tries.append(_Try(self._server.section, self._address))
             self._connect()
-        elif isinstance(action, Send) and self._udp:
+        elif isinstance(action, Send) and self._udp and self._request:
             self._tries[-1].sends += 1
             self._udp.send(self._request.octets)
         elif isinstance(action, Probe):
@@ -291,37 +304,42 @@ class _Run:
     def _probe(self) -> None:
         self._tries[-1].probed = True
         if self._status_udp is None:
-            self._status_request = packet.encode_status(self._request.identity, self._secret, os.urandom)
+            identity = self._request.identity if self._request else ()
+            self._status_request = packet.encode_status(identity, self._secret, os.urandom)
             self._status_udp = Udp(self._address, self._server.source_ip)
         self._status_udp.send(self._status_request)
 
     def _wait(self, seconds: float) -> Optional[Answer]:
         for udp in ready([udp for udp in (self._udp, self._status_udp) if udp is not None], seconds):
             octets = udp.receive()
-            if udp is self._udp:
-                return self._judged(octets)
-            if self._verified(octets, self._status_request, packet.STATUS_CODES):
+            if udp is self._udp and self._request:
+                return self._judged(octets, self._request)
+            if self._verified(octets, self._verify_status):
                 self._tries[-1].lives = True
                 self._exchange.status_answered()
                 self._health.answered_status(_name(self._server))
         return None
 
-    def _verified(self, octets: bytes, request: bytes, codes: Sequence[int]) -> Optional[packet.Reply]:
+    def _verify_status(self, octets: bytes) -> packet.Reply:
+        required = self._server.require_message_authenticator
+        return packet.verify(octets, self._status_request, self._secret, required, packet.STATUS_CODES)
+
+    def _verified(self, octets: bytes, verify: Callable[[bytes], packet.Reply]) -> Optional[packet.Reply]:
         try:
-            return packet.verify(octets, request, self._secret, self._server.require_message_authenticator, codes)
+            return verify(octets)
         except packet.Dropped as dropped:
             self._tries[-1].flaws[dropped.flaw] += 1
             return None
 
-    def _judged(self, octets: bytes) -> Optional[Answer]:
-        reply = self._verified(octets, self._request.octets, self._request.codes)
+    def _judged(self, octets: bytes, request: Request) -> Optional[Answer]:
+        reply = self._verified(octets, request.verify)
         if reply is None:
             return None
         tried = self._tries[-1]
         remarks = [line for each in self._tries[:-1] for line in each.remarks() + [each.outcome()]]
         remarks += tried.remarks()
         seconds = time.monotonic() - self._started
-        if not self._request.accepts(reply):
+        if not request.accepts(reply):
             remarks.append(
                 "{}: the server did not prove that it knows the password (MS-CHAP2-Success)".format(tried.name)
             )

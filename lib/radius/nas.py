@@ -2,11 +2,13 @@
 
 import ipaddress
 import struct
+from typing import Sequence, Tuple
 
 from .packet import MAX_VALUE_OCTETS, NAS_IDENTIFIER, Attributes
 
 NAS_IP_ADDRESS, SERVICE_TYPE, CALLING_STATION_ID, NAS_PORT_TYPE, CONNECT_INFO = 4, 6, 31, 61, 77
-NAS_IPV6_ADDRESS = 95  # RFC 3162
+NAS_IPV6_ADDRESS, LOGIN_IPV6_HOST = 95, 98  # RFC 3162
+LOGIN_IP_HOST, LOGIN_TCP_PORT, CALLED_STATION_ID = 14, 16, 30
 _LOGIN, _VIRTUAL = struct.pack("!L", 1), struct.pack("!L", 5)
 
 
@@ -16,12 +18,43 @@ def attributes(identifier: str, local_ip: str, client_ip: str, connect_info: str
     `connect_info` says how the client came (RFC 2869 section 5.11). What is empty is left out.
     """
     found = [(0, NAS_IDENTIFIER, _text(identifier)), (0, SERVICE_TYPE, _LOGIN), (0, NAS_PORT_TYPE, _VIRTUAL)]
-    if local_ip:
-        octets = ipaddress.ip_address(local_ip).packed
-        found.append((0, NAS_IP_ADDRESS if len(octets) == 4 else NAS_IPV6_ADDRESS, octets))
+    found += address(local_ip)
     found.append((0, CALLING_STATION_ID, _text(client_ip)))
     found.append((0, CONNECT_INFO, _text(connect_info)))
     return tuple(each for each in found if each[2])
+
+
+def address(local_ip: str) -> Attributes:
+    """Return NAS-IP-Address or NAS-IPv6-Address for an address; nothing for none."""
+    if not local_ip:
+        return ()
+    octets = ipaddress.ip_address(local_ip).packed
+    return ((0, NAS_IP_ADDRESS if len(octets) == 4 else NAS_IPV6_ADDRESS, octets),)
+
+
+def target(server_ip: str, server_port: int, server_hostname: str, server_username: str) -> Attributes:
+    """Return where a session goes: Login-IP-Host (or Login-IPv6-Host, RFC 3162), Login-TCP-Port, Called-Station-Id.
+
+    The last is for people: `root@server.example.com:22`. What is not known is left out.
+    """
+    found = []
+    if server_ip:
+        octets = ipaddress.ip_address(server_ip).packed
+        found.append((0, LOGIN_IP_HOST if len(octets) == 4 else LOGIN_IPV6_HOST, octets))
+    if server_port:
+        found.append((0, LOGIN_TCP_PORT, struct.pack("!L", server_port)))
+    host = server_hostname or server_ip
+    called = "{}{}{}".format(
+        server_username + "@" if server_username else "", host, ":{}".format(server_port) if server_port else ""
+    )
+    found.append((0, CALLED_STATION_ID, _text(called)))
+    return tuple(each for each in found if each[2])
+
+
+def with_configured(usual: Attributes, configured: Sequence[Tuple[int, int, bytes]]) -> Attributes:
+    """Return what is sent by itself with [radius_attributes] in its place; one without a value takes away only."""
+    replaced = {each[:2] for each in configured}
+    return tuple(each for each in usual if each[:2] not in replaced) + tuple(each for each in configured if each[2])
 
 
 def _text(value: str) -> bytes:

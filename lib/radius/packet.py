@@ -122,6 +122,10 @@ class Reply(NamedTuple):
             if kind == attribute
         ]
 
+    def values_of(self, vendor: int, attribute: int) -> List[bytes]:
+        """Return the values of every attribute of this type and vendor (0: none), in order."""
+        return self.vendor_values(vendor, attribute) if vendor else self.values(attribute)
+
     @property
     def state(self) -> Optional[bytes]:
         """The State to send back (RFC 2865 section 5.24), or None; an empty one is none (section 5)."""

@@ -1,0 +1,25 @@
+"""The RADIUS User-Name, pure: the user's name as the server wants it."""
+
+from typing import NamedTuple
+
+
+class NameRules(NamedTuple):
+    """How a server wants names: the options strip_realm, strip_domain, add_prefix and add_suffix."""
+
+    strip_realm: bool = False
+    strip_domain: bool = False
+    add_prefix: str = ""
+    add_suffix: str = ""
+
+
+def radius_name(rules: NameRules, name: str) -> str:
+    r"""Return `alice` of `DOMAIN\alice@realm`, as far as the rules say so, with prefix and suffix.
+
+    The realm (RFC 7542) begins at the last `@`, the domain ends at the first backslash. What would leave nothing of the
+    name is not stripped.
+    """
+    if rules.strip_domain:
+        name = name.partition("\\")[2] or name
+    if rules.strip_realm:
+        name = name.rpartition("@")[0] or name
+    return rules.add_prefix + name + rules.add_suffix

@@ -1,0 +1,402 @@
+"""Every option of the configuration, declared once: name, type, default, range, help.
+
+The parser, the checks, the README's table and default.cfg read the declarations here; nothing else knows a default or a
+range.
+"""
+
+import re
+from typing import Any, Callable, NamedTuple, Optional, Pattern, Tuple
+
+from . import messages
+from .secret import Secret
+from .text import did_you_mean, placeholders
+
+
+class Kind(NamedTuple):
+    """A type of value: `expects` says it in words, `parse` turns text into the value or raises ValueError."""
+
+    expects: str
+    parse: Callable[[str], Any]
+
+
+class Option(NamedTuple):
+    """One option's whole declaration; `default` is as it would be written in the file."""
+
+    name: str
+    kind: Kind
+    default: str
+    help: str
+    required: bool = False
+    ignored: str = ""
+
+
+class Section(NamedTuple):
+    """A section: `name` may end in `_N` for a numbered one, whose options are by default those of the one before it.
+
+    `open` says what a section of the user's own option names is for, `example` shows lines of it; `lines` is whether
+    such a section is read as it is written, line by line. `first` is the section that a further one has its defaults
+    from. `sdk` are the sections that the SDK reads.
+    """
+
+    name: str
+    options: Tuple[Option, ...]
+    sdk: bool = False
+    open: str = ""
+    lines: bool = False
+    example: Tuple[str, ...] = ()
+    first: str = ""
+
+
+def _text(value: str) -> str:
+    return value
+
+
+def _secret(value: str) -> Secret:
+    if "\n" in value:
+        raise ValueError("goes on in the next line, which begins with white space")
+    secret = Secret(value)
+    secret.octets()
+    return secret
+
+
+def _host(value: str) -> str:
+    if re.match(r"[^:]+:\d+\Z", value):
+        raise ValueError("the port has an option of its own, `port`")
+    if not re.match(r"[^\s\[\]/]+\Z", value):
+        raise ValueError("expected a host name or an address")
+    return value
+
+
+def _host_or_none(value: str) -> str:
+    return _host(value) if value else value
+
+
+def _address(value: str) -> str:
+    if value:
+        import ipaddress  # only who sets one needs it, and every import costs each hook
+
+        try:
+            ipaddress.ip_address(value)
+        except ValueError:
+            raise ValueError("expected an IP address") from None
+    return value
+
+
+def _yes_no(value: str) -> bool:
+    if value.lower() not in ("yes", "no"):
+        raise ValueError("expected yes or no")
+    return value.lower() == "yes"
+
+
+def _names(value: str) -> Tuple[str, ...]:
+    return tuple(name.strip() for name in value.split(",") if name.strip())
+
+
+def _words(value: str) -> Tuple[str, ...]:
+    return _names(value.lower())
+
+
+def _pattern(value: str) -> Optional[Pattern[str]]:
+    if not value:
+        return None
+    try:
+        return re.compile(value)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError("not a regular expression: {}".format(getattr(error, "msg", "too much"))) from None
+
+
+def _number(convert: Callable[[str], float], what: str, low: float, high: float) -> Kind:
+    expects = "{} from {} to {}".format(what, low, high)
+
+    def parse(value: str) -> float:
+        try:
+            number = convert(value)
+        except ValueError:
+            raise ValueError("expected " + expects) from None
+        if not low <= number <= high:
+            raise ValueError("expected " + expects)
+        return number
+
+    return Kind(expects, parse)
+
+
+def _whole(low: int, high: int) -> Kind:
+    return _number(int, "a whole number", low, high)
+
+
+def _seconds(low: float, high: float) -> Kind:
+    return _number(float, "seconds", low, high)
+
+
+def _choice(*values: str) -> Kind:
+    def parse(value: str) -> str:
+        if value.lower() in values:
+            return value.lower()
+        raise ValueError("expected one of {}{}".format(", ".join(values), did_you_mean(value.lower(), values)))
+
+    return Kind(", ".join(values), parse)
+
+
+def _template(*allowed: str) -> Kind:
+    def parse(value: str) -> str:
+        for name in placeholders(value):
+            if name not in allowed:
+                expected = ", ".join("{" + each + "}" for each in allowed) or "none"
+                raise ValueError("unknown placeholder; expected " + expected)
+        return value
+
+    return Kind("text" + "".join(", {" + name + "}" for name in allowed), parse)
+
+
+_TEXT = Kind("text", _text)
+_HOST = Kind("host name or address", _host)
+_HOST_OR_NONE = Kind("host name or address", _host_or_none)
+_SECRET = Kind("text, or `$`", _secret)
+_ADDRESS = Kind("IP address", _address)
+_YES_NO = Kind("yes, no", _yes_no)
+_NAMES = Kind("names with commas", _names)
+_WORDS = Kind("names with commas", _words)
+_PATTERN = Kind("regular expression", _pattern)
+
+SERVER_OPTIONS = (
+    Option("server", _HOST, "", "Host name or address of the RADIUS server.", required=True),
+    Option("port", _whole(1, 65535), "1812", "UDP port of the server."),
+    Option("secret", _SECRET, "", "Shared secret, the same as on the server; 16 characters or more.", required=True),
+    Option(
+        "auth_type", _choice("pap", "chap", "mschapv2"), "pap", "How the password is sent; NPS often wants mschapv2."
+    ),
+    Option("conn_timeout", _seconds(0.1, 280), "5", "Seconds; times conn_retries it bounds the wait. For push: 20."),
+    Option("conn_retries", _whole(1, 30), "3", "Times conn_timeout: how long one address of the server is waited for."),
+    Option(
+        "retransmit_after",
+        _seconds(0, 280),
+        "0.3",
+        "Seconds until the request is sent again; then twice that. 0: once.",
+    ),
+    Option("require_message_authenticator", _YES_NO, "yes", "no accepts replies that can be forged: an old server's."),
+    Option("source_ip", _ADDRESS, "", "Local address to send from, where SPS has several."),
+    Option(
+        "status_check",
+        _choice("status-server", "none"),
+        "status-server",
+        "How to tell a slow server from a dead one (RFC 5997), or not.",
+    ),
+    Option("failover_after", _seconds(0.1, 280), "3", "Seconds without an answer after which that is asked."),
+)
+NAME_OPTIONS = (
+    Option("strip_realm", _YES_NO, "no", "Send the User-Name without @realm."),
+    Option("strip_domain", _YES_NO, "no", "Send the User-Name without DOMAIN\\."),
+    Option("add_prefix", _TEXT, "", "Put this before the User-Name that is sent, as in DOMAIN\\."),
+    Option("add_suffix", _TEXT, "", "Put this after it, as in @example.com."),
+)
+_OWN_NAME_OPTIONS = tuple(each._replace(help=each.help + " If unset: as in [username].") for each in NAME_OPTIONS)
+RADIUS_ONLY_OPTIONS = (
+    Option("total_timeout", _seconds(1, 290), "150", "Seconds that the servers together have for one answer."),
+    Option("dead_time", _seconds(0, 86400), "120", "Seconds for which a server that did not answer is asked last."),
+    Option(
+        "dictionary_path",
+        _TEXT,
+        "",
+        "Known from earlier plugins, without effect.",
+        ignored="has no effect: the dictionary is in the plugin",
+    ),
+)
+AUTH_OPTIONS = (
+    Option(
+        "prompt",
+        _TEXT,
+        "Press Enter for push notification or type one-time password:",
+        "The question for the one-time password.",
+    ),
+    Option("disable_echo", _YES_NO, "yes", "Hide what the user types; no shows it unless a challenge forbids it."),
+    Option(
+        "interactive_protocols", _WORDS, "rdp,ssh,telnet", "Protocols in which users can be asked; others use push."
+    ),
+    Option("push_password", _SECRET, "", "What is sent when the user just presses Enter; Duo's proxy wants push."),
+    Option("max_attempts", _whole(1, 100), "3", "How often the server may reject a user before the session ends."),
+    Option("max_challenges", _whole(0, 100), "10", "How many Access-Challenges one attempt may have."),
+    Option("serialize_user", _YES_NO, "no", "yes: logins of one user wait for each other, one push at a time."),
+    Option(
+        "bypass_when_unreachable",
+        _NAMES,
+        "",
+        "Break-glass users, by exact name: let on when no server answers, if SPS has authenticated them.",
+    ),
+)
+USERNAME_OPTIONS = (
+    Option("prompt", _TEXT, "User name:", "The question for the user name when none is known."),
+    Option("disable_echo", _YES_NO, "yes", "Hide the name while it is typed."),
+    Option("allow_override", _YES_NO, "no", "Let a user whom SPS knows choose another RADIUS User-Name with ru=."),
+)
+GROUP_OPTIONS = (
+    Option("attribute", _NAMES, "", "Attributes whose values are groups: Filter-Id, Class, 26.<vendor>.<type> ..."),
+    Option("pattern", _PATTERN, "", "What of a value is the name, its group 1: OU=([^;]+)"),
+    Option("separator", _TEXT, "", "What stands between several groups in one value."),
+    Option("unmapped", _choice("keep", "drop"), "keep", "What becomes of groups not in [gateway_groups map]."),
+    Option("require_any", _NAMES, "", "Users who end up in none of these groups are denied."),
+)
+ACCOUNTING_SERVER_OPTIONS = (
+    Option("server", _HOST_OR_NONE, "", "Host name or address; empty: the servers of [radius]."),
+    Option("port", _whole(1, 65535), "1813", "UDP port for accounting."),
+    Option("secret", _SECRET, "", "Shared secret, if it is not that of [radius]."),
+)
+ACCOUNTING_OPTIONS = (
+    Option("enabled", _YES_NO, "no", "yes: send Start and Stop of each session (RFC 2866)."),
+    Option("timeout", _seconds(0.1, 30), "2", "Seconds that it may add to a login at the most."),
+)
+LOCKOUT_OPTIONS = (
+    Option("max_failures", _whole(0, 10**6), "0", "Rejects after which a user is locked out here; 0: never."),
+    Option("window", _seconds(1, 10**7), "600", "Seconds within which they count."),
+    Option("duration", _seconds(1, 10**7), "900", "Seconds that the lockout lasts."),
+    Option("by", _choice("user", "client", "both"), "user", "What is counted and locked: user name, client address."),
+)
+MESSAGE_OPTIONS = tuple(
+    Option(message.name, _template(*message.placeholders), message.default, message.help) for message in messages.ALL
+)
+
+_NO_HTTP = "has no effect: RADIUS does not use HTTP"
+
+SECTIONS: Tuple[Section, ...] = (
+    Section("radius", SERVER_OPTIONS + _OWN_NAME_OPTIONS + RADIUS_ONLY_OPTIONS),
+    Section("radius_N", SERVER_OPTIONS + _OWN_NAME_OPTIONS, first="radius"),
+    Section("auth", AUTH_OPTIONS),
+    Section("username", USERNAME_OPTIONS + NAME_OPTIONS),
+    Section(
+        "challenge_answers",
+        (),
+        open="`pattern = answer`: a challenge whose text the regular expression matches (any case) is answered "
+        "without asking, once an attempt. A `=` in the pattern is written `\\x3d`.",
+        lines=True,
+        example=("1\\) push = 1",),
+    ),
+    Section("gateway_groups", GROUP_OPTIONS),
+    Section(
+        "gateway_groups map",
+        (),
+        open="`radius-name = sps-group`: what SPS calls a group of the server's. A name may have several lines.",
+        lines=True,
+        example=("ou-admins = admins",),
+    ),
+    Section(
+        "radius_attributes",
+        (),
+        open="`Name = value`: sent with each request, in place of what is sent by itself; an empty value sends none. "
+        "Values may hold {client_ip}, {client_port}, {client_hostname}, {protocol}, {connection_name}, {session_id}, "
+        "{username}, {gateway_user}, {server_username}, {server_domain}.",
+        lines=True,
+        example=("NAS-Identifier = bastion-1", "Cisco-AVPair = shell:user={gateway_user}"),
+    ),
+    Section(
+        "radius_dictionary",
+        (),
+        open="`Name = 26.<vendor>.<type> <kind>` or `Name = <type> <kind>`: an attribute that the plugin does not "
+        "know; kinds: string, octets, integer, ipaddr, ipv6addr ...",
+        lines=True,
+        example=("Example-Role = 26.32473.1 string",),
+    ),
+    Section("accounting", ACCOUNTING_OPTIONS + ACCOUNTING_SERVER_OPTIONS),
+    Section("accounting_N", ACCOUNTING_SERVER_OPTIONS, first="accounting"),
+    Section("lockout", LOCKOUT_OPTIONS),
+    Section("messages", MESSAGE_OPTIONS),
+    Section(
+        "credential_store",
+        (Option("name", _TEXT, "", "The local Credential Store where options set to `$` are looked up."),),
+        sdk=True,
+    ),
+    Section(
+        "connection_limit by=client_ip_gateway_user",
+        (Option("limit", _whole(0, 10**6), "0", "Sessions one user may have from one address; 0 is no limit."),),
+        sdk=True,
+    ),
+    Section(
+        "authentication_cache",
+        (
+            Option("soft_timeout", _seconds(0, 10**9), "15", "Seconds since the last login that a cached one lasts."),
+            Option("hard_timeout", _seconds(0, 10**9), "90", "Seconds that a cached login lasts in all."),
+            Option("reuse_limit", _whole(-1, 10**6), "0", "Times a cached login is used; 0 turns the cache off."),
+            Option("cache_dir", _TEXT, "auth_cache", "Folder of the cache below the plugin's state directory."),
+        ),
+        sdk=True,
+    ),
+    Section(
+        "whitelist source=user_list",
+        (Option("name", _TEXT, "", "User List policy of those who need no RADIUS login."),),
+        sdk=True,
+    ),
+    Section(
+        "whitelist source=ldap_server_group",
+        (
+            Option("allow", _choice("no_user", "all_users"), "", "Who needs no RADIUS login: none, or all, but ..."),
+            Option("except", _TEXT, "", "... the members of these LDAP groups."),
+        ),
+        sdk=True,
+    ),
+    Section(
+        "usermapping source=explicit",
+        (),
+        sdk=True,
+        open="`name = RADIUS name`, the name in lower case: the User-Name sent for a gateway user.",
+        example=("alice = alice.smith",),
+    ),
+    Section(
+        "usermapping source=ldap_server",
+        (Option("user_attribute", _TEXT, "", "LDAP attribute that holds the RADIUS User-Name."),),
+        sdk=True,
+    ),
+    Section(
+        "username_transform",
+        (Option("append_domain", _TEXT, "", "Put `@` and this after the RADIUS User-Name."),),
+        sdk=True,
+    ),
+    Section(
+        "ldap_server", (Option("name", _TEXT, "", "LDAP Server policy for the two `ldap_server` sections."),), True
+    ),
+    Section(
+        "ignore_upn_suffix_for_rdp",
+        (Option("ignore", _choice("true", "false"), "true", "Drop `@domain` of RDP server user names (SDK 1.8+)."),),
+        sdk=True,
+    ),
+    Section(
+        "question_N",
+        (
+            Option("prompt", _TEXT, "", "Something else to ask after a successful login, such as a ticket number."),
+            Option("key", _TEXT, "", "Name under which other plugins find the answer in the session cookie."),
+            Option("disable_echo", _YES_NO, "yes", "Hide the answer."),
+        ),
+        sdk=True,
+    ),
+    Section(
+        "logging",
+        (
+            Option(
+                "log_level",
+                _choice("debug", "info", "warning", "error", "critical"),
+                "info",
+                "How much goes to syslog.",
+            ),
+            Option("destination", _choice("stderr", "messages"), "stderr", "Where the log goes."),
+        ),
+        sdk=True,
+    ),
+    Section(
+        "https-proxy",
+        tuple(
+            Option(name, _TEXT, "", "Known from earlier plugins, without effect.", ignored=_NO_HTTP)
+            for name in ("enabled", "server", "port", "username", "password")
+        ),
+        sdk=True,
+    ),
+)
+
+_ALIASES = {"https_proxy": "https-proxy"}
+_NUMBERED = re.compile(r"(radius|accounting|question)_[1-9][0-9]*\Z")
+
+
+def declaration(section: str) -> Optional[Section]:
+    """Return the declaration of a section of the file by its name, or None."""
+    name = _ALIASES.get(section, section)
+    if _NUMBERED.match(name):
+        name = name.split("_")[0] + "_N"
+    elif name.endswith("_N"):
+        return None
+    return next((declared for declared in SECTIONS if declared.name == name), None)

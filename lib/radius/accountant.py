@@ -1,0 +1,107 @@
+"""Sends the accounting records that wait in the state directory, for as long as a hook may take for it."""
+
+import base64
+import os
+import time
+from typing import Any, Callable, Dict, Mapping
+
+from ..settings import AccountingSettings, ServerSettings
+from . import accounting, client, nas, packet
+from .accounting import Record
+from .health import Health
+from .records import Records
+
+
+def kept(reply: packet.Reply) -> Dict[str, Any]:
+    """Return what the cookie keeps of an Access-Accept for accounting: Class, and the User-Name if it names another.
+
+    RFC 2865 sections 5.25 and 5.1.
+    """
+    names = [name.decode("utf-8", "replace") for name in reply.values(packet.USER_NAME)[:1]]
+    return {"class": [_text(value) for value in reply.values(accounting.CLASS)], "user_name": "".join(names)}
+
+
+def target(connection: Any) -> packet.Attributes:
+    """Return where the session goes: Login-IP-Host or Login-IPv6-Host, Login-TCP-Port and, for people to read,
+    Called-Station-Id."""
+    return nas.target(
+        connection.server_ip or "",
+        connection.server_port or 0,
+        connection.server_hostname or "",
+        connection.server_username or "",
+    )
+
+
+def session(
+    session_id: str, started: float, user_name: str, accepted: Mapping[str, Any], attributes: packet.Attributes
+) -> Dict[str, Any]:
+    """Return what both records of a session have in common, as JSON can carry it; `accepted` is what `kept` gave."""
+    return {
+        "session_id": session_id,
+        "started": started,
+        "user_name": accepted.get("user_name") or user_name,
+        "class": accepted.get("class", []),
+        "attributes": [[vendor, number, _text(octets)] for vendor, number, octets in attributes],
+    }
+
+
+def record(kind: str, session: Mapping[str, Any], now: float) -> Record:
+    """Return the record of a session's beginning or end at this time, in seconds since the epoch."""
+    return Record(
+        kind,
+        session["started"] if kind == accounting.START else now,
+        session["session_id"],
+        session["user_name"],
+        tuple(_octets(value) for value in session["class"]),
+        None if kind == accounting.START else int(max(0, now - session["started"])),
+        tuple((vendor, number, _octets(octets)) for vendor, number, octets in session["attributes"]),
+    )
+
+
+def deliver(settings: AccountingSettings, records: Records, health: Health, complain: Callable[[str], None]) -> None:
+    """Send what waits, oldest first, for at most the settings' seconds; what is not acknowledged goes on waiting.
+
+    `complain` is told what went wrong with the servers. While all of them are held for dead no login waits for them.
+    """
+    if client.all_dead(settings.servers, health):
+        return
+    deadline = time.monotonic() + settings.timeout
+
+    def send(record: Record) -> bool:
+        left = deadline - time.monotonic()
+        try:
+            answer = client.exchange(settings.servers, _request_for(record), left, health=health)
+        except client.NoAnswer as no_answer:
+            for remark in no_answer.remarks:
+                complain(remark)
+            return False
+        for remark in answer.remarks:
+            complain(remark)
+        return True
+
+    records.deliver(send, time.time())
+
+
+def _request_for(record: Record) -> client.RequestFor:
+    def request_for(server: ServerSettings, local_ip: str) -> client.Request:
+        secret = server.secret.octets()
+        told = {each[:2] for each in record.attributes}
+        own = tuple(each for each in nas.address(local_ip) if each[:2] not in told)
+        complete = record._replace(attributes=own + record.attributes)
+        octets = accounting.encode(complete, time.time(), secret, os.urandom)
+
+        def verify(reply: bytes) -> packet.Reply:
+            accounting.verify(reply, octets, secret)
+            return packet.Reply(accounting.ACCOUNTING_RESPONSE, ())
+
+        return client.Request(octets, verify, client.always, ())
+
+    return request_for
+
+
+def _text(octets: bytes) -> str:
+    return base64.b64encode(octets).decode("ascii")
+
+
+def _octets(text: str) -> bytes:
+    return base64.b64decode(text)
