@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from lib import denials, login, messages
+from lib.groups import GroupRules
 from lib.login import (
     Accept,
     Accepted,
@@ -25,6 +26,7 @@ from lib.login import (
     Failed,
     Identity,
     Known,
+    Locked,
     OriginGone,
     Outcome,
     Rejected,
@@ -1122,3 +1124,129 @@ class AnyConversation(RuleBasedStateMachine):
 
 
 TestAnyConversation = AnyConversation.TestCase
+
+
+# Groups, lockout, break-glass and the admin's own words
+
+
+def with_groups(*required: str) -> Settings:
+    return configured()._replace(groups=GroupRules(((0, 11),), require_any=required))
+
+
+def test_groups_of_the_server_come_with_the_accept() -> None:
+    conversation = asked_once(with_groups())
+    assert conversation.receive(Accepted(("admins", "ops"))) == Accept(("admins", "ops"))
+    assert asked_once().receive(Accepted()) == Accept(None)
+
+
+@pytest.mark.parametrize(
+    "groups, action",
+    [
+        (("b",), Accept(("b",))),
+        (("x", "a"), Accept(("x", "a"))),
+        (("A",), Deny("not-in-group")),
+        ((), Deny("not-in-group")),
+    ],
+)
+def test_one_of_the_required_groups_is_needed(groups: Tuple[str, ...], action: Action) -> None:
+    assert asked_once(with_groups("a", "b")).receive(Accepted(groups)) == action
+
+
+def asked_once(settings: Optional[Settings] = None, **options: Any) -> Conversation:
+    """Return a conversation that has asked for the password and is about to send it."""
+    conversation = Conversation(settings, **options)
+    conversation.call()
+    conversation.answer("123456")
+    return conversation
+
+
+@pytest.mark.parametrize("seconds, minutes", [(0.5, 1), (60.0, 1), (61.0, 2), (900.0, 15)])
+def test_who_is_locked_out_is_told_before_anything_is_asked_or_sent(seconds: float, minutes: int) -> None:
+    conversation = Conversation()
+    conversation.known = conversation.known._replace(locked_for=seconds)
+    assert conversation.call() == Deny("locked", minutes=minutes)
+
+
+def test_who_is_locked_out_meanwhile_is_told_too() -> None:
+    conversation = asked_once()
+    conversation.receive(challenge())
+    assert isinstance(conversation.answer("x"), Exchange)
+    assert conversation.receive(Locked(30.0)) == Deny("locked", minutes=1)
+    assert conversation.state.challenge is None and conversation.state.origin is None
+
+
+BREAK_GLASS = configured()._replace(auth=configured().auth._replace(bypass_when_unreachable=("root", "alice")))
+
+
+def test_break_glass_account_passes_when_nobody_is_there() -> None:
+    assert asked_once(BREAK_GLASS).receive(Failed("no-reply", unreachable=True)) == Accept(bypassed=True)
+
+
+@pytest.mark.parametrize(
+    "settings, options, outcome",
+    [
+        (BREAK_GLASS, {}, Failed("no-reply", unreachable=False)),
+        (BREAK_GLASS, {"gateway_user": "Alice"}, Failed("no-reply", unreachable=True)),
+        (BREAK_GLASS, {"gateway_user": None, "server_username": "alice"}, Failed("no-reply", unreachable=True)),
+        (BREAK_GLASS, {"gateway_user": None, "pairs": {"gu": "alice"}}, Failed("no-reply", unreachable=True)),
+        (BREAK_GLASS, {"gateway_user": ""}, Failed("no-reply", unreachable=True)),
+        (None, {}, Failed("no-reply", unreachable=True)),
+    ],
+)
+def test_nobody_else_passes(settings: Optional[Settings], options: Dict[str, Any], outcome: Failed) -> None:
+    conversation = Conversation(settings, pairs=dict(options.pop("pairs", {}), username="alice", otp="1"), **options)
+    assert isinstance(conversation.call(), Exchange)
+    assert conversation.receive(outcome) == Deny("no-reply")
+
+
+def test_break_glass_needs_the_reject_of_nobody() -> None:
+    assert isinstance(asked_once(BREAK_GLASS).receive(Rejected("no")), Ask)
+
+
+def test_every_text_of_a_login_can_be_replaced() -> None:
+    words = {
+        "username_prompt": "Wer?",
+        "password_prompt": "Kennwort?",
+        "challenge_prompt": "Und?",
+        "retry": "Nein, noch {left} ({attempts}).",
+        "retry_reason": "{reason} Noch {left}.",
+        "server_gone": "Weg.",
+    }
+    settings = configured()._replace(messages=words)
+    conversation = Conversation(settings, gateway_user=None)
+    assert prompt(conversation.call()) == "Wer? "
+    assert prompt(conversation.answer("alice")) == "Kennwort? "
+    conversation.answer("1")
+    assert prompt(conversation.receive(challenge(""))) == "Und? "
+    conversation.answer("2")
+    assert prompt(conversation.receive(OriginGone())) == "Weg.\nKennwort? "
+    conversation.answer("3")
+    assert prompt(conversation.receive(Rejected("Falsch"))) == "Falsch. Noch 2.\nWer? "
+    conversation.answer("alice")
+    conversation.answer("4")
+    assert prompt(conversation.receive(Rejected(""))) == "Nein, noch 1 (1 attempt).\nWer? "
+
+
+def prompt(action: Action) -> str:
+    assert isinstance(action, Ask)
+    return action.prompt
+
+
+@pytest.mark.parametrize(
+    "words, code, detail, reason",
+    [
+        ({}, "rejected", "", "Authentication failed [rejected]"),
+        ({}, "rejected", "Wrong code", "Authentication failed: Wrong code [rejected]"),
+        ({"rejected": "Nein"}, "rejected", "Wrong code", "Nein: Wrong code [rejected]"),
+        ({"rejected": "Nein ({reason})"}, "rejected", "Wrong {code}", "Nein (Wrong {code}) [rejected]"),
+        ({"rejected": "{{Nein}}"}, "rejected", "", "{Nein} [rejected]"),
+        ({"no-reply": ""}, "no-reply", "", "Backend service unreachable [no-reply]"),
+    ],
+)
+def test_reason_of_a_deny(words: Dict[str, str], code: str, detail: str, reason: str) -> None:
+    assert messages.reason(words, code, detail) == reason
+
+
+def test_every_denial_has_a_reason_of_its_own() -> None:
+    for code in denials.DENIALS:
+        assert messages.reason({}, code, "d", minutes="3").endswith(" [{}]".format(code))

@@ -11,7 +11,10 @@ from hypothesis import settings as hypothesis_settings
 from safeguard.sessions.plugin import PluginConfiguration
 from safeguard.sessions.plugin.exceptions import PluginSDKValueError
 
+from lib.groups import GroupRules
 from lib.listing import markdown_table
+from lib.lockout import Rules
+from lib.names import NameRules, radius_name
 from lib.options import SECTIONS, Option
 from lib.secret import Secret
 from lib.settings import (
@@ -1343,3 +1346,165 @@ def test_table_has_every_option() -> None:
     assert by_name["`[auth]`", "`disable_echo`"][:2] == ["`yes`", "yes, no"]
     assert by_name["`[auth]`", "`push_password`"][0] == ""
     assert all(row[4] for row in cells) and markdown_table().endswith(" |\n")
+
+
+# Groups, attributes, accounting, lockout, names, messages
+
+
+def test_what_is_not_configured_is_turned_off() -> None:
+    settings = valid(LEAST + "[gateway_groups]\n[radius_attributes]\n[accounting]\ntimeout=1\n[lockout]\nwindow=60\n")
+    assert (settings.groups, settings.attributes, settings.accounting, settings.lockout) == (None, (), None, None)
+    assert settings.messages == {}
+
+
+def test_groups() -> None:
+    settings = valid(
+        LEAST
+        + """
+[gateway_groups]
+attribute = filter-id, Class,26.12356.1 , Own
+pattern = OU=([^;]+)
+separator = ,
+unmapped = Drop
+require_any = Admins, ops
+[gateway_groups map]
+Admin: s = SPS Admins
+a = b = c
+[radius_dictionary]
+Own = 26.32473.1 string
+"""
+    )
+    assert settings.groups is not None
+    assert settings.groups._replace(pattern=None) == GroupRules(
+        attributes=((0, 11), (0, 25), (12356, 1), (32473, 1)),
+        separator=",",
+        mapping=(("Admin: s", "SPS Admins"), ("a", "b = c")),
+        keep_unmapped=False,
+        require_any=("Admins", "ops"),
+    )
+    assert settings.groups.pattern is not None and settings.groups.pattern.pattern == "OU=([^;]+)"
+
+
+def test_attributes_keep_their_order_and_white_space() -> None:
+    settings = valid(
+        LEAST + '[radius_attributes]\nNAS-Port = 22\ncisco-avpair=" a "\nCisco-AVPair=b=c\nNAS-Identifier=\n'
+    )
+    assert [(line.attribute.key, line.text) for line in settings.attributes] == [
+        ((0, 5), "22"),
+        ((9, 1), " a "),
+        ((9, 1), "b=c"),
+        ((0, 32), ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    "lines, problem",
+    [
+        ("[radius_attributes]\nUser-Password=" + HIDDEN, "[radius_attributes] line 5: "),
+        ("[radius_attributes]\nNAS-Port=" + HIDDEN, "[radius_attributes] line 5: "),
+        ("[radius_attributes]\nNAS-Portt=1", "[radius_attributes] line 5: "),
+        ("[radius_attributes]\n = 1", "[radius_attributes] line 5: expected `Name = value`"),
+        ("[radius_attributes]\nNAS-Identifier={otp}", "[radius_attributes] line 5: "),
+        ("[radius_attributes]\nNAS-Identifier={", "[radius_attributes] line 5: "),
+        ("[radius_dictionary]\nOwn=string", "[radius_dictionary] line 5: "),
+        ("[gateway_groups]\nattribute=Filter", "[gateway_groups] attribute: "),
+        ("[gateway_groups]\nattribute=Class\npattern=[", "[gateway_groups] pattern: not a regular expression"),
+        ("[gateway_groups]\nseparator=,", "[gateway_groups] separator: needs [gateway_groups] attribute"),
+        ("[gateway_groups]\nattribute=Class\n[gateway_groups map]\na=", "[gateway_groups map] line 7: expected"),
+        ("[accounting]\nserver=a:1813", "[accounting] server: the port has an option of its own"),
+        ("[accounting]\ntimeout=31", "[accounting] timeout: expected seconds from 0.1 to 30"),
+        ("[lockout]\nmax_failures=-1", "[lockout] max_failures: expected a whole number"),
+        ("[lockout]\nby=users", "[lockout] by: expected one of user, client, both; did you mean user?"),
+        ("[messages]\nlocked={name}", "[messages] locked: unknown placeholder; expected {reason}, {minutes}"),
+        ("[messages]\nserver_gone={left}", "[messages] server_gone: unknown placeholder; expected none"),
+        ("[messages]\nretry=}", "[messages] retry: a brace stands alone"),
+        ("[username]\nstrip_realm=perhaps", "[username] strip_realm: expected yes or no"),
+        ("[radius_2]\nstrip_domain=perhaps", "[radius_2] strip_domain: expected yes or no"),
+        ("[auth]\nserialize_user=1", "[auth] serialize_user: expected yes or no"),
+    ],
+)
+def test_wrong_values_are_named_and_never_quoted(lines: str, problem: str) -> None:
+    checked = check(LEAST + lines + "\n")
+    assert checked.settings is None
+    (error,) = checked.errors
+    assert error.startswith(problem)
+    assert HIDDEN not in error
+
+
+def test_accounting_goes_to_the_servers_of_radius() -> None:
+    text = LEAST + "[radius_2]\nserver=b\nport=1645\nsource_ip=192.0.2.1\nstrip_realm=yes\n[accounting]\nenabled=yes\n"
+    accounting = valid(text).accounting
+    assert accounting is not None
+    assert [(each.section, each.server, each.port, each.source_ip) for each in accounting.servers] == [
+        ("radius", "radius.example.com", 1813, ""),
+        ("radius_2", "b", 1813, "192.0.2.1"),
+    ]
+    # They share the time that a login may wait, and no option of a login's changes that.
+    assert accounting.timeout == 2.0 and [each.bound for each in accounting.servers] == [1.0, 1.0]
+    assert {each.secret.reveal() for each in accounting.servers} == {"xyzzy5461"}
+
+
+def test_accounting_servers_of_their_own() -> None:
+    text = LEAST + "conn_timeout=40\n[accounting]\nenabled=yes\nserver=a\nport=1646\ntimeout=3\n"
+    text += "[accounting_3]\nserver=c\n[accounting_2]\nserver=b\nsecret=other\nport=1\n"
+    accounting = valid(text).accounting
+    assert accounting is not None
+    assert [(each.section, each.server, each.port, each.secret.reveal()) for each in accounting.servers] == [
+        ("accounting", "a", 1646, "xyzzy5461"),
+        ("accounting_2", "b", 1, "other"),
+        ("accounting_3", "c", 1646, "xyzzy5461"),
+    ]
+    assert [each.bound for each in accounting.servers] == [1.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    "by, by_user, by_client", [("user", True, False), ("client", False, True), ("both", True, True)]
+)
+def test_lockout(by: str, by_user: bool, by_client: bool) -> None:
+    text = LEAST + "[lockout]\nmax_failures=5\nduration=60\nby=" + by + "\n"
+    assert valid(text).lockout == Rules(5, 600.0, 60.0, by_user, by_client)
+
+
+def test_names_are_as_the_server_or_radius_or_username_says() -> None:
+    text = LEAST + "add_prefix=p\\\n[radius_2]\nserver=b\nstrip_realm=no\nadd_suffix=@2\n[radius_3]\nserver=c\n"
+    text += "[username]\nstrip_realm=yes\nstrip_domain=yes\nadd_prefix=u\nadd_suffix=@u\n"
+    assert [server.names for server in valid(text).servers] == [
+        NameRules(True, True, "p\\", "@u"),
+        NameRules(False, True, "p\\", "@2"),
+        NameRules(True, True, "p\\", "@u"),
+    ]
+
+
+def test_messages_are_kept_where_they_differ() -> None:
+    text = LEAST + "[messages]\nrejected=Nein: {reason}\nretry=Authentication failed. {attempts} left.\nno-reply=Ä{{\n"
+    assert valid(text).messages == {"rejected": "Nein: {reason}", "no-reply": "Ä{{"}
+
+
+def test_break_glass_names_keep_their_case() -> None:
+    assert valid(LEAST + "[auth]\nbypass_when_unreachable= Root,  a b,\n").auth.bypass_when_unreachable == (
+        "Root",
+        "a b",
+    )
+
+
+def test_cache_beside_groups_is_a_warning() -> None:
+    text = LEAST + "[gateway_groups]\nattribute=Class\n[authentication_cache]\nreuse_limit=1\n"
+    assert check(text).warnings == [
+        "[authentication_cache] reuse_limit: has no effect with [gateway_groups]: it keeps no groups"
+    ]
+
+
+@pytest.mark.parametrize(
+    "rules, name, sent",
+    [
+        (NameRules(), "CORP\\alice@x", "CORP\\alice@x"),
+        (NameRules(strip_realm=True), "alice@x@y", "alice@x"),
+        (NameRules(strip_domain=True), "A\\B\\alice", "B\\alice"),
+        (NameRules(True, True, "<", ">"), "CORP\\alice@x", "<alice>"),
+        (NameRules(True, True), "@x", "@x"),
+        (NameRules(True, True), "CORP\\", "CORP\\"),
+        (NameRules(True, True), "alice", "alice"),
+    ],
+)
+def test_names_that_are_sent(rules: NameRules, name: str, sent: str) -> None:
+    assert radius_name(rules, name) == sent
