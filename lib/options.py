@@ -96,13 +96,16 @@ def _words(value: str) -> Tuple[str, ...]:
     return _names(value.lower())
 
 
-def _pattern(value: str) -> Optional[Pattern[str]]:
-    if not value:
-        return None
+def compiled(pattern: str, flags: int = 0) -> Pattern[str]:
+    """Return a regular expression compiled; raise ValueError, without the pattern in it, if it is none."""
     try:
-        return re.compile(value)
-    except (re.error, OverflowError, RecursionError) as error:
+        return re.compile(pattern, flags)
+    except (re.error, OverflowError, RecursionError, ValueError) as error:
         raise ValueError("not a regular expression: {}".format(getattr(error, "msg", "too much"))) from None
+
+
+def _pattern(value: str) -> Optional[Pattern[str]]:
+    return compiled(value) if value else None
 
 
 def _number(convert: Callable[[str], float], what: str, low: float, high: float) -> Kind:

@@ -520,11 +520,8 @@ def _pairs(
 
 def _challenge_answers(lines: Lines, problems: List[Problem]) -> Iterator[ChallengeAnswer]:
     for number, pattern, answer in _pairs(_CHALLENGE_ANSWERS, lines, "pattern = answer", problems):
-        try:
-            yield ChallengeAnswer(re.compile(pattern, re.IGNORECASE), Secret(_unquoted(answer)))
-        except (re.error, OverflowError, RecursionError) as error:
-            text = "not a regular expression: {}".format(getattr(error, "msg", "too much"))
-            problems.append(Problem(True, _CHALLENGE_ANSWERS, "line {}".format(number), text))
+        with _noting(problems, _CHALLENGE_ANSWERS, "line {}".format(number)):
+            yield ChallengeAnswer(options.compiled(pattern, re.IGNORECASE), Secret(_unquoted(answer)))
 
 
 def _unquoted(value: str) -> str:
