@@ -1,0 +1,252 @@
+"""Accounting, pure: what happened becomes an Accounting-Request (RFC 2866), and its answer is verified.
+
+No sockets, no clock, no files. Which unsent record is sent next, and which is given up, is decided here too.
+"""
+
+import hashlib
+import json
+import re
+import struct
+from typing import Any, Iterable, List, NamedTuple, Optional, Sequence, Tuple
+
+from . import packet
+
+ACCOUNTING_REQUEST, ACCOUNTING_RESPONSE = 4, 5
+RESPONSE_CODES = (ACCOUNTING_RESPONSE,)  # what answers a Status-Server on this port too, RFC 5997 section 4.3
+START, STOP = "Start", "Stop"
+MAX_OCTETS = 4095  # RFC 2866 section 3, one fewer than in RFC 2865
+
+CLASS, ACCT_STATUS_TYPE, ACCT_DELAY_TIME, ACCT_SESSION_ID, ACCT_AUTHENTIC, ACCT_SESSION_TIME = 25, 40, 41, 44, 45, 46
+EVENT_TIMESTAMP = 55
+_STATUS_TYPES = {START: 1, STOP: 2}
+_AUTHENTICATED_BY_RADIUS = 1
+_GIVEN_HERE = frozenset(
+    (packet.USER_NAME, CLASS, ACCT_STATUS_TYPE, ACCT_DELAY_TIME, ACCT_SESSION_ID, ACCT_AUTHENTIC, ACCT_SESSION_TIME)
+    + (EVENT_TIMESTAMP,)
+)
+# What an Accounting-Request must not hold, RFC 2866 section 5.13 and RFC 2869 section 5.19. Message-Authenticator is
+# among it, and not needed: the Request Authenticator already is a keyed hash over all of the packet.
+_FORBIDDEN = frozenset((2, 3, 18, 24, 60, 70, 71, 72, 73, 74, 75, 76, 78, 79, packet.MESSAGE_AUTHENTICATOR, 84, 85, 88))
+
+MAX_UNSENT = 1000
+MAX_AGE = 7 * 86400.0  # seconds
+_TRIES_IN_ORDER = 3
+_FIRST_HOLD, _LONGEST_HOLD = 60.0, 3600.0  # seconds
+
+_LARGEST = 2**32 - 1
+_HEX = re.compile("(?:[0-9a-f]{2})*")
+
+Attribute = Tuple[int, int, bytes]
+"""Vendor (0: none), number and value."""
+
+
+class Record(NamedTuple):
+    """What one Accounting-Request says.
+
+    `kind` is START or STOP, `event` the time of it in seconds since the epoch, `class_` the Class attributes of the
+    Access-Accept in their order, `session_seconds` how long the session was (STOP only), `attributes` all the rest.
+    """
+
+    kind: str
+    event: float
+    session_id: str
+    user_name: str
+    class_: Tuple[bytes, ...] = ()
+    session_seconds: Optional[int] = None
+    attributes: Tuple[Attribute, ...] = ()
+
+    def to_json(self) -> str:
+        """Return the record as one line of ASCII."""
+        return json.dumps(
+            {
+                "kind": self.kind,
+                "event": min(max(0.0, float(self.event)), _LARGEST),
+                "session_id": self.session_id,
+                "user_name": self.user_name,
+                "class": [octets.hex() for octets in self.class_],
+                "session_seconds": _count(self.session_seconds or 0) if self.kind == STOP else None,
+                "attributes": [[vendor, number, octets.hex()] for vendor, number, octets in self.attributes],
+            }
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> "Record":
+        """Return the record that `to_json` wrote; raise ValueError if it is anything else."""
+        try:
+            fields = json.loads(text)
+            kind, seconds = fields.pop("kind"), fields.pop("session_seconds")
+            record = cls(
+                kind=kind,
+                event=float(_number(fields.pop("event"))),
+                session_id=_text(fields.pop("session_id")),
+                user_name=_text(fields.pop("user_name")),
+                class_=tuple(_octets(value) for value in _list(fields.pop("class"))),
+                session_seconds=None if seconds is None else _whole(seconds),
+                attributes=tuple(
+                    (_whole(vendor), _whole(number), _octets(value))
+                    for vendor, number, value in map(_list, _list(fields.pop("attributes")))
+                ),
+            )
+        except (AttributeError, KeyError, TypeError, RecursionError) as error:
+            raise ValueError("not an accounting record: " + type(error).__name__) from None
+        if fields or kind not in (START, STOP) or (kind == STOP) != (seconds is not None):
+            raise ValueError("not an accounting record")
+        return record
+
+
+def encode(record: Record, now: float, secret: bytes, random: packet.Random) -> bytes:
+    """Return the octets of an Accounting-Request (RFC 2866 section 4.1) with a new identifier.
+
+    Acct-Delay-Time is that of `now`, so what is sent later must be encoded anew, and from another port if the
+    identifier is not to be the same by chance. An attribute that cannot be in such a packet or does not fit is left
+    out, a Class before any other. No record makes it raise.
+    """
+    own = [
+        (ACCT_STATUS_TYPE, _integer(_STATUS_TYPES[record.kind])),
+        (ACCT_SESSION_ID, _session_id(record.session_id)),
+        (ACCT_DELAY_TIME, _integer(now - record.event)),
+        (EVENT_TIMESTAMP, _integer(record.event)),
+        (ACCT_AUTHENTIC, _integer(_AUTHENTICATED_BY_RADIUS)),
+        (packet.USER_NAME, record.user_name.encode("utf-8", "replace")),
+    ]
+    if record.kind == STOP:
+        own.append((ACCT_SESSION_TIME, _integer(record.session_seconds or 0)))
+    attributes: List[Attribute] = [(0, number, value) for number, value in own]
+    attributes += [attribute for attribute in record.attributes if _may_be_given(attribute)]
+    attributes += [(0, CLASS, value) for value in record.class_]
+    body = _joined(attributes, MAX_OCTETS - packet.HEADER_OCTETS)
+    header = struct.pack("!BBH", ACCOUNTING_REQUEST, random(1)[0], packet.HEADER_OCTETS + len(body))
+    return header + hashlib.md5(header + bytes(16) + body + secret).digest() + body  # RFC 2866 section 3
+
+
+def verify(octets: bytes, request: bytes, secret: bytes) -> None:
+    """Raise packet.Dropped with the flaw unless the datagram is an Accounting-Response that answers `request`."""
+    try:
+        packet.verify(octets, request, secret, False, RESPONSE_CODES)
+    except packet.Dropped as dropped:
+        # FreeRADIUS 3 computes it over zeros in place of the Request Authenticator. That is no loss: none is required,
+        # and the Response Authenticator, which had been verified before, covers a request nobody could have altered.
+        if dropped.flaw != packet.WRONG_MESSAGE_AUTHENTICATOR:
+            raise
+
+
+class Waiting(NamedTuple):
+    """The place of an unsent record among the others.
+
+    `key` is where it is kept and `session` stands for its session; `tries` is how often it was sent in vain, and until
+    `held_until` (seconds since the epoch) it is not sent.
+    """
+
+    key: str
+    event: float
+    session: str
+    kind: str
+    tries: int = 0
+    held_until: float = 0.0
+
+    def failed(self, now: float, others_went: bool) -> "Waiting":
+        """Return what becomes of it when it was sent in vain; `others_went` is whether the server took another.
+
+        If it did, again and again, then it is this one that it does not take, and no login is to wait for it often.
+        """
+        hold = others_went and self.tries >= _TRIES_IN_ORDER
+        seconds = min(_FIRST_HOLD * 2 ** min(self.tries - _TRIES_IN_ORDER, 16), _LONGEST_HOLD) if hold else 0.0
+        return self._replace(tries=self.tries + 1, held_until=now + seconds if hold else 0.0)
+
+    def is_held(self, now: float) -> bool:
+        """Whether it is not sent now; a hold longer than any is from before the clock was set back."""
+        return now < self.held_until <= now + _LONGEST_HOLD
+
+
+def in_order(waiting: Sequence[Waiting], now: float) -> List[Waiting]:
+    """Return what is to be sent now: oldest first, but what failed often last, and no Stop before its Start.
+
+    One record that the server never takes would otherwise keep all the others back.
+    """
+    starts = {one.session: one for one in waiting if one.kind == START}
+
+    def place(one: Waiting) -> Tuple[bool, float, bool]:
+        start = starts.get(one.session, one)
+        return max(_age(one), _age(start)) + (one.kind == STOP,)
+
+    return sorted(
+        (one for one in waiting if not one.is_held(now) and not starts.get(one.session, one).is_held(now)), key=place
+    )
+
+
+def given_up(waiting: Sequence[Waiting], now: float) -> List[Waiting]:
+    """Return those to be dropped: all but the newest MAX_UNSENT, and the older than MAX_AGE."""
+    newest_first = sorted(waiting, key=lambda one: one.event, reverse=True)
+    return newest_first[MAX_UNSENT:] + [one for one in newest_first[:MAX_UNSENT] if now - one.event > MAX_AGE]
+
+
+def _age(one: Waiting) -> Tuple[bool, float]:
+    return one.tries >= _TRIES_IN_ORDER, one.event
+
+
+def _may_be_given(attribute: Attribute) -> bool:
+    vendor, number, _ = attribute
+    return vendor != 0 or number not in _GIVEN_HERE | _FORBIDDEN
+
+
+def _joined(attributes: Iterable[Attribute], room: int) -> bytes:
+    body = b""
+    for vendor, number, value in attributes:
+        if vendor:  # RFC 2865 section 5.26
+            inner = _attribute(number, value)
+            value = struct.pack("!L", vendor) + inner if inner and 0 < vendor <= _LARGEST else b""
+            number = packet.VENDOR_SPECIFIC
+        octets = _attribute(number, value)
+        body += octets if len(body) + len(octets) <= room else b""
+    return body
+
+
+def _attribute(number: int, value: bytes) -> bytes:
+    """Return an attribute's octets, or none if its number or value has no room in it (RFC 2865 section 5)."""
+    if not 0 < number <= 255 or not 0 < len(value) <= packet.MAX_VALUE_OCTETS:
+        return b""
+    return bytes([number, len(value) + 2]) + value
+
+
+def _session_id(text: str) -> bytes:
+    octets = text.encode("utf-8", "replace")
+    return octets if 0 < len(octets) <= packet.MAX_VALUE_OCTETS else hashlib.sha256(octets).hexdigest().encode("ascii")
+
+
+def _integer(value: float) -> bytes:
+    return struct.pack("!L", _count(value))
+
+
+def _count(value: float) -> int:
+    """Return whole seconds as RADIUS carries them; a clock set back makes none of them negative."""
+    return int(min(max(0, value), _LARGEST))
+
+
+def _number(value: Any) -> float:
+    if type(value) not in (int, float) or not 0 <= value <= _LARGEST:
+        raise ValueError("not a number of seconds")
+    return float(value)
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int or not 0 <= value <= _LARGEST:
+        raise ValueError("not a whole number")
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("not text")
+    return value
+
+
+def _list(value: Any) -> List[Any]:
+    if not isinstance(value, list):
+        raise ValueError("not a list")
+    return value
+
+
+def _octets(value: Any) -> bytes:
+    if not _HEX.fullmatch(_text(value)):
+        raise ValueError("not octets")
+    return bytes.fromhex(value)
