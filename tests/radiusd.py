@@ -38,9 +38,13 @@ binary-state   challenge with the State `BINARY_STATE`, which must come back as 
 ============== ========================================================================================================
 
 Anybody else is rejected without a Reply-Message. A Status-Server is answered by an accept.
+
+Every Accounting-Request whose authenticator is right is recorded and answered, except the user `unanswered`'s, which is
+recorded only; the answer to the user `signed` has a Message-Authenticator.
 """
 
 import contextlib
+import os
 import pathlib
 import re
 import shutil
@@ -77,7 +81,7 @@ Value = Union[str, bytes]
 class Request(NamedTuple):
     """One packet that reached the server. Its User-Password is not kept.
 
-    code: `Access-Request` or `Status-Server`.
+    code: `Access-Request`, `Accounting-Request` or `Status-Server`.
     attributes: names and values in the order they came in: str for text, addresses and integers (`Virtual` where
     the value has a name, else digits), bytes for octets.
     """
@@ -104,6 +108,7 @@ class FreeRadius:
     host, port: its ordinary address; every reply has a Message-Authenticator.
     old_port: the same users on the same host, but no reply has a Message-Authenticator: an old server. FreeRADIUS
     releases with fixes for CVE-2024-3596 may add one all the same; 3.2.1 does not.
+    acct_port: where it takes Accounting-Requests, on the same host.
     ipv6_port: as port but on `IPV6_HOST`; None on a machine without IPv6 loopback.
     Ports are picked when it first starts, and kept when it is stopped and started again.
     """
@@ -116,6 +121,7 @@ class FreeRadius:
         self.push_seconds = push_seconds
         self.port = 0
         self.old_port = 0
+        self.acct_port = 0
         self.ipv6_port: Optional[int] = None
         self._process: Optional["subprocess.Popen[bytes]"] = None
         self._quoted_secret = quoted(secret)
@@ -136,11 +142,12 @@ class FreeRadius:
         if binary is None:
             raise FileNotFoundError("freeradius")
         for _ in range(1 if self.port else _PORT_ATTEMPTS):
-            ports = (self.port, self.old_port, self.ipv6_port) if self.port else _free_ports()
+            kept = (self.port, self.old_port, self.acct_port, self.ipv6_port)
+            ports = kept if self.port else _free_ports()
             self._configure(*ports)
             started_at = len(self.log)
             if self._launch(binary, started_at):
-                self.port, self.old_port, self.ipv6_port = ports
+                self.port, self.old_port, self.acct_port, self.ipv6_port = ports
                 return
             # Another program may have taken a port since it was found free.
             if "Address already in use" not in self.log[started_at:]:
@@ -169,14 +176,21 @@ class FreeRadius:
 
         user: only those with this User-Name.
         """
-        blocks = _read(self.directory / "requests").split("\n\n")[:-1]
-        requests = [_parse_request(block) for block in blocks]
+        requests = self._recorded("requests")
         return [request for request in requests if user is None or request.get("User-Name") == user]
 
-    def _configure(self, port: int, old_port: int, ipv6_port: Optional[int]) -> None:
+    def accounting(self) -> List[Request]:
+        """The Accounting-Requests that arrived so far, in order; retransmissions are not among them."""
+        return self._recorded("accounting")
+
+    def _recorded(self, name: str) -> List[Request]:
+        return [_parse_request(block) for block in _read(self.directory / name).split("\n\n")[:-1]]
+
+    def _configure(self, port: int, old_port: int, acct_port: int, ipv6_port: Optional[int]) -> None:
         marks = {
             "PORT": str(port),
             "OLD_PORT": str(old_port),
+            "ACCT_PORT": str(acct_port),
             "IPV6_PORT": str(ipv6_port),
             "SECRET": self._quoted_secret,
             "PUSH_SECONDS": str(self.push_seconds),
@@ -195,6 +209,7 @@ class FreeRadius:
             self._process = subprocess.Popen(
                 [binary, "-d", ".", "-n", "radiusd", "-f", "-l", "stdout"],
                 cwd=str(self.directory),
+                env=dict(os.environ, TZ="UTC"),  # for the times in what it records
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -257,7 +272,7 @@ def freeradius(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FreeRadius]
         yield server
 
 
-def _free_ports() -> Tuple[int, int, Optional[int]]:
+def _free_ports() -> Tuple[int, int, int, Optional[int]]:
     with contextlib.ExitStack() as stack:
 
         def free(family: int, host: str) -> int:
@@ -266,11 +281,11 @@ def _free_ports() -> Tuple[int, int, Optional[int]]:
             probe.bind((host, 0))
             return int(probe.getsockname()[1])
 
-        port, old_port = free(socket.AF_INET, HOST), free(socket.AF_INET, HOST)
+        port, old_port, acct_port = (free(socket.AF_INET, HOST) for _ in range(3))
         try:
-            return port, old_port, free(socket.AF_INET6, IPV6_HOST)
+            return port, old_port, acct_port, free(socket.AF_INET6, IPV6_HOST)
         except OSError:
-            return port, old_port, None
+            return port, old_port, acct_port, None
 
 
 def _filled(template: str, marks: Dict[str, str]) -> str:
@@ -292,7 +307,8 @@ _ESCAPED = {b"n": b"\n", b"r": b"\r", b"t": b"\t"}
 def _parse_request(block: str) -> Request:
     lines = [line[1:].split(" = ", 1) for line in block.split("\n") if line.startswith("\t")]
     pairs = [(name, _parse_value(value)) for name, value in lines]
-    code = next(value for name, value in pairs if name == "Packet-Type")
+    # rlm_detail says what a packet is unless it is an Accounting-Request.
+    code = next((value for name, value in pairs if name == "Packet-Type"), "Accounting-Request")
     return Request(str(code), [pair for pair in pairs if pair[0] not in ("Packet-Type", "Timestamp")])
 
 

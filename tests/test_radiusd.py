@@ -357,7 +357,7 @@ def test_restart_keeps_the_ports_and_forgets_the_logins(tmp_path: pathlib.Path) 
 
 def test_a_server_that_cannot_start_says_why(freeradius: FreeRadius, tmp_path: pathlib.Path) -> None:
     second = FreeRadius(tmp_path)
-    second.port, second.old_port = freeradius.port, freeradius.old_port
+    second.port, second.old_port, second.acct_port = freeradius.port, freeradius.old_port, freeradius.acct_port
     with pytest.raises(RuntimeError, match="Address already in use"):
         second.start()
 

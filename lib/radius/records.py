@@ -139,19 +139,19 @@ class Records:
 
     def _text(self, name: str) -> str:
         # Neither a link is followed nor a pipe waited for, whatever somebody has put here.
-        handle = os.open(self._path(name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        if not stat.S_ISREG(os.lstat(self._path(name)).st_mode):
+            raise ValueError("not a file")
+        file = os.open(self._path(name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise ValueError("not a file")
-            return os.read(handle, _MAX_FILE_OCTETS).decode("ascii")
+            return os.read(file, _MAX_FILE_OCTETS).decode("ascii")
         finally:
-            os.close(handle)
+            os.close(file)
 
     def _write(self, name: str, text: str) -> None:
         unfinished = self._path(_UNFINISHED + os.urandom(8).hex())
-        handle = os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        descriptor = os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         try:
-            with os.fdopen(handle, "w", encoding="ascii") as file:
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
                 file.write(text)
             os.rename(unfinished, self._path(name))
         except OSError:
