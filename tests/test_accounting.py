@@ -166,8 +166,15 @@ def test_a_vendor_may_use_any_number() -> None:
 
 @pytest.mark.parametrize(
     "attribute",
-    [(0, 32, b""), (0, 32, bytes(254)),
-     (0, 0, b"x"), (0, 256, b"x"), (9, 1, b""), (9, 1, bytes(248)), (2**32, 1, b"x")],
+    [
+        (0, 32, b""),
+        (0, 32, bytes(254)),
+        (0, 0, b"x"),
+        (0, 256, b"x"),
+        (9, 1, b""),
+        (9, 1, bytes(248)),
+        (2**32, 1, b"x"),
+    ],
 )
 def test_attribute_that_fits_no_packet_is_left_out(attribute: Tuple[int, int, bytes]) -> None:
     assert encoded(RECORD._replace(attributes=(attribute,))).pairs == encoded(RECORD._replace(attributes=())).pairs
@@ -301,9 +308,7 @@ def test_damaged_text_is_a_record_or_refused(octets: bytes, at: int, cut: int) -
 # Answers
 
 
-def answer(
-    request: bytes, code: int = 5, body: bytes = b"", secret: bytes = SECRET, identifier: int = -1
-) -> bytes:
+def answer(request: bytes, code: int = 5, body: bytes = b"", secret: bytes = SECRET, identifier: int = -1) -> bytes:
     """An answer whose Response Authenticator is right (RFC 2866 section 3), whatever is in it."""
     header = struct.pack("!BBH", code, request[1] if identifier < 0 else identifier, 20 + len(body))
     return header + hashlib.md5(header + request[4:20] + body + secret).digest() + body
