@@ -15,6 +15,9 @@ if [ "${1:-}" = --require-all ]; then
     shift
 fi
 
+# Byte code is kept: every hook is a process, and most of what it would do is compile.
+unset PYTHONDONTWRITEBYTECODE
+
 failed=
 pythons=()
 left_out=()
@@ -52,15 +55,15 @@ total, errors, failures, skipped = (
 print(f"{total - errors - failures - skipped} passed, {errors + failures} failed, {skipped} skipped")' "$@"
 }
 
-rm -rf build/results build/coverage
-mkdir -p build/results build/coverage
-report=()
-for python in "${pythons[@]}"; do
+# run PYTHON NAME COVERED [pytest's arguments]: runs the tests on one Python, for coverage if COVERED is not empty.
+# The results go to NAME.xml, and what is to be told of them to NAME.report.
+run() (
+    python=$1 name=$2 covered=$3
+    shift 3
     version=$("$python" -c 'import platform; print(platform.python_version())')
     if ! environment=$(make_environment "$python"); then
-        report+=("Python $version: FAILED, no environment for it")
-        failed=yes
-        continue
+        echo "Python $version: FAILED, no environment for it" >"$name.report"
+        exit 1
     fi
     sdk=$(echo "$environment"/lib/python*/site-packages/oneidentity_safeguard_sessions_plugin_sdk-*.dist-info)
     sdk=${sdk##*_sdk-}
@@ -68,36 +71,56 @@ for python in "${pythons[@]}"; do
     echo
     echo "$title"
 
-    # Coverage of a part of the tests says nothing.
-    covered=
-    if [ "$python" = "$traced" ] && { [ $# = 0 ] || [ -n "$require_all" ]; }; then covered=yes; fi
-    results=build/results/$version.xml
     status=0
     if [ -n "$covered" ]; then
         export COVERAGE_FILE=$root/build/coverage/data
         COVERAGE_PROCESS_START=$root/pyproject.toml \
-            "$environment/bin/python" -m coverage run -m pytest --junitxml="$results" "$@" || status=$?
+            "$environment/bin/python" -m coverage run -m pytest --junitxml="$name.xml" "$@" || status=$?
         if ! "$environment/bin/python" -m coverage combine --quiet ||
             ! "$environment/bin/python" -m coverage report ${require_all:+--fail-under=95}; then
             if [ -n "$require_all" ]; then
-                failed=yes
-                report+=("Coverage of lib/: FAILED, not 95 %")
+                echo "Coverage of lib/: FAILED, not 95 %" >"$name.report"
+                status=1
             fi
         fi
     else
-        "$environment/bin/python" -m pytest --junitxml="$results" "$@" || status=$?
+        "$environment/bin/python" -m pytest --junitxml="$name.xml" "$@" || status=$?
     fi
 
     words=passed
-    if [ $status != 0 ]; then
-        words=FAILED
-        failed=yes
+    if [ $status != 0 ]; then words=FAILED; fi
+    if [ -f "$name.xml" ]; then words="$words, $(count "$name.xml")"; fi
+    echo "$title: $words" >>"$name.report"
+    exit $status
+)
+
+rm -rf build/results build/coverage
+mkdir -p build/results build/coverage
+# All at once: the first where it can be watched, the others into files that are shown when they are over.
+jobs=()
+trap 'for job in ${jobs[@]+"${jobs[@]}"}; do kill -- "-$job" 2>/dev/null || true; done' EXIT
+for number in "${!pythons[@]}"; do
+    python=${pythons[$number]}
+    # Coverage of a part of the tests says nothing.
+    covered=
+    if [ "$python" = "$traced" ] && { [ $# = 0 ] || [ -n "$require_all" ]; }; then covered=yes; fi
+    if [ "$number" != 0 ]; then
+        set -m  # a process group of its own, which can be ended as one
+        run "$python" "build/results/$number" "$covered" "$@" >"build/results/$number.log" 2>&1 </dev/null &
+        set +m
+        jobs+=($!)
+    else
+        first_covered=$covered
     fi
-    if [ -f "$results" ]; then words="$words, $(count "$results")"; fi
-    report+=("$title: $words")
+done
+run "${pythons[0]}" build/results/0 "$first_covered" "$@" || failed=yes
+for number in "${!jobs[@]}"; do
+    wait "${jobs[$number]}" || failed=yes
+    cat "build/results/$((number + 1)).log"
 done
 
 echo
-printf '%s\n' ${left_out[@]+"${left_out[@]}"} "${report[@]}"
+printf '%s\n' ${left_out[@]+"${left_out[@]}"}
+cat build/results/*.report
 if ls build/results/*.xml >/dev/null 2>&1; then count build/results/*.xml; fi
 [ -z "$failed" ]
