@@ -1,14 +1,25 @@
 #!/usr/bin/env bash
-# Logs in through the plugin's zip on this terminal, with no SPS and no RADIUS server but the demo's own.
+# Logs in through the plugin's zip, with no SPS and no RADIUS server but the demo's own: on this terminal, or with ssh
+# or telnet from another.
 set -euo pipefail
 
-usage="Usage: ./demo.sh [--script]
+usage="Usage: ./demo.sh [--script | --ssh [FILE] | --telnet [FILE]]
 
 Builds the plugin's zip, starts a RADIUS server on loopback and plays SPS: you log in as one of the demo's users.
-With --script, or without a terminal, plays one login for each outcome and exits 1 if any is not as expected."
+With --script, or without a terminal, plays one login for each outcome and exits 1 if any is not as expected.
+With --ssh or --telnet, waits on loopback for an ssh or telnet of yours, and prints what to type.
+FILE is a configuration of the plugin with RADIUS servers of your own, to log in there instead."
 
+options=("$@")
 case $#,${1-} in
-    0, | 1,--script) ;;
+    0, | 1,--script | 1,--ssh | 1,--telnet) ;;
+    2,--ssh | 2,--telnet)
+        if ! directory=$(CDPATH='' cd -- "$(dirname -- "$2")" 2>/dev/null && pwd -P) || ! [ -f "$2" ]; then
+            echo "There is no file $2." >&2
+            exit 2
+        fi
+        options=("$1" --configuration "$directory/$(basename -- "$2")")
+        ;;
     1,-h | 1,--help)
         echo "$usage"
         exit
@@ -25,4 +36,4 @@ python=$(default_python)
 environment=$(make_environment "$python")
 zip=$(build_zip "$environment")
 cd -- "$root"
-exec "$environment/bin/python" -m simulator.demo "$@" "$zip"
+exec "$environment/bin/python" -m simulator.demo ${options[@]+"${options[@]}"} "$zip"

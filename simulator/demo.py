@@ -1,20 +1,23 @@
 """SPS on a terminal: log in through the built zip, a process per hook call, with the embedded RADIUS server.
 
 `./demo.sh` starts it. Without a terminal, or with --script, it plays one login for each outcome and exits 1 if
-any of them ends otherwise than it should.
+any of them ends otherwise than it should. With --ssh or --telnet it is a gateway for clients of that protocol.
 """
 
 import argparse
+import functools
 import getpass
-import os
 import signal
 import socket
 import sys
 import tempfile
 import zipfile
+from collections import OrderedDict
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Sequence
+from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence
 
+from . import front
+from .console import Console, encodable
 from .gateway import GatewayError, Session, UnexpectedQuestion, UnpackedPlugin, parse_login_name, unpack
 from .server import DemoServer
 
@@ -22,33 +25,6 @@ LOGIN_PROMPT = "login name: "
 
 Ask = Callable[[str, bool], str]
 """(prompt, whether to hide what is typed) -> what the user typed; EOFError when the user hangs up."""
-
-
-class Console:
-    """Prints to stdout; log lines are dimmed if it is a terminal that shows colour (NO_COLOR and TERM say so)."""
-
-    def __init__(self) -> None:
-        dumb = os.environ.get("TERM", "dumb") == "dumb" or bool(os.environ.get("NO_COLOR"))
-        self._dim, self._plain = ("\033[2m", "\033[0m") if sys.stdout.isatty() and not dumb else ("", "")
-
-    def say(self, text: str = "") -> None:
-        """Print a line."""
-        print(encodable(text), flush=True)
-
-    def fact(self, name: str, value: str) -> None:
-        """Print a name and a value, in columns."""
-        self.say("{:<15} {}".format(name, value))
-
-    def log(self, lines: Sequence[str]) -> None:
-        """Print lines of the plugin's log."""
-        for line in lines:
-            self.say("{}log: {}{}".format(self._dim, line, self._plain))
-
-
-def encodable(text: str) -> str:
-    """Return the text with what stdout's encoding lacks written as escapes."""
-    encoding = sys.stdout.encoding or "ascii"
-    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def ask_terminal(prompt: str, hidden: bool) -> str:
@@ -200,10 +176,7 @@ def play_script(plugin: UnpackedPlugin, cut_off: UnpackedPlugin, server: DemoSer
 
 def play_terminal(plugin: UnpackedPlugin, server: DemoServer, console: Console) -> None:
     """Log in again and again, until the login name is left empty or Ctrl-D or Ctrl-C is pressed."""
-    console.say("Login names, and what to type when asked:")
-    for user in server.users.values():
-        codes = server.codes(user.name)
-        console.say("  {:<6} {}".format(user.name, user.hint.format(codes[0] if codes else "")))
+    _introduce(server, console)
     console.say("A login name may carry pairs: gu=alice@otp=123456@root")
     console.say("It may also be nothing but a pair: otp=123456. Then you are asked for the name.")
     console.say("An empty line leaves.")
@@ -214,9 +187,20 @@ def play_terminal(plugin: UnpackedPlugin, server: DemoServer, console: Console) 
             if not login_name:
                 return
             _log_in(plugin, login_name, console)
-            console.say("(tessa's code is now {})".format(server.codes("tessa")[0]))
+            console.say("({})".format(_news(server)))
     except (EOFError, KeyboardInterrupt):
         console.say()
+
+
+def _introduce(server: DemoServer, console: Console) -> None:
+    console.say("Login names, and what to type when asked:")
+    for user in server.users.values():
+        codes = server.codes(user.name)
+        console.say("  {:<6} {}".format(user.name, user.hint.format(codes[0] if codes else "")))
+
+
+def _news(server: DemoServer) -> str:
+    return "tessa's code is now {}".format(server.codes("tessa")[0])
 
 
 def _log_in(plugin: UnpackedPlugin, login_name: str, console: Console) -> None:
@@ -226,6 +210,37 @@ def _log_in(plugin: UnpackedPlugin, login_name: str, console: Console) -> None:
         console.say("SPS ends the session: {}".format(error))
     except EOFError:
         console.say("You hung up.")
+
+
+def serve_ssh(plugin: UnpackedPlugin, server: Optional[DemoServer], console: Console, directory: Path) -> int:
+    """Be a gateway for SSH clients until Ctrl-C; return the exit status. `directory` takes a known_hosts file.
+
+    `server` is the demo's, None if the configuration names others.
+    """
+    from . import ssh  # asyncssh takes half a second
+
+    return _serve(plugin, server, console, functools.partial(ssh.start, directory=directory))
+
+
+def serve_telnet(plugin: UnpackedPlugin, server: Optional[DemoServer], console: Console) -> int:
+    """Be a gateway for Telnet clients, likewise."""
+    from . import telnet
+
+    return _serve(plugin, server, console, telnet.start)
+
+
+def _serve(plugin: UnpackedPlugin, server: Optional[DemoServer], console: Console, start: front.Start) -> int:
+    def ready(listener: front.Listener) -> None:
+        names = ("alice", "gu=alice@otp=123456@root", "otp=123456") if server else ("NAME",)
+        console.say("The gateway listens on {} port {}. In another terminal:".format(front.ADDRESS, listener.port))
+        for command in OrderedDict((listener.command(name), None) for name in names):
+            console.say("  " + command)
+        console.say(listener.remark)
+        if server:
+            _introduce(server, console)
+        console.say("Ctrl-C ends it.")
+
+    return front.run(front.Front(plugin, console, functools.partial(_news, server) if server else str), start, ready)
 
 
 def free_port(address: str) -> int:
@@ -239,8 +254,14 @@ def main() -> int:
     """Run the demo and return its exit status."""
     parser = argparse.ArgumentParser(prog="python3 -m simulator.demo", description=__doc__.split("\n")[0])
     parser.add_argument("zip", help="the plugin, as built by build.sh")
-    parser.add_argument("--script", action="store_true", help="play a fixed set of logins, one for each outcome")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--script", action="store_true", help="play a fixed set of logins, one for each outcome")
+    how.add_argument("--ssh", action="store_true", help="be a gateway for SSH clients on loopback")
+    how.add_argument("--telnet", action="store_true", help="be a gateway for Telnet clients on loopback")
+    parser.add_argument("--configuration", metavar="FILE", help="with these servers, for a gateway")
     arguments = parser.parse_args()
+    if arguments.configuration and not (arguments.ssh or arguments.telnet):
+        parser.error("--configuration goes with --ssh or --telnet")
     console = Console()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda received, frame: sys.exit(128 + received))
@@ -254,7 +275,19 @@ def main() -> int:
         closed = dict(reached, port=str(free_port(server.address)), conn_timeout="1", conn_retries="1")
         plugin = UnpackedPlugin(unpacked, configure(template, reached))
         console.say("Playing SPS with {}.".format(Path(arguments.zip).name))
-        console.say("Its RADIUS server answers on {} port {}.".format(server.address, server.port))
+        ours: Optional[DemoServer] = server
+        if arguments.configuration:
+            ours = None
+            try:
+                plugin = plugin._replace(configuration=Path(arguments.configuration).read_text(encoding="utf-8"))
+            except (OSError, UnicodeDecodeError) as error:
+                parser.error("{} cannot be read: {}".format(arguments.configuration, error))
+        else:
+            console.say("Its RADIUS server answers on {} port {}.".format(server.address, server.port))
+        if arguments.ssh:
+            return serve_ssh(plugin, ours, console, Path(directory))
+        if arguments.telnet:
+            return serve_telnet(plugin, ours, console)
         if arguments.script or not sys.stdin.isatty():
             cut_off = plugin._replace(configuration=configure(template, closed))
             return play_script(plugin, cut_off, server, console)

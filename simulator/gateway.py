@@ -13,7 +13,7 @@ import uuid
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, List, Mapping, MutableMapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 from .host import RESULT_FD
 
@@ -76,7 +76,8 @@ class UnpackedPlugin(NamedTuple):
     `directory`); the ephemeral one stands beside it. `fixtures` go into the SDK's fakes, as JSON:
     {"user_lists": {policy: {"allow": "no_user", "except": [user, ...]}},
     "credential_stores": {policy: {user: {host: [[password], ...]}}},
-    "ldap_servers": {policy: {"users": {...}, "groups": {...}}}}, each of them optional.
+    "ldap_servers": {policy: {"users": {...}, "groups": {...}}}}, each of them optional. `running`, if given, holds
+    the processes at work and the hook of each, so that another thread can `kill` them.
     """
 
     directory: Union[str, Path]
@@ -84,6 +85,7 @@ class UnpackedPlugin(NamedTuple):
     python: str = sys.executable
     state_directory: Optional[Union[str, Path]] = None
     fixtures: Mapping[str, Any] = {}
+    running: Optional[MutableMapping["subprocess.Popen[bytes]", str]] = None
 
     def call(self, hook: str, arguments: Mapping[str, Any], time_limit: float = TIME_LIMIT) -> HookCall:
         """Call a hook in a new process, with those of the arguments that it takes.
@@ -114,16 +116,20 @@ class UnpackedPlugin(NamedTuple):
                 )
             finally:
                 os.close(write_end)
+            running = self.running if self.running is not None else {}
+            running[process] = hook
             answer = reader.submit(answers.read)
             try:
                 log, in_time = process.communicate(document, timeout=time_limit)[0], True
             except subprocess.TimeoutExpired:
-                _kill(process)
+                kill(process)
                 log, in_time = process.communicate()[0], False
             except BaseException:  # KeyboardInterrupt among them
-                _kill(process)
+                kill(process)
                 process.communicate()
                 raise
+            finally:
+                del running[process]
         if not in_time:
             error = HookError(TIME_LIMIT_EXCEEDED, "killed after {:g} seconds".format(time_limit))
             return HookCall(None, log.decode("utf-8", "replace"), (), process.returncode, error)
@@ -146,8 +152,8 @@ def unpack(zip_path: Union[str, Path], directory: Union[str, Path]) -> Path:
     return Path(directory)
 
 
-def _kill(process: "subprocess.Popen[bytes]") -> None:
-    """Kill a child and all that it started: it leads a process group of its own, which may outlive it."""
+def kill(process: "subprocess.Popen[bytes]") -> None:
+    """Kill a hook's process and all that it started: it leads a process group of its own, which may outlive it."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:

@@ -8,10 +8,11 @@ from typing import Any, Callable, Dict, Iterator, List, Optional
 import pytest
 
 from simulator.gateway import Session, UnpackedPlugin, unpack
+from tests.clients import ssh_command, telnet_command
 from tests.misbehaving import closed_port
 from tests.radiusd import FreeRadius, freeradius
 
-__all__ = ["freeradius"]
+__all__ = ["freeradius", "ssh_command", "telnet_command"]
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 OpenSession = Callable[..., Session]

@@ -294,4 +294,4 @@ def test_usage(option: str, status: int) -> None:
         [str(ROOT / "demo.sh"), option], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     assert asked.returncode == status
-    assert b"Usage: ./demo.sh [--script]" in (asked.stderr if status else asked.stdout)
+    assert b"Usage: ./demo.sh [--script |" in (asked.stderr if status else asked.stdout)

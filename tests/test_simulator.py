@@ -5,10 +5,13 @@ import hmac
 import json
 import signal
 import socket
+import subprocess
 import sys
 import textwrap
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import Queue
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import pyotp
@@ -27,6 +30,7 @@ from simulator.gateway import (
     UnexpectedQuestion,
     UnpackedPlugin,
     UnusedAnswers,
+    kill,
     parse_login_name,
     unpack,
 )
@@ -293,6 +297,27 @@ class TestHost:
         error = plugin.call("authenticate", {}, time_limit=2).error
         assert error is not None
         assert error.type == TIME_LIMIT_EXCEEDED
+
+    def test_process_at_work_can_be_killed(self, host: Host) -> None:
+        started: "Queue[subprocess.Popen[bytes]]" = Queue()
+
+        class Running(Dict[Any, str]):
+            def __setitem__(self, process: "subprocess.Popen[bytes]", hook: str) -> None:
+                super().__setitem__(process, hook)
+                started.put(process)
+
+        running = Running()
+        plugin = host("import threading\nthreading.Event().wait()")._replace(running=running)
+        with ThreadPoolExecutor(1) as pool:
+            called = pool.submit(plugin.call, "authenticate", {})
+            process = started.get(timeout=SAFETY_LIMIT)
+            assert running == {process: "authenticate"}
+            kill(process)
+            call = called.result(timeout=SAFETY_LIMIT)
+        assert call.exit_status == -signal.SIGKILL
+        assert call.error is not None
+        assert call.error.type == "NoResult"
+        assert running == {}
 
     def test_state_directories_are_kept_between_calls(self, host: Host) -> None:
         plugin = host(

@@ -1,0 +1,32 @@
+"""What the demo prints on its own terminal."""
+
+import os
+import sys
+from typing import Sequence
+
+
+class Console:
+    """Prints to stdout; log lines are dimmed if it is a terminal that shows colour (NO_COLOR and TERM say so)."""
+
+    def __init__(self) -> None:
+        dumb = os.environ.get("TERM", "dumb") == "dumb" or bool(os.environ.get("NO_COLOR"))
+        self._dim, self._plain = ("\033[2m", "\033[0m") if sys.stdout.isatty() and not dumb else ("", "")
+
+    def say(self, text: str = "") -> None:
+        """Print a line."""
+        print(encodable(text), flush=True)
+
+    def fact(self, name: str, value: str) -> None:
+        """Print a name and a value, in columns."""
+        self.say("{:<15} {}".format(name, value))
+
+    def log(self, lines: Sequence[str], before: str = "") -> None:
+        """Print lines of the plugin's log, each with this before it."""
+        for line in lines:
+            self.say("{}{}log: {}{}".format(self._dim, before, line, self._plain))
+
+
+def encodable(text: str) -> str:
+    """Return the text with what stdout's encoding lacks written as escapes."""
+    encoding = sys.stdout.encoding or "ascii"
+    return text.encode(encoding, "backslashreplace").decode(encoding)

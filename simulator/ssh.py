@@ -1,0 +1,125 @@
+"""The gateway for SSH clients: the plugin's questions by keyboard-interactive authentication (RFC 4256)."""
+
+import asyncio
+import shlex
+from pathlib import Path
+from typing import Any, List, Optional, Set, Tuple, Union
+
+import asyncssh
+
+from .front import ADDRESS, LEAVE, Front, Listener, Page, Step, Visit
+from .gateway import Question
+
+_LOGIN_SECONDS = 3600
+_LEAVING = b"\r\n\x03\x04"  # Enter, Ctrl-C, Ctrl-D
+
+Challenge = Union[bool, Tuple[str, str, str, List[Tuple[str, bool]]]]
+
+
+async def start(front: Front, directory: Path) -> Listener:
+    """Listen on a free port of the loopback address, with a host key that is made now and kept in memory.
+
+    `directory` gets a known_hosts file, so that a client need not ask whether the key is the right one.
+    """
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    clients: "Set[_Client]" = set()
+    acceptor = await asyncssh.create_server(
+        lambda: _Client(front, clients),
+        ADDRESS,
+        0,
+        server_host_keys=[key],
+        process_factory=_show_page,
+        line_editor=False,
+        encoding=None,
+        agent_forwarding=False,
+        login_timeout=_LOGIN_SECONDS,
+    )
+    port = acceptor.get_port()
+    known_hosts = directory / "known_hosts"
+    public_key = key.export_public_key().decode("ascii")
+    known_hosts.write_text("[{}]:{} {}".format(ADDRESS, port, public_key), encoding="ascii")
+
+    def command(login_name: str) -> str:
+        option = shlex.quote("UserKnownHostsFile={}".format(known_hosts))
+        return "ssh -o {} -p {} {}".format(option, port, shlex.quote("{}@{}".format(login_name, ADDRESS)))
+
+    def close() -> None:
+        acceptor.close()
+        for client in list(clients):
+            client.hang_up()
+
+    remark = "Without the -o, ssh asks whether the host key is right: it is {}.".format(key.get_fingerprint())
+    return Listener(port, command, remark, close)
+
+
+class _Client(asyncssh.SSHServer):
+    def __init__(self, front: Front, clients: "Set[_Client]") -> None:
+        self._front = front
+        self._clients = clients
+        self._visit: Optional[Visit] = None
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._connection = conn
+        self._clients.add(self)
+
+    def connection_lost(self, exc: Optional[Exception]) -> None:
+        self._clients.discard(self)
+        if self._visit:
+            self._visit.leave()
+
+    def hang_up(self) -> None:
+        """End the connection from this side."""
+        self._connection.disconnect(asyncssh.DISC_BY_APPLICATION, "The gateway ends")
+
+    def begin_auth(self, username: str) -> bool:
+        return True
+
+    def kbdint_auth_supported(self) -> bool:
+        return True
+
+    async def get_kbdint_challenge(self, username: str, lang: str, submethods: str) -> Challenge:
+        if self._visit:  # the client begins again, perhaps with another login name
+            await asyncio.shield(self._visit.leave())
+        ip, port = self._connection.get_extra_info("peername")[:2]
+        self._visit = self._front.open("ssh", ip, port, username)
+        return self._challenge(await self._visit.begin())
+
+    async def validate_kbdint_response(self, username: str, responses: Any) -> Challenge:
+        if self._visit is None or len(responses) != 1:
+            return False
+        return self._challenge(await self._visit.answer(responses[0]))
+
+    def _challenge(self, step: Step) -> Challenge:
+        if isinstance(step, Question):
+            # All of it as the prompt: OpenSSH writes what is not ASCII in an instruction as octal escapes.
+            return "", "", "", [(step.prompt, not step.disable_echo)]
+        if isinstance(step, Page):
+            self._connection.set_extra_info(page=step.text)
+            return True
+        # For the same reason a banner (RFC 4252 section 5.4), which OpenSSH shows whenever it comes. Without the
+        # disconnect it would log in twice more.
+        if step.text:
+            self._connection.send_auth_banner(step.text + "\n")
+        self._connection.disconnect(asyncssh.DISC_NO_MORE_AUTH_METHODS_AVAILABLE, "Access denied")
+        return False
+
+
+async def _show_page(process: "asyncssh.SSHServerProcess[bytes]") -> None:
+    """Show who the client is, and stay until he leaves; not where a command is to be run."""
+    if process.subsystem:
+        process.exit(1)
+        return
+    page = process.get_extra_info("page") + "\n"
+    if process.command is None:
+        page += LEAVE + "\n"
+    process.stdout.write(page.replace("\n", "\r\n" if process.term_type else "\n").encode("utf-8"))
+    while process.command is None:
+        try:
+            typed = await process.stdin.read(1024)
+        except (asyncssh.TerminalSizeChanged, asyncssh.BreakReceived):
+            continue
+        except (asyncssh.Error, OSError):
+            break
+        if not typed or set(typed) & set(_LEAVING):
+            break
+    process.exit(0)
