@@ -46,14 +46,16 @@ def test_radius_knows_no_login(name: str) -> None:
     assert not reaches(name, "lib.login") and not reaches(name, "lib.plugin")
 
 
-@pytest.mark.parametrize("name", ["login", "settings", "text", "denials", "secret"])
+@pytest.mark.parametrize("name", ["login", "settings", "text", "denials", "secret", "lockout", "failures", "turns"])
 def test_login_and_what_it_uses_know_no_radius(name: str) -> None:
     assert not reaches(name, "lib.radius") and not reaches(name, "pyrad")
 
 
-@pytest.mark.parametrize("name", ["login", "text", "settings", "radius.packet", "radius.exchange"])
+@pytest.mark.parametrize(
+    "name", ["login", "lockout", "text", "settings", "radius.accounting", "radius.packet", "radius.exchange"]
+)
 def test_pure_cores_touch_neither_network_nor_clock(name: str) -> None:
-    for edge in ("socket", "time", "random", "os", "threading", "subprocess", "lib.radius.transport"):
+    for edge in ("socket", "time", "random", "os", "threading", "subprocess", "fcntl", "lib.radius.transport"):
         assert not reaches(name, edge), "{} imports {}".format(name, edge)
 
 
