@@ -7,7 +7,7 @@ the command line alike. No SDK.
 import json
 import logging
 import time
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
 from . import groups, login, names, settings
 from .text import counted, field, one_line, reply_message
@@ -27,6 +27,15 @@ class Session(NamedTuple):
     gateway_user: Optional[str] = None
     server_username: Optional[str] = None
     server_domain: Optional[str] = None
+
+
+def opening_remarks(configured: settings.Settings, problems: Iterable[settings.Problem]) -> List[str]:
+    """Return what the log warns of when a session begins."""
+    unsigned = (server.section for server in configured.servers if not server.require_message_authenticator)
+    return ["Configuration warning: {}".format(problem) for problem in problems] + [
+        "[{}] require_message_authenticator is no: replies can be forged (CVE-2024-3596)".format(section)
+        for section in unsigned
+    ]
 
 
 def new_record(client_ip: Optional[str], now: float) -> Dict[str, Any]:
@@ -99,11 +108,12 @@ class Backend:
 
     def exchange(self, wanted: login.Exchange) -> login.Outcome:
         """Ask the servers when it is this login's turn."""
-        if not self._settings.auth.serialize_user:
+        directory = self._directory("ephemeral") if self._settings.auth.serialize_user else None
+        if directory is None:
             return self._exchange_now(wanted)
         from .turns import Turns
 
-        turns = Turns(self._directory("ephemeral"), self._complain)
+        turns = Turns(directory, self._complain)
         began = time.monotonic()
         with turns.turn(self._radius_name(), self._settings.total_timeout - self._network_seconds) as is_ours:
             self._spent(time.monotonic() - began)

@@ -19,7 +19,7 @@ from safeguard.sessions.plugin import (
 from safeguard.sessions.plugin.exceptions import PluginSDKRuntimeError, PluginSDKValueError
 
 from . import __version__, login, messages, settings
-from .backend import Backend, Session, count, metadata, new_record
+from .backend import Backend, Session, count, metadata, new_record, opening_remarks
 from .text import field, name_problem, one_line, radius_name_problem
 
 _log = logging.getLogger("SPS_RADIUS")
@@ -308,18 +308,13 @@ class Plugin(AAPlugin):  # type: ignore[misc]
         assert self._settings is not None
         _log.info("SPS_RADIUS %s", __version__)
         self.cookie["radius_session"] = new_record(self.connection.client_ip, time.time())
-        for problem in self._problems:
-            _log.warning("Configuration warning: %s", problem)
+        for remark in opening_remarks(self._settings, self._problems):
+            _log.warning("%s", remark)
         if not self.connection.gateway_user and self._trusts_names():
             _log.warning(
                 "SPS has not authenticated the user, and a whitelist or the cache goes by the name: use gateway "
                 "authentication before this plugin"
             )
-        for server in self._settings.servers:
-            if not server.require_message_authenticator:
-                _log.warning(
-                    "[%s] require_message_authenticator is no: replies can be forged (CVE-2024-3596)", server.section
-                )
 
     def _trusts_names(self) -> bool:
         sections = ("whitelist source=user_list", "whitelist source=ldap_server_group", "authentication_cache")
@@ -441,7 +436,7 @@ class Plugin(AAPlugin):  # type: ignore[misc]
             store = CredentialStore.from_config(self.plugin_configuration)
             return next(iter(store.get_passwords(section, option)), None)
         except RequiredConfigurationSettingNotFound:
-            raise settings.ConfigurationError("`$` needs [credential_store] name") from None
+            raise settings.ConfigurationError(settings.NO_STORE) from None
         except Exception as error:
             raise settings.ConfigurationError("the Credential Store failed: " + type(error).__name__) from None
 
