@@ -68,5 +68,26 @@ def test_pure_cores_touch_neither_network_nor_clock(name: str) -> None:
         assert not reaches(name, edge), "{} imports {}".format(name, edge)
 
 
+COMMAND_LINE = [name for name in MODULES if name == "__main__" or name.startswith("cli.")]
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_no_hook_knows_the_command_line(name: str) -> None:
+    if name not in COMMAND_LINE:
+        for costly in ("lib.cli", "lib.listing", "lib.radius.display", "argparse", "getpass"):
+            assert not reaches(name, costly)
+
+
+@pytest.mark.parametrize("name", COMMAND_LINE)
+def test_the_command_line_leaves_the_network_to_the_client(name: str) -> None:
+    for edge in ("socket", "select", "ssl", "lib.plugin"):
+        assert not reaches(name, edge)
+    assert not reaches(name, "lib.radius") or name in ("cli.servers", "cli.trial")
+
+
+def test_what_check_finds_is_found_without_the_network_and_the_terminal() -> None:
+    assert not [name for name in ("time", "os", "getpass", "lib.radius", "lib.login") if reaches("cli.check", name)]
+
+
 def test_only_the_packets_know_pyrad() -> None:
     assert [name for name in MODULES if reaches(name, "pyrad")] == ["radius.packet"]
