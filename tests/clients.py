@@ -13,7 +13,7 @@ import warnings
 import zipfile
 from io import StringIO
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 import pexpect
 import pytest
@@ -133,8 +133,12 @@ class Gateway:
 class Person:
     """A person at a terminal who starts a client; a context manager, which closes the terminal at the end."""
 
-    def __init__(self, command: str, arguments: Sequence[str]) -> None:
+    def __init__(
+        self, command: str, arguments: Sequence[str], more: Mapping[str, str] = {}, cwd: Optional[str] = None
+    ) -> None:
+        """Start the command; `more` goes into its environment."""
         environment: Dict[str, str] = dict(os.environ, LC_ALL="C.UTF-8", TERM="xterm")
+        environment.update(more)
         for name in ("SSH_AUTH_SOCK", "SSH_ASKPASS", "SSH_ASKPASS_REQUIRE"):
             environment.pop(name, None)
         self._seen = StringIO()
@@ -142,7 +146,13 @@ class Person:
             # That there is a second thread: it is the watchdog of faulthandler_timeout, and in C.
             warnings.simplefilter("ignore", DeprecationWarning)
             self.terminal = pexpect.spawn(
-                command, list(arguments), env=environment, timeout=SAFETY_LIMIT, encoding="utf-8", dimensions=(50, 200)
+                command,
+                list(arguments),
+                env=environment,
+                timeout=SAFETY_LIMIT,
+                encoding="utf-8",
+                dimensions=(50, 200),
+                cwd=cwd,
             )
         self.terminal.logfile_read = self._seen
         self.terminal.delaybeforesend = None

@@ -87,12 +87,30 @@ class Request(NamedTuple):
 RequestFor = Callable[[ServerSettings, str], Request]
 
 
+class Seen(NamedTuple):
+    """A packet that was sent or came: `place` is server and address as in the log, `flaw` why it was not believed."""
+
+    sent: bool
+    octets: bytes
+    place: str
+    flaw: Optional[packet.Flaw] = None
+
+
+Observer = Callable[[Seen], None]
+"""Is told of each packet when it passes, before anything comes of it."""
+
+
+def unobserved(seen: Seen) -> None:
+    """Look at no packet."""
+
+
 def ask(
     servers: Sequence[ServerSettings],
     login_for: LoginFor,
     total_timeout: float,
     origin: Optional[Origin] = None,
     health: Health = NO_MEMORY,
+    observe: Observer = unobserved,
 ) -> Answer:
     """Ask the servers in their order, or the one a challenge came from, for at most `total_timeout` seconds.
 
@@ -104,7 +122,7 @@ def ask(
     def request_for(server: ServerSettings, local_ip: str) -> Request:
         return _login_request(login_for(server, local_ip), server)
 
-    return exchange(servers, request_for, total_timeout, origin, health)
+    return exchange(servers, request_for, total_timeout, origin, health, observe)
 
 
 def exchange(
@@ -113,6 +131,7 @@ def exchange(
     total_timeout: float,
     origin: Optional[Origin] = None,
     health: Health = NO_MEMORY,
+    observe: Observer = unobserved,
 ) -> Answer:
     """Ask the servers anything, each with a request of its own; as `ask`, which does it for a login."""
     marks = [health.mark(_name(server)) for server in servers]
@@ -124,6 +143,7 @@ def exchange(
         total_timeout,
         health,
         origin,
+        observe,
     )
     try:
         return run.answer()
@@ -216,11 +236,13 @@ class _Run:
         total_timeout: float,
         health: Health,
         origin: Optional[Origin],
+        observe: Observer,
     ) -> None:
         self._servers = servers
         self._request_for = request_for
         self._health = health
         self._origin = origin
+        self._observe = observe
         self._started = time.monotonic()
         self._exchange = Exchange(
             [_patience(server, known) for server, known in zip(servers, answer_status)],
@@ -278,6 +300,7 @@ class _Run:
             self._connect()
         elif isinstance(action, Send) and self._udp and self._request:
             self._tries[-1].sends += 1
+            self._observe(Seen(True, self._request.octets, self._tries[-1].name))
             self._udp.send(self._request.octets)
         elif isinstance(action, Probe):
             self._probe()
@@ -302,6 +325,7 @@ class _Run:
             identity = self._request.identity if self._request else ()
             self._status_request = packet.encode_status(identity, self._secret, os.urandom)
             self._status_udp = Udp(self._address, self._server.source_ip)
+        self._observe(Seen(True, self._status_request, self._tries[-1].name))
         self._status_udp.send(self._status_request)
 
     def _wait(self, seconds: float) -> Optional[Answer]:
@@ -320,11 +344,15 @@ class _Run:
         return packet.verify(octets, self._status_request, self._secret, required, packet.STATUS_CODES)
 
     def _verified(self, octets: bytes, verify: Callable[[bytes], packet.Reply]) -> Optional[packet.Reply]:
+        tried = self._tries[-1]
         try:
-            return verify(octets)
+            reply = verify(octets)
         except packet.Dropped as dropped:
-            self._tries[-1].flaws[dropped.flaw] += 1
+            tried.flaws[dropped.flaw] += 1
+            self._observe(Seen(False, octets, tried.name, dropped.flaw))
             return None
+        self._observe(Seen(False, octets, tried.name))
+        return reply
 
     def _judged(self, octets: bytes, request: Request) -> Optional[Answer]:
         reply = self._verified(octets, request.verify)
