@@ -96,6 +96,13 @@ def unrequired(octets: bytes, request: bytes, secret: bytes, required: bool, cod
     return verify(octets, request, secret, False, codes)
 
 
+def md5_alone(octets: bytes, request: bytes, secret: bytes, required: bool, codes: Any) -> packet.Reply:
+    """Believe any Message-Authenticator."""
+    if target.hashed(octets, request) != octets:
+        raise packet.Dropped(packet.AUTHENTICATOR)
+    return verify(target.hashed(target.signed(octets, request), request), request, secret, required, codes)
+
+
 def any_code(octets: bytes, request: bytes, secret: bytes, required: bool, codes: Any) -> packet.Reply:
     """Believe an answer to another question."""
     return verify(octets, request, secret, required, range(256))
@@ -147,6 +154,7 @@ WRONG = [
     (packet, "verify", unsigned),
     (packet, "verify", never),
     (packet, "verify", unrequired),
+    (packet, "verify", md5_alone),
     (packet, "verify", any_code),
     (packet, "verify", without_first),
     (packet, "PROXY_STATE", 255),
