@@ -616,6 +616,12 @@ class TestServers:
             odd = facts(cli, section(server))["radius"]
         assert odd["ok"] and "dropped 1 reply" in odd["details"][0]
 
+    def test_reply_to_the_second_send(self, cli: Zip) -> None:
+        with Server(lambda request: [reply(request, SECRET)] if request.number else []) as server:
+            late = facts(cli, section(server, retransmit_after=0.05))["radius"]
+        assert late["ok"] and late["sends"] > 1
+        assert " and {} sends".format(late["sends"]) in late["text"]
+
     def test_source_ip_that_is_not_ours(self, cli: Zip) -> None:
         with Server(silent) as server:
             lost = facts(cli, section(server, source_ip="192.0.2.1"))["radius"]
@@ -704,6 +710,11 @@ class TestStore:
             person.sees("has none): ").types("")
             assert person.to_the_end() == 2
         assert "[radius] secret: the Credential Store has no password for host=radius user=secret" in person.shown
+
+    def test_end_of_input_is_no_secret(self, cli: Zip) -> None:
+        with stored() as configuration, cli.person("servers", cli.file(configuration)) as person:
+            person.sees("has none): ").presses("\x04")
+            assert person.to_the_end() == 2
 
     def test_second_server_has_the_first_ones(self, cli: Zip) -> None:
         with stored() as configuration, Server(answering(STORED.encode("ascii"))) as second:
