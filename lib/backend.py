@@ -117,7 +117,7 @@ class Backend:
         began = time.monotonic()
         with turns.turn(self._radius_name(), self._settings.total_timeout - self._network_seconds) as is_ours:
             self._spent(time.monotonic() - began)
-            return self._exchange_now(wanted) if is_ours else login.Failed("user-busy")
+            return self._exchange_now(wanted) if is_ours else login.Unsent("user-busy")
 
     def health(self) -> Any:
         """Return the memory of which servers failed lately."""
@@ -169,7 +169,7 @@ class Backend:
             return login.OriginGone()
         except packet.RequestError as error:
             self._log.warning("User %s: nothing sent: %s", field(self._session.username), error)
-            return login.Unusable(str(error)) if error.code == "bad-password" else login.Failed(error.code)
+            return login.Unusable(str(error)) if error.code == "bad-password" else login.Unsent(error.code)
         except client.NoAnswer as no_answer:
             self._spent(no_answer.seconds)
             for remark in no_answer.remarks:

@@ -24,6 +24,7 @@ SAFETY_LIMIT = 120.0  # seconds after which what never comes fails a test instea
 PAGE = "You are in."
 LEAVE = "Press Enter to leave."
 PASSWORD_PROMPT = "Press Enter for push notification or type one-time password: "
+_READY = "Ctrl-C ends it.\n"
 
 
 @pytest.fixture(scope="session")
@@ -76,7 +77,7 @@ class Gateway:
         )
         assert self.process.stdout
         self._output = fdspawn(self.process.stdout.fileno(), timeout=SAFETY_LIMIT, encoding="utf-8")
-        self.read_until("Ctrl-C ends it\\.\n")
+        self.read_until(re.escape(_READY))
         return self
 
     def __exit__(self, *_: Any) -> None:
@@ -123,7 +124,10 @@ class Gateway:
         self.printed += self._output.before
         assert self.process.stdout
         self.process.stdout.close()
-        return self.process.wait(timeout=SAFETY_LIMIT)
+        status = self.process.wait(timeout=SAFETY_LIMIT)
+        talk = self.printed.split(_READY, 1)[1].splitlines()
+        assert [line for line in talk if not re.match(r"\[\d+\] ", line)] == []  # no library has complained
+        return status
 
 
 class Person:

@@ -117,10 +117,7 @@ def ask(
     Servers that `health` holds for dead come last. Raise NoAnswer, OriginGone, or packet.RequestError if a request
     cannot be made.
     """
-    if origin is not None:
-        servers = [server for server in servers if _is_origin(server, origin)]
-        if not servers:
-            raise OriginGone()
+    servers = servers_for(servers, origin)
 
     def request_for(server: ServerSettings, local_ip: str) -> Request:
         return _login_request(login_for(server, local_ip), server)
@@ -313,9 +310,7 @@ class _Run:
 
     def _resolve(self) -> List[Address]:
         patience = min(self._server.bound, self._exchange.deadline - time.monotonic())
-        # The name's addresses may come in another order, or be others, by now; the State is for the one that sent it.
-        host = self._origin.host if self._origin else self._server.server
-        return resolve(host, self._server.port, patience)
+        return resolve(host_for(self._server, self._origin), self._server.port, patience)
 
     def _connect(self) -> None:
         self.close()
@@ -389,6 +384,24 @@ class _Run:
         silent = not any(tried.flaws or tried.lives for tried in self._tries)
         all_tried = self._origin is None and asked == {server.section for server in self._servers}
         return NoAnswer(code, remarks, time.monotonic() - self._started, silent and all_tried)
+
+
+def servers_for(servers: Sequence[ServerSettings], origin: Optional[Origin]) -> Sequence[ServerSettings]:
+    """Return the servers that may be asked: all, or the one that sent the challenge. Raise OriginGone if it is gone."""
+    if origin is None:
+        return servers
+    same = [server for server in servers if _is_origin(server, origin)]
+    if not same:
+        raise OriginGone()
+    return same
+
+
+def host_for(server: ServerSettings, origin: Optional[Origin]) -> str:
+    """Return the name or address to look up for a server that may be asked.
+
+    The name's addresses may come in another order, or be others, by now; the State is for the one that sent it.
+    """
+    return origin.host if origin else server.server
 
 
 def _is_origin(server: ServerSettings, origin: Origin) -> bool:
