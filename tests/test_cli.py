@@ -133,6 +133,8 @@ class TestUsage:
             (["try", "x", "--client-ip", "here"], "argument --client-ip: expected an IP address"),
             (["servers", "x", "--timeout", "0"], "argument --timeout: expected seconds, at most 300"),
             (["servers", "x", "--timeout", "soon"], "argument --timeout: expected seconds, at most 300"),
+            (["servers", "x", "--probe-user", ""], "argument --probe-user: expected a user name: it is empty"),
+            (["servers", "x", "--probe-user", "a\x07"], "expected a user name: it holds a control character"),
             (["options", "--format", "yaml"], "invalid choice: 'yaml'"),
         ],
     )
@@ -547,6 +549,11 @@ class TestServers:
         assert [request.code for request in requests] == ["Status-Server"]
         assert requests[0].get("NAS-Identifier") == "bastion-1"
         assert requests[0].get("NAS-IP-Address") == "127.0.0.1"
+
+    def test_nas_identifier_of_any_length(self, cli: Zip, freeradius: FreeRadius) -> None:
+        asked = cli.run("servers", cli.file(radius_section(freeradius)), "--nas-identifier", "ü" * 200)
+        assert (asked.status, asked.err) == (0, "")
+        assert freeradius.requests()[-1].get("NAS-Identifier") == "ü" * 126
 
     def test_old_freeradius(self, cli: Zip, freeradius: FreeRadius) -> None:
         old = radius_section(freeradius, port=freeradius.old_port)
