@@ -133,6 +133,8 @@ class TestUsage:
             (["try", "x", "--client-ip", "here"], "argument --client-ip: expected an IP address"),
             (["servers", "x", "--timeout", "0"], "argument --timeout: expected seconds, at most 300"),
             (["servers", "x", "--timeout", "soon"], "argument --timeout: expected seconds, at most 300"),
+            (["servers", "x", "--probe-user", ""], "argument --probe-user: expected a user name: it is empty"),
+            (["servers", "x", "--probe-user", "a\x07"], "expected a user name: it holds a control character"),
             (["options", "--format", "yaml"], "invalid choice: 'yaml'"),
         ],
     )
@@ -548,6 +550,11 @@ class TestServers:
         assert requests[0].get("NAS-Identifier") == "bastion-1"
         assert requests[0].get("NAS-IP-Address") == "127.0.0.1"
 
+    def test_nas_identifier_of_any_length(self, cli: Zip, freeradius: FreeRadius) -> None:
+        asked = cli.run("servers", cli.file(radius_section(freeradius)), "--nas-identifier", "ü" * 200)
+        assert (asked.status, asked.err) == (0, "")
+        assert freeradius.requests()[-1].get("NAS-Identifier") == "ü" * 126
+
     def test_old_freeradius(self, cli: Zip, freeradius: FreeRadius) -> None:
         old = radius_section(freeradius, port=freeradius.old_port)
         refused = facts(cli, old)["radius"]
@@ -615,6 +622,12 @@ class TestServers:
         with Server(lambda request: [b"junk", reply(request, SECRET)]) as server:
             odd = facts(cli, section(server))["radius"]
         assert odd["ok"] and "dropped 1 reply" in odd["details"][0]
+
+    def test_reply_to_the_second_send(self, cli: Zip) -> None:
+        with Server(lambda request: [reply(request, SECRET)] if request.number else []) as server:
+            late = facts(cli, section(server, retransmit_after=0.05))["radius"]
+        assert late["ok"] and late["sends"] > 1
+        assert " and {} sends".format(late["sends"]) in late["text"]
 
     def test_source_ip_that_is_not_ours(self, cli: Zip) -> None:
         with Server(silent) as server:
@@ -704,6 +717,11 @@ class TestStore:
             person.sees("has none): ").types("")
             assert person.to_the_end() == 2
         assert "[radius] secret: the Credential Store has no password for host=radius user=secret" in person.shown
+
+    def test_end_of_input_is_no_secret(self, cli: Zip) -> None:
+        with stored() as configuration, cli.person("servers", cli.file(configuration)) as person:
+            person.sees("has none): ").presses("\x04")
+            assert person.to_the_end() == 2
 
     def test_second_server_has_the_first_ones(self, cli: Zip) -> None:
         with stored() as configuration, Server(answering(STORED.encode("ascii"))) as second:

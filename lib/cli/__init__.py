@@ -10,6 +10,7 @@ import sys
 from typing import Optional, Sequence
 
 from .. import __version__
+from ..text import radius_name_problem
 
 FINE, NOT_FINE, UNUSABLE, INTERRUPTED, PIPE_BROKEN = 0, 1, 2, 130, 141
 """What the process ends with: all is well; it is not; it could not be found out; by Ctrl-C; nobody read the output."""
@@ -110,6 +111,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
     servers.add_argument(
         "--probe-user",
         metavar="NAME",
+        type=_user,
         help="where Status-Server is not answered (NPS does not), ask for a login of this user with a random "
         "password: for the server that is a failed login of his",
     )
@@ -167,6 +169,13 @@ def _seconds(text: str) -> float:
     if not 0 < seconds <= 300:
         raise argparse.ArgumentTypeError("expected seconds, at most 300")
     return seconds
+
+
+def _user(text: str) -> str:
+    problem = radius_name_problem(text) if text else "it is empty"
+    if problem:
+        raise argparse.ArgumentTypeError("expected a user name: " + problem)
+    return text
 
 
 def _address(text: str) -> str:

@@ -16,6 +16,7 @@ from .console import Console
 from .source import usable
 
 STATUS_SERVER, LOGIN = "Status-Server", "login"
+_WHO_ASKS = (packet.NAS_IDENTIFIER, nas.NAS_IP_ADDRESS, nas.NAS_IPV6_ADDRESS)  # RFC 5997 section 3
 
 
 class Look(NamedTuple):
@@ -80,19 +81,20 @@ def look(settings: Settings, how: Look, console: Console) -> Iterator[Facts]:
 def facts_of(asked: _Asked, address: transport.Address, how: Look) -> Facts:
     """Return what can be found out about one address of a server; it is asked now."""
     server = asked.server._replace(
-        server=str(address.sockaddr[0]),
         conn_timeout=how.timeout,
         conn_retries=1,
         retransmit_after=asked.server.retransmit_after or 1.0,  # a Status-Server may be sent again in any case
         status_check="none",
     )
+    # As a challenge's answer does, this goes to one address of the name, and to no other.
+    place = client.Origin(server.section, str(address.sockaddr[0]), server.port)
     known = Facts(server.section, asked.server.server, str(address), False, "", 0.0)
     try:
-        answer = client.exchange([server], _status_request(asked, how), how.timeout)
+        answer = client.exchange([server], _status_request(asked, how), how.timeout, place)
     except client.NoAnswer as no_answer:
         facts = known._replace(code=no_answer.code, details=tuple(map(one_line, no_answer.remarks)))
         if facts.code == "no-reply" and how.probe_user and not asked.accounts:
-            return _by_login(server, facts, how)
+            return _by_login(server, place, facts, how)
         return facts._replace(text=_silence(facts, how, asked))
     return _answered(known, STATUS_SERVER, answer, server, asked.accounts)
 
@@ -135,7 +137,8 @@ def _all(settings: Settings) -> Iterator[_Asked]:
 
 def _status_request(asked: _Asked, how: Look) -> client.RequestFor:
     def request_for(server: ServerSettings, local_ip: str) -> client.Request:
-        identity = ((0, packet.NAS_IDENTIFIER, how.nas_identifier.encode("utf-8")),) + nas.address(local_ip)
+        usual = nas.attributes(how.nas_identifier, local_ip, "", "")
+        identity = tuple(each for each in usual if each[1] in _WHO_ASKS)
         secret = server.secret.octets()
         octets = packet.encode_status(identity, secret, os.urandom)
 
@@ -147,7 +150,7 @@ def _status_request(asked: _Asked, how: Look) -> client.RequestFor:
     return request_for
 
 
-def _by_login(server: ServerSettings, facts: Facts, how: Look) -> Facts:
+def _by_login(server: ServerSettings, place: client.Origin, facts: Facts, how: Look) -> Facts:
     """Ask with a login that cannot succeed: any reply that verifies tells as much as one to a Status-Server."""
 
     def login_for(server: ServerSettings, local_ip: str) -> packet.Login:
@@ -157,7 +160,7 @@ def _by_login(server: ServerSettings, facts: Facts, how: Look) -> Facts:
 
     try:
         unsigned = server._replace(require_message_authenticator=False)
-        answer = client.ask([unsigned], login_for, how.timeout)
+        answer = client.ask([unsigned], login_for, how.timeout, place)
     except client.NoAnswer as no_answer:
         details = facts.details + tuple(map(one_line, no_answer.remarks))
         facts = facts._replace(code=no_answer.code, details=details)
