@@ -4,13 +4,22 @@ Names as the servers want them, request attributes, lockout, turns and groups co
 the command line alike. No SDK.
 """
 
+import contextlib
 import json
 import logging
+import os
+import signal
+import threading
 import time
-from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Set, Tuple
 
 from . import groups, login, names, settings
+from .secret import Secret
 from .text import counted, field, one_line, reply_message
+
+_STRANGER = "sps-is-anybody-there"  # a user name that no server knows
+_STRANGER_SECONDS = 3.0  # for which one address is asked for it
+_PATTERN_SECONDS = 5.0  # after which a pattern of the admin's is taken for one that never ends
 
 
 class Session(NamedTuple):
@@ -95,6 +104,13 @@ class Backend:
         self._log = log
         self._observe = observe
         self._network_seconds = 0.0
+        self._said: Set[str] = set()
+        self._account = names.bare(session.identity)
+        self._lockout: Any = None
+        if configured.lockout is not None:
+            from .failures import Lockout  # only who wants one pays for it
+
+            self._lockout = Lockout(directory("persistent"), configured.lockout, self._complain)
         self.accepted: Any = None
         """The Access-Accept, a packet.Reply, once it has come."""
 
@@ -104,6 +120,12 @@ class Backend:
         state, action = login.proceed(self._settings, state, known)
         while isinstance(action, login.Exchange):
             state, action = login.receive(self._settings, state, known, self.exchange(action))
+        if action == login.Deny("too-many-rounds") and self._lockout:
+            # A server may answer a wrong code with another challenge, and never with an Access-Reject.
+            self._lockout.failed(self._account, self._session.client_ip or "", time.time())
+        if isinstance(action, login.Ask) and not known.locked_for and self._locked_for():
+            # Whoever is locked out by now is not made to type another code.
+            state, action = login.receive(self._settings, state, known, login.Locked(self._locked_for()))
         return state, action
 
     def exchange(self, wanted: login.Exchange) -> login.Outcome:
@@ -115,7 +137,7 @@ class Backend:
 
         turns = Turns(directory, self._complain)
         began = time.monotonic()
-        with turns.turn(self._radius_name(), self._settings.total_timeout - self._network_seconds) as is_ours:
+        with turns.turn(self.radius_name(), self._settings.total_timeout - self._network_seconds) as is_ours:
             self._spent(time.monotonic() - began)
             return self._exchange_now(wanted) if is_ours else login.Unsent("user-busy")
 
@@ -134,6 +156,11 @@ class Backend:
         usual = nas.attributes(self._nas_identifier, local_ip, session.client_ip or "", came_by)
         return nas.with_configured(usual, self._configured_attributes()) if self._settings.attributes else usual
 
+    def accounting_attributes(self) -> Any:
+        """Return the same for accounting; what the configuration takes away is there without a value."""
+        taken = tuple(each for each in self._configured_attributes() if not each[2])
+        return self.request_attributes("") + taken
+
     def _exchange_now(self, wanted: login.Exchange) -> login.Outcome:
         """Ask the servers and translate what came of it."""
         from .radius import client, packet  # pyrad is slow to import: only the calls that need it pay
@@ -144,7 +171,7 @@ class Backend:
 
         def login_for(server: settings.ServerSettings, local_ip: str) -> packet.Login:
             self._record["method"] = server.auth_type
-            self._record["radius_user"] = self._radius_name(server)
+            self._record["radius_user"] = self.radius_name(server)
             return packet.Login(
                 self._record["radius_user"],
                 wanted.password,
@@ -174,7 +201,7 @@ class Backend:
             self._spent(no_answer.seconds)
             for remark in no_answer.remarks:
                 self._log.error("RADIUS: %s", one_line(remark))
-            return login.Failed(no_answer.code, no_answer.unreachable)
+            return login.Failed(no_answer.code, no_answer.unreachable and self._is_nobody_there())
         self._spent(answer.seconds)
         for remark in answer.remarks:
             self._log.warning("RADIUS: %s", one_line(remark))
@@ -193,30 +220,49 @@ class Backend:
         )
         if reply.code == packet.ACCESS_CHALLENGE:
             return login.Challenged(message, reply.echo, reply.state, answer.origin)
-        lockout = self._lockout()
         if reply.code == packet.ACCESS_ACCEPT:
-            if lockout:
-                lockout.succeeded(self._radius_name())
+            if self._lockout:
+                self._lockout.succeeded(self._account)
             self.accepted = reply
             return login.Accepted(self._groups(reply))
-        if lockout:
-            lockout.failed(self._radius_name(), self._session.client_ip, time.time())
+        if self._lockout:
+            self._lockout.failed(self._account, self._session.client_ip or "", time.time())
         return login.Rejected(message)
 
-    def _lockout(self) -> Any:
-        """Return who is locked out, or None where nobody is."""
-        if self._settings.lockout is None:
-            return None
-        from .failures import Lockout
+    def _is_nobody_there(self) -> bool:
+        """Whether no server answers anything, for a user who could pass then.
 
-        return Lockout(self._directory("persistent"), self._settings.lockout, self._complain)
+        Silence alone says little: a push may wait for its user, or be refused by him. A name that no server knows gets
+        an answer at once wherever there is one.
+        """
+        if self._session.gateway_user not in self._settings.auth.bypass_when_unreachable:
+            return False
+        from .radius import client, packet
+
+        def stranger(server: settings.ServerSettings, local_ip: str) -> packet.Login:
+            password = Secret(os.urandom(8).hex())
+            return packet.Login(_STRANGER, password, server.auth_type, None, self.request_attributes(local_ip))
+
+        servers = [
+            server._replace(conn_timeout=_STRANGER_SECONDS, conn_retries=1, status_check="none")
+            for server in self._settings.servers
+        ]
+        try:
+            answer = client.ask(servers, stranger, 2 * _STRANGER_SECONDS * len(servers))
+        except client.NoAnswer as no_answer:
+            return no_answer.unreachable
+        except packet.RequestError:
+            return False
+        self._complain("no break-glass: [{}] answers, as asked for {}".format(answer.origin.section, _STRANGER))
+        return False
 
     def _locked_for(self) -> float:
-        lockout = self._lockout()
-        return lockout.locked_for(self._radius_name(), self._session.client_ip, time.time()) if lockout else 0.0
+        if not self._lockout:
+            return 0.0
+        return float(self._lockout.locked_for(self._account, self._session.client_ip or "", time.time()))
 
-    def _radius_name(self, server: Optional[settings.ServerSettings] = None) -> str:
-        """Return the User-Name that a server gets, or the first one."""
+    def radius_name(self, server: Optional[settings.ServerSettings] = None) -> str:
+        """Return the User-Name that a server gets, or the first one does."""
         return names.radius_name((server or self._settings.servers[0]).names, self._session.identity)
 
     def _groups(self, reply: Any) -> Optional[Tuple[str, ...]]:
@@ -225,7 +271,11 @@ class Backend:
         if rules is None:
             return None
         values = [value for vendor, number in rules.attributes for value in reply.values_of(vendor, number)]
-        found, remarks = groups.gateway_groups(rules, values)
+        try:
+            with time_limit(_PATTERN_SECONDS):
+                found, remarks = groups.gateway_groups(rules, values)
+        except TimeoutError:
+            found, remarks = (), ("[gateway_groups] pattern takes too long: no groups",)
         for remark in remarks:
             self._log.warning("Groups of %s: %s", field(self._session.username), remark)
         told = one_line(", ".join(map(field, found))) or "none"
@@ -250,7 +300,28 @@ class Backend:
         self._record["seconds"] = round(self._record["seconds"] + seconds, 3)
 
     def _complain(self, text: str) -> None:
-        self._log.warning("RADIUS: %s", one_line(text))
+        if text not in self._said:
+            self._said.add(text)
+            self._log.warning("RADIUS: %s", one_line(text))
+
+
+@contextlib.contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """End the block with TimeoutError after so many seconds; other threads than the main one are not ended."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ring(number: int, frame: object) -> None:
+        raise TimeoutError()
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _told(rejected: bool, message: str) -> str:

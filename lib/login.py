@@ -218,7 +218,7 @@ def identify(settings: Settings, state: State, known: Known) -> Tuple[State, Uni
         )
     if not name:
         return _ask(settings, state, known, USERNAME) if known.can_ask else (state, Deny("no-username"))
-    use_override = settings.username.allow_override and override not in ("", name)
+    use_override = settings.username.allow_override and bool(known.gateway_user) and override not in ("", name)
     for candidate in (name, override if use_override else ""):
         problem = text.name_problem(candidate)
         if problem:

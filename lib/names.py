@@ -12,6 +12,11 @@ class NameRules(NamedTuple):
     add_suffix: str = ""
 
 
+def bare(name: str) -> str:
+    r"""Return a name without domain and realm: `alice`, `DOMAIN\alice` and `alice@realm` may be one account."""
+    return radius_name(NameRules(strip_realm=True, strip_domain=True), name)
+
+
 def radius_name(rules: NameRules, name: str) -> str:
     r"""Return `alice` of `DOMAIN\alice@realm`, as far as the rules say so, with prefix and suffix.
 

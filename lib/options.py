@@ -392,7 +392,7 @@ SECTIONS: Tuple[Section, ...] = (
 )
 
 _ALIASES = {"https_proxy": "https-proxy"}
-_NUMBERED = re.compile(r"(radius|accounting|question)_[1-9][0-9]*\Z")
+_NUMBERED = re.compile(r"(radius|accounting|question)_[1-9][0-9]{0,3}\Z")
 
 
 def declaration(section: str) -> Optional[Section]:

@@ -7,7 +7,7 @@ import functools
 import logging
 import time
 import traceback
-from typing import Any, Callable, Dict, Iterator, Optional
+from typing import Any, Callable, Dict, Iterator, Optional, Set
 
 from safeguard.sessions.plugin import (
     DEFAULT_PLUGIN_CONTEXT,
@@ -40,11 +40,16 @@ class Plugin(AAPlugin):  # type: ignore[misc]
         except Exception as error:
             refused = "the SDK cannot use this configuration: " + type(error).__name__
             super().__init__("")
-        self._settings, self._problems = settings.build(ini, self._credential)
+        try:
+            self._settings, self._problems = settings.build(ini, self._credential)
+        except Exception as error:
+            refused = "it cannot be read: " + _place(error)
+            self._settings, self._problems = None, ()
         if refused:
             self._settings, self._problems = None, self._problems + (settings.Problem(True, "", "", refused),)
         self._messages = self._settings.messages if self._settings else {}
         self._directories: Dict[str, Optional[str]] = {}
+        self._said: Set[str] = set()
         for problem in self._problems if self._settings is None else ():
             _log.error("Configuration %s: %s", "error" if problem.error else "warning", problem)
 
@@ -65,7 +70,7 @@ class Plugin(AAPlugin):  # type: ignore[misc]
         key_value_pairs: Optional[Dict[str, str]] = None,
     ) -> Verdict:
         """Called by SPS to identify the user: once, and again with each answer to a NEEDINFO."""
-        self.cookie, self.session_cookie = cookie or {}, session_cookie or {}
+        self.cookie, self.session_cookie = _as_dict(cookie), _as_dict(session_cookie)
         return self._verdict_of(
             functools.partial(
                 super().authenticate,
@@ -106,7 +111,7 @@ class Plugin(AAPlugin):  # type: ignore[misc]
         key_value_pairs: Optional[Dict[str, str]] = None,
     ) -> Verdict:
         """Called by SPS once the target server is known; the SDK's connection limit applies."""
-        self.cookie, self.session_cookie = cookie or {}, session_cookie or {}
+        self.cookie, self.session_cookie = _as_dict(cookie), _as_dict(session_cookie)
         return self._verdict_of(
             functools.partial(
                 super().authorize,
@@ -138,7 +143,9 @@ class Plugin(AAPlugin):  # type: ignore[misc]
     ) -> None:
         """Called by SPS once at the end; the cookies are empty if an earlier hook was killed."""
         try:
-            super().session_ended(session_id=session_id, cookie=cookie or {}, session_cookie=session_cookie or {})
+            super().session_ended(
+                session_id=session_id, cookie=_as_dict(cookie), session_cookie=_as_dict(session_cookie)
+            )
         except Exception as error:
             _log.error("session_ended: %s", _place(error))
 
@@ -165,7 +172,7 @@ class Plugin(AAPlugin):  # type: ignore[misc]
 
     def do_session_ended(self) -> None:
         """Account for the session, and log one line for it."""
-        if self._settings is not None and self._settings.accounting and "accounting" in self.cookie:
+        if "accounting" in self.cookie:
             self._guarded("accounting", self._account_stop)
         session = self.cookie.get("radius_session")
         if session is None:
@@ -359,9 +366,9 @@ class Plugin(AAPlugin):  # type: ignore[misc]
         self.cookie["accounting"] = accountant.session(
             session_id=self.connection.session_id,
             started=time.time(),
-            user_name=self.cookie["radius_session"].get("radius_user") or self.mfa_identity,
+            user_name=self._backend().radius_name(),
             accepted=self.cookie.get("accounted") or {},
-            attributes=self._request_attributes("") + accountant.target(self.connection),
+            attributes=self._backend().accounting_attributes() + accountant.target(self.connection),
         )
         self._account("Start")
 
@@ -369,14 +376,17 @@ class Plugin(AAPlugin):  # type: ignore[misc]
         self._account("Stop")
 
     def _account(self, kind: str) -> None:
-        """Keep what happened, and send all that waits; SPS goes on whatever comes of it."""
+        """Keep what happened, and send all that waits; SPS goes on whatever comes of it.
+
+        A session that has begun has an end, even if the configuration does not hold any more.
+        """
         from .radius import accountant
         from .radius.records import Records
 
-        assert self._settings is not None and self._settings.accounting
         records = Records(self._state_directory("persistent"), self._complain)
         records.add(accountant.record(kind, self.cookie["accounting"], time.time()))
-        accountant.deliver(self._settings.accounting, records, self._health(), self._complain)
+        if self._settings is not None and self._settings.accounting:
+            accountant.deliver(self._settings.accounting, records, self._health(), self._complain)
 
     def _guarded(self, what: str, action: Callable[[], None]) -> None:
         try:
@@ -385,7 +395,9 @@ class Plugin(AAPlugin):  # type: ignore[misc]
             _log.error("RADIUS: %s failed: %s", what, _place(error))
 
     def _complain(self, text: str) -> None:
-        _log.warning("RADIUS: %s", one_line(text))
+        if text not in self._said:
+            self._said.add(text)
+            _log.warning("RADIUS: %s", one_line(text))
 
     def _state_directory(self, which: str) -> Optional[str]:
         """Return the path of the plugin's directory that is `persistent`, or `ephemeral`; None if it has none."""
@@ -399,9 +411,6 @@ class Plugin(AAPlugin):  # type: ignore[misc]
 
     def _health(self) -> Any:
         return self._backend().health()
-
-    def _request_attributes(self, local_ip: str) -> Any:
-        return self._backend().request_attributes(local_ip)
 
     def _response(self, action: login.Action) -> Verdict:
         """Turn what the conversation wants into a verdict."""
@@ -439,6 +448,10 @@ class Plugin(AAPlugin):  # type: ignore[misc]
             raise settings.ConfigurationError(settings.NO_STORE) from None
         except Exception as error:
             raise settings.ConfigurationError("the Credential Store failed: " + type(error).__name__) from None
+
+
+def _as_dict(cookie: object) -> Dict[str, Any]:
+    return cookie if isinstance(cookie, dict) else {}
 
 
 def _named(name: str, step: Callable[[], Verdict]) -> Callable[[], Verdict]:

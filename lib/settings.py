@@ -167,6 +167,8 @@ PLACEHOLDERS = (
     "server_domain",
 )
 """What values in [radius_attributes] may hold in braces."""
+_MOST_OCTETS_OF_OURS, _MOST_HEADER_OCTETS = 3000, 8  # of [radius_attributes]; a packet has 4096 (RFC 2865 section 3)
+_STRICT_SECTIONS = ("gateway_groups", "lockout", "accounting")  # where a misspelt option would be a hole or a loss
 _NO_SECTION = "\0no section has this name"
 _SECRET_KEYS = re.compile(r"(otp\d*|rp|radius_password)\Z")
 
@@ -273,7 +275,7 @@ def build(ini: Ini, credential: CredentialLookup) -> Tuple[Optional[Settings], T
 
 def _numbered(ini: Ini, name: str) -> List[str]:
     """Return the sections `name`, `name_2`, `name_3` ... that the file has; the first in any case."""
-    sections = [section for section in ini.sections if re.match(name + r"_[1-9][0-9]*\Z", section)]
+    sections = [section for section in ini.sections if re.match(name + r"_[1-9][0-9]{0,3}\Z", section)]
     return [name] + sorted(sections, key=lambda section: int(section.rpartition("_")[2]))
 
 
@@ -305,7 +307,11 @@ def _servers(ini: Ini, reader: "_Reader") -> List[ServerSettings]:
 
 def _accounting(ini: Ini, reader: "_Reader", servers: Sequence[ServerSettings]) -> Optional[AccountingSettings]:
     """Read [accounting] and those after it; without a server of its own it goes to those of [radius]."""
-    first = ini.sections.get("accounting", {})
+    given = ini.sections.get("accounting", {})
+    # A server that stands in [DEFAULT] is one of logins.
+    first = (
+        {name: value for name, value in given.items() if name not in ini.from_default["accounting"]} if given else {}
+    )
     only = reader.read("accounting", options.ACCOUNTING_OPTIONS, first)
     found: List[Dict[str, Any]] = []
     for section in _numbered(ini, "accounting"):
@@ -320,6 +326,9 @@ def _accounting(ini: Ini, reader: "_Reader", servers: Sequence[ServerSettings]) 
     ):
         return None
     alike = servers[0]._replace(conn_retries=1, status_check="none", require_message_authenticator=False)
+    if len(found) > 1 and not found[0]["server"]:
+        reader.refuse(found[1]["section"], "server", "needs [accounting] server")
+        return None
     if found[0]["server"]:
         chosen = [alike._replace(**dict(each, secret=each["secret"] or alike.secret)) for each in found]
     else:
@@ -347,11 +356,10 @@ def _with_names_of_attributes(
 ) -> Tuple[Optional[GroupRules], Tuple[RadiusAttribute, ...], Tuple[Any, ...]]:
     """Read the sections that name attributes of the RADIUS dictionary, or define some."""
     values = reader.read(_GROUPS, options.GROUP_OPTIONS, ini.sections.get(_GROUPS, {}))
-    mapping = tuple(
-        (theirs, ours)
-        for _, theirs, ours in _pairs(_GROUPS_MAP, ini.lines[_GROUPS_MAP], "radius-name = sps-group", problems, False)
-    )
+    mapping = tuple((theirs, ours) for _, theirs, ours in _mapped(ini.lines[_GROUPS_MAP], problems))
     names = values["attribute"]
+    if ini.sections.get(_GROUPS, {}).get("require_any") and not values["require_any"]:
+        problems.append(Problem(True, _GROUPS, "require_any", "names no group"))
     if not names:
         for option in ("pattern", "separator", "require_any"):
             if ini.sections.get(_GROUPS, {}).get(option):
@@ -369,7 +377,12 @@ def _with_names_of_attributes(
     keys: List[Tuple[int, int]] = []
     for name in names or ():
         with _noting(problems, _GROUPS, "attribute"):
-            keys.append(attributes.find(name, own).key)
+            attribute = attributes.find(name, own)
+            if attributes.refusal(attribute) and attribute.key != (0, 1):
+                raise ValueError("{} must not be shown, and names no groups".format(attribute.name))
+            if attribute.kind not in ("string", "octets"):
+                raise ValueError("{} holds no text".format(attribute.name))
+            keys.append(attribute.key)
     sent: List[RadiusAttribute] = []
     for number, name, text in _pairs(_ATTRIBUTES, ini.lines[_ATTRIBUTES], "Name = value", problems):
         with _noting(problems, _ATTRIBUTES, "line {}".format(number)):
@@ -379,6 +392,12 @@ def _with_names_of_attributes(
                 raise ValueError(refusal)
             attributes.check(attribute, _unquoted(text), PLACEHOLDERS)
             sent.append(RadiusAttribute(attribute, _unquoted(text)))
+    if sum(len(line.text.encode("utf-8", "replace")) + _MOST_HEADER_OCTETS for line in sent) > _MOST_OCTETS_OF_OURS:
+        problems.append(Problem(True, _ATTRIBUTES, "", "is more than fits into a request"))
+    taken = {line.attribute.key for line in sent if not line.text} - {line.attribute.key for line in sent if line.text}
+    if taken >= {(0, 32), (0, 4)}:
+        text = "takes away both NAS-Identifier and NAS-IP-Address, of which RFC 2865 needs one"
+        problems.append(Problem(True, _ATTRIBUTES, "", text))
     groups = GroupRules(
         attributes=tuple(keys),
         pattern=values["pattern"],
@@ -470,6 +489,10 @@ class _Reader:
             else:
                 found[option.name] = self._one(section, option, given, first[option.name])
         return found
+
+    def refuse(self, section: str, option: str, text: str) -> None:
+        """Note an error."""
+        self._problems.append(Problem(True, section, option, text))
 
     def _one(self, section: str, option: Option, given: Optional[str], instead: Any = None) -> Any:
         if given is not None and option.ignored:
@@ -564,6 +587,16 @@ def _pairs(
             problems.append(Problem(True, section, "line {}".format(number), "expected `{}`".format(expected)))
 
 
+def _mapped(lines: Lines, problems: List[Problem]) -> Iterator[Tuple[int, str, str]]:
+    """Yield the lines of [gateway_groups map]; a name may hold `=`, as in `OU=Admins = admins`."""
+    for number, line in lines:
+        left, equals, right = line.partition(" = ") if " = " in line else line.rpartition("=")
+        if left.strip() and equals and right.strip():
+            yield number, left.strip(), right.strip()
+        else:
+            problems.append(Problem(True, _GROUPS_MAP, "line {}".format(number), "expected `radius-name = sps-group`"))
+
+
 def _challenge_answers(lines: Lines, problems: List[Problem]) -> Iterator[ChallengeAnswer]:
     for number, pattern, answer in _pairs(_CHALLENGE_ANSWERS, lines, "pattern = answer", problems):
         with _noting(problems, _CHALLENGE_ANSWERS, "line {}".format(number)):
@@ -592,7 +625,8 @@ def _unknown_names(ini: Ini) -> Iterator[Problem]:
             known = [option.name for option in declared.options]
             for name in values:
                 if name not in known and name not in ini.from_default[section]:
-                    yield Problem(False, section, name, "unknown option" + _home_of(name, known))
+                    error = declared.name in _STRICT_SECTIONS
+                    yield Problem(error, section, name, "unknown option" + _home_of(name, known))
 
 
 def _home_of(name: str, known: Sequence[str]) -> str:
@@ -630,7 +664,7 @@ def _half_said(ini: Ini) -> Iterator[Problem]:
     group = ini.sections.get("whitelist source=ldap_server_group", {})
     if group.get("allow") and not group.get("except"):
         yield Problem(True, "whitelist source=ldap_server_group", "except", "is missing: it says for whom")
-    questions = sorted(int(name[9:]) for name in ini.sections if re.match(r"question_[1-9][0-9]*\Z", name))
+    questions = sorted(int(name[9:]) for name in ini.sections if re.match(r"question_[1-9][0-9]{0,3}\Z", name))
     for position, number in enumerate(questions, 1):
         section = "question_{}".format(number)
         if position != number:

@@ -180,6 +180,47 @@ def test_known_dead_accounting_server_is_left_alone(
     assert len(unsent(tmp_path)) == 4
 
 
+def test_session_that_began_has_an_end_whatever_the_configuration(
+    open_session: OpenSession, radiusd: FreeRadius, tmp_path: pathlib.Path
+) -> None:
+    session = open_session(configuration(radiusd), gateway_user="alice", session_id="s", server_ip="no address")
+    session.log_in("correct horse")
+    session.authorize()
+    broken = session.plugin._replace(configuration=configuration(radiusd) + "[auth]\nmax_attempts=none\n")
+    session.plugin = broken
+    session.end()
+    assert [name.split("-")[2] for name in unsent(tmp_path)] == ["Stop"]
+    whole_session(open_session, configuration(radiusd), session_id="t")
+    assert kinds(radiusd.accounting()) == Counter({(name, kind): 1 for name in "st" for kind in ("Start", "Stop")})
+
+
+def test_server_that_takes_its_time_records_nothing_twice(
+    open_session: OpenSession, radius: str, tmp_path: pathlib.Path
+) -> None:
+    """What would be cut off before the server could answer is not sent."""
+    with Server(silent) as server:
+        whole_session(open_session, radius + silent_accounting(server), session_id="waits")
+    first = {request.octets[1:20] for request in server.requests}
+    assert len(first) == 1 and len(unsent(tmp_path)) == 2
+
+
+def test_who_got_on_without_radius_was_authenticated_here(open_session: OpenSession, radiusd: FreeRadius) -> None:
+    fixtures = {"user_lists": {"friends": {"allow": "no_user", "except": ["alice"]}}}
+    session = open_session(
+        configuration(radiusd) + "[whitelist source=user_list]\nname=friends\n", fixtures, gateway_user="alice"
+    )
+    assert session.log_in()["verdict"] == "ACCEPT"
+    session.authorize()
+    (start,) = radiusd.accounting()
+    assert start.get("Acct-Authentic") == "Local"
+
+
+def test_attribute_taken_away_is_not_in_accounting_either(open_session: OpenSession, radiusd: FreeRadius) -> None:
+    whole_session(open_session, configuration(radiusd) + "[radius_attributes]\nNAS-IP-Address =\nNAS-Port = 7\n")
+    for record in radiusd.accounting():
+        assert (record.get("NAS-IP-Address"), record.get("NAS-Port")) == (None, "7")
+
+
 def test_killed_hook_has_no_stop(open_session: OpenSession, radiusd: FreeRadius) -> None:
     session = open_session(configuration(radiusd), gateway_user="alice")
     session.log_in("correct horse")

@@ -74,6 +74,35 @@ def second_send_only(request: Request) -> Datagrams:
     return [right(request)] if request.number else []
 
 
+def from_another_address(request: Request) -> List[Datagram]:
+    """Send a right reply from another address, and the port that was asked."""
+    elsewhere = listening("127.0.0.2")
+    ELSEWHERE.append(elsewhere)
+    return [Datagram(right(request), via=elsewhere)]
+
+
+EARLIER: List[Request] = []
+
+
+def to_an_earlier_send(request: Request) -> Datagrams:
+    """Answer the first send when the second has come: it is the same packet, and a reply to either counts."""
+    EARLIER.append(request)
+    return [right(EARLIER[0])] if request.number else []
+
+
+def reordered(request: Request) -> Datagrams:
+    """Answer late, and with what answers no request of now before it."""
+    if not request.number:
+        return []
+    late = Request(request.octets[:4] + bytes(16) + request.octets[20:], request.source, 0)
+    return [reply(late, SECRET, REJECT), right(request)]
+
+
+def restarting(request: Request) -> Datagrams:
+    """Lose two sends, as a server does that is being restarted, then answer."""
+    return [right(request)] if request.number > 1 else []
+
+
 ELSEWHERE: List[socket.socket] = []
 ZERO = (MESSAGE_AUTHENTICATOR, bytes(16))
 
@@ -82,6 +111,11 @@ FAULTS = [
     Fault("duplicated reply", lambda r: [right(r)] * 3, ACCEPT),
     Fault("reject first, the late accept counts no more", lambda r: [reply(r, SECRET, REJECT), right(r)], "rejected"),
     Fault("reply from another port", from_elsewhere, "no-reply"),
+    Fault("reply from another address", from_another_address, "no-reply"),
+    Fault("reply to an earlier send", to_an_earlier_send, ACCEPT, "and 2 sends"),
+    Fault("late and reordered replies", reordered, ACCEPT, "dropped 1 reply"),
+    Fault("server restarting", restarting, ACCEPT, "and 3 sends"),
+    Fault("3,000 datagrams of junk", lambda r: [b"junk" * 20] * 3000 + [right(r)] * 20, ACCEPT, "replies whose header"),
     Fault("wrong identifier", lambda r: [right(r)[:1] + bytes([r.octets[1] ^ 1]) + right(r)[2:]], "bad-reply"),
     Fault("wrong secret", lambda r: [reply(r, b"another secret", ACCESS_ACCEPT)], "wrong-secret", "secret probably"),
     Fault("wrong secret, then right", lambda r: [reply(r, b"another secret"), right(r)], ACCEPT, "dropped 1 reply"),
@@ -129,6 +163,7 @@ def test_fault(open_session: OpenSession, fault: Fault) -> None:
             server_username="alice",
         )
         verdict = session.log_in("code")
+    EARLIER.clear()
     while ELSEWHERE:
         ELSEWHERE.pop().close()
     assert (ACCEPT if verdict["verdict"] == ACCEPT else code(verdict)) == fault.outcome

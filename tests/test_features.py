@@ -3,12 +3,14 @@
 Against FreeRADIUS where it can show it, else against a server that says just what the test needs.
 """
 
+import pathlib
 import struct
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Dict, List
 
 import pytest
 
+from lib.turns import Turns
 from tests.conftest import OpenSession, code, metadata, prompts, text
 from tests.misbehaving import ACCEPT, REJECT, Request, Server, answering, reply, silent
 from tests.radiusd import FreeRadius
@@ -103,6 +105,15 @@ def test_without_groups_nothing_is_returned_that_sps_knows(open_session: OpenSes
     assert not {"gateway_user", "gateway_groups"} & set(session.log_in("correct horse"))
 
 
+def test_pattern_that_never_ends(open_session: OpenSession) -> None:
+    with Server(answering(SECRET, ACCEPT, [(25, b"OU=" + b"a" * 60)])) as server:
+        rules = "[gateway_groups]\nattribute=Class\npattern=OU=(\\w+\\s?)+;\n"
+        session = open_session(section(server) + rules, gateway_user="alice")
+        session.time_limit = 60.0
+        assert session.log_in("x")["gateway_groups"] == []
+    assert "[gateway_groups] pattern takes too long: no groups" in text(session)
+
+
 # Request attributes
 
 
@@ -182,6 +193,17 @@ Called-Station-Id = {username}->{server_username}@{connection_name}{client_hostn
         ("[gateway_groups map]\nx", "[gateway_groups map] line 6: expected `radius-name = sps-group`"),
         ("[messages]\nretry={user} again", "[messages] retry: unknown placeholder; expected {left}, {attempts}"),
         ("[messages]\nretry={left", "[messages] retry: a brace stands alone"),
+        ("[radius_attributes]\nNAS-Identifier=\nNAS-IP-Address=", "[radius_attributes]: takes away both"),
+        (
+            "[radius_attributes]\n" + "Cisco-AVPair={}\n".format("x" * 240) * 15,
+            "[radius_attributes]: is more than fits",
+        ),
+        ("[gateway_groups]\nattribute=State", "[gateway_groups] attribute: State must not be shown"),
+        ("[gateway_groups]\nattribute=NAS-Port", "[gateway_groups] attribute: NAS-Port holds no text"),
+        ("[gateway_groups]\nattribute=Class\nrequire_any= ,", "[gateway_groups] require_any: names no group"),
+        ("[gateway_groups]\nattribute=Class\nrequre_any=x", "[gateway_groups] requre_any: unknown option"),
+        ("[lockout]\nmax_failure=3", "[lockout] max_failure: unknown option"),
+        ("[accounting]\nenabled=yes\n[accounting_2]\nserver=x", "[accounting_2] server: needs [accounting] server"),
         ("[lockout]\nby=name", "[lockout] by: expected one of user, client, both"),
     ],
 )
@@ -253,9 +275,32 @@ def test_lockout_within_one_session(open_session: OpenSession, radius: str) -> N
     configuration = radius + "[auth]\nmax_attempts=9\n[lockout]\nmax_failures=2\n"
     session = open_session(configuration, gateway_user="alice")
     session.authenticate()
-    session.answer("one")
-    assert session.answer("two")["verdict"] == "NEEDINFO"
-    assert code(session.answer("correct horse")) == "locked"
+    assert session.answer("one")["verdict"] == "NEEDINFO"
+    assert code(session.answer("two")) == "locked"  # and not asked for a code that would not be sent
+
+
+@pytest.mark.parametrize("name", ["ALICE", "CORP\\alice", "alice@corp.example.com", "corp\\Alice@x"])
+def test_other_spellings_of_a_name_are_locked_out_with_it(open_session: OpenSession, radius: str, name: str) -> None:
+    configuration = radius + "[auth]\nmax_attempts=1\n[lockout]\nmax_failures=1\n"
+    assert code(open_session(configuration, gateway_user="alice").log_in("wrong")) == "rejected"
+    assert code(open_session(configuration, gateway_user=name).authenticate()) == "locked"
+
+
+def test_server_that_challenges_in_place_of_rejecting(open_session: OpenSession, radius: str) -> None:
+    configuration = radius + "[auth]\nmax_challenges=2\n[lockout]\nmax_failures=1\n"
+    session = open_session(configuration, gateway_user="endless")
+    assert code(session.log_in("1", "2", "3")) == "too-many-rounds"
+    assert code(open_session(configuration, gateway_user="endless").authenticate()) == "locked"
+
+
+def test_broken_memory_is_said_once(open_session: OpenSession, radius: str, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "lockout").write_text("a file where the directory should be")
+    session = open_session(radius + "[lockout]\nmax_failures=1\n", gateway_user="alice")
+    assert session.log_in("wrong", "correct horse")["verdict"] == "ACCEPT"
+    for call in session.calls:
+        assert call.log.count("failed logins are not remembered") <= 1
+    assert "failed logins are not remembered" in text(session)
 
 
 def test_lockout_by_client(open_session: OpenSession, radius: str) -> None:
@@ -319,7 +364,17 @@ def test_logins_of_one_user_take_turns(open_session: OpenSession) -> None:
     assert between == []
 
 
-def test_turn_that_does_not_come(open_session: OpenSession) -> None:
+def test_turn_that_does_not_come(open_session: OpenSession, tmp_path: pathlib.Path) -> None:
+    turns = Turns(str(tmp_path / "state.ephemeral"), pytest.fail)
+    with Server(answering(SECRET)) as server, turns.turn("ALICE", 0.0) as is_ours:
+        assert is_ours
+        asked = section(server, total_timeout=1) + "[auth]\nserialize_user=yes\n"
+        assert code(open_session(asked, gateway_user="alice").log_in("x")) == "user-busy"
+        assert open_session(asked, gateway_user="bob").log_in("x")["verdict"] == "ACCEPT"
+    assert [request.values(1) for request in server.requests] == [[b"bob"]]
+
+
+def test_those_who_wait_in_vain(open_session: OpenSession) -> None:
     with Server(silent) as server:
         configuration = section(server, status_check="none", retransmit_after="0", total_timeout=2)
         configuration += "[auth]\nserialize_user=yes\n"
@@ -415,6 +470,28 @@ def test_no_bypass_before_every_server_was_asked(open_session: OpenSession, down
         first = section(server, conn_timeout=2, conn_retries=1, total_timeout=1)
         session = open_session(bypassing(first + down.replace("[radius]", "[radius_2]")), gateway_user="breakglass")
         assert code(session.log_in("x")) == "no-reply"
+
+
+def test_push_that_nobody_answers_is_no_reason(open_session: OpenSession) -> None:
+    """The server lives and knows no Status-Server: the user lets the push wait."""
+
+    def waits_for_the_push(request: Request) -> List[bytes]:
+        return [] if request.values(1) == [b"breakglass"] else [reply(request, SECRET, REJECT)]
+
+    with Server(waits_for_the_push) as server:
+        only = section(server, conn_timeout=0.5, conn_retries=1)
+        session = open_session(bypassing(only), gateway_user="breakglass")
+        assert code(session.log_in("")) == "no-reply"
+        assert "no break-glass: [radius] answers" in text(session)
+        cut_short = section(server, conn_timeout=60, total_timeout=1)
+        assert code(open_session(bypassing(cut_short), gateway_user="breakglass").log_in("")) == "no-reply"
+
+
+def test_servers_that_are_silent_to_everybody(open_session: OpenSession) -> None:
+    with Server(silent) as server:
+        session = open_session(bypassing(section(server, conn_timeout=0.5, conn_retries=1)), gateway_user="breakglass")
+        assert metadata(session.log_in(""))["bypass"] == "unreachable"
+    assert {request.values(1)[0] for request in server.requests} == {b"breakglass", b"sps-is-anybody-there"}
 
 
 def test_bypass_is_not_cached(open_session: OpenSession, down: str, radius: str) -> None:

@@ -1,5 +1,7 @@
 """What every request says of the NAS and the client. Pure."""
 
+from typing import Any, List
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,6 +22,30 @@ def test_all_of_it() -> None:
 
 def test_an_ipv6_address_has_an_attribute_of_its_own() -> None:
     assert (0, 95, bytes(15) + b"\1") in nas.attributes("sps", "::1", "", "")
+
+
+def test_target() -> None:
+    assert nas.target("192.0.2.20", 2222, "host.example.com", "root") == (
+        (0, 14, b"\xc0\0\2\x14"),
+        (0, 16, b"\0\0\x08\xae"),
+        (0, 30, b"root@host.example.com:2222"),
+    )
+
+
+@pytest.mark.parametrize(
+    "ip, port, host, user, found",
+    [
+        (None, None, None, None, []),
+        ("", 0, "", "", []),
+        ("fe80::1%eth0", 22, None, None, [98, 16, 30]),
+        ("host.example.com", "22", None, None, [16, 30]),
+        ("192.0.2.1", -1, None, None, [14, 30]),
+        ("192.0.2.1", 2**40, None, 5, [14, 30]),
+        (7, [], {}, None, [30]),
+    ],
+)
+def test_target_that_does_not_fit(ip: Any, port: Any, host: Any, user: Any, found: List[int]) -> None:
+    assert [number for _, number, _ in nas.target(ip, port, host, user)] == found
 
 
 def test_what_is_not_known_is_left_out() -> None:

@@ -1371,6 +1371,8 @@ unmapped = Drop
 require_any = Admins, ops
 [gateway_groups map]
 Admin: s = SPS Admins
+OU=Admins,DC=x = admins
+OU=a=b
 a = b = c
 [radius_dictionary]
 Own = 26.32473.1 string
@@ -1380,7 +1382,7 @@ Own = 26.32473.1 string
     assert settings.groups._replace(pattern=None) == GroupRules(
         attributes=((0, 11), (0, 25), (12356, 1), (32473, 1)),
         separator=",",
-        mapping=(("Admin: s", "SPS Admins"), ("a", "b = c")),
+        mapping=(("Admin: s", "SPS Admins"), ("OU=Admins,DC=x", "admins"), ("OU=a", "b"), ("a", "b = c")),
         keep_unmapped=False,
         require_any=("Admins", "ops"),
     )
@@ -1444,6 +1446,13 @@ def test_accounting_goes_to_the_servers_of_radius() -> None:
     # They share the time that a login may wait, and no option of a login's changes that.
     assert accounting.timeout == 2.0 and [each.bound for each in accounting.servers] == [0.9, 0.9]
     assert {each.secret.reveal() for each in accounting.servers} == {"xyzzy5461"}
+
+
+def test_what_default_says_of_servers_is_of_logins() -> None:
+    text = "[DEFAULT]\nserver=d\nport=1645\nsecret=other\n[radius]\nserver=a\n[accounting]\nenabled=yes\n"
+    accounting = valid(text).accounting
+    assert accounting is not None
+    assert [(each.server, each.port, each.secret.reveal()) for each in accounting.servers] == [("a", 1813, "other")]
 
 
 def test_accounting_servers_of_their_own() -> None:

@@ -3,7 +3,7 @@
 import base64
 import os
 import time
-from typing import Any, Callable, Dict, Mapping
+from typing import Any, Callable, Dict, Mapping, Optional
 
 from ..settings import AccountingSettings, ServerSettings
 from . import accounting, client, nas, packet
@@ -25,18 +25,19 @@ def target(connection: Any) -> packet.Attributes:
     """Return where the session goes: Login-IP-Host or Login-IPv6-Host, Login-TCP-Port and, for people to read,
     Called-Station-Id."""
     return nas.target(
-        connection.server_ip or "",
-        connection.server_port or 0,
-        connection.server_hostname or "",
-        connection.server_username or "",
+        connection.server_ip, connection.server_port, connection.server_hostname, connection.server_username
     )
 
 
 def session(
     session_id: str, started: float, user_name: str, accepted: Mapping[str, Any], attributes: packet.Attributes
 ) -> Dict[str, Any]:
-    """Return what both records of a session have in common, as JSON can carry it; `accepted` is what `kept` gave."""
+    """Return what both records of a session have in common, as JSON can carry it.
+
+    `accepted` is what `kept` gave, empty if the user got on without RADIUS.
+    """
     return {
+        "by_radius": bool(accepted),
         "session_id": session_id,
         "started": started,
         "user_name": accepted.get("user_name") or user_name,
@@ -55,6 +56,7 @@ def record(kind: str, session: Mapping[str, Any], now: float) -> Record:
         tuple(_octets(value) for value in session["class"]),
         None if kind == accounting.START else int(max(0, now - session["started"])),
         tuple((vendor, number, _octets(octets)) for vendor, number, octets in session["attributes"]),
+        session.get("by_radius", True),
     )
 
 
@@ -64,11 +66,16 @@ def deliver(settings: AccountingSettings, records: Records, health: Health, comp
     `complain` is told what went wrong with the servers. While all of them are held for dead no login waits for them.
     """
     if client.all_dead(settings.servers, health):
+        records.sweep(time.time())
         return
     deadline = time.monotonic() + settings.timeout
+    patience = sum(server.bound for server in settings.servers)
 
-    def send(record: Record) -> bool:
+    def send(record: Record) -> Optional[bool]:
         left = deadline - time.monotonic()
+        if left < patience:
+            # A server that is cut off may have recorded what it has not acknowledged yet.
+            return None
         try:
             answer = client.exchange(settings.servers, _request_for(record), left, health=health)
         except client.NoAnswer as no_answer:

@@ -19,7 +19,7 @@ MAX_OCTETS = 4095  # RFC 2866 section 3, one fewer than in RFC 2865
 CLASS, ACCT_STATUS_TYPE, ACCT_DELAY_TIME, ACCT_SESSION_ID, ACCT_AUTHENTIC, ACCT_SESSION_TIME = 25, 40, 41, 44, 45, 46
 EVENT_TIMESTAMP = 55
 _STATUS_TYPES = {START: 1, STOP: 2}
-_AUTHENTICATED_BY_RADIUS = 1
+_RADIUS, _LOCAL = 1, 2  # who authenticated the user, RFC 2866 section 5.6
 _GIVEN_HERE = frozenset(
     (packet.USER_NAME, CLASS, ACCT_STATUS_TYPE, ACCT_DELAY_TIME, ACCT_SESSION_ID, ACCT_AUTHENTIC, ACCT_SESSION_TIME)
     + (EVENT_TIMESTAMP,)
@@ -44,7 +44,8 @@ class Record(NamedTuple):
     """What one Accounting-Request says.
 
     `kind` is START or STOP, `event` the time of it in seconds since the epoch, `class_` the Class attributes of the
-    Access-Accept in their order, `session_seconds` how long the session was (STOP only), `attributes` all the rest.
+    Access-Accept in their order, `session_seconds` how long the session was (STOP only), `attributes` all the rest,
+    `by_radius` whether a server let the user on.
     """
 
     kind: str
@@ -54,6 +55,7 @@ class Record(NamedTuple):
     class_: Tuple[bytes, ...] = ()
     session_seconds: Optional[int] = None
     attributes: Tuple[Attribute, ...] = ()
+    by_radius: bool = True
 
     def to_json(self) -> str:
         """Return the record as one line of ASCII."""
@@ -66,6 +68,7 @@ class Record(NamedTuple):
                 "class": [octets.hex() for octets in self.class_],
                 "session_seconds": _count(self.session_seconds or 0) if self.kind == STOP else None,
                 "attributes": [[vendor, number, octets.hex()] for vendor, number, octets in self.attributes],
+                "by_radius": self.by_radius,
             }
         )
 
@@ -86,6 +89,7 @@ class Record(NamedTuple):
                     (_whole(vendor), _whole(number), _octets(value))
                     for vendor, number, value in map(_list, _list(fields.pop("attributes")))
                 ),
+                by_radius=_truth(fields.pop("by_radius")),
             )
         except (AttributeError, KeyError, TypeError, RecursionError) as error:
             raise ValueError("not an accounting record: " + type(error).__name__) from None
@@ -106,7 +110,7 @@ def encode(record: Record, now: float, secret: bytes, random: packet.Random) -> 
         (ACCT_SESSION_ID, _session_id(record.session_id)),
         (ACCT_DELAY_TIME, _integer(now - record.event)),
         (EVENT_TIMESTAMP, _integer(record.event)),
-        (ACCT_AUTHENTIC, _integer(_AUTHENTICATED_BY_RADIUS)),
+        (ACCT_AUTHENTIC, _integer(_RADIUS if record.by_radius else _LOCAL)),
         (packet.USER_NAME, record.user_name.encode("utf-8", "replace")),
     ]
     if record.kind == STOP:
@@ -231,6 +235,12 @@ def _number(value: Any) -> float:
 def _whole(value: Any) -> int:
     if type(value) is not int or not 0 <= value <= _LARGEST:
         raise ValueError("not a whole number")
+    return value
+
+
+def _truth(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("not true or false")
     return value
 
 

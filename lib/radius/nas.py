@@ -2,7 +2,7 @@
 
 import ipaddress
 import struct
-from typing import Sequence, Tuple
+from typing import Any, Sequence, Tuple
 
 from .packet import MAX_VALUE_OCTETS, NAS_IDENTIFIER, Attributes
 
@@ -26,27 +26,24 @@ def attributes(identifier: str, local_ip: str, client_ip: str, connect_info: str
 
 def address(local_ip: str) -> Attributes:
     """Return NAS-IP-Address or NAS-IPv6-Address for an address; nothing for none."""
-    if not local_ip:
-        return ()
-    octets = ipaddress.ip_address(local_ip).packed
-    return ((0, NAS_IP_ADDRESS if len(octets) == 4 else NAS_IPV6_ADDRESS, octets),)
+    octets = _packed(local_ip)
+    return ((0, NAS_IP_ADDRESS if len(octets) == 4 else NAS_IPV6_ADDRESS, octets),) if octets else ()
 
 
-def target(server_ip: str, server_port: int, server_hostname: str, server_username: str) -> Attributes:
+def target(server_ip: Any, server_port: Any, server_hostname: Any, server_username: Any) -> Attributes:
     """Return where a session goes: Login-IP-Host (or Login-IPv6-Host, RFC 3162), Login-TCP-Port, Called-Station-Id.
 
-    The last is for people: `root@server.example.com:22`. What is not known is left out.
+    The last is for people: `root@server.example.com:22`. What is not known or does not fit is left out.
     """
     found = []
-    if server_ip:
-        octets = ipaddress.ip_address(server_ip).packed
+    octets = _packed(server_ip)
+    if octets:
         found.append((0, LOGIN_IP_HOST if len(octets) == 4 else LOGIN_IPV6_HOST, octets))
-    if server_port:
-        found.append((0, LOGIN_TCP_PORT, struct.pack("!L", server_port)))
-    host = server_hostname or server_ip
-    called = "{}{}{}".format(
-        server_username + "@" if server_username else "", host, ":{}".format(server_port) if server_port else ""
-    )
+    port = str(server_port or "")
+    if port.isdigit() and 0 < int(port) <= 65535:
+        found.append((0, LOGIN_TCP_PORT, struct.pack("!L", int(port))))
+    user, host = ("{}@".format(server_username) if server_username else ""), server_hostname or server_ip or ""
+    called = "{}{}{}".format(user, host, ":" + port if port else "")
     found.append((0, CALLED_STATION_ID, _text(called)))
     return tuple(each for each in found if each[2])
 
@@ -55,6 +52,14 @@ def with_configured(usual: Attributes, configured: Sequence[Tuple[int, int, byte
     """Return what is sent by itself with [radius_attributes] in its place; one without a value takes away only."""
     replaced = {each[:2] for each in configured}
     return tuple(each for each in usual if each[:2] not in replaced) + tuple(each for each in configured if each[2])
+
+
+def _packed(address: Any) -> bytes:
+    """Return an address's octets, without the zone if it has one; none for what is no address."""
+    try:
+        return ipaddress.ip_address(str(address or "").partition("%")[0]).packed
+    except ValueError:
+        return b""
 
 
 def _text(value: str) -> bytes:

@@ -69,8 +69,12 @@ class Records:
             if lock is not None:
                 os.close(lock)
 
-    def deliver(self, send: Callable[[Record], bool], now: float) -> None:
-        """Hand the records to `send` until it returns False, which says that there was no acknowledgement or no time.
+    def sweep(self, now: float) -> None:
+        """Drop what is too old or too much."""
+        self._sweep(self._names(), now)
+
+    def deliver(self, send: Callable[[Record], Optional[bool]], now: float) -> None:
+        """Hand the records to `send` until it returns False, for no acknowledgement, or None, for no time to send.
 
         Only if no other process is at it: that one sends ours too, since it looks for new ones when the lock is free
         again, so that whoever was refused the lock has left his where they are found.
@@ -84,8 +88,10 @@ class Records:
                 names = self._names()
                 due = in_order(self._sweep(names, now), now)
                 for place, record in self._read([one for one in due if one.key not in seen]):
-                    if not send(record):
+                    acknowledged = send(record)
+                    if acknowledged is False:
                         self._rename(place.key, _key(place.failed(now, others_went)))
+                    if not acknowledged:
                         return
                     self.sent(place.key)
                     others_went = True
