@@ -74,7 +74,7 @@ def wrong_configurations(stage: Stage) -> None:
         "x=1\n[radius]\nserver=a\nport=70000\nport=1\na line\n[radius_2]\nsecret=$\n[auth]\nmax_attempts=no\n",
         gateway_user="alice",
     )
-    store = {"credential_stores": {"my_store": {}}}
+    store: Dict[str, Any] = {"credential_stores": {"my_store": {}}}
     stage.open("[radius]\nserver=a\nsecret=$\n[credential_store]\nname=my_store\n", store).log_in()
     stage.open(stage.radius + "[whitelist source=user_list]\nname=gone\n", gateway_user="alice").log_in()
 
