@@ -1,7 +1,8 @@
 """Every reason for a DENY, declared once: its stable code, what the user reads, and what the admin should do.
 
-The codes stand in the reason shown to the user, in the session's metadata and in the README's table, which is made
-from this list. A released code never changes its meaning. `messages` makes the reason, in the admin's words if any.
+The codes stand in the reason shown to the user, in the session's metadata and in the table of docs/troubleshooting.md,
+which is made from this list. A released code never changes its meaning. `messages` makes the reason, in the admin's
+words if any.
 """
 
 from typing import Dict, NamedTuple, Tuple
@@ -162,7 +163,7 @@ DENIALS: Dict[str, Denial] = {denial.code: denial for denial in ALL}
 
 
 def markdown_table() -> str:
-    """Return the table of all codes as the README shows it."""
+    """Return the table of all codes as docs/troubleshooting.md shows it."""
     rows = ["| Code | The user reads | What happened | What to do |", "| --- | --- | --- | --- |"]
     rows += ["| `{0.code}` | {0.text} | {0.meaning} | {0.remedy} |".format(denial) for denial in ALL]
     return "\n".join(rows) + "\n"

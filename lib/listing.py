@@ -1,7 +1,7 @@
-"""The options as documents: the README's table, default.cfg, and text for a terminal."""
+"""The options as documents: tables for docs/configuration.md, default.cfg, and text for a terminal."""
 
 import textwrap
-from typing import List
+from typing import Container, List
 
 from .options import SECTIONS, Option, Section
 
@@ -15,10 +15,12 @@ _AS_SHIPPED = {"secret": "$"}  # where it should be kept
 _WITHOUT_WORDS = ("messages",)  # their names and texts say enough
 
 
-def markdown_table() -> str:
-    """Return the table of every option as the README shows it."""
+def markdown_table(names: Container[str] = ()) -> str:
+    """Return the table of every option, or of those of the sections with these names."""
     rows = ["| Section | Option | Default | Values | Meaning |", "| --- | --- | --- | --- | --- |"]
     for section in SECTIONS:
+        if names and section.name not in names:
+            continue
         if section.open:
             rows.append("| `[{}]` | *your own* | | | {} |".format(section.name, section.open))
         elif section.first:

@@ -1,7 +1,7 @@
 """Every option of the configuration, declared once: name, type, default, range, help.
 
-The parser, the checks, the README's table and default.cfg read the declarations here; nothing else knows a default or a
-range.
+The parser, the checks, the tables of docs/configuration.md and default.cfg read the declarations here; nothing else
+knows a default or a range.
 """
 
 import re

@@ -1,26 +1,48 @@
 """The documents say what the code does: tables made from the declarations, default.cfg, version numbers."""
 
+import pathlib
 import re
 
+import pytest
 import yaml
 
 from lib import __version__, denials, listing, options, settings
 from tests.conftest import ROOT
 from tools import documents
 
-README = documents.README.read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = documents.blocks()
 
 
-def test_tables_are_those_of_the_declarations() -> None:
-    assert documents.updated(README) == README, "run: python3 -m tools.documents"
+@pytest.mark.parametrize("path", BLOCKS, ids=[path.name for path in BLOCKS])
+def test_tables_are_those_of_the_declarations(path: pathlib.Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert documents.updated(text, BLOCKS[path]) == text, "run: python3 -m tools.documents"
 
 
-def test_every_denial_and_option_is_in_the_readme() -> None:
+def test_block_that_is_not_there() -> None:
+    with pytest.raises(ValueError, match="no block lockout"):
+        documents.updated("<!-- lockout: made by hand -->\n<!-- end -->\n", {"lockout": "table"})
+
+
+def test_every_section_is_in_one_table() -> None:
+    """A new section goes into a block of tools/documents.py."""
+    listed = [name for sections in documents.OPTIONS.values() for name in sections]
+    assert sorted(listed) == sorted(section.name for section in options.SECTIONS)
+
+
+def test_every_denial_and_option_is_documented_once() -> None:
+    troubleshooting = documents.TROUBLESHOOTING.read_text(encoding="utf-8")
+    configuration = documents.CONFIGURATION.read_text(encoding="utf-8")
     for code in denials.DENIALS:
-        assert "| `{}` |".format(code) in README
+        assert troubleshooting.count("| `{}` |".format(code)) == 1
     for section in options.SECTIONS:
         for option in section.options if not section.first else ():
-            assert "| `[{}]` | `{}` |".format(section.name, option.name) in README
+            assert configuration.count("| `[{}]` | `{}` |".format(section.name, option.name)) == 1
+
+
+def test_readme_stays_short() -> None:
+    assert README.count("\n") <= 130
 
 
 def test_default_cfg_is_made_from_the_declarations() -> None:

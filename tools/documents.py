@@ -1,15 +1,37 @@
-"""Writes the README's tables and default.cfg anew from the declarations in lib: `python3 -m tools.documents`."""
+"""Writes default.cfg and the tables in docs/ anew from the declarations in lib: `python3 -m tools.documents`."""
 
 import pathlib
 import sys
-from typing import Dict
+from typing import Dict, Mapping, Tuple
 
 from lib import __version__, denials, listing
 from lib.cli import check
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 README, DEFAULT_CFG = ROOT / "README.md", ROOT / "default.cfg"
+CONFIGURATION, TROUBLESHOOTING = ROOT / "docs" / "configuration.md", ROOT / "docs" / "troubleshooting.md"
 
+OPTIONS: Mapping[str, Tuple[str, ...]] = {
+    "servers": ("radius", "radius_N"),
+    "questions": ("auth", "challenge_answers", "question_N"),
+    "names": (
+        "username",
+        "usermapping source=explicit",
+        "usermapping source=ldap_server",
+        "username_transform",
+        "ignore_upn_suffix_for_rdp",
+        "ldap_server",
+    ),
+    "groups": ("gateway_groups", "gateway_groups map"),
+    "attributes": ("radius_attributes", "radius_dictionary"),
+    "accounting": ("accounting", "accounting_N"),
+    "lockout": ("lockout",),
+    "without RADIUS": ("whitelist source=user_list", "whitelist source=ldap_server_group", "authentication_cache"),
+    "connection limit": ("connection_limit by=client_ip_gateway_user",),
+    "messages": ("messages",),
+    "rest": ("credential_store", "logging", "https-proxy"),
+}
+"""The blocks of docs/configuration.md, and the sections whose options each of them lists."""
 
 EXAMPLE = """\
 [radius]
@@ -20,6 +42,8 @@ conn_timout=20
 max_attempts=0
 """
 
+_END = "<!-- end -->"
+
 
 def example() -> str:
     """Return what `check` says of a configuration, as at a terminal."""
@@ -28,27 +52,32 @@ def example() -> str:
     return "```\n$ cat radius.cfg\n{}$ {}\n{}\n```\n".format(EXAMPLE, command, said)
 
 
-def updated(readme: str) -> str:
-    """Return the README's text with each marked block made anew; raise ValueError if a mark is missing."""
-    blocks: Dict[str, str] = {
-        "check": example(),
-        "denials": denials.markdown_table(),
-        "options": listing.markdown_table(),
-    }
+def updated(text: str, blocks: Mapping[str, str]) -> str:
+    """Return a document's text with each of its marked blocks made anew; raise ValueError if a mark is missing."""
     for name, table in blocks.items():
-        mark, end = "<!-- {}: made by tools/documents.py -->\n".format(name), "<!-- end -->"
-        before, found, rest = readme.partition(mark)
-        _, ended, after = rest.partition(end)
+        mark = "<!-- {}: made by tools/documents.py -->\n".format(name)
+        before, found, rest = text.partition(mark)
+        _, ended, after = rest.partition(_END)
         if not (found and ended):
-            raise ValueError("README.md has no block {}".format(name))
-        readme = before + mark + "\n" + table + "\n" + end + after
-    return readme
+            raise ValueError("no block {}".format(name))
+        text = before + mark + "\n" + table + "\n" + _END + after
+    return text
+
+
+def blocks() -> Dict[pathlib.Path, Dict[str, str]]:
+    """Return for each document the names and contents of its blocks."""
+    return {
+        README: {"check": example()},
+        CONFIGURATION: {name: listing.markdown_table(sections) for name, sections in OPTIONS.items()},
+        TROUBLESHOOTING: {"denials": denials.markdown_table()},
+    }
 
 
 def main() -> int:
-    """Rewrite README.md and default.cfg; return the exit status."""
+    """Rewrite the documents and default.cfg; return the exit status."""
     DEFAULT_CFG.write_text(listing.default_cfg(), encoding="utf-8")
-    README.write_text(updated(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for path, tables in blocks().items():
+        path.write_text(updated(path.read_text(encoding="utf-8"), tables), encoding="utf-8")
     return 0
 
 
