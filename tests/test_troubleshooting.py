@@ -154,6 +154,13 @@ def odd_users(stage: Stage) -> None:
         bypassing = "[radius]\nserver=127.0.0.1\nport={}\nsecret=x\n[auth]\nbypass_when_unreachable=boss\n"
         stage.open(bypassing.format(port), gateway_user="boss").log_in("x")
 
+    def lets_the_push_wait(request: Request) -> List[bytes]:
+        return [] if request.values(1) == [b"boss"] else [reply(request, SECRET)]
+
+    with Server(lets_the_push_wait) as server:
+        waiting = section(server, conn_timeout=0.2, conn_retries=1) + "[auth]\nbypass_when_unreachable=boss\n"
+        stage.open(waiting, gateway_user="boss").log_in("")
+
 
 def users_who_need_no_login(stage: Stage) -> None:
     lists = {"user_lists": {"no_mfa": {"allow": "no_user", "except": ["boss"]}}}
@@ -193,6 +200,9 @@ def odd_groups_and_attributes(stage: Stage) -> None:
         left_out = "[radius_attributes]\nFramed-IP-Address = {protocol}\n"
         stage.open(groups.format("Class") + left_out, gateway_user="alice").log_in("x")
         stage.open(groups.format("Filter-Id"), gateway_user="alice").log_in("x")
+    with Server(answering(SECRET, ACCEPT, [(CLASS, b"a" * 60)])) as server:
+        endless = section(server) + "[gateway_groups]\nattribute=Class\npattern=(\\w+\\s?)+;\n"
+        stage.open(endless, gateway_user="alice").log_in("x")
 
 
 def state_directories_in_the_way(stage: Stage) -> None:
