@@ -15,6 +15,7 @@ from safeguard.sessions.plugin import (
     AAPlugin,
     AAResponse,
     CredentialStore,
+    PluginConfiguration,
     RequiredConfigurationSettingNotFound,
 )
 from safeguard.sessions.plugin.exceptions import PluginSDKRuntimeError, PluginSDKValueError
@@ -40,7 +41,7 @@ class Plugin(AAPlugin):  # type: ignore[misc]
         except Exception as error:
             refused = "the SDK cannot use this configuration: " + type(error).__name__
             super().__init__("")
-        self._settings, self._problems = settings.build(ini, self._credential)
+        self._settings, self._problems = settings.build(ini, self._credential, _trusted_ca)
         if refused:
             self._settings, self._problems = None, self._problems + (settings.Problem(True, "", "", refused),)
         self._messages = self._settings.messages if self._settings else {}
@@ -323,7 +324,7 @@ class Plugin(AAPlugin):  # type: ignore[misc]
                 "authentication before this plugin"
             )
         for server in self._settings.servers:
-            if not server.require_message_authenticator:
+            if not server.require_message_authenticator and server.tls is None:
                 _log.warning(
                     "[%s] require_message_authenticator is no: replies can be forged (CVE-2024-3596)", server.section
                 )
@@ -426,11 +427,12 @@ class Plugin(AAPlugin):  # type: ignore[misc]
         session["server"] = "{0.host}:{0.port}".format(answer.origin)
         message = reply_message(answer.messages)
         _log.info(
-            "RADIUS: %s for %s from [%s] %s after %.3f s and %s: %s",
+            "RADIUS: %s for %s from [%s] %s%s after %.3f s and %s: %s",
             packet.NAMES[reply.code],
             field(session["radius_user"]),
             answer.origin.section,
             session["server"],
+            " ({})".format(answer.over) if answer.over else "",
             answer.seconds,
             counted(answer.sends, "send", "sends"),
             _told(reply.code == packet.ACCESS_REJECT, message),
@@ -583,11 +585,25 @@ class Plugin(AAPlugin):  # type: ignore[misc]
         """Look a `$` up in the Credential Store: host is the section, user the option."""
         try:
             store = CredentialStore.from_config(self.plugin_configuration)
+            if option == "client_certificate":
+                certificates = store.get_certificates(section, option)
+                return next(("{cert}\n{key}\n".format(**found) for found in certificates), None)
             return next(iter(store.get_passwords(section, option)), None)
         except RequiredConfigurationSettingNotFound:
             raise settings.ConfigurationError("`$` needs [credential_store] name") from None
         except Exception as error:
             raise settings.ConfigurationError("the Credential Store failed: " + type(error).__name__) from None
+
+
+def _trusted_ca(name: str) -> Optional[str]:
+    """Return the certificates of a trusted CA list of SPS, or None if there is no such list."""
+    try:
+        lookup = PluginConfiguration("[radius]\nca_certificate = $[{}]\n".format(name.replace("%", "%%")))
+        return "\n".join(lookup.get_ca_certificate("radius", "ca_certificate")["certs"])
+    except PluginSDKValueError:
+        return None
+    except Exception as error:
+        raise settings.ConfigurationError("the trusted CA lists failed: " + type(error).__name__) from None
 
 
 def _named(name: str, step: Callable[[], Verdict]) -> Callable[[], Verdict]:

@@ -1,4 +1,7 @@
-"""Certificates for the tests of RADIUS over TLS, made when they are needed and valid for nothing else."""
+"""Certificates for the tests of RADIUS over TLS, made when they are needed and valid for nothing else.
+
+The keys are of Ed25519, whose signatures are all of one size: so a handshake has the same octets' number every time.
+"""
 
 import datetime
 import ipaddress
@@ -7,8 +10,8 @@ from typing import NamedTuple, Optional, Sequence
 
 from cryptography import x509
 from cryptography.hazmat.backends import default_backend
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 HOST_NAME = "radius.example.com"
@@ -38,11 +41,11 @@ class Authority:
     """A CA of one's own: `certificate` is its own in PEM, `issue` makes those of others."""
 
     def __init__(self, name: str) -> None:
-        self._key = ec.generate_private_key(ec.SECP256R1(), default_backend())
+        self._key = Ed25519PrivateKey.generate()
         self._name = _name(name)
         builder = _builder(self._name, self._name, self._key, -DAY, DAY)
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        self.certificate = _pem(builder.sign(self._key, hashes.SHA256(), default_backend()))
+        self.certificate = _pem(builder.sign(self._key, None, default_backend()))
 
     def issue(
         self,
@@ -54,7 +57,7 @@ class Authority:
         passphrase: Optional[bytes] = None,
     ) -> Identity:
         """Return a certificate for these names and addresses; it is valid from `begins` to `ends` from now on."""
-        key = ec.generate_private_key(ec.SECP256R1(), default_backend())
+        key = Ed25519PrivateKey.generate()
         builder = _builder(_name("issued"), self._name, key, begins, ends)
         told = [x509.DNSName(name) for name in names]
         told += [x509.IPAddress(ipaddress.ip_address(address)) for address in addresses]  # type: ignore[misc]
@@ -63,7 +66,7 @@ class Authority:
         builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         encryption = serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()
         octets = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
-        certificate = builder.sign(self._key, hashes.SHA256(), default_backend())
+        certificate = builder.sign(self._key, None, default_backend())
         return Identity(_pem(certificate), octets.decode("ascii"))
 
 
@@ -79,7 +82,7 @@ def _name(common_name: str) -> x509.Name:
 def _builder(
     subject: x509.Name,
     issuer: x509.Name,
-    key: ec.EllipticCurvePrivateKey,
+    key: Ed25519PrivateKey,
     begins: datetime.timedelta,
     ends: datetime.timedelta,
 ) -> x509.CertificateBuilder:
