@@ -74,7 +74,7 @@ class Tls:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = _wrapped(settings, server_name, self._incoming, self._outgoing)
         self._unsent = self._stream = b""
-        self._heard = False
+        self._heard = self._has_answered = False
         self._ended = ""
         self._flaw: Optional[packet.Flaw] = None
         self._socket = _connected(address, source_ip, until)
@@ -131,7 +131,8 @@ class Tls:
         if not packets and self._flaw:
             raise packet.Dropped(self._flaw)
         if not packets and self._ended:
-            raise Unreachable(_FAILED, self._ended, not self._heard)
+            raise self._end("")
+        self._has_answered = self._has_answered or bool(packets)
         return packets
 
     def fileno(self) -> int:
@@ -148,7 +149,7 @@ class Tls:
     def _shake_hands(self, until: float) -> None:
         while not self._has_shaken_hands():
             if self._ended:
-                raise Unreachable(_FAILED, self._ended + " before TLS was set up", not self._heard)
+                raise self._end(" before TLS was set up")
             if not _waited(self._socket, bool(self._unsent), until):
                 words = "the TLS handshake was not over in time"
                 raise Unreachable(_FAILED if self._heard else "no-reply", words, not self._heard)
@@ -211,6 +212,12 @@ class Tls:
                 self._ended = self._ended or _CLOSED
                 return octets
             octets += chunk
+
+    def _end(self, when: str) -> Unreachable:
+        # To close the connection is all that some servers do about a certificate.
+        doubt = "not know this client certificate" if self._has_certificate else "want a client certificate"
+        words = self._ended + when + ("; it may " + doubt if self._heard and not self._has_answered else "")
+        return Unreachable(_FAILED, words, not self._heard)
 
     def _failed(self, error: Exception) -> Unreachable:
         code, words = _meaning(error, self._name, self._has_certificate)
