@@ -77,8 +77,8 @@ class UnpackedPlugin(NamedTuple):
     {"user_lists": {policy: {"allow": "no_user", "except": [user, ...]}},
     "credential_stores": {policy: {user: {host: [[password or certificate], ...]}}},
     "ldap_servers": {policy: {"users": {...}, "groups": {...}}},
-    "trusted_ca_lists": {name: {"type": "x509v3-sign-rsa", "certs": [PEM, ...]}}}, each of them optional. `running`, if given, holds
-    the processes at work and the hook of each, so that another thread can `kill` them.
+    "trusted_ca_lists": {name: {"type": "x509v3-sign-rsa", "certs": [PEM, ...]}}}, each of them optional. `running`, if
+    given, holds the processes at work and the hook of each, so that another thread can `kill` them.
     """
 
     directory: Union[str, Path]

@@ -388,7 +388,28 @@ def test_an_end_instead_of_an_answer(end: Callable[[Connection], None]) -> None:
     with Peer(ending(end), SERVER) as peer:
         error = refused(configured(peer))
     assert (error.code, error.unreachable) == ("tls-failed", False)
-    assert error.remarks[0].endswith(("the server closed the connection", "the server reset the connection"))
+    assert error.remarks[0].partition(": ")[2] in [
+        "the server {} the connection; it may want a client certificate".format(verb) for verb in ("closed", "reset")
+    ]
+
+
+def test_who_has_a_certificate_is_told_another_doubt() -> None:
+    with Peer(ending(close), SERVER) as peer:
+        error = refused(configured(peer, certificate=CLIENT.both))
+    assert error.remarks[0].endswith("; it may not know this client certificate")
+
+
+def test_an_end_after_a_status_leaves_no_doubt() -> None:
+    def script(connection: Connection) -> None:
+        connection.shake_hands()
+        connection.receive()
+        connection.send(answer(connection, connection.receive()))
+        close(connection)
+
+    with Peer(script, SERVER) as peer:
+        error = refused(configured(peer, status_check="status-server", failover_after=0.1))
+    words = "the server closed the connection, but it answered a Status-Server"
+    assert error.remarks == ("[radius] 127.0.0.1:{}: {}".format(peer.port, words),)
 
 
 def test_a_server_that_accepts_and_closes_was_never_heard() -> None:
