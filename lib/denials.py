@@ -34,7 +34,7 @@ ALL = (
         "too-many-attempts",
         _FAILED + ", too many attempts",
         "`[auth] max_attempts` attempts failed: rejected by the server, or of no use to send.",
-        "As above; the log has one line for each attempt.",
+        "As for `rejected`; the log has one line for each attempt.",
     ),
     Denial(
         "too-many-rounds",

@@ -8,7 +8,7 @@ import contextlib
 import hashlib
 import os
 import re
-from typing import Callable, Iterator, List, Match, Optional
+from typing import Callable, Iterator, List, Optional
 
 from .lockout import Rules, folded, locked_until
 
@@ -46,12 +46,12 @@ class Lockout:
                 self._append("{}-{}".format(key, int(now // _HOUR)), now)
             except OSError as error:
                 self._trouble(error)
-        self._remove(lambda name: int(name[2]) < self._first_hour(now))
+        self._remove(lambda name: int(name.group(2)) < self._first_hour(now))
 
     def succeeded(self, user: str) -> None:
         """Forget the user's failures. A client's stay: one who guesses may have an account of his own."""
-        for key in self._keys(user, ""):
-            self._remove(lambda name: name[1] == key)  # noqa: B023  called before `key` changes
+        keys = self._keys(user, "")
+        self._remove(lambda name: name.group(1) in keys)
 
     def _keys(self, user: str, client_ip: str) -> List[str]:
         """Return what is counted; one that is not known is not."""
@@ -108,7 +108,7 @@ class Lockout:
         finally:
             os.close(file)
 
-    def _remove(self, is_of_no_use: Callable[["Match[str]"], bool]) -> None:
+    def _remove(self, is_of_no_use: Callable[["re.Match[str]"], bool]) -> None:
         try:
             for name in os.listdir(self._directory) if self._directory else ():
                 match = _NAME.fullmatch(name)

@@ -1,4 +1,7 @@
-"""The options as documents: the README's table, and default.cfg."""
+"""The options as documents: the README's table, default.cfg, and text for a terminal."""
+
+import textwrap
+from typing import List
 
 from .options import SECTIONS, Option, Section
 
@@ -46,6 +49,27 @@ def default_cfg() -> str:
             lines[0] = "; " + lines[0]
         blocks.append("\n".join(lines) + "\n")
     return "\n".join(blocks)
+
+
+def plain_text() -> str:
+    """Return every option with its default, its values and its meaning, for a terminal."""
+    blocks = []
+    for section in SECTIONS:
+        lines = ["[{}]".format(section.name)]
+        if section.open:
+            lines += _indented(section.open, 2)
+        elif section.first:
+            lines += _indented("Further servers, N from 2. What is not set is that of [{}].".format(section.first), 2)
+        for option in () if section.first else section.options:
+            default = "required" if option.required else "default: " + (option.default or "none")
+            lines.append("  {}  ({}; {})".format(option.name, option.kind.expects, default))
+            lines += _indented(option.help, 6)
+        blocks.append("\n".join(lines) + "\n")
+    return "\n".join(blocks)
+
+
+def _indented(text: str, by: int) -> List[str]:
+    return textwrap.wrap(text, 100, initial_indent=" " * by, subsequent_indent=" " * by, break_long_words=False)
 
 
 def _row(section: Section, option: Option) -> str:

@@ -4,7 +4,8 @@ Guessing through SPS is to end here, before it locks the account in the director
 """
 
 import unicodedata
-from typing import List, NamedTuple, Sequence
+from collections import deque
+from typing import Deque, NamedTuple, Sequence
 
 
 class Rules(NamedTuple):
@@ -29,14 +30,16 @@ def locked_until(failures: Sequence[float], now: float, rules: Rules) -> float:
     if rules.max_failures <= 0:
         return 0.0
     until = 0.0
-    counted: List[float] = []
+    recent: Deque[float] = deque()
     for moment in sorted(failure for failure in failures if failure <= now):
         if moment < until:
             continue
-        counted = [earlier for earlier in counted if moment - earlier <= rules.window] + [moment]
-        if len(counted) >= rules.max_failures:
+        recent.append(moment)
+        while moment - recent[0] > rules.window:
+            recent.popleft()
+        if len(recent) >= rules.max_failures:
             until = moment + rules.duration
-            counted = []
+            recent.clear()
     return until if until > now else 0.0
 
 

@@ -176,6 +176,12 @@ class Failed(NamedTuple):
     unreachable: bool = False
 
 
+class Unsent(NamedTuple):
+    """Nothing was sent, nor would be if the user tried again; `code` is a denial's code."""
+
+    code: str
+
+
 class Locked(NamedTuple):
     """Nothing was sent: the user is locked out for so many seconds."""
 
@@ -186,7 +192,7 @@ class OriginGone(NamedTuple):
     """The server that sent the challenge cannot be asked any more; its State must not go elsewhere."""
 
 
-Outcome = Union[Accepted, Rejected, Challenged, Unusable, Failed, Locked, OriginGone]
+Outcome = Union[Accepted, Rejected, Challenged, Unusable, Failed, Unsent, Locked, OriginGone]
 Action = Union[Ask, Exchange, Accept, Deny]
 
 
@@ -249,6 +255,8 @@ def receive(settings: Settings, state: State, known: Known, outcome: Outcome) ->
         if settings.groups is not None and not allowed(settings.groups, outcome.groups or ()):
             return _forget_challenge(state), Deny("not-in-group")
         return _forget_challenge(state), Accept(outcome.groups)
+    if isinstance(outcome, Unsent):
+        return _forget_challenge(state), Deny(outcome.code)
     if isinstance(outcome, Locked):
         return _forget_challenge(state), Deny("locked", minutes=math.ceil(outcome.seconds / 60))
     if isinstance(outcome, Failed) and outcome.unreachable and _may_bypass(settings, known):

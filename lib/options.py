@@ -340,9 +340,9 @@ ACCOUNTING_OPTIONS = (
     Option("timeout", _seconds(0.1, 30), "2", "Seconds that it may add to a login at the most."),
 )
 LOCKOUT_OPTIONS = (
-    Option("max_failures", _whole(0, 10**6), "0", "Rejects after which a user is locked out here; 0: never."),
-    Option("window", _seconds(1, 10**7), "600", "Seconds within which they count."),
-    Option("duration", _seconds(1, 10**7), "900", "Seconds that the lockout lasts."),
+    Option("max_failures", _whole(0, 1000), "0", "Rejects after which a user is locked out here; 0: never."),
+    Option("window", _seconds(1, 604800), "600", "Seconds within which they count."),
+    Option("duration", _seconds(1, 604800), "900", "Seconds that the lockout lasts."),
     Option("by", _choice("user", "client", "both"), "user", "What is counted and locked: user name, client address."),
 )
 MESSAGE_OPTIONS = tuple(

@@ -4,11 +4,10 @@ No exception leaves a hook: SPS would end the session without telling the user w
 """
 
 import functools
-import json
 import logging
 import time
 import traceback
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, Optional
 
 from safeguard.sessions.plugin import (
     DEFAULT_PLUGIN_CONTEXT,
@@ -20,8 +19,9 @@ from safeguard.sessions.plugin import (
 )
 from safeguard.sessions.plugin.exceptions import PluginSDKRuntimeError, PluginSDKValueError
 
-from . import __version__, groups, login, messages, names, settings
-from .text import counted, field, name_problem, one_line, radius_name_problem, reply_message
+from . import __version__, login, messages, settings
+from .backend import Backend, Session, count, metadata, new_record, opening_remarks
+from .text import field, name_problem, one_line, radius_name_problem
 
 _log = logging.getLogger("SPS_RADIUS")
 _NICKNAME_FILE = "/etc/hostnickname"
@@ -45,7 +45,6 @@ class Plugin(AAPlugin):  # type: ignore[misc]
         if refused:
             self._settings, self._problems = None, self._problems + (settings.Problem(True, "", "", refused),)
         self._messages = self._settings.messages if self._settings else {}
-        self._network_seconds = 0.0
         self._directories: Dict[str, Optional[str]] = {}
         for problem in self._problems if self._settings is None else ():
             _log.error("Configuration %s: %s", "error" if problem.error else "warning", problem)
@@ -150,11 +149,13 @@ class Plugin(AAPlugin):  # type: ignore[misc]
     def do_authenticate(self) -> Verdict:
         """Hold the conversation until it needs the user or is over."""
         assert self._settings is not None  # _verdict_of has seen to it
-        known = self._known()._replace(locked_for=self._locked_for())
-        state, action = login.proceed(self._settings, self._load(), known)
-        while isinstance(action, login.Exchange):
-            state, action = login.receive(self._settings, state, known, self._exchange(action))
+        backend = self._backend()
+        state, action = backend.converse(self._load(), self._known())
         self._save(state)
+        if self._settings.accounting and backend.accepted:
+            from .radius import accountant
+
+            self.cookie["accounted"] = accountant.kept(backend.accepted)
         return self._response(action)
 
     def do_authorize(self) -> Verdict:
@@ -307,27 +308,14 @@ class Plugin(AAPlugin):  # type: ignore[misc]
     def _begin_session(self) -> None:
         assert self._settings is not None
         _log.info("SPS_RADIUS %s", __version__)
-        self.cookie["radius_session"] = {
-            "started": time.time(),
-            "client_ip": self.connection.client_ip,
-            "server": "",
-            "method": "",
-            "seconds": 0.0,
-            "rounds": 0,
-            "attempts": 0,
-        }
-        for problem in self._problems:
-            _log.warning("Configuration warning: %s", problem)
+        self.cookie["radius_session"] = new_record(self.connection.client_ip, time.time())
+        for remark in opening_remarks(self._settings, self._problems):
+            _log.warning("%s", remark)
         if not self.connection.gateway_user and self._trusts_names():
             _log.warning(
                 "SPS has not authenticated the user, and a whitelist or the cache goes by the name: use gateway "
                 "authentication before this plugin"
             )
-        for server in self._settings.servers:
-            if not server.require_message_authenticator and server.tls is None:
-                _log.warning(
-                    "[%s] require_message_authenticator is no: replies can be forged (CVE-2024-3596)", server.section
-                )
 
     def _trusts_names(self) -> bool:
         sections = ("whitelist source=user_list", "whitelist source=ldap_server_group", "authentication_cache")
@@ -353,117 +341,18 @@ class Plugin(AAPlugin):  # type: ignore[misc]
             can_ask=self.connection.protocol.lower() in self._settings.auth.interactive_protocols,
         )
 
-    def _lockout(self) -> Any:
-        """Return who is locked out, or None where nobody is."""
+    def _backend(self) -> Backend:
+        """Return the servers as this hook's session sees them."""
         assert self._settings is not None
-        if self._settings.lockout is None:
-            return None
-        from .failures import Lockout
-
-        return Lockout(self._state_directory("persistent"), self._settings.lockout, self._complain)
-
-    def _locked_for(self) -> float:
-        lockout = self._lockout()
-        return lockout.locked_for(self._radius_name(), self.connection.client_ip, time.time()) if lockout else 0.0
-
-    def _radius_name(self, server: Optional[settings.ServerSettings] = None) -> str:
-        """Return the User-Name that a server gets, or the first one."""
-        assert self._settings is not None
-        return names.radius_name((server or self._settings.servers[0]).names, self.mfa_identity)
-
-    def _exchange(self, wanted: login.Exchange) -> login.Outcome:
-        """Ask the servers when it is this login's turn."""
-        assert self._settings is not None
-        if not self._settings.auth.serialize_user:
-            return self._exchange_now(wanted)
-        from .turns import Turns
-
-        turns = Turns(self._state_directory("ephemeral"), self._complain)
-        began = time.monotonic()
-        with turns.turn(self._radius_name(), self._settings.total_timeout - self._network_seconds) as is_ours:
-            self._spent(time.monotonic() - began)
-            return self._exchange_now(wanted) if is_ours else login.Failed("user-busy")
-
-    def _exchange_now(self, wanted: login.Exchange) -> login.Outcome:
-        """Ask the servers and translate what came of it."""
-        from .radius import client, packet  # pyrad is slow to import: only the calls that need it pay
-
-        assert self._settings is not None
-        session = self.cookie["radius_session"]
-        locked_for = self._locked_for()
-        if locked_for:
-            return login.Locked(locked_for)
-
-        def login_for(server: settings.ServerSettings, local_ip: str) -> packet.Login:
-            session["method"] = server.auth_type
-            session["radius_user"] = self._radius_name(server)
-            return packet.Login(
-                session["radius_user"],
-                wanted.password,
-                server.auth_type,
-                wanted.state,
-                self._request_attributes(local_ip),
-            )
-
-        remaining = self._settings.total_timeout - self._network_seconds
-        origin = client.Origin(*wanted.origin) if wanted.origin else None
-        try:
-            answer = client.ask(self._settings.servers, login_for, remaining, origin, self._health())
-        except client.OriginGone:
-            _log.warning("The server that sent the challenge is not configured any more; starting over")
-            return login.OriginGone()
-        except packet.RequestError as error:
-            _log.warning("User %s: nothing sent: %s", field(self.username), error)
-            return login.Unusable(str(error)) if error.code == "bad-password" else login.Failed(error.code)
-        except client.NoAnswer as no_answer:
-            self._spent(no_answer.seconds)
-            for remark in no_answer.remarks:
-                _log.error("RADIUS: %s", one_line(remark))
-            return login.Failed(no_answer.code, no_answer.unreachable)
-        self._spent(answer.seconds)
-        for remark in answer.remarks:
-            _log.warning("RADIUS: %s", one_line(remark))
-        reply = answer.reply
-        session["server"] = "{0.host}:{0.port}".format(answer.origin)
-        message = reply_message(answer.messages)
-        _log.info(
-            "RADIUS: %s for %s from [%s] %s%s after %.3f s and %s: %s",
-            packet.NAMES[reply.code],
-            field(session["radius_user"]),
-            answer.origin.section,
-            session["server"],
-            " ({})".format(answer.over) if answer.over else "",
-            answer.seconds,
-            counted(answer.sends, "send", "sends"),
-            _told(reply.code == packet.ACCESS_REJECT, message),
+        known = {name: getattr(self.connection, name, None) for name in settings.PLACEHOLDERS if name != "username"}
+        return Backend(
+            self._settings,
+            Session(self.cookie.get("username") or "", self.cookie.get("mfa_identity") or "", **known),
+            self.cookie["radius_session"],
+            _nas_identifier(),
+            self._state_directory,
+            _log,
         )
-        if reply.code == packet.ACCESS_CHALLENGE:
-            return login.Challenged(message, reply.echo, reply.state, answer.origin)
-        lockout = self._lockout()
-        if reply.code == packet.ACCESS_ACCEPT:
-            if lockout:
-                lockout.succeeded(self._radius_name())
-            return login.Accepted(self._accepted(reply))
-        if lockout:
-            lockout.failed(self._radius_name(), self.connection.client_ip, time.time())
-        return login.Rejected(message)
-
-    def _accepted(self, reply: Any) -> Optional[Tuple[str, ...]]:
-        """Return the groups that an Access-Accept brings, and keep what accounting will need of it."""
-        assert self._settings is not None
-        if self._settings.accounting:
-            from .radius import accountant
-
-            self.cookie["accounted"] = accountant.kept(reply)
-        rules = self._settings.groups
-        if rules is None:
-            return None
-        values = [value for vendor, number in rules.attributes for value in reply.values_of(vendor, number)]
-        found, remarks = groups.gateway_groups(rules, values)
-        for remark in remarks:
-            _log.warning("Groups of %s: %s", field(self.username), remark)
-        _log.info("Groups of %s: %s", field(self.username), one_line(", ".join(map(field, found))) or "none")
-        return found
 
     def _account_start(self) -> None:
         from .radius import accountant
@@ -510,47 +399,14 @@ class Plugin(AAPlugin):  # type: ignore[misc]
         return self._directories[which]
 
     def _health(self) -> Any:
-        from .radius.health import Health
-
-        assert self._settings is not None
-        return Health(self._state_directory("ephemeral"), self._settings.dead_time, self._complain)
-
-    def _spent(self, seconds: float) -> None:
-        self._network_seconds += seconds
-        session = self.cookie["radius_session"]
-        session["seconds"] = round(session["seconds"] + seconds, 3)
+        return self._backend().health()
 
     def _request_attributes(self, local_ip: str) -> Any:
-        from .radius import nas
-
-        assert self._settings is not None
-        connection = self.connection
-        came_by = "{} {}".format(connection.protocol, connection.connection_name or "").strip()
-        usual = nas.attributes(_nas_identifier(), local_ip, connection.client_ip or "", came_by)
-        return nas.with_configured(usual, self._configured_attributes()) if self._settings.attributes else usual
-
-    def _configured_attributes(self) -> List[Tuple[int, int, bytes]]:
-        """Return the lines of [radius_attributes] as octets; what does not fit this session is left out."""
-        from .radius import attributes
-
-        assert self._settings is not None
-        values = {name: str(self._placeholder(name) or "") for name in settings.PLACEHOLDERS}
-        found = []
-        for line in self._settings.attributes:
-            try:
-                found.append(line.attribute.key + (attributes.encode(line.attribute, line.text, values),))
-            except ValueError as error:
-                self._complain("[radius_attributes] {}: left out: {}".format(line.attribute.name, error))
-        return found
-
-    def _placeholder(self, name: str) -> Any:
-        return self.username if name == "username" else getattr(self.connection, name, None)
+        return self._backend().request_attributes(local_ip)
 
     def _response(self, action: login.Action) -> Verdict:
         """Turn what the conversation wants into a verdict."""
-        state = self._load()
-        accepted = isinstance(action, login.Accept) and not action.bypassed
-        self.cookie["radius_session"].update(rounds=state.all_rounds, attempts=len(state.attempts) + accepted)
+        count(self.cookie["radius_session"], self._load(), action)
         if isinstance(action, login.Ask):
             return AAResponse.need_info(action.prompt, action.key, action.disable_echo)
         if isinstance(action, login.Deny):
@@ -571,15 +427,9 @@ class Plugin(AAPlugin):  # type: ignore[misc]
 
     def _metadata(self, **more: str) -> str:
         """Return the session's metadata as JSON."""
-        metadata: Dict[str, Any] = dict(more)
-        session = self.cookie.get("radius_session")
-        if isinstance(session, dict):
-            metadata.update((key, session[key]) for key in ("server", "method") if session.get(key))
-            metadata.update((key, session[key]) for key in ("seconds", "rounds", "attempts") if key in session)
-            radius_user = session.get("radius_user") or self.cookie.get("mfa_identity")
-            if radius_user != self.cookie.get("username"):
-                metadata["radius_user"] = one_line(str(radius_user))
-        return json.dumps(metadata, ensure_ascii=False, sort_keys=True)
+        record = self.cookie.get("radius_session")
+        known = record if isinstance(record, dict) else None
+        return metadata(known, self.cookie.get("username"), self.cookie.get("mfa_identity"), **more)
 
     def _credential(self, section: str, option: str) -> Optional[str]:
         """Look a `$` up in the Credential Store: host is the section, user the option."""
@@ -590,7 +440,7 @@ class Plugin(AAPlugin):  # type: ignore[misc]
                 return next(("{cert}\n{key}\n".format(**found) for found in certificates), None)
             return next(iter(store.get_passwords(section, option)), None)
         except RequiredConfigurationSettingNotFound:
-            raise settings.ConfigurationError("`$` needs [credential_store] name") from None
+            raise settings.ConfigurationError(settings.NO_STORE) from None
         except Exception as error:
             raise settings.ConfigurationError("the Credential Store failed: " + type(error).__name__) from None
 
@@ -610,17 +460,6 @@ def _named(name: str, step: Callable[[], Verdict]) -> Callable[[], Verdict]:
     named = functools.partial(step)
     named.__name__ = name  # type: ignore[attr-defined]
     return named
-
-
-def _told(rejected: bool, message: str) -> str:
-    """Return what the log may say of a Reply-Message: that of a challenge may hold a new PIN."""
-    if not message:
-        return "no Reply-Message"
-    return (
-        one_line(message)
-        if rejected
-        else "Reply-Message of {}".format(counted(len(message), "character", "characters"))
-    )
 
 
 def _nas_identifier() -> str:

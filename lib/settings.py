@@ -129,7 +129,10 @@ class AccountingSettings(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """A whole valid configuration; what is None is turned off. `messages` are those that are not the default."""
+    """A whole valid configuration; what is None is turned off. `messages` are those that are not the default.
+
+    `dictionary` are the attributes that [radius_dictionary] defines.
+    """
 
     servers: Tuple[ServerSettings, ...]
     total_timeout: float
@@ -142,6 +145,7 @@ class Settings(NamedTuple):
     accounting: Optional[AccountingSettings] = None
     lockout: Optional[Rules] = None
     messages: Mapping[str, str] = {}
+    dictionary: Tuple[Any, ...] = ()
 
 
 Lines = Sequence[Tuple[int, str]]
@@ -160,6 +164,7 @@ class Ini(NamedTuple):
     problems: Tuple[Problem, ...]
 
 
+NO_STORE = "`$` needs [credential_store] name"
 PLUGIN_TIME_LIMIT = 300.0  # seconds: half of the proxy's time limit, by default
 _CHALLENGE_ANSWERS, _GROUPS, _GROUPS_MAP = "challenge_answers", "gateway_groups", "gateway_groups map"
 _ATTRIBUTES, _DICTIONARY = "radius_attributes", "radius_dictionary"
@@ -201,9 +206,49 @@ def parse_ini(text: str) -> Ini:
     return Ini(sections, from_default, lines, tuple(problems))
 
 
+Places = Mapping[Tuple[str, str], int]
+"""(section, option) -> the number of its line; (section, "") -> that of the section's header."""
+
+
+def places(text: str) -> Places:
+    """Return where in INI text everything stands, the first time it does; for whoever has a problem to tell.
+
+    Lines are taken as ConfigParser takes them: one that is indented deeper goes on with the value before.
+    """
+    found: Dict[Tuple[str, str], int] = {}
+    section, name, indent = "", "", 0
+    rest, _ = _set_lines_apart(text.lstrip("\ufeff"))
+    for number, line in enumerate(rest.split("\n"), 1):
+        stripped = line.strip()
+        if not stripped or stripped[0] in "#;":
+            continue
+        deeper = len(line) - len(line.lstrip()) > indent
+        if name and deeper:
+            continue
+        indent = len(line) - len(line.lstrip())
+        header = configparser.ConfigParser.SECTCRE.match(stripped)
+        option = None if header else configparser.ConfigParser.OPTCRE.match(stripped)
+        if header:
+            section, name = header.group("header"), ""
+        elif option and section:
+            name = option.group("option").rstrip().lower()
+        found.setdefault((section, name), number)
+    return found
+
+
+def line_of(problem: Problem, found: Places) -> int:
+    """Return the line that a problem is in, or that of its section if it is about what is not there; 0 if neither."""
+    numbered = re.match("line ([0-9]+)\\Z", problem.option)
+    if numbered:
+        return int(numbered.group(1))
+    sections = (problem.section, configparser.DEFAULTSECT) if problem.option else ()
+    keys = [(section, problem.option) for section in sections] + [(problem.section, "")]
+    return next((found[key] for key in keys if key in found), 0)
+
+
 def no_trusted_ca(name: str) -> Optional[str]:
     """Refuse to look: there is no SPS here."""
-    raise ConfigurationError("trusted CA lists are there on SPS only")
+    raise ConfigurationError("trusted CA lists are there on SPS only; elsewhere the certificates themselves serve")
 
 
 def build(
@@ -227,7 +272,7 @@ def build(
     lockout = reader.read("lockout", options.LOCKOUT_OPTIONS, ini.sections.get("lockout", {}))
     by = lockout.pop("by")
     accounting = _accounting(ini, reader, servers)
-    groups, attributes = _with_names_of_attributes(ini, reader, problems)
+    groups, attributes, dictionary = _with_names_of_attributes(ini, reader, problems)
     if any(problem.error for problem in problems):
         return None, tuple(problems)
     problems.extend(_doubts(ini, servers, only["total_timeout"], groups))
@@ -244,6 +289,7 @@ def build(
         accounting=accounting,
         lockout=Rules(by_user=by != "client", by_client=by != "user", **lockout) if lockout["max_failures"] else None,
         messages={name: text for name, text in messages.items() if text != defaults[name]},
+        dictionary=dictionary,
     )
     return settings, tuple(problems)
 
@@ -346,8 +392,8 @@ def _noting(problems: List[Problem], section: str, option: str) -> Iterator[None
 
 def _with_names_of_attributes(
     ini: Ini, reader: "_Reader", problems: List[Problem]
-) -> Tuple[Optional[GroupRules], Tuple[RadiusAttribute, ...]]:
-    """Read the sections that name attributes of the RADIUS dictionary."""
+) -> Tuple[Optional[GroupRules], Tuple[RadiusAttribute, ...], Tuple[Any, ...]]:
+    """Read the sections that name attributes of the RADIUS dictionary, or define some."""
     values = reader.read(_GROUPS, options.GROUP_OPTIONS, ini.sections.get(_GROUPS, {}))
     mapping = tuple(
         (theirs, ours)
@@ -361,7 +407,7 @@ def _with_names_of_attributes(
         if mapping:
             problems.append(Problem(True, _GROUPS_MAP, "", "needs [gateway_groups] attribute"))
     if not (names or ini.lines[_ATTRIBUTES] or ini.lines[_DICTIONARY]):
-        return None, ()
+        return None, (), ()
     from .radius import attributes  # only who names attributes needs the dictionary
 
     own: List[attributes.Attribute] = []
@@ -389,7 +435,7 @@ def _with_names_of_attributes(
         keep_unmapped=values["unmapped"] == "keep",
         require_any=values["require_any"] or (),
     )
-    return groups if names else None, tuple(sent)
+    return groups if names else None, tuple(sent), tuple(own)
 
 
 def _doubts(

@@ -147,6 +147,7 @@ class Front:
         self._visits: Set[Visit] = set()
         self._tasks: "Set[asyncio.Future[None]]" = set()
         self._count = 0
+        self._hurried = False
 
     def open(self, protocol: str, client_ip: str, client_port: int, login_name: str) -> Visit:
         """Return the visit of a client who gave this login name, before any hook is called."""
@@ -180,18 +181,18 @@ class Front:
             for visit in self._visits:
                 visit.leave()
             # More than once: a process may just have been about to start.
-            self.kill_hooks("authenticate", "authorize")
+            for process, hook in list(self._running.items()):
+                if self._hurried or hook != "session_ended":
+                    kill(process)
             await asyncio.wait(set(self._tasks), timeout=_KILL_EVERY)
 
-    def kill_hooks(self, *hooks: str) -> None:
-        """Kill the processes of these hooks."""
-        for process, hook in list(self._running.items()):
-            if hook in hooks:
-                kill(process)
+    def hurry(self) -> None:
+        """Have `close` kill session_ended too."""
+        self._hurried = True
 
     def say(self, number: int, text: str) -> None:
         """Print a line about a visit."""
-        self._print(lambda: self._console.say("[{}] {}".format(number, printable(text))))
+        self._print(lambda: self._console.say("[{}] {}".format(number, printable(text).replace("\n", " "))))
 
     def log(self, number: int, lines: List[str]) -> None:
         """Print lines of the plugin's log."""
@@ -230,7 +231,7 @@ async def _run(front: Front, start: Start, ready: Callable[[Listener], None]) ->
 
     def stop(number: int) -> None:
         if stopped.done():
-            front.kill_hooks("authenticate", "authorize", "session_ended")
+            front.hurry()
         else:
             stopped.set_result(number)
 

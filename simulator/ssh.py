@@ -10,7 +10,7 @@ import asyncssh
 from .front import ADDRESS, LEAVE, Front, Listener, Page, Step, Visit
 from .gateway import Question
 
-_LOGIN_SECONDS = 3600
+_LOGIN_SECONDS = 3600  # asyncssh's own two minutes are less than three pushes may take
 _LEAVING = b"\r\n\x03\x04"  # Enter, Ctrl-C, Ctrl-D
 
 Challenge = Union[bool, Tuple[str, str, str, List[Tuple[str, bool]]]]

@@ -13,7 +13,7 @@ import warnings
 import zipfile
 from io import StringIO
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 import pexpect
 import pytest
@@ -24,6 +24,7 @@ SAFETY_LIMIT = 120.0  # seconds after which what never comes fails a test instea
 PAGE = "You are in."
 LEAVE = "Press Enter to leave."
 PASSWORD_PROMPT = "Press Enter for push notification or type one-time password: "
+_READY = "Ctrl-C ends it.\n"
 
 
 @pytest.fixture(scope="session")
@@ -76,7 +77,7 @@ class Gateway:
         )
         assert self.process.stdout
         self._output = fdspawn(self.process.stdout.fileno(), timeout=SAFETY_LIMIT, encoding="utf-8")
-        self.read_until("Ctrl-C ends it\\.\n")
+        self.read_until(re.escape(_READY))
         return self
 
     def __exit__(self, *_: Any) -> None:
@@ -123,14 +124,21 @@ class Gateway:
         self.printed += self._output.before
         assert self.process.stdout
         self.process.stdout.close()
-        return self.process.wait(timeout=SAFETY_LIMIT)
+        status = self.process.wait(timeout=SAFETY_LIMIT)
+        talk = self.printed.split(_READY, 1)[1].splitlines()
+        assert [line for line in talk if not re.match(r"\[\d+\] ", line)] == []  # no library has complained
+        return status
 
 
 class Person:
     """A person at a terminal who starts a client; a context manager, which closes the terminal at the end."""
 
-    def __init__(self, command: str, arguments: Sequence[str]) -> None:
+    def __init__(
+        self, command: str, arguments: Sequence[str], more: Mapping[str, str] = {}, cwd: Optional[str] = None
+    ) -> None:
+        """Start the command; `more` goes into its environment."""
         environment: Dict[str, str] = dict(os.environ, LC_ALL="C.UTF-8", TERM="xterm")
+        environment.update(more)
         for name in ("SSH_AUTH_SOCK", "SSH_ASKPASS", "SSH_ASKPASS_REQUIRE"):
             environment.pop(name, None)
         self._seen = StringIO()
@@ -138,7 +146,13 @@ class Person:
             # That there is a second thread: it is the watchdog of faulthandler_timeout, and in C.
             warnings.simplefilter("ignore", DeprecationWarning)
             self.terminal = pexpect.spawn(
-                command, list(arguments), env=environment, timeout=SAFETY_LIMIT, encoding="utf-8", dimensions=(50, 200)
+                command,
+                list(arguments),
+                env=environment,
+                timeout=SAFETY_LIMIT,
+                encoding="utf-8",
+                dimensions=(50, 200),
+                cwd=cwd,
             )
         self.terminal.logfile_read = self._seen
         self.terminal.delaybeforesend = None

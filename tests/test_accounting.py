@@ -193,6 +193,14 @@ def test_class_gives_way_where_there_is_no_room() -> None:
     assert asked.value(NAS_IDENTIFIER) == b"sps"
 
 
+def test_no_packet_is_longer_than_rfc_2866_allows() -> None:
+    sizes = [
+        len(encode(RECORD._replace(class_=(b"x" * (filler + 1),) + (b"y",) * 2000), NOW, SECRET, counting()))
+        for filler in range(3)
+    ]
+    assert sorted(sizes) == [4093, 4094, 4095]
+
+
 # Records as text
 
 Octets = st.binary(max_size=300)

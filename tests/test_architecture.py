@@ -46,7 +46,10 @@ def test_radius_knows_no_login(name: str) -> None:
     assert not reaches(name, "lib.login") and not reaches(name, "lib.plugin")
 
 
-@pytest.mark.parametrize("name", sorted(name for name in MODULES if "." not in name and name != "plugin"))
+CONNECTS = ("plugin", "backend")
+
+
+@pytest.mark.parametrize("name", sorted(name for name in MODULES if "." not in name and name not in CONNECTS))
 def test_login_and_what_it_uses_know_no_radius(name: str) -> None:
     """Settings look up the attributes that the configuration names; how RADIUS is spoken is nobody's business here."""
     found = {module for module in MODULES[name] if module.split(".")[:2] == ["lib", "radius"]}
@@ -55,14 +58,35 @@ def test_login_and_what_it_uses_know_no_radius(name: str) -> None:
 
 
 PURE = ["login", "text", "settings", "options", "messages", "names", "groups", "lockout", "listing", "denials"]
-PURE += ["radius." + name for name in ("packet", "version11", "profile", "exchange", "accounting")]
-PURE += ["radius." + name for name in ("nas", "attributes", "mschap", "addresses")]
+PURE += ["radius." + name for name in ("packet", "version11", "profile", "exchange", "accounting", "mschap")]
+PURE += ["radius." + name for name in ("nas", "attributes", "display", "addresses")]
 
 
 @pytest.mark.parametrize("name", PURE)
 def test_pure_cores_touch_neither_network_nor_clock(name: str) -> None:
-    for edge in ("socket", "ssl", "time", "random", "os", "threading", "subprocess", "lib.radius.transport"):
+    for edge in ("socket", "ssl", "time", "random", "os", "threading", "subprocess", "fcntl", "lib.radius.transport"):
         assert not reaches(name, edge), "{} imports {}".format(name, edge)
+
+
+COMMAND_LINE = [name for name in MODULES if name == "__main__" or name.startswith("cli.")]
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_no_hook_knows_the_command_line(name: str) -> None:
+    if name not in COMMAND_LINE:
+        for costly in ("lib.cli", "lib.listing", "lib.radius.display", "argparse", "getpass"):
+            assert not reaches(name, costly)
+
+
+@pytest.mark.parametrize("name", COMMAND_LINE)
+def test_the_command_line_leaves_the_network_to_the_client(name: str) -> None:
+    for edge in ("socket", "select", "ssl", "lib.plugin"):
+        assert not reaches(name, edge)
+    assert not reaches(name, "lib.radius") or name in ("cli.servers", "cli.trial")
+
+
+def test_what_check_finds_is_found_without_the_network_and_the_terminal() -> None:
+    assert not [name for name in ("time", "os", "getpass", "lib.radius", "lib.login") if reaches("cli.check", name)]
 
 
 def test_only_the_packets_know_pyrad() -> None:

@@ -32,6 +32,7 @@ def good_tree() -> Dict[str, bytes]:
         "main.py": b"#!/usr/bin/env pluginwrapper3\nfrom lib.plugin import Plugin\n",
         "default.cfg": b"[radius]\n",
         "LICENSE": b"MIT\n",
+        "__main__.py": b"",
         "THIRD-PARTY-LICENSES": b"six\n",
         "lib/__init__.py": b'__version__ = "4.0.0"\n',
         "lib/radius/dictionary": b"ATTRIBUTE User-Name 1 string\n",
@@ -177,12 +178,19 @@ def test_entries_are_plain_files_of_a_fixed_time() -> None:
 
 
 def test_own_files_leave_out_caches_and_hidden_files(tmp_path: Path) -> None:
-    kept = ["MANIFEST", "main.py", "lib/__init__.py", "lib/radius/dictionary"]
+    kept = ["MANIFEST", "main.py", "lib/__init__.py", "lib/cli/__init__.py", "lib/radius/dictionary"]
     left = ["README.md", "lib/__pycache__/x.cpython-36.pyc", "lib/old.pyc", "lib/.login.py.swp", "lib/.git/x"]
     for name in kept + left:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(name.encode())
     assert build.own_files(tmp_path) == {name: name.encode() for name in kept}
+
+
+def test_command_line_goes_to_the_root_where_python_looks_for_it(tmp_path: Path) -> None:
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "__main__.py").write_bytes(b"1")
+    (tmp_path / "__main__.py").write_bytes(b"2")
+    assert build.own_files(tmp_path) == {"__main__.py": b"1"}
 
 
 def wheel(name: str, files: Dict[str, bytes]) -> build.Wheel:
@@ -246,7 +254,7 @@ def test_a_broken_tree_gives_a_line_for_each_rule_and_no_zip(
     monkeypatch.setattr(build, "ROOT", tmp_path)
     assert build.main(["--output", str(tmp_path / "dist")]) == 1
     printed = capsys.readouterr()
-    missing = ["MANIFEST", "main.py", "default.cfg", "lib/__init__.py", "lib/radius/dictionary"]
+    missing = ["MANIFEST", "main.py", "default.cfg", "__main__.py", "lib/__init__.py", "lib/radius/dictionary"]
     assert printed.err.splitlines() == [f"{path}: missing" for path in missing]
     assert printed.out == ""
     assert not (tmp_path / "dist").exists()
@@ -278,9 +286,10 @@ def test_the_real_zip_is_named_after_the_manifest(real_zip: Path) -> None:
 def test_the_real_zip_holds_everything_and_nothing_else(unpacked: Path) -> None:
     found = {path.relative_to(unpacked).as_posix() for path in unpacked.rglob("*") if path.is_file()}
     ours = {path.relative_to(build.ROOT).as_posix() for path in (build.ROOT / "lib").rglob("*.py")}
+    ours.remove(build.COMMAND_LINE_IN_TREE)
     assert {*build.NEEDED_FILES, *ours, "six.py", "pyrad/packet.py"} <= found
     rest = [path for path in found if not re.match(r"lib/|pyrad/.*\.py$", path)]
-    assert sorted(rest) == sorted([*build.OWN_FILES, build.LICENSES_FILE, "six.py"])
+    assert sorted(rest) == sorted([*build.OWN_FILES, build.COMMAND_LINE, build.LICENSES_FILE, "six.py"])
     assert not [path for path in found if path.endswith(".pyc")]
 
 

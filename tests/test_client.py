@@ -832,3 +832,38 @@ def test_a_numeric_address_is_looked_up_as_itself(host: str, shown: str) -> None
     (address,) = transport.resolve(host, 1812, PATIENT)
     assert address.sockaddr[:2] == (host, 1812)
     assert str(address) == shown
+
+
+# Watching
+
+
+def test_observer_sees_each_packet_and_why_one_was_dropped() -> None:
+    seen: List[client.Seen] = []
+
+    def twice(request: Request) -> List[bytes]:
+        return [reply(request, OTHER_SECRET), reply(request, SECRET)]
+
+    with Server(twice) as server:
+        client.ask([configured(server)], login_for, PATIENT, observe=seen.append)
+    place = "[radius] 127.0.0.1:{}".format(server.port)
+    assert [(each.sent, each.place) for each in seen] == [(True, place), (False, place), (False, place)]
+    assert seen[0].octets == server.requests[0].octets
+    assert [each.flaw for each in seen] == [None, packet.AUTHENTICATOR, None]
+
+
+def test_observer_sees_what_is_sent_again_and_the_status_server() -> None:
+    seen: List[client.Seen] = []
+
+    def at_last(request: Request) -> List[bytes]:
+        asked = [each.octets[0] for each in server.requests]
+        status = request.octets[0] == packet.STATUS_SERVER
+        enough = packet.STATUS_SERVER in asked and asked.count(packet.ACCESS_REQUEST) > 1
+        return [reply(request, SECRET)] if status or enough else []
+
+    with Server(at_last) as server:
+        waiting = configured(server, retransmit_after=0.05)._replace(status_check="status-server", failover_after=0.1)
+        client.ask([waiting], login_for, PATIENT, observe=seen.append)
+    logins = [each.octets for each in seen if each.sent and each.octets[0] == packet.ACCESS_REQUEST]
+    assert len(logins) > 1 and len(set(logins)) == 1
+    assert packet.STATUS_SERVER in [each.octets[0] for each in seen if each.sent]
+    assert {each.octets[0] for each in seen if not each.sent} == {ACCEPT}

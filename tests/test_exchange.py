@@ -7,9 +7,8 @@ from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 import hypothesis.strategies as st
 import pytest
 from hypothesis import assume, given
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from lib.radius.exchange import TOO_LATE, Action, Connect, Exchange, GiveUp, Patience, Resolve, Send, Wait
+from lib.radius.exchange import TOO_LATE, Connect, Exchange, GiveUp, Patience, Resolve, Send, Wait
 
 LONG = 1000.0
 NEVER = math.inf
@@ -342,139 +341,6 @@ def test_the_first_living_address_is_found_if_there_is_time(
     played = play([each for each, _ in servers], [addresses for _, addresses in servers], total_timeout)
     assert played.found == found
     assert played.ended_at <= total_timeout
-
-
-class AnyExchange(RuleBasedStateMachine):
-    """Any order of events at any times: what must hold always."""
-
-    @initialize(
-        servers=st.lists(
-            st.builds(patience, st.floats(0.1, 280), st.integers(1, 30)),
-            min_size=1,
-            max_size=4,
-        ),
-        start=st.floats(0, 10**7),
-        total_timeout=st.floats(0, 290),
-        randoms=st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=5),
-    )
-    def begin(self, servers: List[Patience], start: float, total_timeout: float, randoms: List[float]) -> None:
-        self.servers = servers
-        self.now = start
-        self.deadline = start + total_timeout
-        self.exchange = Exchange(servers, start, total_timeout, lambda: randoms[len(self.sent) % len(randoms)])
-        self.sent: List[float] = []
-        self.next_server, self.addresses, self.next_address = 0, 0, 0
-        self.connected_at: Optional[float] = None
-        self.given_up = False
-        self.action: Optional[Action] = None
-
-    def decide(self) -> None:
-        """Ask what to do, and check it against everything that was done."""
-        action = self.exchange.next(self.now)
-        assert not self.given_up or isinstance(action, GiveUp)
-        if isinstance(action, GiveUp):
-            left = self.addresses - self.next_address + len(self.servers) - self.next_server
-            assert self.now >= self.deadline or not left
-            self.given_up = True
-            self.action = action
-            return
-        assert self.now < self.deadline
-        if isinstance(action, (Resolve, Connect)) and self.connected_at is not None:
-            # Given up without an event: only when its time was over.
-            assert self.now >= self.connected_at + self.servers[self.next_server - 1].bound
-            self.connected_at = None
-        if isinstance(action, Resolve):
-            assert self.next_address == self.addresses
-            assert action.server == self.next_server
-            self.next_server += 1
-            self.addresses = self.next_address = 0
-        elif isinstance(action, Connect):
-            assert action == Connect(self.next_server - 1, self.next_address)
-            assert self.next_address < self.addresses
-            self.next_address += 1
-            self.connected_at = self.now
-            self.sent = []
-        else:
-            assert self.connected_at is not None
-            its_patience = self.servers[self.next_server - 1]
-            bound_at = self.connected_at + its_patience.bound
-            assert self.now < bound_at
-            if isinstance(action, Send):
-                if not self.sent:
-                    assert self.now >= self.connected_at
-                else:
-                    nominal = 2.0 * 2 ** (len(self.sent) - 1)
-                    assert self.now - self.sent[-1] >= 0.9 * min(nominal, its_patience.longest_wait) - 1e-6
-                self.sent.append(self.now)
-            else:
-                assert isinstance(action, Wait)
-                assert self.sent
-                assert self.now < action.until <= min(bound_at, self.deadline)
-        self.action = action
-
-    @precondition(lambda self: not isinstance(self.action, Resolve))
-    @rule()
-    def go_on(self) -> None:
-        self.decide()
-
-    @precondition(lambda self: isinstance(self.action, Wait))
-    @rule()
-    def wait_it_out(self) -> None:
-        assert isinstance(self.action, Wait)
-        self.now = self.action.until
-        self.decide()
-
-    @rule(seconds=st.one_of(st.floats(0, 3), st.floats(0, 300), st.floats(0, 10**9)))
-    def time_passes(self, seconds: float) -> None:
-        self.now += seconds
-
-    @precondition(lambda self: isinstance(self.action, Wait))
-    @rule(share=st.floats(0, 1))
-    def drop_a_datagram(self, share: float) -> None:
-        assert isinstance(self.action, Wait)
-        self.now += share * (self.action.until - self.now)
-        self.decide()
-
-    @precondition(lambda self: self.connected_at is not None)
-    @rule(share=st.floats(0, 1.1))
-    def jump(self, share: float) -> None:
-        assert self.connected_at is not None
-        self.now = max(self.now, self.connected_at + share * self.servers[self.next_server - 1].bound)
-        self.decide()
-
-    @precondition(lambda self: isinstance(self.action, Resolve))
-    @rule(addresses=st.integers(0, 3))
-    def looked_up(self, addresses: int) -> None:
-        self.exchange.resolved(addresses)
-        self.addresses = addresses
-        self.decide()
-
-    @precondition(lambda self: isinstance(self.action, (Resolve, Connect, Send, Wait)))
-    @rule()
-    def fail(self) -> None:
-        self.exchange.failed()
-        self.connected_at = None
-        self.decide()
-
-    def teardown(self) -> None:
-        """Do as one is told until the end: it must come, by the deadline."""
-        if not hasattr(self, "exchange"):
-            return
-        late = self.now
-        for _ in range(4 * 3 * 33 * 2 + 10):
-            if isinstance(self.action, GiveUp):
-                assert self.now <= max(self.deadline, late)
-                return
-            if isinstance(self.action, Resolve):
-                self.looked_up(2)
-            elif isinstance(self.action, Wait) and self.action.until > self.now:
-                self.wait_it_out()
-            else:
-                self.decide()
-        raise AssertionError("the exchange does not end")
-
-
-TestAnyExchange = AnyExchange.TestCase
 
 
 @given(st.floats(0, 10**7), st.floats(0.1, 280), st.integers(1, 30), st.floats(1, 290))

@@ -1,10 +1,6 @@
 """Slow or dead: when a Status-Server is sent and what its answer or silence leads to. Pure: no socket, no clock."""
 
-import random
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
-
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from typing import Any, List, Tuple
 
 from lib.radius.exchange import (
     STATUS_PATIENCE,
@@ -156,95 +152,3 @@ def test_over_a_connection_request_and_status_are_sent_once() -> None:
     done = until(exchange, 25.0)
     assert [action for _, action in done if isinstance(action, (Send, Probe))] == [Send(), Probe()]
     assert exchange.next(25.0) == Resolve(1)  # the bound counts from the connecting
-
-
-# In a played network
-
-
-class Peer(NamedTuple):
-    """A server of the played network: it may die, be slow, and know Status-Server or not."""
-
-    delay: float
-    dies_at: float
-    knows_status: bool
-
-
-class Play:
-    """A network with loss, duplication and lateness, in simulated time; says what reached whom and when."""
-
-    def __init__(self, peers: List[Peer], loss: float, seed: int) -> None:
-        self.peers = peers
-        self.loss = loss
-        self.chance = random.Random(seed)
-        self.now = 0.0
-        self.arrivals: List[Tuple[float, int, str]] = []
-        self.asked: Dict[int, float] = {}
-
-    def send(self, server: int, what: str) -> None:
-        peer = self.peers[server]
-        if self.chance.random() < self.loss or self.now >= peer.dies_at:
-            return
-        if what == "request":
-            self.asked.setdefault(server, self.now)
-            ready = self.asked[server] + peer.delay
-        elif peer.knows_status:
-            ready = self.now
-        else:
-            return
-        for _ in range(self.chance.choice((1, 1, 2))):
-            arrives = max(ready, self.now) + self.chance.uniform(0.001, 0.2)
-            if ready < peer.dies_at and self.chance.random() >= self.loss:
-                self.arrivals.append((arrives, server, what))
-
-    def next_arrival(self, server: int, end: float) -> Optional[str]:
-        due = sorted(each for each in self.arrivals if each[0] <= end and each[1] == server)
-        if not due:
-            self.now = end
-            return None
-        self.arrivals.remove(due[0])
-        self.now = max(self.now, due[0][0])
-        return due[0][2]
-
-
-PEERS = st.builds(
-    lambda delay, dies_at, knows: Peer(delay, dies_at, knows),
-    st.sampled_from([0.0, 0.5, 4.0, 8.0, 20.0]),
-    st.sampled_from([0.0, 1.0, 3.5, float("inf"), float("inf")]),
-    st.booleans(),
-)
-
-
-@settings(deadline=None, max_examples=300)
-@given(st.lists(PEERS, min_size=1, max_size=3), st.sampled_from([0.0, 0.1, 0.3]), st.integers(0, 10**6), st.booleans())
-def test_any_network(peers: List[Peer], loss: float, seed: int, known: bool) -> None:
-    play = Play(peers, loss, seed)
-    patience = [Patience(15, 2, 5, 3.0, known and peer.knows_status) for peer in peers]
-    exchange = Exchange(patience, 0.0, 60.0, play.chance.random)
-    current, found = -1, None
-    while found is None:
-        action = exchange.next(play.now)
-        assert play.now <= 60.0 or isinstance(action, GiveUp)
-        if isinstance(action, GiveUp):
-            break
-        if isinstance(action, Resolve):
-            assert action.server == current + 1, "a server was passed over or asked again"
-            current = action.server
-            exchange.resolved(1)
-        elif isinstance(action, Send):
-            play.send(current, "request")
-        elif isinstance(action, Probe):
-            play.send(current, "status")
-        elif isinstance(action, Wait):
-            assert play.now < action.until <= 60.0
-            arrived = play.next_arrival(current, action.until)
-            if arrived == "request":
-                found = current
-            elif arrived == "status":
-                exchange.status_answered()
-    assert play.now <= 60.0
-    if loss == 0.0:
-        # A server that lives and answers within its bound is found, unless one before it was.
-        living = [number for number, peer in enumerate(peers) if peer.delay < 14 and peer.dies_at == float("inf")]
-        assert found is not None or not living
-        for number in living:
-            assert number not in exchange.dead

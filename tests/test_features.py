@@ -330,9 +330,10 @@ def test_turn_that_does_not_come(open_session: OpenSession) -> None:
 
         with ThreadPoolExecutor(4) as pool:
             codes = list(pool.map(log_in, range(4)))
-    # Whoever has the turn waits for the server until his time is over, and so does everybody for the turn.
+    # Whoever has the turn waits for the server until his time is over, and so does everybody for the turn; who gets it
+    # at the last moment has no time left to send.
     assert set(codes) <= {"no-reply", "user-busy"} and "no-reply" in codes
-    assert len(server.requests) == codes.count("no-reply")
+    assert 1 <= len(server.requests) <= codes.count("no-reply")
 
 
 # Messages

@@ -6,7 +6,7 @@ his name is asked for, and passes answers as SPS does, with those before them or
 
 import json
 import re
-from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Set, Tuple, cast
 
 import hypothesis.strategies as st
 import pytest
@@ -31,6 +31,7 @@ from lib.login import (
     Outcome,
     Rejected,
     State,
+    Unsent,
     Unusable,
 )
 from lib.secret import Secret
@@ -1165,6 +1166,17 @@ def test_who_is_locked_out_is_told_before_anything_is_asked_or_sent(seconds: flo
     conversation = Conversation()
     conversation.known = conversation.known._replace(locked_for=seconds)
     assert conversation.call() == Deny("locked", minutes=minutes)
+
+
+@pytest.mark.parametrize("code", ["user-busy", "bad-username"])
+def test_what_cannot_be_sent_ends_the_login_even_in_a_challenge(code: str) -> None:
+    settings = configured()._replace(servers=cast(Any, ("one", "two")))
+    assert asked_once(settings).receive(Unsent(code)) == Deny(code)
+    conversation = asked_once(settings)
+    conversation.receive(challenge())
+    conversation.answer("x")
+    assert conversation.receive(Unsent(code)) == Deny(code)
+    assert conversation.state.challenge is None and conversation.state.origin is None
 
 
 def test_who_is_locked_out_meanwhile_is_told_too() -> None:

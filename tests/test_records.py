@@ -214,6 +214,24 @@ def test_what_a_killed_process_was_writing_goes_in_time(
     assert said == ["removed from accounting/ what is no accounting record"]
 
 
+def test_process_killed_while_it_writes_leaves_no_half_a_record(
+    records: Records, said: List[str], tmp_path: pathlib.Path
+) -> None:
+    def add() -> None:
+        # The system kills it at this octet.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50, 50))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+        Records(str(tmp_path), print).add(start("a", time.time()))
+
+    process = forked(add)
+    process.join()
+    assert process.exitcode == -signal.SIGXFSZ
+    (unfinished,) = files(tmp_path)
+    assert unfinished.stat().st_size == 50
+    assert pending(records, time.time()) == [] and not said
+
+
 # What else may be there
 
 

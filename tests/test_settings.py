@@ -25,7 +25,9 @@ from lib.settings import (
     Settings,
     UsernameSettings,
     build,
+    line_of,
     parse_ini,
+    places,
     sdk_text,
 )
 
@@ -1508,3 +1510,75 @@ def test_cache_beside_groups_is_a_warning() -> None:
 )
 def test_names_that_are_sent(rules: NameRules, name: str, sent: str) -> None:
     assert radius_name(rules, name) == sent
+
+
+# Lines
+
+
+def test_places_of_everything() -> None:
+    text = (
+        "; radius\n[radius]\nserver=a\n\nSecret : x\n  port=1\n# port\nport = 2\n[challenge_answers]\n[x]=y\nport=3\n"
+        "[auth]\nprompt=\n\t= z\nmax_attempts\n[radius]\nport=4\ndead_time=1\n"
+    )
+    found = places(text)
+    assert found == {
+        ("radius", ""): 2,
+        ("radius", "server"): 3,
+        ("radius", "secret"): 5,
+        ("radius", "port"): 8,
+        ("radius", "dead_time"): 18,
+        ("challenge_answers", ""): 9,
+        ("auth", ""): 12,
+        ("auth", "prompt"): 13,
+    }
+
+
+@pytest.mark.parametrize(
+    "section, option, line",
+    [
+        ("radius", "port", 3),
+        ("radius", "secret", 2),  # is missing
+        ("auth", "prompt", 5),  # from [DEFAULT]
+        ("username", "x", 0),
+        ("", "line 7", 7),
+        ("challenge_answers", "line 12", 12),
+        ("", "", 0),
+    ],
+)
+def test_line_of_a_problem(section: str, option: str, line: int) -> None:
+    found = places("\n[radius]\nport=1\n[DEFAULT]\nprompt=x\n[auth]\n")
+    assert line_of(Problem(True, section, option, "is wrong"), found) == line
+
+
+INI_LINES = st.sampled_from(
+    [
+        "[radius]",
+        "[auth] ; x",
+        " [DEFAULT]",
+        "server=a",
+        "  server=b",
+        "port: 1",
+        "\tport=2",
+        "# x=1",
+        ";y=2",
+        "",
+        "   ",
+    ]
+    + ["prompt", "Prompt = x = y", "dead time = 1", "\u00a0port=3", "a=b\r"]
+)
+
+
+@given(st.lists(INI_LINES, max_size=15))
+def test_places_are_where_configparser_finds_things(lines: List[str]) -> None:
+    text = "[radius]\n" + "\n".join(lines)
+    parser = configparser.ConfigParser(default_section="no such", strict=False)
+    try:
+        parser.read_string(text)
+    except configparser.ParsingError:
+        reject()
+    expected = {(section, "") for section in parser.sections()}
+    expected |= {(section, name) for section in parser.sections() for name in parser.options(section)}
+    found = places(text)
+    assert set(found) == expected
+    for (section, name), number in found.items():
+        assert text.split("\n")[number - 1].strip().lower().startswith(name or "[" + section.lower() + "]")

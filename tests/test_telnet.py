@@ -3,6 +3,7 @@ makes of the octets of other clients.
 """
 
 import re
+import signal
 import socket
 from pathlib import Path
 from typing import Any, Callable, Iterator, List, Tuple
@@ -248,6 +249,17 @@ def test_ending_the_gateway_ends_every_session(
         assert gateway.stop(number) == status
     assert gateway.printed.count("log: Session ended") == 3
     assert "Traceback" not in gateway.printed
+    assert list(gateway.temporary.iterdir()) == []
+
+
+def test_ending_the_gateway_twice_does_not_wait_for_session_ended(connect: LogIn, tmp_path: Path) -> None:
+    waits = PLAYER.replace('print("Session ended")', "import threading; threading.Event().wait()")
+    with Gateway("telnet", zip_of(waits, tmp_path), tmp_path) as gateway:
+        connect(gateway).types("root").sees("or 密码? ")
+        gateway.process.send_signal(signal.SIGINT)
+        gateway.read_until(r"\[1\] session_ended\n")
+        assert gateway.stop() == 0
+    assert "[1] session_ended: NoResult" in gateway.printed
     assert list(gateway.temporary.iterdir()) == []
 
 

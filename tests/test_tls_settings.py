@@ -181,7 +181,8 @@ def test_a_trusted_ca_list_of_sps() -> None:
 def test_trusted_ca_lists_are_there_on_sps_only() -> None:
     text = "[radius]\nserver=a\ntransport=tls\nca_certificate=$[the list]\n"
     _, problems = build(parse_ini(text), nothing_stored)
-    assert [str(problem) for problem in problems] == ["[radius] ca_certificate: trusted CA lists are there on SPS only"]
+    (problem,) = problems
+    assert str(problem).startswith("[radius] ca_certificate: trusted CA lists are there on SPS only")
 
 
 def test_a_client_certificate_from_the_credential_store() -> None:

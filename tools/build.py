@@ -24,7 +24,9 @@ WHEEL_CACHE = ROOT / "build" / "wheels"
 
 LICENSES_FILE = "THIRD-PARTY-LICENSES"
 OWN_FILES = ("MANIFEST", "main.py", "default.cfg", "LICENSE")
-NEEDED_FILES = OWN_FILES + ("lib/__init__.py", "lib/radius/dictionary", LICENSES_FILE)
+# Python runs the zip by it. SPS imports main.py and never looks at it.
+COMMAND_LINE, COMMAND_LINE_IN_TREE = "__main__.py", "lib/__main__.py"
+NEEDED_FILES = OWN_FILES + (COMMAND_LINE, "lib/__init__.py", "lib/radius/dictionary", LICENSES_FILE)
 
 SHEBANG = b"#!/usr/bin/env pluginwrapper3"
 # entry_point is optional for SPS, which then runs the plugin under Python 2.
@@ -82,7 +84,7 @@ def check(files: Files) -> List[str]:
     if "default.cfg" in files:
         broken += _check_configuration(files["default.cfg"])
     for path in sorted(files):
-        if path.endswith(".py") and (path == "main.py" or path.startswith("lib/")):
+        if path.endswith(".py") and (path in ("main.py", COMMAND_LINE) or path.startswith("lib/")):
             broken += _check_source(path, files[path])
     size = len(pack(files))
     if size > ZIP_LIMIT:
@@ -196,7 +198,10 @@ def own_files(root: Path = ROOT) -> Dict[str, bytes]:
         subdirectories[:] = [name for name in subdirectories if not name.startswith((".", "__pycache__"))]
         names = [name for name in names if not name.startswith(".") and not name.endswith(".pyc")]
         paths += [Path(directory, name) for name in names]
-    return {path.relative_to(root).as_posix(): path.read_bytes() for path in paths if path.is_file()}
+    files = {path.relative_to(root).as_posix(): path.read_bytes() for path in paths if path.is_file()}
+    if COMMAND_LINE_IN_TREE in files:
+        files[COMMAND_LINE] = files.pop(COMMAND_LINE_IN_TREE)
+    return files
 
 
 def bundled_files(wheels: Sequence[Wheel]) -> Dict[str, bytes]:

@@ -11,7 +11,7 @@ python=$(find_python 3.12 || find_python 3.13 || find_python 3.11 || find_python
 }
 environment=$(make_environment "$python" check)
 PATH=$environment/bin:$PATH
-ours=(lib main.py simulator tools tests)
+ours=(lib main.py simulator tools tests fuzz)
 status=0
 
 ruff check --quiet --output-format concise . || status=1

@@ -4,15 +4,37 @@ import pathlib
 import sys
 from typing import Dict
 
-from lib import denials, listing
+from lib import __version__, denials, listing
+from lib.cli import check
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 README, DEFAULT_CFG = ROOT / "README.md", ROOT / "default.cfg"
 
 
+EXAMPLE = """\
+[radius]
+server=radius.example.com
+secret=xyzzy5461
+conn_timout=20
+[auth]
+max_attempts=0
+"""
+
+
+def example() -> str:
+    """Return what `check` says of a configuration, as at a terminal."""
+    said = "\n".join(check.report("radius.cfg", check.findings(EXAMPLE)))
+    command = "python3 SPS_RADIUS-{}.zip check radius.cfg".format(__version__)
+    return "```\n$ cat radius.cfg\n{}$ {}\n{}\n```\n".format(EXAMPLE, command, said)
+
+
 def updated(readme: str) -> str:
     """Return the README's text with each marked block made anew; raise ValueError if a mark is missing."""
-    blocks: Dict[str, str] = {"denials": denials.markdown_table(), "options": listing.markdown_table()}
+    blocks: Dict[str, str] = {
+        "check": example(),
+        "denials": denials.markdown_table(),
+        "options": listing.markdown_table(),
+    }
     for name, table in blocks.items():
         mark, end = "<!-- {}: made by tools/documents.py -->\n".format(name), "<!-- end -->"
         before, found, rest = readme.partition(mark)

@@ -4,7 +4,8 @@
 #   root                                the path of this tree
 #   find_python VERSION                 prints the path of a Python of that version (3.6); fails if none
 #   default_python                      prints the path of the Python that is `python3` here
-#   make_environment PYTHON [check]     prints the path of a ready environment for it, made at the first call
+#   make_environment PYTHON [LIST]      prints the path of a ready environment for it, made at the first call, with
+#                                       what is in requirements/LIST.txt too
 #   build_zip ENVIRONMENT               builds the zip and prints its path
 
 root=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
@@ -65,7 +66,7 @@ make_environment() (
     name=${2:-$version}
     directory=$root/.venv/$name
     lists=("$root/requirements/pip.txt" "$root/requirements/test.txt" "$root/requirements/sdk.txt")
-    [ "$name" != check ] || lists+=("$root/requirements/check.txt")
+    [ -z "${2:-}" ] || lists+=("$root/requirements/$2.txt")
 
     # Two scripts at once wait for each other. The lock is the descriptor's, and goes with this subshell.
     mkdir -p "$root/.venv" && exec 9>"$root/.venv/$name.lock" || exit 1

@@ -177,7 +177,7 @@ def _whole(size: int) -> Callable[[Attribute, str], bytes]:
         if _WHOLE.match(text):
             number = int(text, 16 if text.startswith("0x") else 10)
         else:
-            number = next((number for name, number in _values(attribute) if name.lower() == text), -1)
+            number = next((number for name, number in named_values(attribute) if name.lower() == text), -1)
         if not 0 <= number <= high:
             raise ValueError("expected a whole number from 0 to {}{}".format(high, _or_a_name(attribute)))
         return number.to_bytes(octets, "big")
@@ -291,7 +291,7 @@ def _read(text: str, at: int) -> Attribute:
     return Attribute(name, int(vendor), int(number), kind, "has_tag" in ",".join(options).split(","))
 
 
-def _values(attribute: Attribute) -> List[Tuple[str, int]]:
+def named_values(attribute: Attribute) -> List[Tuple[str, int]]:
     """Return the named values of an attribute; in the dictionary they stand together."""
     text, lower = _dictionary()
     start = "\nvalue\t{}\t".format(attribute.name.lower())
@@ -301,7 +301,7 @@ def _values(attribute: Attribute) -> List[Tuple[str, int]]:
 
 
 def _or_a_name(attribute: Attribute) -> str:
-    names = [name for name, _ in _values(attribute)]
+    names = [name for name, _ in named_values(attribute)]
     if len(names) > _FEW:
         return ", or a name such as " + ", ".join(names[:3])
     return ", or one of " + ", ".join(names) if names else ""

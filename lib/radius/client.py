@@ -94,27 +94,42 @@ RequestFor = Callable[[ServerSettings, str, Profile], Request]
 """(server, the local address its packets leave from, how they are put on the wire) -> what to send to it."""
 
 
+class Seen(NamedTuple):
+    """A packet that was sent or came: `place` is server and address as in the log, `flaw` why it was not believed."""
+
+    sent: bool
+    octets: bytes
+    place: str
+    flaw: Optional[packet.Flaw] = None
+
+
+Observer = Callable[[Seen], None]
+"""Is told of each packet when it passes, before anything comes of it."""
+
+
+def unobserved(seen: Seen) -> None:
+    """Look at no packet."""
+
+
 def ask(
     servers: Sequence[ServerSettings],
     login_for: LoginFor,
     total_timeout: float,
     origin: Optional[Origin] = None,
     health: Health = NO_MEMORY,
+    observe: Observer = unobserved,
 ) -> Answer:
     """Ask the servers in their order, or the one a challenge came from, for at most `total_timeout` seconds.
 
     Servers that `health` holds for dead come last. Raise NoAnswer, OriginGone, or packet.RequestError if a request
     cannot be made.
     """
-    if origin is not None:
-        servers = [server for server in servers if _is_origin(server, origin)]
-        if not servers:
-            raise OriginGone()
+    servers = servers_for(servers, origin)
 
     def request_for(server: ServerSettings, local_ip: str, spoken: Profile) -> Request:
         return _login_request(login_for(server, local_ip), spoken)
 
-    return exchange(servers, request_for, total_timeout, origin, health)
+    return exchange(servers, request_for, total_timeout, origin, health, observe)
 
 
 def exchange(
@@ -123,6 +138,7 @@ def exchange(
     total_timeout: float,
     origin: Optional[Origin] = None,
     health: Health = NO_MEMORY,
+    observe: Observer = unobserved,
 ) -> Answer:
     """Ask the servers anything, each with a request of its own; as `ask`, which does it for a login."""
     marks = [health.mark(_name(server)) for server in servers]
@@ -134,6 +150,7 @@ def exchange(
         total_timeout,
         health,
         origin,
+        observe,
     )
     try:
         return run.answer()
@@ -157,7 +174,7 @@ def _login_request(login: packet.Login, spoken: Profile) -> Request:
         login, accepts = _with_mschap(login)
     identity = tuple(each for each in login.attributes if each[:2] == (0, packet.NAS_IDENTIFIER))
     octets = spoken.login(login, os.urandom)
-    return Request(octets, lambda reply: spoken.verify_login(reply, octets), accepts, identity)
+    return Request(octets, lambda reply: spoken.verify(reply, octets, packet.LOGIN_CODES), accepts, identity)
 
 
 def _with_mschap(login: packet.Login) -> Tuple[packet.Login, Callable[[packet.Reply], bool]]:
@@ -235,14 +252,17 @@ class _Link:
         own = [self._status_channel] if self._status_channel not in (None, self.channel) else []
         return [self.channel] + [channel for channel in own if channel is not None]
 
-    def probe(self, open_another: Callable[[], Channel]) -> None:
-        """Send the Status-Server: from another port with UDP, over the same connection with TLS (RFC 6613 2.6.5)."""
+    def status_channel(self, open_another: Callable[[], Channel]) -> Channel:
+        """Return what the Status-Server goes over: another port with UDP, the same connection with TLS.
+
+        RFC 6613 section 2.6.5. The first time it is made, too.
+        """
         if self._status_channel is None:
             self.status_request = self.profile.status(self.request.identity, os.urandom)
             while self.profile.belongs(self.status_request, self.request.octets):  # the replies must be told apart
                 self.status_request = self.profile.status(self.request.identity, os.urandom)
             self._status_channel = self.channel if self.channel.is_stream else open_another()
-        self._status_channel.send(self.status_request)
+        return self._status_channel
 
     def is_status(self, channel: Channel, octets: bytes) -> bool:
         """Whether a packet answers the Status-Server rather than the request."""
@@ -267,11 +287,13 @@ class _Run:
         total_timeout: float,
         health: Health,
         origin: Optional[Origin],
+        observe: Observer,
     ) -> None:
         self._servers = servers
         self._request_for = request_for
         self._health = health
         self._origin = origin
+        self._observe = observe
         self._started = time.monotonic()
         self._exchange = Exchange(
             [_patience(server, known) for server, known in zip(servers, answer_status)],
@@ -324,19 +346,22 @@ class _Run:
             self._connect()
         elif isinstance(action, Send) and self._link:
             self._tries[-1].sends += 1
-            self._link.channel.send(self._link.request.octets)
+            self._send(self._link.channel, self._link.request.octets)
         elif isinstance(action, Probe) and self._link:
             self._tries[-1].probed = True
-            self._link.probe(lambda: Udp(self._address, self._server.source_ip))
+            channel = self._link.status_channel(lambda: Udp(self._address, self._server.source_ip))
+            self._send(channel, self._link.status_request)
         elif isinstance(action, Wait) and self._link:
             return self._wait(self._link, action.until - time.monotonic())
         return None
 
+    def _send(self, channel: Channel, octets: bytes) -> None:
+        self._observe(Seen(True, octets, self._tries[-1].name))
+        channel.send(octets)
+
     def _resolve(self) -> List[Address]:
         patience = min(self._server.bound, self._exchange.deadline - time.monotonic())
-        # The name's addresses may come in another order, or be others, by now; the State is for the one that sent it.
-        host = self._origin.host if self._origin else self._server.server
-        return resolve(host, self._server.port, patience)
+        return resolve(host_for(self._server, self._origin), self._server.port, patience)
 
     def _connect(self) -> None:
         self.close()
@@ -378,28 +403,39 @@ class _Run:
         answer: Optional[Answer] = None
         try:
             for octets in channel.receive():
-                if link.is_status(channel, octets):
-                    self._status_answered(link, octets)
-                elif answer is None:
-                    answer = self._judged(link, octets)
-                else:
-                    raise packet.Dropped(_UNASKED)
+                answer = self._judged(link, channel, octets, answer)
             if answer is not None and channel.has_more:
                 raise packet.Dropped(_UNASKED)
         except packet.Dropped as dropped:
             self._tries[-1].flaws[dropped.flaw] += 1
             if channel.is_stream:  # nobody but the server can have sent it (RFC 6613 section 2.6.4)
                 raise Unreachable("bad-reply", "closed the connection for that", False) from None
+            return None
         return answer
 
-    def _status_answered(self, link: _Link, octets: bytes) -> None:
-        link.profile.verify_status(octets, link.status_request)
+    def _judged(self, link: _Link, channel: Channel, octets: bytes, before: Optional[Answer]) -> Optional[Answer]:
+        """Return the answer that a packet is, or the one that came `before` it; raise packet.Dropped if it is wrong."""
+        is_status = link.is_status(channel, octets)
+        name = self._tries[-1].name
+        try:
+            if is_status:
+                reply = link.profile.verify(octets, link.status_request, packet.STATUS_CODES)
+            elif before is None:
+                reply = link.request.verify(octets)
+            else:
+                raise packet.Dropped(_UNASKED)
+        except packet.Dropped as dropped:
+            self._observe(Seen(False, octets, name, dropped.flaw))
+            raise
+        self._observe(Seen(False, octets, name))
+        if not is_status:
+            return self._answer(link, reply)
         self._tries[-1].lives = True
         self._exchange.status_answered()
         self._health.answered_status(_name(self._server))
+        return before
 
-    def _judged(self, link: _Link, octets: bytes) -> Answer:
-        reply = link.request.verify(octets)
+    def _answer(self, link: _Link, reply: packet.Reply) -> Answer:
         tried = self._tries[-1]
         remarks = [line for each in self._tries[:-1] for line in each.remarks() + [each.outcome()]]
         remarks += tried.remarks()
@@ -426,6 +462,24 @@ class _Run:
         silent = all(tried.is_silent for tried in self._tries)
         all_tried = self._origin is None and asked == {server.section for server in self._servers}
         return NoAnswer(code, remarks, time.monotonic() - self._started, silent and all_tried)
+
+
+def servers_for(servers: Sequence[ServerSettings], origin: Optional[Origin]) -> Sequence[ServerSettings]:
+    """Return the servers that may be asked: all, or the one that sent the challenge. Raise OriginGone if it is gone."""
+    if origin is None:
+        return servers
+    same = [server for server in servers if _is_origin(server, origin)]
+    if not same:
+        raise OriginGone()
+    return same
+
+
+def host_for(server: ServerSettings, origin: Optional[Origin]) -> str:
+    """Return the name or address to look up for a server that may be asked.
+
+    The name's addresses may come in another order, or be others, by now; the State is for the one that sent it.
+    """
+    return origin.host if origin else server.server
 
 
 def _is_origin(server: ServerSettings, origin: Origin) -> bool:

@@ -25,7 +25,13 @@ from pyrad.packet import AuthPacket  # noqa: E402
 ACCESS_REQUEST, ACCESS_ACCEPT, ACCESS_REJECT, ACCESS_CHALLENGE, STATUS_SERVER = 1, 2, 3, 11, 12
 LOGIN_CODES = (ACCESS_ACCEPT, ACCESS_REJECT, ACCESS_CHALLENGE)
 STATUS_CODES = (ACCESS_ACCEPT,)  # what a server answers to a Status-Server on this port, RFC 5997 section 4.2
-NAMES = {ACCESS_ACCEPT: "Access-Accept", ACCESS_REJECT: "Access-Reject", ACCESS_CHALLENGE: "Access-Challenge"}
+NAMES = {
+    ACCESS_REQUEST: "Access-Request",
+    ACCESS_ACCEPT: "Access-Accept",
+    ACCESS_REJECT: "Access-Reject",
+    ACCESS_CHALLENGE: "Access-Challenge",
+    STATUS_SERVER: "Status-Server",
+}
 
 # Octets are set and read by these numbers: by name, pyrad takes those that begin with `0x` for hexadecimal.
 USER_NAME, USER_PASSWORD, CHAP_PASSWORD, REPLY_MESSAGE, STATE, PROXY_STATE = 1, 2, 3, 18, 24, 33
@@ -205,6 +211,16 @@ def verify(
         if not hmac.compare_digest(hmac.new(secret, zeroed, hashlib.md5).digest(), digest):
             raise Dropped(WRONG_MESSAGE_AUTHENTICATOR)
     return Reply(code, tuple(attributes))
+
+
+def contents(octets: bytes) -> Attributes:
+    """Return the attributes of a packet of ours, or of one that is verified; a vendor's by its own number."""
+    found: List[Tuple[int, int, bytes]] = []
+    for _, kind, value in walk(octets[: int.from_bytes(octets[2:4], "big")]):
+        vendor = int.from_bytes(value[:4], "big") if kind == VENDOR_SPECIFIC else 0
+        inside = _vendor_attributes(value, vendor) if vendor else []
+        found += [(vendor, number, octets) for number, octets in inside] or [(0, kind, value)]
+    return tuple(found)
 
 
 def opened(octets: bytes) -> Tuple[int, bytes]:

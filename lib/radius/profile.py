@@ -3,39 +3,32 @@
 What is said is the same; `packet` and `accounting` have the first way, `version11` the second.
 """
 
-from functools import partial
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable, Container, NamedTuple
 
 from . import packet, version11
 from .packet import Attributes, Login, Random, Reply
 
 VERSION_1_1 = version11.ALPN
 
-Verify = Callable[[bytes, bytes], Reply]
-"""(a packet that came, the request it should answer) -> the reply in it, or packet.Dropped is raised."""
-
 
 class Profile(NamedTuple):
     """A way to put packets on the wire: what makes each kind of request, and what verifies its reply.
 
-    `accounting` takes a record and the time (seconds since the epoch) to say it. `belongs` is whether a packet has the
-    mark by which the reply to a request is known among others on a connection.
+    `accounting` takes a record and the time (seconds since the epoch) to say it. `verify` takes a packet that came, the
+    request that it should answer and the codes that may; it returns the reply or raises packet.Dropped, as does
+    `verify_accounting`. `belongs` is whether a packet has the mark by which the reply to a request is known.
     """
 
     login: Callable[[Login, Random], bytes]
-    verify_login: Verify
     status: Callable[[Attributes, Random], bytes]
-    verify_status: Verify
+    verify: Callable[[bytes, bytes, Container[int]], Reply]
     accounting: Callable[[Any, float, Random], bytes]
-    verify_accounting: Verify
+    verify_accounting: Callable[[bytes, bytes], Reply]
     belongs: Callable[[bytes, bytes], bool]
 
 
 def classic(secret: bytes, require_message_authenticator: bool) -> Profile:
     """Return RADIUS as RFC 2865 and RFC 2866 have it, over UDP or TLS, with this shared secret."""
-
-    def verify(codes: Any, octets: bytes, request: bytes) -> Reply:
-        return packet.verify(octets, request, secret, require_message_authenticator, codes)
 
     def account(record: Any, now: float, random: Random) -> bytes:
         from . import accounting  # a login needs none of it
@@ -50,9 +43,10 @@ def classic(secret: bytes, require_message_authenticator: bool) -> Profile:
 
     return Profile(
         login=lambda login, random: packet.encode(login, secret, random),
-        verify_login=partial(verify, packet.LOGIN_CODES),
         status=lambda attributes, random: packet.encode_status(attributes, secret, random),
-        verify_status=partial(verify, packet.STATUS_CODES),
+        verify=lambda octets, request, codes: packet.verify(
+            octets, request, secret, require_message_authenticator, codes
+        ),
         accounting=account,
         verify_accounting=verify_accounting,
         belongs=lambda octets, request: octets[1] == request[1],
@@ -62,9 +56,6 @@ def classic(secret: bytes, require_message_authenticator: bool) -> Profile:
 def version_1_1() -> Profile:
     """Return RADIUS/1.1 (RFC 9765), which knows no secret."""
 
-    def verify(codes: Any, octets: bytes, request: bytes) -> Reply:
-        return version11.verify(octets, request, codes)
-
     def account(record: Any, now: float, random: Random) -> bytes:
         from . import accounting
 
@@ -73,13 +64,12 @@ def version_1_1() -> Profile:
     def verify_accounting(octets: bytes, request: bytes) -> Reply:
         from . import accounting
 
-        return verify(accounting.RESPONSE_CODES, octets, request)
+        return version11.verify(octets, request, accounting.RESPONSE_CODES)
 
     return Profile(
         login=version11.encode,
-        verify_login=partial(verify, packet.LOGIN_CODES),
         status=version11.encode_status,
-        verify_status=partial(verify, packet.STATUS_CODES),
+        verify=version11.verify,
         accounting=account,
         verify_accounting=verify_accounting,
         belongs=version11.belongs,

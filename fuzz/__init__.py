@@ -1,0 +1,1 @@
+"""Fuzzing of what a server may send: `fuzz/run.sh`."""

@@ -1,0 +1,22 @@
+"""Runs atheris: `python3 -m fuzz`, with libFuzzer's arguments (https://llvm.org/docs/LibFuzzer.html)."""
+
+import sys
+
+import atheris
+
+with atheris.instrument_imports(include=["lib"]):
+    from fuzz import target
+
+# Of one input, in seconds, MiB and octets
+LIMITS = ["-timeout=10", "-rss_limit_mb=512", "-max_len={}".format(target.MAX_INPUT)]
+
+SPEED = ["-entropic_scale_per_exec_time=1"]  # or the longest inputs take most of the time
+
+
+def read(octets: bytes) -> None:
+    """Try one input; atheris keeps it if this raises."""
+    target.read(octets)
+
+
+atheris.Setup(sys.argv[:1] + LIMITS + SPEED + sys.argv[1:], read)
+atheris.Fuzz()

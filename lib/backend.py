@@ -1,0 +1,266 @@
+"""What stands between the conversation and RADIUS: the exchange that `login` wants is made, and its outcome told.
+
+Names as the servers want them, request attributes, lockout, turns and groups come together here, for the plugin and for
+the command line alike. No SDK.
+"""
+
+import json
+import logging
+import time
+from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
+
+from . import groups, login, names, settings
+from .text import counted, field, one_line, reply_message
+
+
+class Session(NamedTuple):
+    """What is known of a session: `username` is the user to SPS, of `identity` the RADIUS User-Name is made."""
+
+    username: str
+    identity: str
+    session_id: Optional[str] = None
+    protocol: Optional[str] = None
+    connection_name: Optional[str] = None
+    client_ip: Optional[str] = None
+    client_port: Optional[int] = None
+    client_hostname: Optional[str] = None
+    gateway_user: Optional[str] = None
+    server_username: Optional[str] = None
+    server_domain: Optional[str] = None
+
+
+def opening_remarks(configured: settings.Settings, problems: Iterable[settings.Problem]) -> List[str]:
+    """Return what the log warns of when a session begins."""
+    over_udp = (server for server in configured.servers if server.tls is None)
+    unsigned = (server.section for server in over_udp if not server.require_message_authenticator)
+    return ["Configuration warning: {}".format(problem) for problem in problems] + [
+        "[{}] require_message_authenticator is no: replies can be forged (CVE-2024-3596)".format(section)
+        for section in unsigned
+    ]
+
+
+def new_record(client_ip: Optional[str], now: float) -> Dict[str, Any]:
+    """Return what is kept of a session for its metadata and its last log line, as JSON can carry it."""
+    return {
+        "started": now,
+        "client_ip": client_ip,
+        "server": "",
+        "method": "",
+        "seconds": 0.0,
+        "rounds": 0,
+        "attempts": 0,
+    }
+
+
+def count(record: Dict[str, Any], state: login.State, action: login.Action) -> None:
+    """Put into the record how many challenges and attempts there were, now that this is to be done."""
+    accepted = isinstance(action, login.Accept) and not action.bypassed
+    record.update(rounds=state.all_rounds, attempts=len(state.attempts) + accepted)
+
+
+def metadata(record: Optional[Mapping[str, Any]], username: Any, identity: Any, **more: str) -> str:
+    """Return the session's metadata as JSON; `record` is None if the session ended before there was one."""
+    found: Dict[str, Any] = dict(more)
+    if record is not None:
+        found.update((key, record[key]) for key in ("server", "method") if record.get(key))
+        found.update((key, record[key]) for key in ("seconds", "rounds", "attempts") if key in record)
+        radius_user = record.get("radius_user") or identity
+        if radius_user != username:
+            found["radius_user"] = one_line(str(radius_user))
+    return json.dumps(found, ensure_ascii=False, sort_keys=True)
+
+
+class Backend:
+    """The RADIUS servers as one hook call of a session sees them; the time they may take in all is the hook's."""
+
+    def __init__(
+        self,
+        configured: settings.Settings,
+        session: Session,
+        record: Dict[str, Any],
+        nas_identifier: str,
+        directory: Callable[[str], Optional[str]],
+        log: logging.Logger,
+        observe: Any = None,
+    ) -> None:
+        """Take `record`, which is kept up to date, and where the `persistent` and the `ephemeral` directory are.
+
+        Without directories nothing is remembered: no server is held for dead, and nobody is locked out. `observe` is a
+        client.Observer.
+        """
+        self._settings = configured
+        self._session = session
+        self._record = record
+        self._nas_identifier = nas_identifier
+        self._directory = directory
+        self._log = log
+        self._observe = observe
+        self._network_seconds = 0.0
+        self.accepted: Any = None
+        """The Access-Accept, a packet.Reply, once it has come."""
+
+    def converse(self, state: login.State, known: login.Known) -> Tuple[login.State, login.Action]:
+        """Hold the conversation until it needs the user or is over."""
+        known = known._replace(locked_for=self._locked_for())
+        state, action = login.proceed(self._settings, state, known)
+        while isinstance(action, login.Exchange):
+            state, action = login.receive(self._settings, state, known, self.exchange(action))
+        return state, action
+
+    def exchange(self, wanted: login.Exchange) -> login.Outcome:
+        """Ask the servers when it is this login's turn."""
+        directory = self._directory("ephemeral") if self._settings.auth.serialize_user else None
+        if directory is None:
+            return self._exchange_now(wanted)
+        from .turns import Turns
+
+        turns = Turns(directory, self._complain)
+        began = time.monotonic()
+        with turns.turn(self._radius_name(), self._settings.total_timeout - self._network_seconds) as is_ours:
+            self._spent(time.monotonic() - began)
+            return self._exchange_now(wanted) if is_ours else login.Unsent("user-busy")
+
+    def health(self) -> Any:
+        """Return the memory of which servers failed lately."""
+        from .radius.health import Health
+
+        return Health(self._directory("ephemeral"), self._settings.dead_time, self._complain)
+
+    def request_attributes(self, local_ip: str) -> Any:
+        """Return what each request says of this NAS and of the session; `local_ip` may be empty."""
+        from .radius import nas
+
+        session = self._session
+        came_by = "{} {}".format(session.protocol, session.connection_name or "").strip()
+        usual = nas.attributes(self._nas_identifier, local_ip, session.client_ip or "", came_by)
+        return nas.with_configured(usual, self._configured_attributes()) if self._settings.attributes else usual
+
+    def _exchange_now(self, wanted: login.Exchange) -> login.Outcome:
+        """Ask the servers and translate what came of it."""
+        from .radius import client, packet  # pyrad is slow to import: only the calls that need it pay
+
+        locked_for = self._locked_for()
+        if locked_for:
+            return login.Locked(locked_for)
+
+        def login_for(server: settings.ServerSettings, local_ip: str) -> packet.Login:
+            self._record["method"] = server.auth_type
+            self._record["radius_user"] = self._radius_name(server)
+            return packet.Login(
+                self._record["radius_user"],
+                wanted.password,
+                server.auth_type,
+                wanted.state,
+                self.request_attributes(local_ip),
+            )
+
+        remaining = self._settings.total_timeout - self._network_seconds
+        origin = client.Origin(*wanted.origin) if wanted.origin else None
+        try:
+            answer = client.ask(
+                self._settings.servers,
+                login_for,
+                remaining,
+                origin,
+                self.health(),
+                self._observe or client.unobserved,
+            )
+        except client.OriginGone:
+            self._log.warning("The server that sent the challenge is not configured any more; starting over")
+            return login.OriginGone()
+        except packet.RequestError as error:
+            self._log.warning("User %s: nothing sent: %s", field(self._session.username), error)
+            return login.Unusable(str(error)) if error.code == "bad-password" else login.Unsent(error.code)
+        except client.NoAnswer as no_answer:
+            self._spent(no_answer.seconds)
+            for remark in no_answer.remarks:
+                self._log.error("RADIUS: %s", one_line(remark))
+            return login.Failed(no_answer.code, no_answer.unreachable)
+        self._spent(answer.seconds)
+        for remark in answer.remarks:
+            self._log.warning("RADIUS: %s", one_line(remark))
+        reply = answer.reply
+        self._record["server"] = "{0.host}:{0.port}".format(answer.origin)
+        message = reply_message(answer.messages)
+        self._log.info(
+            "RADIUS: %s for %s from [%s] %s%s after %.3f s and %s: %s",
+            packet.NAMES[reply.code],
+            field(self._record["radius_user"]),
+            answer.origin.section,
+            self._record["server"],
+            " ({})".format(answer.over) if answer.over else "",
+            answer.seconds,
+            counted(answer.sends, "send", "sends"),
+            _told(reply.code == packet.ACCESS_REJECT, message),
+        )
+        if reply.code == packet.ACCESS_CHALLENGE:
+            return login.Challenged(message, reply.echo, reply.state, answer.origin)
+        lockout = self._lockout()
+        if reply.code == packet.ACCESS_ACCEPT:
+            if lockout:
+                lockout.succeeded(self._radius_name())
+            self.accepted = reply
+            return login.Accepted(self._groups(reply))
+        if lockout:
+            lockout.failed(self._radius_name(), self._session.client_ip, time.time())
+        return login.Rejected(message)
+
+    def _lockout(self) -> Any:
+        """Return who is locked out, or None where nobody is."""
+        if self._settings.lockout is None:
+            return None
+        from .failures import Lockout
+
+        return Lockout(self._directory("persistent"), self._settings.lockout, self._complain)
+
+    def _locked_for(self) -> float:
+        lockout = self._lockout()
+        return lockout.locked_for(self._radius_name(), self._session.client_ip, time.time()) if lockout else 0.0
+
+    def _radius_name(self, server: Optional[settings.ServerSettings] = None) -> str:
+        """Return the User-Name that a server gets, or the first one."""
+        return names.radius_name((server or self._settings.servers[0]).names, self._session.identity)
+
+    def _groups(self, reply: Any) -> Optional[Tuple[str, ...]]:
+        """Return the groups that an Access-Accept brings."""
+        rules = self._settings.groups
+        if rules is None:
+            return None
+        values = [value for vendor, number in rules.attributes for value in reply.values_of(vendor, number)]
+        found, remarks = groups.gateway_groups(rules, values)
+        for remark in remarks:
+            self._log.warning("Groups of %s: %s", field(self._session.username), remark)
+        told = one_line(", ".join(map(field, found))) or "none"
+        self._log.info("Groups of %s: %s", field(self._session.username), told)
+        return found
+
+    def _configured_attributes(self) -> List[Tuple[int, int, bytes]]:
+        """Return the lines of [radius_attributes] as octets; what does not fit this session is left out."""
+        from .radius import attributes
+
+        values = {name: str(getattr(self._session, name) or "") for name in settings.PLACEHOLDERS}
+        found = []
+        for line in self._settings.attributes:
+            try:
+                found.append(line.attribute.key + (attributes.encode(line.attribute, line.text, values),))
+            except ValueError as error:
+                self._complain("[radius_attributes] {}: left out: {}".format(line.attribute.name, error))
+        return found
+
+    def _spent(self, seconds: float) -> None:
+        self._network_seconds += seconds
+        self._record["seconds"] = round(self._record["seconds"] + seconds, 3)
+
+    def _complain(self, text: str) -> None:
+        self._log.warning("RADIUS: %s", one_line(text))
+
+
+def _told(rejected: bool, message: str) -> str:
+    """Return what the log may say of a Reply-Message: that of a challenge may hold a new PIN."""
+    if not message:
+        return "no Reply-Message"
+    return (
+        one_line(message)
+        if rejected
+        else "Reply-Message of {}".format(counted(len(message), "character", "characters"))
+    )

@@ -1,0 +1,219 @@
+"""`check`: everything that is wrong or doubtful in a configuration, found without SPS and without the network."""
+
+import argparse
+import ipaddress
+import json
+from typing import Callable, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
+
+from .. import options as declared
+from .. import settings
+from ..text import counted
+from . import FINE, NOT_FINE, UNUSABLE
+from .console import Console
+from .source import NotText, located, read
+
+ERROR, WARNING, NOTE = "error", "warning", "note"
+SECRET_OCTETS = 16  # RFC 2865 section 3
+ASKING_PROTOCOLS = ("rdp", "ssh", "telnet")  # in which SPS can put a question
+
+# What the vendor's plugin knows of its own; it knows the sections that the SDK reads, too.
+_VENDORS = {
+    "radius": ("server", "port", "secret", "auth_type", "conn_retries", "conn_timeout", "dictionary_path"),
+    "auth": ("prompt", "disable_echo", "interactive_protocols"),
+}
+_STAND_IN = "x" * SECRET_OCTETS  # a secret, or a host name, that nothing is said against
+_STAND_IN_CA = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n"
+
+
+class Finding(NamedTuple):
+    """One thing to say: `level` is error, warning or note; `line` is 0 where none is to blame."""
+
+    level: str
+    line: int
+    section: str
+    option: str
+    text: str
+
+
+def findings(text: str) -> List[Finding]:
+    """Return all there is to say about a configuration's text, by line; no secret is in it."""
+    ini = settings.parse_ini(text)
+
+    def look_up(section: str, option: str) -> Optional[str]:
+        if not _has_store(ini):
+            raise settings.ConfigurationError(settings.NO_STORE)
+        return _stand_in(section, option)
+
+    built, problems = settings.build(ini, look_up, lambda name: _STAND_IN_CA)
+    said = [(ERROR if problem.error else WARNING, problem) for problem in problems]
+    said += [(ERROR, _problem(*words)) for words in _without_store(ini)]
+    said += [(WARNING, _problem(*words)) for words in _doubts(ini, built)]
+    said += [(NOTE, _problem(*words)) for words in _notes(ini)]
+    places = settings.places(text)
+    found = [Finding(level, settings.line_of(each, places), *each[1:]) for level, each in said]
+    return sorted(found, key=lambda finding: finding.line)
+
+
+def report(
+    name: str, found: Sequence[Finding], styled: Callable[[str, str], str] = lambda style, text: text
+) -> List[str]:
+    """Return the lines that tell a person of what was found in the file of this name."""
+    lines = [located(name, each.line, _problem(*each[2:]), styled(each.level, each.level)) for each in found]
+    errors, warnings = (len([each for each in found if each.level == level]) for level in (ERROR, WARNING))
+    counts = "{}, {}".format(counted(errors, "error", "errors"), counted(warnings, "warning", "warnings"))
+    lines.append("{}: {}{}".format(name, counts, "; the plugin would deny every session" if errors else ""))
+    return lines
+
+
+def run(options: argparse.Namespace) -> int:
+    """Check the file, print what was found, and return the exit status."""
+    console = Console()
+    try:
+        source = read(options.file)
+        name, found = source.name, findings(source.text)
+    except NotText as error:
+        name, found = error.name, [Finding(ERROR, error.line, "", "", "is not UTF-8")]
+    levels = {each.level for each in found}
+    if options.json:
+        counts = {level + "s": sum(each.level == level for each in found) for level in (ERROR, WARNING, NOTE)}
+        document = dict(counts, file=name, findings=[each._asdict() for each in found])
+        console.say(json.dumps(document, indent=2, sort_keys=True))
+    else:
+        for line in report(name, found, console.styled):
+            console.say(line)
+    if ERROR in levels:
+        return UNUSABLE
+    return NOT_FINE if options.strict and WARNING in levels else FINE
+
+
+Words = Tuple[str, str, str]
+"""Section, option, and what is to say of it."""
+
+
+def _problem(section: str, option: str, text: str) -> settings.Problem:
+    return settings.Problem(True, section, option, text)
+
+
+def _has_store(ini: settings.Ini) -> bool:
+    return bool(ini.sections.get("credential_store", {}).get("name"))
+
+
+def _stand_in(section: str, option: str) -> str:
+    """Return a value for an option of ours whose own is on SPS."""
+    found = declared.declaration(section)
+    default = next((each for each in found.options if each.name == option), None) if found else None
+    return _STAND_IN if default is None or default.required else default.default
+
+
+def _without_store(ini: settings.Ini) -> Iterator[Words]:
+    """Find what the SDK would look up and cannot; `build` finds what is ours."""
+    for section, option in _from_store(ini):
+        found = declared.declaration(section)
+        if found and found.sdk and not _has_store(ini):
+            yield section, option, settings.NO_STORE
+
+
+def _from_store(ini: settings.Ini) -> Iterator[Tuple[str, str]]:
+    for section, values in ini.sections.items():
+        for option, value in values.items():
+            if value == "$" and option not in ini.from_default[section]:
+                yield section, option
+
+
+def _doubts(ini: settings.Ini, built: Optional[settings.Settings]) -> Iterator[Words]:
+    """Find what works and is hardly meant."""
+    for section, values in ini.sections.items():
+        ours = declared.declaration(section)
+        if ours is None or ours.name not in ("radius", "radius_N", "accounting", "accounting_N"):
+            continue
+        if _over_tls(ini, section):
+            continue  # whose secret says nothing, and whose replies cannot be forged
+        secret = values.get("secret", "")
+        if secret not in ("", "$") and len(secret.encode("utf-8", "replace")) < SECRET_OCTETS:
+            yield section, "secret", "is shorter than the {} octets that RFC 2865 asks for".format(SECRET_OCTETS)
+        if values.get("require_message_authenticator", "").lower() == "no":
+            yield section, "require_message_authenticator", "is no: replies can be forged (CVE-2024-3596)"
+    yield from _without_effect(ini)
+    if built is not None:
+        yield from _doubts_of_servers(ini, built)
+        for protocol in built.auth.interactive_protocols:
+            if protocol not in ASKING_PROTOCOLS:
+                text = "SPS can ask in {} only, and a login by another protocol would hang"
+                yield "auth", "interactive_protocols", text.format(", ".join(ASKING_PROTOCOLS))
+                break
+
+
+def _over_tls(ini: settings.Ini, section: str) -> bool:
+    """Whether a server's section is of one over TLS; those for accounting are as [radius] is."""
+    values = ini.sections.get("radius", {})
+    if section.startswith("radius"):
+        values = dict(values, **ini.sections[section])
+    return values.get("transport", "").lower() == "tls"
+
+
+def _without_effect(ini: settings.Ini) -> Iterator[Words]:
+    """Find options of what is not turned on."""
+    for section, switch, needed in (("accounting", "enabled", "yes"), ("lockout", "max_failures", "a number")):
+        values = ini.sections.get(section, {})
+        if values.get(switch, "0").lower() in ("no", "0", ""):
+            given = [option for option in values if option != switch and option not in ini.from_default[section]]
+            for option in given:
+                yield section, option, "has no effect without {}={}".format(switch, needed)
+    for section in ini.sections:
+        ours = declared.declaration(section)
+        if ours is not None and ours.sdk and ours.options and all(option.ignored for option in ours.options):
+            yield section, "", ours.options[0].ignored
+
+
+def _doubts_of_servers(ini: settings.Ini, built: settings.Settings) -> Iterator[Words]:
+    seen: Set[Tuple[str, int, bool]] = set()
+    for server in built.servers:
+        values = ini.sections.get(server.section, {})
+        place = (server.server.lower(), server.port, server.tls is None)
+        if place in seen:
+            yield server.section, "server", "is the same server and port as one before it"
+        seen.add(place)
+        for option in ("retransmit_after", "require_message_authenticator") if server.tls else ():
+            if option in values:
+                yield server.section, option, "has no effect with transport=tls"
+        probed = server.status_check == "status-server"
+        if "failover_after" in values and not probed and not server.tls:
+            yield server.section, "failover_after", "has no effect with status_check=none"
+        if "failover_after" in values and probed and server.failover_after >= server.bound:
+            text = "is as long as conn_timeout times conn_retries, {:g} s: the server is given up before it is asked"
+            yield server.section, "failover_after", text.format(server.bound)
+        if "retransmit_after" in values and not server.tls and server.retransmit_after >= server.bound:
+            text = "is as long as conn_timeout times conn_retries, {:g} s: nothing is sent again"
+            yield server.section, "retransmit_after", text.format(server.bound)
+        families = {_family(address) for address in (server.server, server.source_ip)} - {0}
+        if len(families) > 1:
+            yield server.section, "source_ip", "is an address of the other IP version than the server's"
+
+
+def _family(address: str) -> int:
+    try:
+        return ipaddress.ip_address(address).version
+    except ValueError:
+        return 0
+
+
+def _notes(ini: settings.Ini) -> Iterator[Words]:
+    for section, option in _from_store(ini):
+        if _has_store(ini):
+            yield section, option, "from the Credential Store, not checked here"
+    for section, values in ini.sections.items():
+        if values.get("ca_certificate", "").startswith("$["):
+            yield section, "ca_certificate", "from SPS's trusted CA lists, not checked here"
+    radius = ini.sections.get("radius")
+    if radius is None or not all(_is_vendors(section, values) for section, values in ini.sections.items()):
+        return
+    differences = ["replies must carry a Message-Authenticator (require_message_authenticator=no: need not)"]
+    if "disable_echo" not in ini.sections.get("auth", {}):
+        differences.insert(0, "typed codes are hidden ([auth] disable_echo=no: shown)")
+    yield "radius", "", "unlike with the vendor's plugin, " + ", and ".join(differences)
+
+
+def _is_vendors(section: str, values: Iterable[str]) -> bool:
+    """Whether the vendor's plugin knows all of a section, too."""
+    found = declared.declaration(section)
+    return found is not None and (found.sdk or set(values) <= set(_VENDORS.get(section, ())))

@@ -1,0 +1,226 @@
+"""`servers`: is each server there, is its secret ours, and does it sign what it says."""
+
+import argparse
+import json
+import os
+import time
+from typing import Any, Container, Dict, Iterator, List, NamedTuple, Optional, Tuple
+
+from ..radius import client, nas, packet, transport
+from ..radius.accounting import ACCOUNTING_RESPONSE
+from ..radius.profile import Profile
+from ..secret import Secret
+from ..settings import ServerSettings, Settings
+from ..text import counted, one_line
+from . import FINE, NOT_FINE
+from .console import Console
+from .source import usable
+
+STATUS_SERVER, LOGIN = "Status-Server", "login"
+_WHO_ASKS = (packet.NAS_IDENTIFIER, nas.NAS_IP_ADDRESS, nas.NAS_IPV6_ADDRESS)  # RFC 5997 section 3
+
+
+class Look(NamedTuple):
+    """How to look at the servers: seconds for each address, the NAS-Identifier, and the user of --probe-user if any."""
+
+    timeout: float
+    nas_identifier: str
+    probe_user: str = ""
+
+
+class Facts(NamedTuple):
+    """What is known of one address of a server, or of its name if that was not found.
+
+    `ok` is whether the plugin can use it. `code` is a denial's if it did not answer, and `text` puts all into words.
+    `answered` is what it answered, if anything, `seconds` after the first of so many `sends`; `signed` is whether the
+    reply had a Message-Authenticator, `over` what it came over, if not UDP. Times are in seconds.
+    """
+
+    section: str
+    server: str
+    address: str
+    ok: bool
+    text: str
+    look_up_seconds: float
+    code: str = ""
+    answered: str = ""
+    seconds: Optional[float] = None
+    sends: int = 0
+    signed: Optional[bool] = None
+    over: str = ""
+    details: Tuple[str, ...] = ()
+
+
+class _Asked(NamedTuple):
+    """A server, whether it is one for accounting, and what it answers a Status-Server with (RFC 5997 section 4.2)."""
+
+    server: ServerSettings
+    accounts: bool
+    codes: Container[int]
+
+
+def look(settings: Settings, how: Look, console: Console) -> Iterator[Facts]:
+    """Look at every address of every server, one after the other."""
+    for asked in _all(settings):
+        server = asked.server
+        console.progress("[{}] looking {} up ...".format(server.section, one_line(server.server)))
+        began = time.monotonic()
+        try:
+            addresses = transport.resolve(server.server, server.port, how.timeout)
+        except transport.Unreachable as error:
+            console.progress("")
+            seconds = time.monotonic() - began
+            yield Facts(server.section, server.server, "", False, one_line(str(error)), seconds, error.code)
+            continue
+        seconds = time.monotonic() - began
+        for address in addresses:
+            console.progress("[{}] asking {} ...".format(server.section, address))
+            facts = facts_of(asked, address, how)
+            console.progress("")
+            yield facts._replace(look_up_seconds=seconds)
+
+
+def facts_of(asked: _Asked, address: transport.Address, how: Look) -> Facts:
+    """Return what can be found out about one address of a server; it is asked now."""
+    server = asked.server._replace(
+        conn_timeout=how.timeout,
+        conn_retries=1,
+        retransmit_after=asked.server.retransmit_after or 1.0,  # a Status-Server may be sent again in any case
+        status_check="none",
+    )
+    # As a challenge's answer does, this goes to one address of the name, and to no other.
+    place = client.Origin(server.section, str(address.sockaddr[0]), server.port)
+    known = Facts(server.section, asked.server.server, str(address), False, "", 0.0)
+    try:
+        answer = client.exchange([_unsigned(server)], _status_request(asked, how), how.timeout, place)
+    except client.NoAnswer as no_answer:
+        facts = known._replace(code=no_answer.code, details=tuple(map(one_line, no_answer.remarks)))
+        if facts.code == "no-reply" and how.probe_user and not asked.accounts:
+            return _by_login(server, place, facts, how)
+        return facts._replace(text=_silence(facts, how, asked))
+    return _answered(known, STATUS_SERVER, answer, server, asked.accounts)
+
+
+def report(facts: Facts, console: Console) -> str:
+    """Return the line that tells a person of an address."""
+    place = "[{}] {}".format(facts.section, facts.address or one_line(facts.server))
+    if facts.address and not facts.address.startswith((facts.server + ":", "[{}]:".format(facts.server))):
+        place += " ({}, found in {})".format(one_line(facts.server), _milliseconds(facts.look_up_seconds))
+    return "{}: {}: {}".format(
+        place, console.styled(*(("good", "ok") if facts.ok else ("error", "not ok"))), facts.text
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Look at the servers, print what was found, and return the exit status."""
+    console = Console()
+    found = usable(options.file, options.secret_file)
+    how = Look(options.timeout, options.nas_identifier, options.probe_user or "")
+    all_facts: List[Facts] = []
+    for facts in look(found.settings, how, console):
+        all_facts.append(facts)
+        if not options.json:
+            console.say(report(facts, console))
+            for detail in facts.details if facts.code not in _SAID_ENOUGH else ():
+                console.say(console.styled("dim", "    " + detail))
+    if options.json:
+        console.say(json.dumps({"servers": [each._asdict() for each in all_facts]}, indent=2, sort_keys=True))
+    return FINE if all(facts.ok for facts in all_facts) else NOT_FINE
+
+
+def _all(settings: Settings) -> Iterator[_Asked]:
+    for server in settings.servers:
+        yield _Asked(server, False, packet.STATUS_CODES)
+    for server in settings.accounting.servers if settings.accounting else ():
+        # Those of [radius], if [accounting] has none, are told apart by their port.
+        section = server.section if server.section.startswith("accounting") else "accounting"
+        # Over TLS one port serves both (RFC 6614 section 3.4), and answers as for logins.
+        codes = (ACCOUNTING_RESPONSE,) + (packet.STATUS_CODES if server.tls else ())
+        yield _Asked(server._replace(section=section), True, codes)
+
+
+def _status_request(asked: _Asked, how: Look) -> client.RequestFor:
+    def request_for(server: ServerSettings, local_ip: str, spoken: Profile) -> client.Request:
+        usual = nas.attributes(how.nas_identifier, local_ip, "", "")
+        identity = tuple(each for each in usual if each[1] in _WHO_ASKS)
+        octets = spoken.status(identity, os.urandom)
+        return client.Request(octets, lambda reply: spoken.verify(reply, octets, asked.codes), client.always, identity)
+
+    return request_for
+
+
+def _unsigned(server: ServerSettings) -> ServerSettings:
+    """Let replies pass without a Message-Authenticator, so that they can be told of."""
+    return server._replace(require_message_authenticator=False)
+
+
+def _by_login(server: ServerSettings, place: client.Origin, facts: Facts, how: Look) -> Facts:
+    """Ask with a login that cannot succeed: any reply that verifies tells as much as one to a Status-Server."""
+
+    def login_for(server: ServerSettings, local_ip: str) -> packet.Login:
+        attributes = nas.attributes(how.nas_identifier, local_ip, "", "")
+        password = Secret(os.urandom(12).hex())
+        return packet.Login(how.probe_user, password, "pap", None, attributes)
+
+    try:
+        answer = client.ask([_unsigned(server)], login_for, how.timeout, place)
+    except client.NoAnswer as no_answer:
+        details = facts.details + tuple(map(one_line, no_answer.remarks))
+        facts = facts._replace(code=no_answer.code, details=details)
+        return facts._replace(text=_silence(facts, how, None))
+    return _answered(facts._replace(code=""), LOGIN, answer, server, False)
+
+
+def _answered(facts: Facts, what: str, answer: client.Answer, server: ServerSettings, accounts: bool) -> Facts:
+    signed = bool(answer.reply.values(packet.MESSAGE_AUTHENTICATOR))
+    ok = signed or accounts or server.tls is not None or not server.require_message_authenticator
+    words = "{} answered after {}".format(
+        "Status-Server" if what == STATUS_SERVER else "a login, not Status-Server,", _milliseconds(answer.seconds)
+    )
+    if answer.sends > 1:
+        words += " and {}".format(counted(answer.sends, "send", "sends"))
+    if answer.over:
+        words += " over " + answer.over
+    else:
+        words += ", with Message-Authenticator" if signed else ", without Message-Authenticator"
+    if not ok:
+        words += ", so the plugin drops it: update the server, or accept the risk with require_message_authenticator=no"
+    elif not signed and not accounts and not answer.over:
+        words += ", so it can be forged (CVE-2024-3596)"
+    return facts._replace(
+        ok=ok,
+        code="" if ok else "no-message-authenticator",
+        text=words,
+        answered=what,
+        seconds=round(answer.seconds, 6),
+        sends=answer.sends,
+        signed=signed,
+        over=answer.over,
+        details=facts.details + tuple(map(one_line, answer.remarks)),
+    )
+
+
+_SAID_ENOUGH = ("no-reply", "name-lookup", "port-closed")  # what the details would only say again
+_LIVES: Dict[str, str] = {
+    "port-closed": "the host is there, but nothing listens on this port",
+    "wrong-secret": "it lives, and its secret is another one: a reply came that was not made with ours",
+    "bad-reply": "something answers, but not to what it was asked",
+}
+
+
+def _silence(facts: Facts, how: Look, asked: Any) -> str:
+    """Say what it means that no reply could be believed."""
+    if facts.code != "no-reply":
+        return _LIVES.get(facts.code) or next(iter(facts.details), facts.code)
+    words = (
+        "no reply in {:g} s. It may be down or out of reach, not list this host as a client, have another secret "
+        "(what is signed with a wrong one is dropped without a word, RFC 3579)".format(how.timeout)
+    )
+    if asked is None:
+        return words
+    hint = ", or not answer Status-Server"
+    return words + hint + ("" if asked.accounts else " (NPS does not; --probe-user asks for a login instead)")
+
+
+def _milliseconds(seconds: float) -> str:
+    return "{:.1f} ms".format(1000 * seconds)

@@ -1,0 +1,93 @@
+"""Attributes as people read them, pure: a name and a value; of what is secret or unknown the length alone is told."""
+
+import ipaddress
+import re
+from typing import Callable, Dict, Sequence, Tuple
+
+from ..text import counted, holds_control, one_line
+from .attributes import FORBIDDEN, Attribute, find, named_values
+
+_SHOWN_ALL_THE_SAME = ("User-Name", "Vendor-Specific")  # FORBIDDEN to configure, but no secret
+_SECRET_NAME = re.compile("(?i)password|passwd|secret|key")
+
+
+def shown(vendor: int, number: int, octets: bytes, own: Sequence[Attribute] = ()) -> Tuple[str, str]:
+    """Return an attribute's name and its value on one line, safe to show; `own` are the configuration's definitions.
+
+    An attribute without a name may be a secret of its vendor's. One that the dictionary knows for a secret stays one,
+    whatever the configuration calls it.
+    """
+    attribute = _named(vendor, number, own)
+    if _is_secret(_named(vendor, number, ())) or _is_secret(attribute):
+        return attribute.name, "<hidden, {}>".format(_length(octets))
+    if attribute.name[0].isdigit():
+        return attribute.name, "<unknown, {}>".format(_length(octets))
+    tag = ""
+    if attribute.tagged and octets and octets[0] <= 0x1F:  # RFC 2868 section 3.1
+        tag, octets = ":{}:".format(octets[0]) if octets[0] else "", octets[1:]
+    value = one_line(_DECODERS.get(attribute.kind, _hexadecimal)(attribute, octets), 2000)
+    if "avpair" in attribute.name.lower() and _SECRET_NAME.search(value.partition("=")[0]):
+        return attribute.name, "<hidden, {}>".format(_length(octets))
+    return attribute.name, tag + value
+
+
+def _named(vendor: int, number: int, own: Sequence[Attribute]) -> Attribute:
+    name = "26.{}.{}".format(vendor, number) if vendor else str(number)
+    try:
+        return find(name, own)
+    except ValueError:  # numbers that no configuration may have, but a server may send
+        return Attribute(name, vendor, number, "octets")
+
+
+def _is_secret(attribute: Attribute) -> bool:
+    if attribute.name in FORBIDDEN:
+        return attribute.name not in _SHOWN_ALL_THE_SAME
+    return attribute.kind in ("string", "octets") and bool(_SECRET_NAME.search(attribute.name))
+
+
+def _length(octets: bytes) -> str:
+    return counted(len(octets), "octet", "octets")
+
+
+def _string(_: Attribute, octets: bytes) -> str:
+    return octets.decode("utf-8", "replace")
+
+
+def _octets(attribute: Attribute, octets: bytes) -> str:
+    try:
+        text = octets.decode("utf-8")
+    except UnicodeDecodeError:
+        text = ""
+    return text if text and not holds_control(text) else _hexadecimal(attribute, octets)
+
+
+def _hexadecimal(_: Attribute, octets: bytes) -> str:
+    return "0x" + octets.hex()
+
+
+def _whole(attribute: Attribute, octets: bytes) -> str:
+    number = int.from_bytes(octets, "big")
+    return next((name for name, value in named_values(attribute) if value == number), str(number))
+
+
+def _address(attribute: Attribute, octets: bytes) -> str:
+    if len(octets) != (4 if attribute.kind == "ipaddr" else 16):
+        return _hexadecimal(attribute, octets)
+    return str(ipaddress.ip_address(octets))
+
+
+def _prefix(attribute: Attribute, octets: bytes) -> str:
+    """RFC 3162 section 2.3: what of the prefix is not sent is 0."""
+    if not 2 <= len(octets) <= 18 or octets[1] > 128:
+        return _hexadecimal(attribute, octets)
+    return "{}/{}".format(ipaddress.IPv6Address(octets[2:].ljust(16, b"\0")), octets[1])
+
+
+_DECODERS: Dict[str, Callable[[Attribute, bytes], str]] = {
+    "string": _string,
+    "octets": _octets,
+    "ipaddr": _address,
+    "ipv6addr": _address,
+    "ipv6prefix": _prefix,
+}
+_DECODERS.update(dict.fromkeys(("integer", "date", "integer64", "short", "byte"), _whole))
