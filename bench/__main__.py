@@ -20,7 +20,9 @@ from lib.radius.exchange import Exchange, GiveUp, Patience, Resolve, Send, Wait
 from simulator.gateway import HOST, Session, UnpackedPlugin, unpack
 from simulator.host import RESULT_FD
 from simulator.server import DemoServer
+from tests.certificates import Authority, in_configuration
 from tests.misbehaving import Request, Server, reply, silent
+from tests.tls_peer import VERSION_1_1, Peer, answering
 from tools import build
 
 CALLS = 20
@@ -132,6 +134,37 @@ def hooks(ours: UnpackedPlugin, floor: UnpackedPlugin) -> None:
     for name, hook, mine, theirs in rows:
         a, b = compared((ours, hook, mine), (floor, hook, theirs))
         line(name, a.cpu * 1e3, b.cpu * 1e3, a.cpu / b.cpu, a.memory / 1024, b.memory / 1024, a.memory / b.memory)
+
+
+def handshakes(zip_directory: pathlib.Path, scratch: pathlib.Path, udp: UnpackedPlugin) -> None:
+    """Print what a login over TLS costs against one over UDP: every hook is a process, so each shakes hands anew."""
+    authority = Authority("the bench's CA")
+    ca = "ca_certificate=" + in_configuration(authority.certificate)
+    client = "client_certificate=" + in_configuration(authority.issue(for_client=True).both)
+    asked = ("authenticate", arguments(key_value_pairs={"otp": "123456"}))
+    heading("RADIUS over TLS", "CPU ms", "UDP", "ratio", "reply after ms", "UDP", "ratio")
+    rows: List[Tuple[str, List[str], Dict[str, Any]]] = [
+        ("TLS 1.3", [], {}),
+        ("TLS 1.2", [], {"newest": "TLSv1_2"}),
+        ("TLS 1.3, client certificate", [client], {"client_ca": authority}),
+        ("TLS 1.3, RADIUS/1.1", [], {"protocols": [VERSION_1_1]}),
+    ]
+    for name, options, abilities in rows:
+        with Peer(answering(), authority.issue(), **abilities) as peer:
+            configuration = section("radius", peer.port, "radsec", "transport=tls", ca, *options)
+            plugin = UnpackedPlugin(zip_directory, configuration, state_directory=scratch / "tls")
+            waits = [(until_reply(plugin), until_reply(udp)) for _ in range(CALLS)]
+            over_tls, over_udp = (statistics.median(each) for each in zip(*waits))
+            a, b = compared((plugin,) + asked, (udp,) + asked)
+        line(name, a.cpu * 1e3, b.cpu * 1e3, a.cpu / b.cpu, over_tls * 1e3, over_udp * 1e3, over_tls / over_udp)
+
+
+def until_reply(plugin: UnpackedPlugin) -> float:
+    """Return the seconds that one login had its server's reply after, the look-up and all before it included."""
+    verdict = Session(plugin, key_value_pairs={"gu": "alice", "otp": "123456"}).log_in()
+    if verdict["verdict"] != "ACCEPT":
+        raise RuntimeError(verdict["reason"])
+    return float(json.loads(verdict["additional_metadata"])["seconds"])
 
 
 def time_to_verdict(plugin: UnpackedPlugin) -> float:
@@ -276,6 +309,7 @@ def main() -> int:
             floor = UnpackedPlugin(bare, "", state_directory=scratch / "floor-state")
             print("Python {}".format(sys.version.split()[0]))
             hooks(ours, floor)
+            handshakes(directory, scratch, ours)
             failover(directory, scratch, server)
             losses(directory, scratch)
             storm(ours, floor)

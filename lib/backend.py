@@ -40,7 +40,8 @@ class Session(NamedTuple):
 
 def opening_remarks(configured: settings.Settings, problems: Iterable[settings.Problem]) -> List[str]:
     """Return what the log warns of when a session begins."""
-    unsigned = (server.section for server in configured.servers if not server.require_message_authenticator)
+    over_udp = (server for server in configured.servers if server.tls is None)
+    unsigned = (server.section for server in over_udp if not server.require_message_authenticator)
     return ["Configuration warning: {}".format(problem) for problem in problems] + [
         "[{}] require_message_authenticator is no: replies can be forged (CVE-2024-3596)".format(section)
         for section in unsigned
@@ -209,11 +210,12 @@ class Backend:
         self._record["server"] = "{0.host}:{0.port}".format(answer.origin)
         message = reply_message(answer.messages)
         self._log.info(
-            "RADIUS: %s for %s from [%s] %s after %.3f s and %s: %s",
+            "RADIUS: %s for %s from [%s] %s%s after %.3f s and %s: %s",
             packet.NAMES[reply.code],
             field(self._record["radius_user"]),
             answer.origin.section,
             self._record["server"],
+            " ({})".format(answer.over) if answer.over else "",
             answer.seconds,
             counted(answer.sends, "send", "sends"),
             _told(reply.code == packet.ACCESS_REJECT, message),

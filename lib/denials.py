@@ -73,8 +73,8 @@ ALL = (
         "no-reply",
         _UNREACHABLE,
         "No server answered in time.",
-        "Check that the server runs, that UDP passes both ways, that the server lists this SPS as a client, and the "
-        "shared secret: a server drops requests made with another secret without a word.",
+        "Check that the server runs, that UDP (TCP with tls) passes both ways, that the server lists this SPS as a "
+        "client, and the shared secret: a server drops requests made with another secret without a word.",
     ),
     Denial(
         "port-closed",
@@ -112,6 +112,20 @@ ALL = (
         _UNREACHABLE,
         "With mschapv2, a server accepted the login without proving that it knows the password itself.",
         "The server must send MS-CHAP2-Success with every Access-Accept. If it does, somebody stands in for it.",
+    ),
+    Denial(
+        "tls-certificate",
+        _UNREACHABLE,
+        "The server's certificate did not verify, or the server wants another certificate of SPS's than it got.",
+        "The log says what is wrong: expired, another name, another CA, a client certificate wanted. Correct the "
+        "certificate, or `[radius] ca_certificate`, `tls_server_name` and `client_certificate`.",
+    ),
+    Denial(
+        "tls-failed",
+        _UNREACHABLE,
+        "A TLS connection to the server could not be made, or ended before the answer.",
+        "The log says how. Check that `[radius] port` is that of RADIUS over TLS, that the server lists this SPS as a "
+        "client, and the server's own log.",
     ),
     Denial(
         "bad-reply",

@@ -76,6 +76,8 @@ def _indented(text: str, by: int) -> List[str]:
 
 def _row(section: Section, option: Option) -> str:
     default = "**required**" if option.required else "`{}`".format(option.default) if option.default else ""
+    if option.tls_default:
+        default += ", with tls `{}`".format(option.tls_default)
     return "| `[{}]` | `{}` | {} | {} | {} |".format(
         section.name, option.name, default, option.kind.expects, option.help
     )

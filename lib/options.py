@@ -13,14 +13,18 @@ from .text import did_you_mean, placeholders
 
 
 class Kind(NamedTuple):
-    """A type of value: `expects` says it in words, `parse` turns text into the value or raises ValueError."""
+    """A type of value: `expects` says it in words, `parse` turns text into the value or raises ValueError.
+
+    `stored` is what the Credential Store has for a `$`.
+    """
 
     expects: str
     parse: Callable[[str], Any]
+    stored: str = "password"
 
 
 class Option(NamedTuple):
-    """One option's whole declaration; `default` is as it would be written in the file."""
+    """One option's whole declaration; `default` is as it would be written in the file, `tls_default` that with tls."""
 
     name: str
     kind: Kind
@@ -28,6 +32,11 @@ class Option(NamedTuple):
     help: str
     required: bool = False
     ignored: str = ""
+    tls_default: str = ""
+
+    def over_tls(self) -> "Option":
+        """Return the option as it is of a server with transport=tls."""
+        return self._replace(default=self.tls_default, required=False) if self.tls_default else self
 
 
 class Section(NamedTuple):
@@ -151,6 +160,51 @@ def _template(*allowed: str) -> Kind:
     return Kind("text" + "".join(", {" + name + "}" for name in allowed), parse)
 
 
+_PEM = r"-----BEGIN ({0})-----([^-]*)-----END \1-----"
+_CERTIFICATES = re.compile(_PEM.format("CERTIFICATE"))
+_KEYS = re.compile(_PEM.format("(?:RSA |EC |ENCRYPTED )?PRIVATE KEY"))
+
+
+def _certificates(value: str) -> str:
+    """Return the certificates of a PEM text, and nothing else of it."""
+    found = [match for match in _CERTIFICATES.finditer(value) if _is_der(match.group(2))]
+    if value and (not found or len(found) < value.count("-----BEGIN CERTIFICATE")):
+        raise ValueError("expected certificates in PEM, whole and each line but the first indented")
+    return "\n".join(_lines(match.group()) for match in found) + "\n" if found else ""
+
+
+def _certificate_and_key(value: str) -> Secret:
+    """Return the certificates and the key of a PEM text; no error has anything of it."""
+    if not value:
+        return Secret("")
+    certificates = _certificates(value)
+    keys = list(_KEYS.finditer(value))
+    if "ENCRYPTED" in value:
+        raise ValueError("the private key is encrypted: nobody could be asked for the passphrase")
+    if len(keys) != 1 or not _is_der(keys[0].group(2)):
+        raise ValueError("expected one private key in PEM beside the certificate")
+    return Secret(certificates + _lines(keys[0].group()) + "\n")
+
+
+def _lines(text: str) -> str:
+    return "\n".join(line.strip() for line in text.split("\n") if line.strip())
+
+
+def _is_der(base64: str) -> bool:
+    """Whether Base64 holds one whole DER sequence: what was cut in copying is no error of the server's."""
+    import binascii  # only who has certificates in the configuration needs it
+
+    try:
+        octets = binascii.a2b_base64("".join(base64.split()).encode("ascii"))
+    except ValueError:
+        return False
+    if len(octets) < 2 or octets[0] != 0x30:
+        return False
+    count = octets[1] & 0x7F if octets[1] & 0x80 else 0
+    size = int.from_bytes(octets[2 : 2 + count], "big") if count else octets[1]
+    return len(octets) == 2 + count + size
+
+
 _TEXT = Kind("text", _text)
 _HOST = Kind("host name or address", _host)
 _HOST_OR_NONE = Kind("host name or address", _host_or_none)
@@ -160,11 +214,23 @@ _YES_NO = Kind("yes, no", _yes_no)
 _NAMES = Kind("names with commas", _names)
 _WORDS = Kind("names with commas", _words)
 _PATTERN = Kind("regular expression", _pattern)
+CERTIFICATES = Kind("PEM, or `$[list]`", _certificates)
+_CERTIFICATE_AND_KEY = Kind("PEM, or `$`", _certificate_and_key, "certificate")
 
+TRANSPORT_OPTIONS = (
+    Option("transport", _choice("udp", "tls"), "udp", "tls: RADIUS over TLS (RFC 6614), RADIUS/1.1 where offered."),
+)
 SERVER_OPTIONS = (
     Option("server", _HOST, "", "Host name or address of the RADIUS server.", required=True),
-    Option("port", _whole(1, 65535), "1812", "UDP port of the server."),
-    Option("secret", _SECRET, "", "Shared secret, the same as on the server; 16 characters or more.", required=True),
+    Option("port", _whole(1, 65535), "1812", "Port of the server; with tls by default 2083.", tls_default="2083"),
+    Option(
+        "secret",
+        _SECRET,
+        "",
+        "Shared secret, the same as on the server; 16 characters or more. With tls by default radsec.",
+        required=True,
+        tls_default="radsec",
+    ),
     Option(
         "auth_type", _choice("pap", "chap", "mschapv2"), "pap", "How the password is sent; NPS often wants mschapv2."
     ),
@@ -174,9 +240,14 @@ SERVER_OPTIONS = (
         "retransmit_after",
         _seconds(0, 280),
         "0.3",
-        "Seconds until the request is sent again; then twice that. 0: once.",
+        "Seconds until the request is sent again; then twice that. 0, and tls: once.",
     ),
-    Option("require_message_authenticator", _YES_NO, "yes", "no accepts replies that can be forged: an old server's."),
+    Option(
+        "require_message_authenticator",
+        _YES_NO,
+        "yes",
+        "no accepts replies that can be forged: an old server's. With tls none can.",
+    ),
     Option("source_ip", _ADDRESS, "", "Local address to send from, where SPS has several."),
     Option(
         "status_check",
@@ -184,7 +255,27 @@ SERVER_OPTIONS = (
         "status-server",
         "How to tell a slow server from a dead one (RFC 5997), or not.",
     ),
-    Option("failover_after", _seconds(0.1, 280), "3", "Seconds without an answer after which that is asked."),
+    Option(
+        "failover_after",
+        _seconds(0.1, 280),
+        "3",
+        "Seconds without an answer after which that is asked; with tls also those that connecting may take.",
+    ),
+)
+TLS_OPTIONS = (
+    Option("tls_server_name", _HOST_OR_NONE, "", "Name in the server's certificate, if it is not that in server."),
+    Option(
+        "ca_certificate",
+        CERTIFICATES,
+        "",
+        "tls needs it: CA of the server's certificate in PEM, further lines indented, or $[SPS's trusted CA list].",
+    ),
+    Option(
+        "client_certificate",
+        _CERTIFICATE_AND_KEY,
+        "",
+        "Certificate and key for servers that ask for one, in PEM, further lines indented, or $.",
+    ),
 )
 NAME_OPTIONS = (
     Option("strip_realm", _YES_NO, "no", "Send the User-Name without @realm."),
@@ -193,6 +284,7 @@ NAME_OPTIONS = (
     Option("add_suffix", _TEXT, "", "Put this after it, as in @example.com."),
 )
 _OWN_NAME_OPTIONS = tuple(each._replace(help=each.help + " If unset: as in [username].") for each in NAME_OPTIONS)
+_ALL_SERVER_OPTIONS = SERVER_OPTIONS + TRANSPORT_OPTIONS + TLS_OPTIONS + _OWN_NAME_OPTIONS
 RADIUS_ONLY_OPTIONS = (
     Option("total_timeout", _seconds(1, 290), "150", "Seconds that the servers together have for one answer."),
     Option("dead_time", _seconds(0, 86400), "120", "Seconds for which a server that did not answer is asked last."),
@@ -240,7 +332,7 @@ GROUP_OPTIONS = (
 )
 ACCOUNTING_SERVER_OPTIONS = (
     Option("server", _HOST_OR_NONE, "", "Host name or address; empty: the servers of [radius]."),
-    Option("port", _whole(1, 65535), "1813", "UDP port for accounting."),
+    Option("port", _whole(1, 65535), "1813", "UDP port for accounting; with tls it is that of [radius]."),
     Option("secret", _SECRET, "", "Shared secret, if it is not that of [radius]."),
 )
 ACCOUNTING_OPTIONS = (
@@ -260,8 +352,8 @@ MESSAGE_OPTIONS = tuple(
 _NO_HTTP = "has no effect: RADIUS does not use HTTP"
 
 SECTIONS: Tuple[Section, ...] = (
-    Section("radius", SERVER_OPTIONS + _OWN_NAME_OPTIONS + RADIUS_ONLY_OPTIONS),
-    Section("radius_N", SERVER_OPTIONS + _OWN_NAME_OPTIONS, first="radius"),
+    Section("radius", _ALL_SERVER_OPTIONS + RADIUS_ONLY_OPTIONS),
+    Section("radius_N", _ALL_SERVER_OPTIONS, first="radius"),
     Section("auth", AUTH_OPTIONS),
     Section("username", USERNAME_OPTIONS + NAME_OPTIONS),
     Section(

@@ -14,6 +14,7 @@ from safeguard.sessions.plugin import (
     AAPlugin,
     AAResponse,
     CredentialStore,
+    PluginConfiguration,
     RequiredConfigurationSettingNotFound,
 )
 from safeguard.sessions.plugin.exceptions import PluginSDKRuntimeError, PluginSDKValueError
@@ -41,7 +42,7 @@ class Plugin(AAPlugin):  # type: ignore[misc]
             refused = "the SDK cannot use this configuration: " + type(error).__name__
             super().__init__("")
         try:
-            self._settings, self._problems = settings.build(ini, self._credential)
+            self._settings, self._problems = settings.build(ini, self._credential, _trusted_ca)
         except Exception as error:
             refused = "it cannot be read: " + _place(error)
             self._settings, self._problems = None, ()
@@ -443,11 +444,25 @@ class Plugin(AAPlugin):  # type: ignore[misc]
         """Look a `$` up in the Credential Store: host is the section, user the option."""
         try:
             store = CredentialStore.from_config(self.plugin_configuration)
+            if option == "client_certificate":
+                certificates = store.get_certificates(section, option)
+                return next(("{cert}\n{key}\n".format(**found) for found in certificates), None)
             return next(iter(store.get_passwords(section, option)), None)
         except RequiredConfigurationSettingNotFound:
             raise settings.ConfigurationError(settings.NO_STORE) from None
         except Exception as error:
             raise settings.ConfigurationError("the Credential Store failed: " + type(error).__name__) from None
+
+
+def _trusted_ca(name: str) -> Optional[str]:
+    """Return the certificates of a trusted CA list of SPS, or None if there is no such list."""
+    try:
+        lookup = PluginConfiguration("[radius]\nca_certificate = $[{}]\n".format(name.replace("%", "%%")))
+        return "\n".join(lookup.get_ca_certificate("radius", "ca_certificate")["certs"])
+    except PluginSDKValueError:
+        return None
+    except Exception as error:
+        raise settings.ConfigurationError("the trusted CA lists failed: " + type(error).__name__) from None
 
 
 def _as_dict(cookie: object) -> Dict[str, Any]:

@@ -28,11 +28,17 @@ from .secret import Secret
 from .text import did_you_mean
 
 CredentialLookup = Callable[[str, str], Optional[str]]
-"""(section, option) -> the password the Credential Store has for host=section, user=option, or None."""
+"""(section, option) -> the password the Credential Store has for host=section, user=option, or None.
+
+For an option whose kind says so it is a certificate and its key, in PEM.
+"""
+
+TrustedCaLookup = Callable[[str], Optional[str]]
+"""The name of a trusted CA list of SPS -> its certificates in PEM, or None if there is no such list."""
 
 
 class ConfigurationError(Exception):
-    """What a CredentialLookup raises when it cannot look; its text is shown in the log."""
+    """What a look-up raises when it cannot look; its text is shown in the log."""
 
 
 class Problem(NamedTuple):
@@ -48,8 +54,16 @@ class Problem(NamedTuple):
         return " ".join(part for part in (place, self.option) if part) + ": " + self.text
 
 
+class TlsSettings(NamedTuple):
+    """How a server with transport=tls is known, and SPS to it; certificates and key in PEM, empty where not set."""
+
+    server_name: str
+    ca_certificate: str
+    client_certificate: Secret
+
+
 class ServerSettings(NamedTuple):
-    """One RADIUS server: the options of [radius] or [radius_N]; times in seconds."""
+    """One RADIUS server: the options of [radius] or [radius_N]; times in seconds. `tls` is None with udp."""
 
     section: str
     server: str
@@ -64,6 +78,7 @@ class ServerSettings(NamedTuple):
     status_check: str
     failover_after: float
     names: NameRules = NameRules()
+    tls: Optional[TlsSettings] = None
 
     @property
     def bound(self) -> float:
@@ -170,6 +185,7 @@ PLACEHOLDERS = (
 _MOST_OCTETS_OF_OURS, _MOST_HEADER_OCTETS = 3000, 8  # of [radius_attributes]; a packet has 4096 (RFC 2865 section 3)
 _STRICT_SECTIONS = ("gateway_groups", "lockout", "accounting")  # where a misspelt option would be a hole or a loss
 _NO_SECTION = "\0no section has this name"
+_TRUSTED_CA = re.compile(r"\$\[(.+)\]\Z")
 _SECRET_KEYS = re.compile(r"(otp\d*|rp|radius_password)\Z")
 
 
@@ -232,15 +248,22 @@ def line_of(problem: Problem, found: Places) -> int:
     return next((found[key] for key in keys if key in found), 0)
 
 
-def build(ini: Ini, credential: CredentialLookup) -> Tuple[Optional[Settings], Tuple[Problem, ...]]:
+def no_trusted_ca(name: str) -> Optional[str]:
+    """Refuse to look: there is no SPS here."""
+    raise ConfigurationError("trusted CA lists are there on SPS only; elsewhere the certificates themselves serve")
+
+
+def build(
+    ini: Ini, credential: CredentialLookup, trusted_ca: TrustedCaLookup = no_trusted_ca
+) -> Tuple[Optional[Settings], Tuple[Problem, ...]]:
     """Return the settings (None if anything is an error) and every problem found.
 
-    `credential` is asked for each option of ours that is set to `$`.
+    `credential` is asked for each option of ours that is set to `$`, `trusted_ca` for each `$[name]`.
     """
     problems = list(ini.problems)
     problems.extend(_unknown_names(ini))
     problems.extend(_sdk_problems(ini))
-    reader = _Reader(credential, problems)
+    reader = _Reader(credential, trusted_ca, problems)
     radius = ini.sections.get("radius", {})
     servers = _servers(ini, reader)
     only = reader.read("radius", options.RADIUS_ONLY_OPTIONS, radius)
@@ -295,14 +318,33 @@ def _servers(ini: Ini, reader: "_Reader") -> List[ServerSettings]:
     in_radius = ini.sections.get("radius", {})
     names = NameRules(**reader.read("username", options.NAME_OPTIONS, in_username))
     servers: List[ServerSettings] = []
+    first: Dict[str, Any] = {}
     for section in _numbered(ini, "radius"):
-        values, inherited = (in_radius, set()) if not servers else _inherited(ini, section, in_radius)
-        read = reader.read(section, options.SERVER_OPTIONS, values, inherited, servers[0]._asdict() if servers else {})
+        values, inherited = _inherited(ini, section, in_radius) if servers else (in_radius, set())
+        read = reader.read(section, options.TRANSPORT_OPTIONS, values, inherited, first)
+        over_tls = read["transport"] == "tls"
+        if servers and over_tls != (first["transport"] == "tls"):  # whose port and secret would be wrong here
+            base = {name: value for name, value in in_radius.items() if name not in ("port", "secret")}
+            values, inherited = _inherited(ini, section, base)
+        wanted = [each.over_tls() if over_tls else each for each in options.SERVER_OPTIONS]
+        wanted += options.TLS_OPTIONS if over_tls else ()
+        read.update(reader.read(section, wanted, values, inherited.intersection(first), first))
+        first = first or dict(read)
+        tls = _tls(section, read, reader)
         values, inherited = _inherited(ini, section, {option.name: "" for option in options.NAME_OPTIONS})
         its_names = NameRules(**reader.read(section, options.NAME_OPTIONS, values, inherited, names._asdict()))
         names = names if servers else its_names
-        servers.append(ServerSettings(section=section, names=its_names, **read))
+        servers.append(ServerSettings(section=section, names=its_names, tls=tls, **read))
     return servers
+
+
+def _tls(section: str, read: Dict[str, Any], reader: "_Reader") -> Optional[TlsSettings]:
+    """Take the options of TLS out of those that were read of a server."""
+    if read.pop("transport") != "tls":
+        return None
+    if read["ca_certificate"] == "":
+        reader.note(section, "ca_certificate", "is missing: nothing else tells the server from an impostor")
+    return TlsSettings(read.pop("tls_server_name"), read.pop("ca_certificate"), read.pop("client_certificate"))
 
 
 def _accounting(ini: Ini, reader: "_Reader", servers: Sequence[ServerSettings]) -> Optional[AccountingSettings]:
@@ -319,6 +361,8 @@ def _accounting(ini: Ini, reader: "_Reader", servers: Sequence[ServerSettings]) 
         base = found[0] if found else {}
         found.append(reader.read(section, options.ACCOUNTING_SERVER_OPTIONS, values, inherited, base))
         found[-1]["section"] = section
+        if found[-1]["server"] and servers[0].tls and "port" not in values:
+            found[-1]["port"] = servers[0].port
     if (
         not only["enabled"]
         or only["timeout"] is None
@@ -332,10 +376,14 @@ def _accounting(ini: Ini, reader: "_Reader", servers: Sequence[ServerSettings]) 
     if found[0]["server"]:
         chosen = [alike._replace(**dict(each, secret=each["secret"] or alike.secret)) for each in found]
     else:
-        ours = {name: value for name, value in found[0].items() if name == "port" or (name == "secret" and value)}
-        kept = ("section", "server", "secret", "source_ip")
+        kept = ("section", "server", "source_ip", "tls")
         chosen = [
-            alike._replace(**{name: getattr(server, name) for name in kept})._replace(**ours) for server in servers
+            alike._replace(
+                port=server.port if server.tls else found[0]["port"],  # RFC 6614 section 3.4: no other with TLS
+                secret=found[0]["secret"] or server.secret,
+                **{name: getattr(server, name) for name in kept},
+            )
+            for server in servers
         ]
     # They share the time that a login may wait for accounting, with some left: one cut off by the end is not dead.
     patience = 0.9 * only["timeout"] / len(chosen)
@@ -413,6 +461,10 @@ def _doubts(
     ini: Ini, servers: Sequence[ServerSettings], total_timeout: float, groups: Optional[GroupRules]
 ) -> Iterator[Problem]:
     yield from _too_long(servers, total_timeout)
+    for section in _numbered(ini, "radius") if not any(server.tls for server in servers) else ():
+        for option in options.TLS_OPTIONS:
+            if ini.sections.get(section, {}).get(option.name):
+                yield Problem(False, section, option.name, "has no effect without transport=tls")
     cache = ini.sections.get("authentication_cache", {})
     if groups and cache.get("reuse_limit", "0") not in ("", "0"):
         yield Problem(
@@ -462,9 +514,14 @@ def _as_the_sdk_spells_it(kind: Optional[Kind], value: str) -> str:
 class _Reader:
     """Reads declared options out of a section's values, noting every problem."""
 
-    def __init__(self, credential: CredentialLookup, problems: List[Problem]) -> None:
+    def __init__(self, credential: CredentialLookup, trusted_ca: TrustedCaLookup, problems: List[Problem]) -> None:
         self._credential = credential
+        self._trusted_ca = trusted_ca
         self._problems = problems
+
+    def note(self, section: str, option: str, text: str) -> None:
+        """Note an error."""
+        self._problems.append(Problem(True, section, option, text))
 
     def read(
         self,
@@ -503,12 +560,12 @@ class _Reader:
                 return instead
             if value is None:
                 place = "host={} user={}".format(section, option.name)
-                raise ValueError("the Credential Store has no password for " + place)
+                raise ValueError("the Credential Store has no {} for {}".format(option.kind.stored, place))
             if not value and option.required:
                 raise ValueError("is missing" if given is None else "is empty")
             return option.kind.parse(value)
         except (ValueError, ConfigurationError) as error:
-            self._problems.append(Problem(True, section, option.name, str(error)))
+            self.note(section, option.name, str(error))
             return None
 
     def _looked_up(self, section: str, option: Option, given: Optional[str]) -> Optional[str]:
@@ -516,7 +573,16 @@ class _Reader:
             return option.default
         if given == "$$":
             return "$"
+        trusted = _TRUSTED_CA.match(given) if option.kind is options.CERTIFICATES else None
+        if trusted:
+            return self._trusted(trusted.group(1))
         return self._credential(section, option.name) if given == "$" else given
+
+    def _trusted(self, name: str) -> str:
+        certificates = self._trusted_ca(name)
+        if certificates is None:
+            raise ValueError("SPS has no trusted CA list of this name")
+        return certificates
 
 
 def _read(text: str, default_section: str) -> Tuple[configparser.ConfigParser, List[Problem]]:

@@ -75,9 +75,10 @@ class UnpackedPlugin(NamedTuple):
     `python` runs the hooks and must have the SDK. `state_directory` is kept between calls (default: beside
     `directory`); the ephemeral one stands beside it. `fixtures` go into the SDK's fakes, as JSON:
     {"user_lists": {policy: {"allow": "no_user", "except": [user, ...]}},
-    "credential_stores": {policy: {user: {host: [[password], ...]}}},
-    "ldap_servers": {policy: {"users": {...}, "groups": {...}}}}, each of them optional. `running`, if given, holds
-    the processes at work and the hook of each, so that another thread can `kill` them.
+    "credential_stores": {policy: {user: {host: [[password or certificate], ...]}}},
+    "ldap_servers": {policy: {"users": {...}, "groups": {...}}},
+    "trusted_ca_lists": {name: {"type": "x509v3-sign-rsa", "certs": [PEM, ...]}}}, each of them optional. `running`, if
+    given, holds the processes at work and the hook of each, so that another thread can `kill` them.
     """
 
     directory: Union[str, Path]

@@ -61,10 +61,19 @@ def _taken(hook: Callable[..., Any], arguments: Mapping[str, Any]) -> Dict[str, 
 
 
 def _inject(fixtures: Mapping[str, Mapping[str, Any]]) -> None:
-    """Put policies into the SDK's fakes: `user_lists` into its module `user_list`, and so on."""
+    """Put policies into the SDK's fakes: `user_lists` into its module `user_list`, and so on.
+
+    `trusted_ca_lists` belong to the SDK's configuration of the box, which writes their files where it is told.
+    """
     if fixtures:
         importlib.import_module("safeguard.sessions.plugin")  # the fakes cannot be the first of the SDK to be imported
     for name, policies in fixtures.items():
+        if name == "trusted_ca_lists":
+            box = importlib.import_module(_FAKES + "box_config").stable_box_configuration
+            files = os.path.join(os.environ["SCB_PLUGIN_STATE_DIRECTORY"], name)
+            os.makedirs(os.path.dirname(files), exist_ok=True)
+            box.update(trusted_ca_lists=policies, trusted_ca_lists_location=files)
+            continue
         fake = getattr(importlib.import_module(_FAKES + name[:-1]), name)
         fake.update(_with_rows(policies) if name == "credential_stores" else policies)
 

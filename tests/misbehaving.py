@@ -6,12 +6,14 @@ nothing is remembered but the requests. `reply` makes a right reply, from which 
 """
 
 import contextlib
+import gc
 import hashlib
 import hmac
 import select
 import socket
 import struct
 import threading
+import warnings
 from types import TracebackType
 from typing import Any, Callable, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Type, Union
 
@@ -168,6 +170,16 @@ def listening(host: str, port: int = 0) -> socket.socket:
     bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
     bound.bind((host, port))
     return bound
+
+
+@contextlib.contextmanager
+def nothing_left_open() -> Iterator[None]:
+    """Fail unless every socket and file that is opened in the block is closed by its end."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ResourceWarning)
+        yield
+        gc.collect()
+    assert [str(each.message) for each in caught if issubclass(each.category, ResourceWarning)] == []
 
 
 @contextlib.contextmanager

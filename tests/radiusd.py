@@ -56,6 +56,8 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
 import pyotp
 import pytest
 
+from tests.certificates import Authority
+
 HOST = "127.0.0.1"
 IPV6_HOST = "::1"
 
@@ -102,29 +104,43 @@ class FreeRadius:
     """A FreeRADIUS of one's own; a context manager, which starts and stops it.
 
     directory: where its configuration, log and records go; must exist.
-    secret: the shared secret of all clients; ValueError if FreeRADIUS cannot take it (see `quoted`).
+    secret: the shared secret of all clients but those over TLS, where it is `radsec`; ValueError if FreeRADIUS cannot
+    take it (see `quoted`).
     push_seconds: how long the user `push` waits, in seconds.
+    authority: the CA of its certificate and of its clients', whom it wants to have one; without it there is no TLS.
+    newest: the newest version of TLS that it speaks.
 
     host, port: its ordinary address; every reply has a Message-Authenticator.
     old_port: the same users on the same host, but no reply has a Message-Authenticator: an old server. FreeRADIUS
     releases with fixes for CVE-2024-3596 may add one all the same; 3.2.1 does not.
     acct_port: where it takes Accounting-Requests, on the same host.
+    tls_port: where it takes logins and accounting over TLS, on the same host; 0 without it.
     ipv6_port: as port but on `IPV6_HOST`; None on a machine without IPv6 loopback.
     Ports are picked when it first starts, and kept when it is stopped and started again.
     """
 
     host = HOST
 
-    def __init__(self, directory: Union[str, pathlib.Path], secret: str = SECRET, push_seconds: int = 8) -> None:
+    def __init__(
+        self,
+        directory: Union[str, pathlib.Path],
+        secret: str = SECRET,
+        push_seconds: int = 8,
+        authority: Optional[Authority] = None,
+        newest: str = "1.3",
+    ) -> None:
         self.directory = pathlib.Path(str(directory))
         self.secret = secret
         self.push_seconds = push_seconds
         self.port = 0
         self.old_port = 0
         self.acct_port = 0
+        self.tls_port = 0
         self.ipv6_port: Optional[int] = None
         self._process: Optional["subprocess.Popen[bytes]"] = None
         self._quoted_secret = quoted(secret)
+        self._authority = authority
+        self._newest = newest
 
     def __enter__(self) -> "FreeRadius":
         self.start()
@@ -144,6 +160,7 @@ class FreeRadius:
         for _ in range(1 if self.port else _PORT_ATTEMPTS):
             kept = (self.port, self.old_port, self.acct_port, self.ipv6_port)
             ports = kept if self.port else _free_ports()
+            self.tls_port = self.tls_port if self.port else _free_tcp_port() if self._authority else 0
             self._configure(*ports)
             started_at = len(self.log)
             if self._launch(binary, started_at):
@@ -192,17 +209,22 @@ class FreeRadius:
             "OLD_PORT": str(old_port),
             "ACCT_PORT": str(acct_port),
             "IPV6_PORT": str(ipv6_port),
+            "TLS_PORT": str(self.tls_port),
+            "TLS_NEWEST": self._newest,
             "SECRET": self._quoted_secret,
             "PUSH_SECONDS": str(self.push_seconds),
             "TOTP_SECRET": TOTP_SECRET,
             "BINARY_STATE": BINARY_STATE.hex(),
         }
         for source in _TEMPLATE.iterdir():
-            if source.name == "ipv6.conf" and ipv6_port is None:
+            if source.name == "ipv6.conf" and ipv6_port is None or source.name == "tls.conf" and not self._authority:
                 continue
             target = self.directory / source.name
             target.touch(mode=0o600)
             target.write_bytes(_filled(source.read_bytes().decode("utf-8"), marks).encode("utf-8"))
+        if self._authority:
+            self._authority.issue().written(self.directory, "server")
+            (self.directory / "ca.pem").write_text(self._authority.certificate, encoding="ascii")
 
     def _launch(self, binary: str, started_at: int) -> bool:
         with (self.directory / "radius.log").open("ab") as log:
@@ -257,11 +279,11 @@ def quoted(text: str) -> str:
 
 
 @contextlib.contextmanager
-def running(directory: Union[str, pathlib.Path], secret: str = SECRET, push_seconds: int = 8) -> Iterator[FreeRadius]:
+def running(directory: Union[str, pathlib.Path], secret: str = SECRET, **options: Any) -> Iterator[FreeRadius]:
     """A `FreeRadius` while the block runs; skips the test where FreeRADIUS is not installed."""
     if find() is None:
         pytest.skip("FreeRADIUS is not installed (Debian, Ubuntu: apt-get install freeradius)")
-    with FreeRadius(directory, secret, push_seconds) as server:
+    with FreeRadius(directory, secret, **options) as server:
         yield server
 
 
@@ -286,6 +308,12 @@ def _free_ports() -> Tuple[int, int, int, Optional[int]]:
             return port, old_port, acct_port, free(socket.AF_INET6, IPV6_HOST)
         except OSError:
             return port, old_port, acct_port, None
+
+
+def _free_tcp_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
 
 
 def _filled(template: str, marks: Dict[str, str]) -> str:

@@ -58,13 +58,13 @@ def test_login_and_what_it_uses_know_no_radius(name: str) -> None:
 
 
 PURE = ["login", "text", "settings", "options", "messages", "names", "groups", "lockout", "listing", "denials"]
-PURE += ["radius." + name for name in ("packet", "exchange", "nas", "attributes", "display", "accounting", "mschap")]
-PURE += ["radius.addresses"]
+PURE += ["radius." + name for name in ("packet", "version11", "profile", "exchange", "accounting", "mschap")]
+PURE += ["radius." + name for name in ("nas", "attributes", "display", "addresses")]
 
 
 @pytest.mark.parametrize("name", PURE)
 def test_pure_cores_touch_neither_network_nor_clock(name: str) -> None:
-    for edge in ("socket", "time", "random", "os", "threading", "subprocess", "fcntl", "lib.radius.transport"):
+    for edge in ("socket", "ssl", "time", "random", "os", "threading", "subprocess", "fcntl", "lib.radius.transport"):
         assert not reaches(name, edge), "{} imports {}".format(name, edge)
 
 

@@ -1,13 +1,11 @@
 """The client and its sockets against servers that misbehave, over real UDP on loopback."""
 
 import contextlib
-import gc
 import hashlib
 import hmac
 import socket
 import struct
 import threading
-import warnings
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple, Union
 
 import pytest
@@ -32,6 +30,7 @@ from tests.misbehaving import (
     answering,
     closed_port,
     listening,
+    nothing_left_open,
     pack,
     reply,
     silent,
@@ -49,11 +48,8 @@ Addressed = Union[Server, Tuple[str, int]]
 
 @pytest.fixture(autouse=True)
 def _no_socket_is_left_open() -> Iterator[None]:
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", ResourceWarning)
+    with nothing_left_open():
         yield
-        gc.collect()
-    assert [str(each.message) for each in caught if issubclass(each.category, ResourceWarning)] == []
 
 
 def has_ipv6() -> bool:
@@ -805,7 +801,8 @@ def test_a_closed_port_shows_when_sending_again() -> None:
 def received(connection: transport.Udp) -> bytes:
     """Return the next datagram."""
     assert transport.ready([connection], PATIENT) == [connection]
-    return connection.receive()
+    (datagram,) = connection.receive()
+    return datagram
 
 
 @pytest.mark.parametrize("timeout", [0.0, -5.0, 0.001])

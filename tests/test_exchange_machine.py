@@ -120,7 +120,7 @@ class Connection:
     def check_probe(self, now: float) -> None:
         """Only after a while, only so often, and not after an answer."""
         assert self.sends and not self.lives and len(self.probes) < STATUS_SENDS
-        assert self.patience.probe_after is not None and now >= self.began + self.patience.probe_after
+        assert self.patience.probe_after is not None and now >= self.sends[0] + self.patience.probe_after
 
     def check_wait(self, now: float, until: float) -> None:
         """Nothing that is due is slept through."""
@@ -131,7 +131,7 @@ class Connection:
             assert until <= again_at + ROUNDING or again_at >= self.began + self.patience.bound - TOO_LATE - ROUNDING
         if self.patience.probe_after is not None and not self.lives:
             if not self.probes:
-                assert until <= self.began + self.patience.probe_after
+                assert until <= self.sends[0] + self.patience.probe_after
             elif len(self.probes) < STATUS_SENDS:
                 assert until <= self.probes[-1] + STATUS_PATIENCE / STATUS_SENDS
 

@@ -105,3 +105,50 @@ def test_dead_servers_are_asked_last_in_their_order() -> None:
     assert healthy_first([False, False, False]) == [0, 1, 2]
     assert healthy_first([True, False, True, False]) == [1, 3, 0, 2]
     assert healthy_first([True, True]) == [0, 1]
+
+
+# Over a connection, which takes time to make, loses nothing, and over which nothing is sent twice
+
+CONNECTED = KNOWN._replace(first_wait=0.0, probes=1, connect_within=3.0)
+
+
+def connecting(server: Patience, total_timeout: float = 150.0) -> Exchange:
+    """Return an exchange that was told at time 10 to connect."""
+    exchange = Exchange([server, server], 10.0, total_timeout, lambda: 0.5)
+    assert exchange.next(10.0) == Resolve(0)
+    exchange.resolved(1)
+    assert exchange.next(10.0) == Connect(0, 0)
+    return exchange
+
+
+def test_a_connection_may_take_no_longer_than_it_is_worth() -> None:
+    assert connecting(CONNECTED).connect_by == 13.0
+    assert connecting(CONNECTED._replace(bound=2.0)).connect_by == 12.0
+    assert connecting(CONNECTED, total_timeout=1.0).connect_by == 11.0
+    assert connecting(CONNECTED._replace(connect_within=None)).connect_by == 25.0
+
+
+def test_a_connection_that_fails_leaves_the_next_server_all_of_its_time() -> None:
+    exchange = connecting(CONNECTED)
+    exchange.failed()
+    assert exchange.next(13.0) == Resolve(1)
+    exchange.resolved(1)
+    assert exchange.next(13.0) == Connect(1, 0)
+    assert exchange.connect_by == 16.0
+    assert exchange.dead == {0}
+
+
+def test_patience_for_an_answer_begins_when_the_request_is_sent() -> None:
+    exchange = connecting(CONNECTED)
+    assert exchange.next(12.5) == Send()
+    assert exchange.next(12.5) == Wait(15.5)
+    assert exchange.next(15.5) == Probe()
+    assert exchange.next(15.5) == Wait(17.5)
+    assert exchange.next(17.5) == Resolve(1)
+
+
+def test_over_a_connection_request_and_status_are_sent_once() -> None:
+    exchange = connecting(CONNECTED._replace(answers_status=False))
+    done = until(exchange, 25.0)
+    assert [action for _, action in done if isinstance(action, (Send, Probe))] == [Send(), Probe()]
+    assert exchange.next(25.0) == Resolve(1)  # the bound counts from the connecting

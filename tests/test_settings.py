@@ -1342,8 +1342,8 @@ def test_table_has_every_option() -> None:
             wanted += [["`[{}]`".format(section.name), "`{}`".format(option.name)] for option in section.options]
     assert [row[:2] for row in cells[2:]] == wanted
     by_name = {(row[0], row[1]): row[2:] for row in cells}
-    assert by_name["`[radius]`", "`secret`"][0] == "**required**"
-    assert by_name["`[radius]`", "`port`"][:2] == ["`1812`", "a whole number from 1 to 65535"]
+    assert by_name["`[radius]`", "`secret`"][0] == "**required**, with tls `radsec`"
+    assert by_name["`[radius]`", "`port`"][:2] == ["`1812`, with tls `2083`", "a whole number from 1 to 65535"]
     assert by_name["`[radius_N]`", "`server` to `add_suffix`"][0] == "those of `[radius]`"
     assert by_name["`[auth]`", "`disable_echo`"][:2] == ["`yes`", "yes, no"]
     assert by_name["`[auth]`", "`push_password`"][0] == ""

@@ -22,6 +22,7 @@ _VENDORS = {
     "auth": ("prompt", "disable_echo", "interactive_protocols"),
 }
 _STAND_IN = "x" * SECRET_OCTETS  # a secret, or a host name, that nothing is said against
+_STAND_IN_CA = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n"
 
 
 class Finding(NamedTuple):
@@ -43,7 +44,7 @@ def findings(text: str) -> List[Finding]:
             raise settings.ConfigurationError(settings.NO_STORE)
         return _stand_in(section, option)
 
-    built, problems = settings.build(ini, look_up)
+    built, problems = settings.build(ini, look_up, lambda name: _STAND_IN_CA)
     said = [(ERROR if problem.error else WARNING, problem) for problem in problems]
     said += [(ERROR, _problem(*words)) for words in _without_store(ini)]
     said += [(WARNING, _problem(*words)) for words in _doubts(ini, built)]
@@ -125,6 +126,8 @@ def _doubts(ini: settings.Ini, built: Optional[settings.Settings]) -> Iterator[W
         ours = declared.declaration(section)
         if ours is None or ours.name not in ("radius", "radius_N", "accounting", "accounting_N"):
             continue
+        if _over_tls(ini, section):
+            continue  # whose secret says nothing, and whose replies cannot be forged
         secret = values.get("secret", "")
         if secret not in ("", "$") and len(secret.encode("utf-8", "replace")) < SECRET_OCTETS:
             yield section, "secret", "is shorter than the {} octets that RFC 2865 asks for".format(SECRET_OCTETS)
@@ -138,6 +141,14 @@ def _doubts(ini: settings.Ini, built: Optional[settings.Settings]) -> Iterator[W
                 text = "SPS can ask in {} only, and a login by another protocol would hang"
                 yield "auth", "interactive_protocols", text.format(", ".join(ASKING_PROTOCOLS))
                 break
+
+
+def _over_tls(ini: settings.Ini, section: str) -> bool:
+    """Whether a server's section is of one over TLS; those for accounting are as [radius] is."""
+    values = ini.sections.get("radius", {})
+    if section.startswith("radius"):
+        values = dict(values, **ini.sections[section])
+    return values.get("transport", "").lower() == "tls"
 
 
 def _without_effect(ini: settings.Ini) -> Iterator[Words]:
@@ -155,19 +166,23 @@ def _without_effect(ini: settings.Ini) -> Iterator[Words]:
 
 
 def _doubts_of_servers(ini: settings.Ini, built: settings.Settings) -> Iterator[Words]:
-    seen: Set[Tuple[str, int]] = set()
+    seen: Set[Tuple[str, int, bool]] = set()
     for server in built.servers:
         values = ini.sections.get(server.section, {})
-        if (server.server.lower(), server.port) in seen:
+        place = (server.server.lower(), server.port, server.tls is None)
+        if place in seen:
             yield server.section, "server", "is the same server and port as one before it"
-        seen.add((server.server.lower(), server.port))
+        seen.add(place)
+        for option in ("retransmit_after", "require_message_authenticator") if server.tls else ():
+            if option in values:
+                yield server.section, option, "has no effect with transport=tls"
         probed = server.status_check == "status-server"
-        if "failover_after" in values and not probed:
+        if "failover_after" in values and not probed and not server.tls:
             yield server.section, "failover_after", "has no effect with status_check=none"
         if "failover_after" in values and probed and server.failover_after >= server.bound:
             text = "is as long as conn_timeout times conn_retries, {:g} s: the server is given up before it is asked"
             yield server.section, "failover_after", text.format(server.bound)
-        if "retransmit_after" in values and server.retransmit_after >= server.bound:
+        if "retransmit_after" in values and not server.tls and server.retransmit_after >= server.bound:
             text = "is as long as conn_timeout times conn_retries, {:g} s: nothing is sent again"
             yield server.section, "retransmit_after", text.format(server.bound)
         families = {_family(address) for address in (server.server, server.source_ip)} - {0}
@@ -186,6 +201,9 @@ def _notes(ini: settings.Ini) -> Iterator[Words]:
     for section, option in _from_store(ini):
         if _has_store(ini):
             yield section, option, "from the Credential Store, not checked here"
+    for section, values in ini.sections.items():
+        if values.get("ca_certificate", "").startswith("$["):
+            yield section, "ca_certificate", "from SPS's trusted CA lists, not checked here"
     radius = ini.sections.get("radius")
     if radius is None or not all(_is_vendors(section, values) for section, values in ini.sections.items()):
         return

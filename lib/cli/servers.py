@@ -8,6 +8,7 @@ from typing import Any, Container, Dict, Iterator, List, NamedTuple, Optional, T
 
 from ..radius import client, nas, packet, transport
 from ..radius.accounting import ACCOUNTING_RESPONSE
+from ..radius.profile import Profile
 from ..secret import Secret
 from ..settings import ServerSettings, Settings
 from ..text import counted, one_line
@@ -32,7 +33,7 @@ class Facts(NamedTuple):
 
     `ok` is whether the plugin can use it. `code` is a denial's if it did not answer, and `text` puts all into words.
     `answered` is what it answered, if anything, `seconds` after the first of so many `sends`; `signed` is whether the
-    reply had a Message-Authenticator. Times are in seconds.
+    reply had a Message-Authenticator, `over` what it came over, if not UDP. Times are in seconds.
     """
 
     section: str
@@ -46,6 +47,7 @@ class Facts(NamedTuple):
     seconds: Optional[float] = None
     sends: int = 0
     signed: Optional[bool] = None
+    over: str = ""
     details: Tuple[str, ...] = ()
 
 
@@ -90,7 +92,7 @@ def facts_of(asked: _Asked, address: transport.Address, how: Look) -> Facts:
     place = client.Origin(server.section, str(address.sockaddr[0]), server.port)
     known = Facts(server.section, asked.server.server, str(address), False, "", 0.0)
     try:
-        answer = client.exchange([server], _status_request(asked, how), how.timeout, place)
+        answer = client.exchange([_unsigned(server)], _status_request(asked, how), how.timeout, place)
     except client.NoAnswer as no_answer:
         facts = known._replace(code=no_answer.code, details=tuple(map(one_line, no_answer.remarks)))
         if facts.code == "no-reply" and how.probe_user and not asked.accounts:
@@ -132,22 +134,24 @@ def _all(settings: Settings) -> Iterator[_Asked]:
     for server in settings.accounting.servers if settings.accounting else ():
         # Those of [radius], if [accounting] has none, are told apart by their port.
         section = server.section if server.section.startswith("accounting") else "accounting"
-        yield _Asked(server._replace(section=section), True, (ACCOUNTING_RESPONSE,))
+        # Over TLS one port serves both (RFC 6614 section 3.4), and answers as for logins.
+        codes = (ACCOUNTING_RESPONSE,) + (packet.STATUS_CODES if server.tls else ())
+        yield _Asked(server._replace(section=section), True, codes)
 
 
 def _status_request(asked: _Asked, how: Look) -> client.RequestFor:
-    def request_for(server: ServerSettings, local_ip: str) -> client.Request:
+    def request_for(server: ServerSettings, local_ip: str, spoken: Profile) -> client.Request:
         usual = nas.attributes(how.nas_identifier, local_ip, "", "")
         identity = tuple(each for each in usual if each[1] in _WHO_ASKS)
-        secret = server.secret.octets()
-        octets = packet.encode_status(identity, secret, os.urandom)
-
-        def verify(reply: bytes) -> packet.Reply:
-            return packet.verify(reply, octets, secret, False, asked.codes)
-
-        return client.Request(octets, verify, client.always, identity)
+        octets = spoken.status(identity, os.urandom)
+        return client.Request(octets, lambda reply: spoken.verify(reply, octets, asked.codes), client.always, identity)
 
     return request_for
+
+
+def _unsigned(server: ServerSettings) -> ServerSettings:
+    """Let replies pass without a Message-Authenticator, so that they can be told of."""
+    return server._replace(require_message_authenticator=False)
 
 
 def _by_login(server: ServerSettings, place: client.Origin, facts: Facts, how: Look) -> Facts:
@@ -159,8 +163,7 @@ def _by_login(server: ServerSettings, place: client.Origin, facts: Facts, how: L
         return packet.Login(how.probe_user, password, "pap", None, attributes)
 
     try:
-        unsigned = server._replace(require_message_authenticator=False)
-        answer = client.ask([unsigned], login_for, how.timeout, place)
+        answer = client.ask([_unsigned(server)], login_for, how.timeout, place)
     except client.NoAnswer as no_answer:
         details = facts.details + tuple(map(one_line, no_answer.remarks))
         facts = facts._replace(code=no_answer.code, details=details)
@@ -170,16 +173,19 @@ def _by_login(server: ServerSettings, place: client.Origin, facts: Facts, how: L
 
 def _answered(facts: Facts, what: str, answer: client.Answer, server: ServerSettings, accounts: bool) -> Facts:
     signed = bool(answer.reply.values(packet.MESSAGE_AUTHENTICATOR))
-    ok = signed or accounts or not server.require_message_authenticator
+    ok = signed or accounts or server.tls is not None or not server.require_message_authenticator
     words = "{} answered after {}".format(
         "Status-Server" if what == STATUS_SERVER else "a login, not Status-Server,", _milliseconds(answer.seconds)
     )
     if answer.sends > 1:
         words += " and {}".format(counted(answer.sends, "send", "sends"))
-    words += ", with Message-Authenticator" if signed else ", without Message-Authenticator"
+    if answer.over:
+        words += " over " + answer.over
+    else:
+        words += ", with Message-Authenticator" if signed else ", without Message-Authenticator"
     if not ok:
         words += ", so the plugin drops it: update the server, or accept the risk with require_message_authenticator=no"
-    elif not signed and not accounts:
+    elif not signed and not accounts and not answer.over:
         words += ", so it can be forged (CVE-2024-3596)"
     return facts._replace(
         ok=ok,
@@ -189,6 +195,7 @@ def _answered(facts: Facts, what: str, answer: client.Answer, server: ServerSett
         seconds=round(answer.seconds, 6),
         sends=answer.sends,
         signed=signed,
+        over=answer.over,
         details=facts.details + tuple(map(one_line, answer.remarks)),
     )
 

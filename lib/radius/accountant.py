@@ -9,6 +9,7 @@ from ..settings import AccountingSettings, ServerSettings
 from . import accounting, client, nas, packet
 from .accounting import Record
 from .health import Health
+from .profile import Profile
 from .records import Records
 
 
@@ -90,18 +91,12 @@ def deliver(settings: AccountingSettings, records: Records, health: Health, comp
 
 
 def _request_for(record: Record) -> client.RequestFor:
-    def request_for(server: ServerSettings, local_ip: str) -> client.Request:
-        secret = server.secret.octets()
+    def request_for(server: ServerSettings, local_ip: str, spoken: Profile) -> client.Request:
         told = {each[:2] for each in record.attributes}
         own = tuple(each for each in nas.address(local_ip) if each[:2] not in told)
         complete = record._replace(attributes=own + record.attributes)
-        octets = accounting.encode(complete, time.time(), secret, os.urandom)
-
-        def verify(reply: bytes) -> packet.Reply:
-            accounting.verify(reply, octets, secret)
-            return packet.Reply(accounting.ACCOUNTING_RESPONSE, ())
-
-        return client.Request(octets, verify, client.always, ())
+        octets = spoken.accounting(complete, time.time(), os.urandom)
+        return client.Request(octets, lambda reply: spoken.verify_accounting(reply, octets), client.always, ())
 
     return request_for
 

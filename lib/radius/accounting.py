@@ -102,8 +102,17 @@ def encode(record: Record, now: float, secret: bytes, random: packet.Random) -> 
     """Return the octets of an Accounting-Request (RFC 2866 section 4.1) with a new identifier.
 
     Acct-Delay-Time is that of `now`, so what is sent later must be encoded anew, and from another port if the
-    identifier is not to be the same by chance. An attribute that cannot be in such a packet or does not fit is left
-    out, a Class before any other. No record makes it raise.
+    identifier is not to be the same by chance. No record makes it raise.
+    """
+    told = body(record, now)
+    header = struct.pack("!BBH", ACCOUNTING_REQUEST, random(1)[0], packet.HEADER_OCTETS + len(told))
+    return header + hashlib.md5(header + bytes(16) + told + secret).digest() + told  # RFC 2866 section 3
+
+
+def body(record: Record, now: float) -> bytes:
+    """Return what follows the header of an Accounting-Request, with the Acct-Delay-Time of `now`.
+
+    An attribute that cannot be in such a packet or does not fit is left out, a Class before any other.
     """
     own = [
         (ACCT_STATUS_TYPE, _integer(_STATUS_TYPES[record.kind])),
@@ -118,9 +127,7 @@ def encode(record: Record, now: float, secret: bytes, random: packet.Random) -> 
     attributes: List[Attribute] = [(0, number, value) for number, value in own]
     attributes += [attribute for attribute in record.attributes if _may_be_given(attribute)]
     attributes += [(0, CLASS, value) for value in record.class_]
-    body = _joined(attributes, MAX_OCTETS - packet.HEADER_OCTETS)
-    header = struct.pack("!BBH", ACCOUNTING_REQUEST, random(1)[0], packet.HEADER_OCTETS + len(body))
-    return header + hashlib.md5(header + bytes(16) + body + secret).digest() + body  # RFC 2866 section 3
+    return _joined(attributes, MAX_OCTETS - packet.HEADER_OCTETS)
 
 
 def verify(octets: bytes, request: bytes, secret: bytes) -> None:

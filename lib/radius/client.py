@@ -6,24 +6,28 @@ import time
 from collections import Counter
 from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple
 
-from ..settings import ServerSettings
+from ..settings import ServerSettings, TlsSettings
 from ..text import counted
-from . import packet
-from .exchange import Connect, Exchange, GiveUp, Patience, Probe, Resolve, Send, Wait, healthy_first
+from . import packet, profile
+from .exchange import STATUS_SENDS, Connect, Exchange, GiveUp, Patience, Probe, Resolve, Send, Wait, healthy_first
 from .health import NO_MEMORY, Health
-from .transport import Address, Udp, Unreachable, as_address, ready, resolve
+from .profile import Profile
+from .transport import Address, Channel, Udp, Unreachable, as_address, ready, resolve
 
 # The first of these that any server gave is the reason told; the log has them all.
 _CODES_BY_WEIGHT = (
     "server-unproved",
     "wrong-secret",
     "no-message-authenticator",
+    "tls-certificate",
     "bad-reply",
+    "tls-failed",
     "port-closed",
     "name-lookup",
     "network",
     "no-reply",
 )
+_UNASKED = packet.Flaw("beyond the one that was asked for", "bad-reply")
 _LONGEST_WAIT = 16.0  # seconds between sends, RFC 5080 section 2.2.1's MRT
 
 
@@ -38,7 +42,8 @@ class Origin(NamedTuple):
 class Answer(NamedTuple):
     """A verified reply and how it was come by.
 
-    `messages` are its texts in the server's octets, `seconds` is how long it took, `remarks` are for the log.
+    `messages` are its texts in the server's octets, `seconds` is how long it took, `remarks` are for the log. `over` is
+    what it came over, if not UDP.
     """
 
     reply: packet.Reply
@@ -47,6 +52,7 @@ class Answer(NamedTuple):
     seconds: float
     sends: int
     remarks: Tuple[str, ...]
+    over: str = ""
 
 
 class NoAnswer(Exception):
@@ -74,7 +80,7 @@ LoginFor = Callable[[ServerSettings, str], packet.Login]
 class Request(NamedTuple):
     """What goes to one address, and what may come back.
 
-    `verify` returns the reply in a datagram or raises packet.Dropped, `accepts` has the last word on it, `identity` is
+    `verify` returns the reply in a packet or raises packet.Dropped, `accepts` has the last word on it, `identity` is
     what a Status-Server says of this NAS.
     """
 
@@ -84,7 +90,8 @@ class Request(NamedTuple):
     identity: packet.Attributes
 
 
-RequestFor = Callable[[ServerSettings, str], Request]
+RequestFor = Callable[[ServerSettings, str, Profile], Request]
+"""(server, the local address its packets leave from, how they are put on the wire) -> what to send to it."""
 
 
 class Seen(NamedTuple):
@@ -119,8 +126,8 @@ def ask(
     """
     servers = servers_for(servers, origin)
 
-    def request_for(server: ServerSettings, local_ip: str) -> Request:
-        return _login_request(login_for(server, local_ip), server)
+    def request_for(server: ServerSettings, local_ip: str, spoken: Profile) -> Request:
+        return _login_request(login_for(server, local_ip), spoken)
 
     return exchange(servers, request_for, total_timeout, origin, health, observe)
 
@@ -161,18 +168,13 @@ def always(reply: packet.Reply) -> bool:
     return True
 
 
-def _login_request(login: packet.Login, server: ServerSettings) -> Request:
+def _login_request(login: packet.Login, spoken: Profile) -> Request:
     accepts: Callable[[packet.Reply], bool] = always
     if login.method == "mschapv2":
         login, accepts = _with_mschap(login)
     identity = tuple(each for each in login.attributes if each[:2] == (0, packet.NAS_IDENTIFIER))
-    secret = server.secret.octets()
-    octets = packet.encode(login, secret, os.urandom)
-
-    def verify(reply: bytes) -> packet.Reply:
-        return packet.verify(reply, octets, secret, server.require_message_authenticator)
-
-    return Request(octets, verify, accepts, identity)
+    octets = spoken.login(login, os.urandom)
+    return Request(octets, lambda reply: spoken.verify(reply, octets, packet.LOGIN_CODES), accepts, identity)
 
 
 def _with_mschap(login: packet.Login) -> Tuple[packet.Login, Callable[[packet.Reply], bool]]:
@@ -205,6 +207,11 @@ class _Try:
         self.error: Optional[Unreachable] = None
 
     @property
+    def is_silent(self) -> bool:
+        """Whether nothing at all came from there."""
+        return not self.flaws and not self.lives and (self.error is None or self.error.is_silence)
+
+    @property
     def codes(self) -> List[str]:
         if self.flaws:
             return [flaw.code for flaw in self.flaws]
@@ -223,6 +230,50 @@ class _Try:
         elif self.probed:
             words += ", nor to a Status-Server"
         return "{}: {}".format(self.name, words)
+
+
+class _Link:
+    """What is open to one address: the request, how it is put on the wire, and the Status-Server if one was sent.
+
+    `over` says for the log what it is, if not UDP.
+    """
+
+    def __init__(self, channel: Channel, profile: Profile, request: Request, over: str) -> None:
+        self.channel = channel
+        self.profile = profile
+        self.request = request
+        self.over = over
+        self.status_request = b""
+        self._status_channel: Optional[Channel] = None
+
+    @property
+    def channels(self) -> List[Channel]:
+        """All that replies may come by."""
+        own = [self._status_channel] if self._status_channel not in (None, self.channel) else []
+        return [self.channel] + [channel for channel in own if channel is not None]
+
+    def status_channel(self, open_another: Callable[[], Channel]) -> Channel:
+        """Return what the Status-Server goes over: another port with UDP, the same connection with TLS.
+
+        RFC 6613 section 2.6.5. The first time it is made, too.
+        """
+        if self._status_channel is None:
+            self.status_request = self.profile.status(self.request.identity, os.urandom)
+            while self.profile.belongs(self.status_request, self.request.octets):  # the replies must be told apart
+                self.status_request = self.profile.status(self.request.identity, os.urandom)
+            self._status_channel = self.channel if self.channel.is_stream else open_another()
+        return self._status_channel
+
+    def is_status(self, channel: Channel, octets: bytes) -> bool:
+        """Whether a packet answers the Status-Server rather than the request."""
+        if channel is not self._status_channel:
+            return False
+        return not channel.is_stream or self.profile.belongs(octets, self.status_request)
+
+    def close(self) -> None:
+        """Close the sockets."""
+        for channel in self.channels:
+            channel.close()
 
 
 class _Run:
@@ -254,11 +305,7 @@ class _Run:
         self._address = Address(0, ())
         self._tries: List[_Try] = []
         self._server = servers[0]
-        self._secret = b""
-        self._request: Optional[Request] = None
-        self._status_request = b""
-        self._udp: Optional[Udp] = None
-        self._status_udp: Optional[Udp] = None
+        self._link: Optional[_Link] = None
 
     def answer(self) -> Answer:
         """Run to the end, and remember which servers were dead."""
@@ -281,11 +328,10 @@ class _Run:
                 self._health.failed(_name(self._servers[index]))
 
     def close(self) -> None:
-        """Close the sockets."""
-        for udp in (self._udp, self._status_udp):
-            if udp is not None:
-                udp.close()
-        self._udp = self._status_udp = None
+        """Close what is open."""
+        link, self._link = self._link, None
+        if link is not None:
+            link.close()
 
     def _do(self, action: object) -> Optional[Answer]:
         if isinstance(action, Resolve):
@@ -298,15 +344,20 @@ class _Run:
             self._address = self._addresses[action.address]
             self._tries.append(_Try(self._server.section, self._address))
             self._connect()
-        elif isinstance(action, Send) and self._udp and self._request:
+        elif isinstance(action, Send) and self._link:
             self._tries[-1].sends += 1
-            self._observe(Seen(True, self._request.octets, self._tries[-1].name))
-            self._udp.send(self._request.octets)
-        elif isinstance(action, Probe):
-            self._probe()
-        elif isinstance(action, Wait):
-            return self._wait(action.until - time.monotonic())
+            self._send(self._link.channel, self._link.request.octets)
+        elif isinstance(action, Probe) and self._link:
+            self._tries[-1].probed = True
+            channel = self._link.status_channel(lambda: Udp(self._address, self._server.source_ip))
+            self._send(channel, self._link.status_request)
+        elif isinstance(action, Wait) and self._link:
+            return self._wait(self._link, action.until - time.monotonic())
         return None
+
+    def _send(self, channel: Channel, octets: bytes) -> None:
+        self._observe(Seen(True, octets, self._tries[-1].name))
+        channel.send(octets)
 
     def _resolve(self) -> List[Address]:
         patience = min(self._server.bound, self._exchange.deadline - time.monotonic())
@@ -314,62 +365,89 @@ class _Run:
 
     def _connect(self) -> None:
         self.close()
-        self._secret = self._server.secret.octets()
-        self._udp = Udp(self._address, self._server.source_ip)
-        # A new server or address is a new request; sending again is not (RFC 5080 section 2.2.1).
-        self._request = self._request_for(self._server, self._udp.local_ip)
+        server = self._server
+        channel, spoken, over = self._open_udp() if server.tls is None else self._open_tls(server.tls)
+        try:
+            # A new server or address is a new request; sending again is not (RFC 5080 section 2.2.1).
+            request = self._request_for(server, channel.local_ip, spoken)
+        except BaseException:
+            channel.close()
+            raise
+        self._link = _Link(channel, spoken, request, over)
 
-    def _probe(self) -> None:
-        self._tries[-1].probed = True
-        if self._status_udp is None:
-            identity = self._request.identity if self._request else ()
-            self._status_request = packet.encode_status(identity, self._secret, os.urandom)
-            self._status_udp = Udp(self._address, self._server.source_ip)
-        self._observe(Seen(True, self._status_request, self._tries[-1].name))
-        self._status_udp.send(self._status_request)
+    def _open_udp(self) -> Tuple[Channel, Profile, str]:
+        server = self._server
+        spoken = profile.classic(server.secret.octets(), server.require_message_authenticator)
+        return Udp(self._address, server.source_ip), spoken, ""
 
-    def _wait(self, seconds: float) -> Optional[Answer]:
-        for udp in ready([udp for udp in (self._udp, self._status_udp) if udp is not None], seconds):
-            octets = udp.receive()
-            if udp is self._udp and self._request:
-                return self._judged(octets, self._request)
-            if self._verified(octets, self._verify_status):
-                self._tries[-1].lives = True
-                self._exchange.status_answered()
-                self._health.answered_status(_name(self._server))
+    def _open_tls(self, settings: TlsSettings) -> Tuple[Channel, Profile, str]:
+        from .tls import Tls  # and with it ssl, which is slow to import
+
+        server = self._server
+        name = settings.server_name or server.server
+        channel = Tls(self._address, server.source_ip, settings, name, self._exchange.connect_by)
+        if channel.protocol == profile.VERSION_1_1:
+            return channel, profile.version_1_1(), channel.version + ", RADIUS/1.1"
+        # TLS proves every reply: a Message-Authenticator is verified if it comes, and not asked for.
+        return channel, profile.classic(server.secret.octets(), False), channel.version
+
+    def _wait(self, link: _Link, seconds: float) -> Optional[Answer]:
+        for channel in ready(link.channels, seconds):
+            answer = self._taken(link, channel)
+            if answer is not None:
+                return answer
         return None
 
-    def _verify_status(self, octets: bytes) -> packet.Reply:
-        required = self._server.require_message_authenticator
-        return packet.verify(octets, self._status_request, self._secret, required, packet.STATUS_CODES)
-
-    def _verified(self, octets: bytes, verify: Callable[[bytes], packet.Reply]) -> Optional[packet.Reply]:
-        tried = self._tries[-1]
+    def _taken(self, link: _Link, channel: Channel) -> Optional[Answer]:
+        """Take what has come; from a stream that is nothing beyond the answer, or it is none."""
+        answer: Optional[Answer] = None
         try:
-            reply = verify(octets)
+            for octets in channel.receive():
+                answer = self._judged(link, channel, octets, answer)
+            if answer is not None and channel.has_more:
+                raise packet.Dropped(_UNASKED)
         except packet.Dropped as dropped:
-            tried.flaws[dropped.flaw] += 1
-            self._observe(Seen(False, octets, tried.name, dropped.flaw))
+            self._tries[-1].flaws[dropped.flaw] += 1
+            if channel.is_stream:  # nobody but the server can have sent it (RFC 6613 section 2.6.4)
+                raise Unreachable("bad-reply", "closed the connection for that", False) from None
             return None
-        self._observe(Seen(False, octets, tried.name))
-        return reply
+        return answer
 
-    def _judged(self, octets: bytes, request: Request) -> Optional[Answer]:
-        reply = self._verified(octets, request.verify)
-        if reply is None:
-            return None
+    def _judged(self, link: _Link, channel: Channel, octets: bytes, before: Optional[Answer]) -> Optional[Answer]:
+        """Return the answer that a packet is, or the one that came `before` it; raise packet.Dropped if it is wrong."""
+        is_status = link.is_status(channel, octets)
+        name = self._tries[-1].name
+        try:
+            if is_status:
+                reply = link.profile.verify(octets, link.status_request, packet.STATUS_CODES)
+            elif before is None:
+                reply = link.request.verify(octets)
+            else:
+                raise packet.Dropped(_UNASKED)
+        except packet.Dropped as dropped:
+            self._observe(Seen(False, octets, name, dropped.flaw))
+            raise
+        self._observe(Seen(False, octets, name))
+        if not is_status:
+            return self._answer(link, reply)
+        self._tries[-1].lives = True
+        self._exchange.status_answered()
+        self._health.answered_status(_name(self._server))
+        return before
+
+    def _answer(self, link: _Link, reply: packet.Reply) -> Answer:
         tried = self._tries[-1]
         remarks = [line for each in self._tries[:-1] for line in each.remarks() + [each.outcome()]]
         remarks += tried.remarks()
         seconds = time.monotonic() - self._started
-        if not request.accepts(reply):
+        if not link.request.accepts(reply):
             remarks.append(
                 "{}: the server did not prove that it knows the password (MS-CHAP2-Success)".format(tried.name)
             )
             raise NoAnswer("server-unproved", remarks, seconds)
         host, port = self._address.sockaddr[:2]
         origin = Origin(self._server.section, host, port)
-        return Answer(reply, tuple(_messages(reply)), origin, seconds, tried.sends, tuple(remarks))
+        return Answer(reply, tuple(_messages(reply)), origin, seconds, tried.sends, tuple(remarks), link.over)
 
     def _no_answer(self) -> NoAnswer:
         codes = {code for tried in self._tries for code in tried.codes}
@@ -381,7 +459,7 @@ class _Run:
             if server.section not in asked
         ]
         code = next((code for code in _CODES_BY_WEIGHT if code in codes), "no-reply")
-        silent = not any(tried.flaws or tried.lives for tried in self._tries)
+        silent = all(tried.is_silent for tried in self._tries)
         all_tried = self._origin is None and asked == {server.section for server in self._servers}
         return NoAnswer(code, remarks, time.monotonic() - self._started, silent and all_tried)
 
@@ -412,13 +490,20 @@ def _is_origin(server: ServerSettings, origin: Origin) -> bool:
 
 def _name(server: ServerSettings) -> str:
     """Return the name under which a server's health is remembered."""
-    return "{0.server}:{0.port}".format(server)
+    return "{0.server}:{0.port}{1}".format(server, "" if server.tls is None else "/tls")
 
 
 def _patience(server: ServerSettings, answers_status: bool) -> Patience:
-    probe_after = server.failover_after if server.status_check == "status-server" else None
-    longest_wait = min(server.conn_timeout, _LONGEST_WAIT)
-    return Patience(server.bound, server.retransmit_after, longest_wait, probe_after, answers_status)
+    over_tls = server.tls is not None
+    return Patience(
+        bound=server.bound,
+        first_wait=0.0 if over_tls else server.retransmit_after,  # never twice over TCP, RFC 6613 section 2.6.1
+        longest_wait=min(server.conn_timeout, _LONGEST_WAIT),
+        probe_after=server.failover_after if server.status_check == "status-server" else None,
+        answers_status=answers_status,
+        probes=1 if over_tls else STATUS_SENDS,
+        connect_within=server.failover_after if over_tls else None,
+    )
 
 
 def _messages(reply: packet.Reply) -> List[bytes]:

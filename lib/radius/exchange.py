@@ -9,7 +9,7 @@ Everything that decides over time and order lives here, and nothing that touches
 Sending again follows RFC 5080 section 2.2.1: the wait doubles with 10 % of jitter, and the server knows the packet for
 the one it has. A one-time code is spent when a server has seen it and a push rings once, so the next server is asked
 only when the one before is given up: at its bound, at an error, or earlier when it is known to answer Status-Server
-(RFC 5997) and does not.
+(RFC 5997) and does not. Nothing is spent while a connection is being made, so that need not be waited for as long.
 """
 
 from typing import Callable, List, NamedTuple, Optional, Sequence, Set, Union
@@ -33,6 +33,8 @@ class Patience(NamedTuple):
     longest_wait: float
     probe_after: Optional[float] = None
     answers_status: bool = False
+    probes: int = STATUS_SENDS
+    connect_within: Optional[float] = None
 
 
 class Resolve(NamedTuple):
@@ -42,7 +44,10 @@ class Resolve(NamedTuple):
 
 
 class Connect(NamedTuple):
-    """Make a new request and a new socket for this address of this server; report `failed` if that fails."""
+    """Make a new request and a new socket for this address of this server; report `failed` if that fails.
+
+    If it takes time, `Exchange.connect_by` is until when.
+    """
 
     server: int
     address: int
@@ -89,8 +94,9 @@ class Exchange:
         self._address = 0
         self._asking = False
         self._wait = 0.0
+        self._sent = False
         self._send_at: Optional[float] = None
-        self._give_up_at = 0.0
+        self._give_up_at = self._connect_by = 0.0
         self._probes = 0
         self._probe_at: Optional[float] = None
         self._dead_at: Optional[float] = None
@@ -101,6 +107,11 @@ class Exchange:
     def deadline(self) -> float:
         """The time at which all is given up."""
         return self._deadline
+
+    @property
+    def connect_by(self) -> float:
+        """The time until which a connection to the address of the last Connect may take."""
+        return min(self._connect_by, self._give_up_at, self._deadline)
 
     @property
     def dead(self) -> Set[int]:
@@ -124,12 +135,15 @@ class Exchange:
             again_at = now + min(jittered, patience.longest_wait)
             self._send_at = again_at if self._wait and again_at < self._give_up_at - TOO_LATE else None
             self._wait = min(2 * self._wait, patience.longest_wait)
+            if not self._sent and patience.probe_after is not None:
+                self._probe_at = now + patience.probe_after
+            self._sent = True
             return Send()
         if self._probe_at is not None and now >= self._probe_at:
             if not self._probes and patience.answers_status:
                 self._dead_at = now + STATUS_PATIENCE
             self._probes += 1
-            self._probe_at = now + STATUS_PATIENCE / STATUS_SENDS if self._probes < STATUS_SENDS else None
+            self._probe_at = now + STATUS_PATIENCE / STATUS_SENDS if self._probes < patience.probes else None
             return Probe()
         times = [self._give_up_at, self._deadline, self._send_at, self._probe_at, self._dead_at]
         return Wait(min(time for time in times if time is not None))
@@ -158,9 +172,10 @@ class Exchange:
         self._wait = patience.first_wait
         self._send_at = now
         self._give_up_at = now + patience.bound
+        self._connect_by = now + (patience.bound if patience.connect_within is None else patience.connect_within)
+        self._sent = False
         self._probes = 0
-        self._probe_at = None if patience.probe_after is None else now + patience.probe_after
-        self._dead_at = None
+        self._probe_at = self._dead_at = None
 
     def _next_server(self) -> None:
         self._given_up.add(self._server)

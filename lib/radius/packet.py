@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import struct
 import sys
-from typing import TYPE_CHECKING, Any, Callable, Container, List, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Container, Iterator, List, NamedTuple, Optional, Tuple
 
 from ..secret import Secret
 from . import addresses
@@ -151,19 +151,33 @@ def encode(login: Login, secret: bytes, random: Random) -> bytes:
     Raise RequestError if the name or the password does not fit.
     """
     packet = _begun(ACCESS_REQUEST, secret, random)
-    packet[USER_NAME] = [_user_name(login.user_name)]
-    _add_password(packet, login, random)
-    _add_attributes(packet, login.attributes)
-    if login.state is not None:
-        packet[STATE] = [login.state]
+    # An empty password is a block of padding.
+    add_login(packet, login, random, lambda password: packet.PwCrypt(password or bytes(16)))
     return _signed(packet, secret)
 
 
 def encode_status(attributes: Attributes, secret: bytes, random: Random) -> bytes:
     """Return the octets of a Status-Server (RFC 5997) with a new identifier and authenticator."""
     packet = _begun(STATUS_SERVER, secret, random)
-    _add_attributes(packet, attributes)
+    add_attributes(packet, attributes)
     return _signed(packet, secret)
+
+
+def split(stream: bytes) -> Tuple[List[bytes], bytes, Optional[Flaw]]:
+    """Return the packets that a stream begins with (RFC 6613 section 2.1), and what has come beyond them.
+
+    The flaw is there if that can never be a packet: where another one begins cannot be known then.
+    """
+    packets: List[bytes] = []
+    while len(stream) >= 4:
+        size = int.from_bytes(stream[2:4], "big")
+        if not HEADER_OCTETS <= size <= MAX_OCTETS:
+            return packets, stream, NOT_RADIUS
+        if len(stream) < size:
+            break
+        packets.append(stream[:size])
+        stream = stream[size:]
+    return packets, stream, None
 
 
 def verify(
@@ -178,16 +192,11 @@ def verify(
     RFC 2865 section 3 and RFC 3579 section 3.2. The cheap tests come first and nothing is hashed before a required
     Message-Authenticator is there.
     """
-    if len(octets) < HEADER_OCTETS:
-        raise Dropped(NOT_RADIUS)
-    code, identifier, length = struct.unpack("!BBH", octets[:4])
-    if not HEADER_OCTETS <= length <= min(len(octets), MAX_OCTETS):
-        raise Dropped(NOT_RADIUS)
-    if identifier != request[1]:
+    code, octets = opened(octets)
+    if octets[1] != request[1]:
         raise Dropped(IDENTIFIER)
     if code not in codes:
         raise Dropped(CODE)
-    octets = octets[:length]  # octets past the length are padding
     attributes, digest_at = _walk(octets)
     if digest_at is None and require_message_authenticator:
         raise Dropped(NO_MESSAGE_AUTHENTICATOR)
@@ -207,48 +216,86 @@ def verify(
 def contents(octets: bytes) -> Attributes:
     """Return the attributes of a packet of ours, or of one that is verified; a vendor's by its own number."""
     found: List[Tuple[int, int, bytes]] = []
-    for kind, value in _walk(octets[: int.from_bytes(octets[2:4], "big")])[0]:
+    for _, kind, value in walk(octets[: int.from_bytes(octets[2:4], "big")]):
         vendor = int.from_bytes(value[:4], "big") if kind == VENDOR_SPECIFIC else 0
         inside = _vendor_attributes(value, vendor) if vendor else []
         found += [(vendor, number, octets) for number, octets in inside] or [(0, kind, value)]
     return tuple(found)
 
 
-def _walk(octets: bytes) -> Tuple[List[Tuple[int, bytes]], Optional[int]]:
-    """Return the attributes, and where the value of the one Message-Authenticator begins, if there is one."""
-    attributes: List[Tuple[int, bytes]] = []
-    digest_at = None
-    at = HEADER_OCTETS
+def opened(octets: bytes) -> Tuple[int, bytes]:
+    """Return the code of a packet, and its octets without the padding past its length; raise Dropped if it is none."""
+    size = int.from_bytes(octets[2:4], "big")
+    if not HEADER_OCTETS <= size <= min(len(octets), MAX_OCTETS):
+        raise Dropped(NOT_RADIUS)
+    return octets[0], octets[:size]
+
+
+def walk(octets: bytes) -> Iterator[Tuple[int, int, bytes]]:
+    """Give each attribute of a packet: where its value begins, its type, its value; raise Dropped where none fits."""
+    at, count = HEADER_OCTETS, 0
     while at < len(octets):
-        if len(attributes) == MAX_REPLY_ATTRIBUTES:
+        if count == MAX_REPLY_ATTRIBUTES:
             raise Dropped(TOO_MANY)
         size = octets[at + 1] if at + 1 < len(octets) else 0
         if size < 2 or at + size > len(octets):
             raise Dropped(ATTRIBUTES)
-        if octets[at] == MESSAGE_AUTHENTICATOR:
-            if digest_at is not None or size != 18:
+        yield at + 2, octets[at], octets[at + 2 : at + size]
+        at, count = at + size, count + 1
+
+
+def _walk(octets: bytes) -> Tuple[List[Tuple[int, bytes]], Optional[int]]:
+    """Return the attributes, and where the value of the one Message-Authenticator begins, if there is one."""
+    attributes: List[Tuple[int, bytes]] = []
+    digest_at = None
+    for at, kind, value in walk(octets):
+        if kind == MESSAGE_AUTHENTICATOR:
+            if digest_at is not None or len(value) != 16:
                 raise Dropped(ODD_MESSAGE_AUTHENTICATOR)
-            digest_at = at + 2
-        attributes.append((octets[at], octets[at + 2 : at + size]))
-        at += size
+            digest_at = at
+        attributes.append((kind, value))
     return attributes, digest_at
 
 
-def _begun(code: int, secret: bytes, random: Random) -> Any:
-    packet = AuthPacket(code=code, id=random(1)[0], secret=secret, authenticator=random(16), dict=_NO_NAMES)
-    packet[MESSAGE_AUTHENTICATOR] = [bytes(16)]
-    return packet
+def begun(code: int, identifier: int, authenticator: bytes, secret: bytes = b"") -> Any:
+    """Return a packet of pyrad's with this header (RFC 2865 section 3) and no attributes."""
+    return AuthPacket(code=code, id=identifier, secret=secret, authenticator=authenticator, dict=_NO_NAMES)
 
 
-def _add_attributes(packet: Any, attributes: Attributes) -> None:
+def add_login(packet: Any, login: Login, random: Random, conceal: Callable[[bytes], bytes]) -> None:
+    """Add what an Access-Request says; `conceal` makes the value of User-Password of a password.
+
+    Raise RequestError if the name or the password does not fit.
+    """
+    packet[USER_NAME] = [_user_name(login.user_name)]
+    _add_password(packet, login, random, conceal)
+    add_attributes(packet, login.attributes)
+    if login.state is not None:
+        packet[STATE] = [login.state]
+
+
+def add_attributes(packet: Any, attributes: Attributes) -> None:
+    """Add attributes as they are."""
     for vendor, number, octets in attributes:
         packet.setdefault((vendor, number) if vendor else number, []).append(octets)
 
 
-def _signed(packet: Any, secret: bytes) -> bytes:
-    octets = bytearray(packet.RequestPacket())
+def packed(packet: Any) -> bytes:
+    """Return a packet's octets; raise RequestError if it is too long."""
+    octets = bytes(packet.RequestPacket())
     if len(octets) > MAX_OCTETS:
         raise RequestError("internal-error", "the request is longer than {} octets".format(MAX_OCTETS))
+    return octets
+
+
+def _begun(code: int, secret: bytes, random: Random) -> Any:
+    packet = begun(code, random(1)[0], random(16), secret)
+    packet[MESSAGE_AUTHENTICATOR] = [bytes(16)]
+    return packet
+
+
+def _signed(packet: Any, secret: bytes) -> bytes:
+    octets = bytearray(packed(packet))
     octets[_DIGEST_IN_REQUEST] = hmac.new(secret, bytes(octets), hashlib.md5).digest()
     return bytes(octets)
 
@@ -276,7 +323,7 @@ def _user_name(name: str) -> bytes:
     return octets
 
 
-def _add_password(packet: Any, login: Login, random: Random) -> None:
+def _add_password(packet: Any, login: Login, random: Random, conceal: Callable[[bytes], bytes]) -> None:
     if login.mschap is not None:  # RFC 2548 sections 2.1.2 and 2.3.2
         packet[(MICROSOFT, MS_CHAP_CHALLENGE)] = [login.mschap.challenge]
         packet[(MICROSOFT, MS_CHAP2_RESPONSE)] = [login.mschap.value]
@@ -292,4 +339,4 @@ def _add_password(packet: Any, login: Login, random: Random) -> None:
         return
     if len(password) > MAX_PASSWORD_OCTETS:
         raise RequestError("bad-password", "the password is longer than {} octets".format(MAX_PASSWORD_OCTETS))
-    packet[USER_PASSWORD] = [packet.PwCrypt(password or bytes(16))]  # an empty one is a block of padding
+    packet[USER_PASSWORD] = [conceal(password)]

@@ -1,20 +1,27 @@
-"""The sockets: name look-up and UDP. Nothing is decided here."""
+"""The sockets: name look-up and UDP; TLS is in `tls`. Nothing is decided here."""
 
 import errno
 import select
 import socket
 import threading
-from typing import Any, List, NamedTuple, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, List, NamedTuple, Sequence, Tuple, Union
+
+if TYPE_CHECKING:
+    from .tls import Tls
 
 MAX_DATAGRAM = 65535
 
 
 class Unreachable(Exception):
-    """An address that cannot be asked: `code` is a denial's code, the text the system's own words."""
+    """An address that cannot be asked: `code` is a denial's code, the text the system's own words.
 
-    def __init__(self, code: str, text: str) -> None:
+    `is_silence` is whether it was tried and nothing at all came from there.
+    """
+
+    def __init__(self, code: str, text: str, is_silence: bool = True) -> None:
         super().__init__(text)
         self.code = code
+        self.is_silence = is_silence
 
 
 class Address(NamedTuple):
@@ -66,19 +73,24 @@ def resolve(host: str, port: int, timeout: float) -> List[Address]:
 class Udp:
     """A connected UDP socket: the system hands over only what comes from the address asked, and ICMP errors."""
 
+    is_stream = False
+    is_due = False
+    is_unsent = False
+    has_more = False
+
     def __init__(self, address: Address, source_ip: str = "") -> None:
         """Open the socket, from a local address if one is given; raise Unreachable if there is no way."""
         try:
             self._socket = socket.socket(address.family, socket.SOCK_DGRAM)
         except OSError as error:
-            raise _unreachable(error) from None
+            raise unreachable(error) from None
         try:
             if source_ip:
                 self._socket.bind((source_ip, 0))
             self._socket.connect(address.sockaddr)
         except OSError as error:
             self._socket.close()
-            raise _unreachable(error) from None
+            raise unreachable(error) from None
 
     @property
     def local_ip(self) -> str:
@@ -90,14 +102,14 @@ class Udp:
         try:
             self._socket.send(octets)
         except OSError as error:
-            raise _unreachable(error) from None
+            raise unreachable(error) from None
 
-    def receive(self) -> bytes:
+    def receive(self) -> List[bytes]:
         """Return the datagram that has arrived; raise Unreachable on an ICMP error."""
         try:
-            return self._socket.recv(MAX_DATAGRAM)
+            return [self._socket.recv(MAX_DATAGRAM)]
         except OSError as error:
-            raise _unreachable(error) from None
+            raise unreachable(error) from None
 
     def fileno(self) -> int:
         """Return the descriptor, for `ready`."""
@@ -108,12 +120,22 @@ class Udp:
         self._socket.close()
 
 
-def ready(sockets: Sequence[Udp], timeout: float) -> List[Udp]:
-    """Return the sockets on which something has arrived, waiting at most `timeout` seconds."""
-    return select.select(sockets, [], [], max(timeout, 0))[0]
+Channel = Union[Udp, "Tls"]
+"""What packets go over, one after another."""
 
 
-def _unreachable(error: OSError) -> Unreachable:
+def ready(channels: Sequence[Channel], timeout: float) -> List[Channel]:
+    """Return the channels whose `receive` has something to do, waiting at most `timeout` seconds."""
+    due = [channel for channel in channels if channel.is_due]
+    if due:
+        return due
+    unsent = [channel for channel in channels if channel.is_unsent]
+    readable, writable, _ = select.select(channels, unsent, [], max(timeout, 0))
+    return [channel for channel in channels if channel in readable or channel in writable]
+
+
+def unreachable(error: OSError) -> Unreachable:
+    """Return what an error of the system's means for the address."""
     if error.errno == errno.ECONNREFUSED:
         return Unreachable("port-closed", "nothing listens on this port")
     return Unreachable("network", "cannot send: {}".format(error.strerror or type(error).__name__))

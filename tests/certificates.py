@@ -1,0 +1,102 @@
+"""Certificates for the tests of RADIUS over TLS, made when they are needed and valid for nothing else.
+
+The keys are of Ed25519, whose signatures are all of one size: so a handshake has the same octets' number every time.
+"""
+
+import datetime
+import ipaddress
+import pathlib
+from typing import NamedTuple, Optional, Sequence
+
+from cryptography import x509
+from cryptography.hazmat.backends import default_backend
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+HOST_NAME = "radius.example.com"
+DAY = datetime.timedelta(days=1)
+
+
+class Identity(NamedTuple):
+    """A certificate and its private key, both in PEM."""
+
+    certificate: str
+    key: str
+
+    @property
+    def both(self) -> str:
+        """One text of both, the certificate first."""
+        return self.certificate + self.key
+
+    def written(self, directory: pathlib.Path, name: str) -> pathlib.Path:
+        """Write both to a file that nobody else may read, and return its path."""
+        path = directory / (name + ".pem")
+        path.touch(mode=0o600)
+        path.write_text(self.both, encoding="ascii")
+        return path
+
+
+class Authority:
+    """A CA of one's own: `certificate` is its own in PEM, `issue` makes those of others."""
+
+    def __init__(self, name: str) -> None:
+        self._key = Ed25519PrivateKey.generate()
+        self._name = _name(name)
+        builder = _builder(self._name, self._name, self._key, -DAY, DAY)
+        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        self.certificate = _pem(builder.sign(self._key, None, default_backend()))
+
+    def issue(
+        self,
+        names: Sequence[str] = (HOST_NAME, "localhost"),
+        addresses: Sequence[str] = ("127.0.0.1", "::1"),
+        begins: datetime.timedelta = -DAY,
+        ends: datetime.timedelta = DAY,
+        for_client: bool = False,
+        passphrase: Optional[bytes] = None,
+    ) -> Identity:
+        """Return a certificate for these names and addresses; it is valid from `begins` to `ends` from now on."""
+        key = Ed25519PrivateKey.generate()
+        builder = _builder(_name("issued"), self._name, key, begins, ends)
+        told = [x509.DNSName(name) for name in names]
+        told += [x509.IPAddress(ipaddress.ip_address(address)) for address in addresses]  # type: ignore[misc]
+        builder = builder.add_extension(x509.SubjectAlternativeName(told), critical=False)
+        usage = ExtendedKeyUsageOID.CLIENT_AUTH if for_client else ExtendedKeyUsageOID.SERVER_AUTH
+        builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+        encryption = serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()
+        octets = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
+        certificate = builder.sign(self._key, None, default_backend())
+        return Identity(_pem(certificate), octets.decode("ascii"))
+
+
+def in_configuration(pem: str) -> str:
+    """Return a PEM text as the value of an option: each line after the first is indented."""
+    return pem.strip().replace("\n", "\n  ")
+
+
+def _name(common_name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+
+
+def _builder(
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: Ed25519PrivateKey,
+    begins: datetime.timedelta,
+    ends: datetime.timedelta,
+) -> x509.CertificateBuilder:
+    now = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now + begins)
+        .not_valid_after(now + ends)
+    )
+
+
+def _pem(certificate: x509.Certificate) -> str:
+    return certificate.public_bytes(serialization.Encoding.PEM).decode("ascii")
