@@ -253,7 +253,7 @@ LEAST = "[radius]\nserver=a\nsecret=sixteen octets!!\n[lockout]\nmax_failures=5\
             ],
         ),
         (LEAST + "[radious]\na=b\n", ["6: warning: [radious]: unknown section; did you mean radius?"]),
-        (LEAST + "max_failurs=5\n", ["6: warning: [lockout] max_failurs: unknown option; did you mean max_failures?"]),
+        (LEAST + "max_failurs=5\n", ["6: error: [lockout] max_failurs: unknown option; did you mean max_failures?"]),
         (LEAST + "[auth]\nport=5\n", ["7: warning: [auth] port: unknown option; it belongs in [radius]"]),
         (
             LEAST + "[auth]\nmax_attempts=many\n",
