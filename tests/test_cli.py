@@ -408,7 +408,7 @@ def test_findings(text: str, expected: List[str]) -> None:
 
 def test_findings_come_by_line() -> None:
     lines = [finding.line for finding in check.findings("[auth]\nx=1\n" + LEAST + "y=1\n[radius_2]\nserver=a\nz=1\n")]
-    assert lines == sorted(lines) and len(lines) > 3
+    assert lines == sorted(lines) and len(lines) >= 3
 
 
 def test_vendors_configuration_is_told_what_changed() -> None:
@@ -428,10 +428,10 @@ class TestCheck:
 
     @pytest.mark.parametrize("strict, status", [([], 0), (["--strict"], 1)])
     def test_warnings(self, cli: Zip, strict: List[str], status: int) -> None:
-        cli.file(CLEAN + "x=1\n")
+        cli.file(CLEAN + "[auth]\nx=1\n")
         checked = cli.run("check", *strict, "radius.cfg")
         assert (checked.status, checked.err) == (status, "")
-        assert checked.out == ("radius.cfg:6: warning: [lockout] x: unknown option\nradius.cfg: 0 errors, 1 warning\n")
+        assert checked.out == ("radius.cfg:7: warning: [auth] x: unknown option\nradius.cfg: 0 errors, 1 warning\n")
 
     @pytest.mark.parametrize("strict", [[], ["--strict"]])
     def test_errors(self, cli: Zip, strict: List[str]) -> None:
@@ -446,9 +446,9 @@ class TestCheck:
         assert checked.out.startswith("standard input:5: error: [lockout] max_failures: given twice, again in line 6\n")
 
     def test_json(self, cli: Zip) -> None:
-        checked = cli.run("check", "--json", cli.file(CLEAN + "x=1\n", "x.cfg"))
+        checked = cli.run("check", "--json", cli.file(CLEAN + "[auth]\nx=1\n", "x.cfg"))
         assert checked.status == 0
-        finding = {"level": "warning", "line": 6, "section": "lockout", "option": "x", "text": "unknown option"}
+        finding = {"level": "warning", "line": 7, "section": "auth", "option": "x", "text": "unknown option"}
         assert checked.document == {
             "file": str(cli.directory / "x.cfg"),
             "errors": 0,
@@ -510,7 +510,9 @@ class TestOptions:
         assert cfg == documents.DEFAULT_CFG.read_text(encoding="utf-8")
         with zipfile.ZipFile(str(cli.path)) as archive:
             assert archive.read("default.cfg").decode("utf-8") == cfg
-        assert cli.run("options", "--format", "markdown").out in documents.README.read_text(encoding="utf-8")
+        rows = cli.run("options", "--format", "markdown").out.splitlines()
+        shipped = (documents.ROOT / "docs" / "configuration.md").read_text(encoding="utf-8").splitlines()
+        assert set(rows) <= set(shipped) and len(rows) > 60
 
     def test_text_has_every_option_with_its_default_and_help(self, cli: Zip) -> None:
         listed = cli.run("options")
