@@ -3,6 +3,7 @@
 import datetime
 import json
 import pathlib
+import re
 from typing import Any, List
 
 import pytest
@@ -81,15 +82,23 @@ def test_servers_that_live(cli: Zip, tmp_path: pathlib.Path) -> None:
     assert asked.status == 0, asked.out
     lines = asked.out.splitlines()
     assert [line.partition("]")[0] for line in lines] == ["[radius", "[accounting"]
-    assert all("ok: Status-Server answered after " in line and line.endswith(" over TLSv1.3") for line in lines)
+    words = re.compile(r".* ok: Status-Server answered after .* over TLSv1\.3, certificate valid for [0-9]+ days?")
+    assert all(words.fullmatch(line) for line in lines)
     assert [(each["ok"], each["over"]) for each in facts] == [(True, "TLSv1.3")] * 2
+    assert all(each["certificate_days"] >= 0 for each in facts)
 
 
 def test_a_server_of_radius_1_1(cli: Zip) -> None:
     with Peer(answering(), SERVER, protocols=[VERSION_1_1]) as peer:
         asked = cli.run("servers", cli.file(section(peer.port)))
-    assert asked.status == 0 and asked.out.endswith(" over TLSv1.3, RADIUS/1.1\n")
+    assert asked.status == 0 and " over TLSv1.3, RADIUS/1.1, certificate valid for " in asked.out
     assert [octets[0] for octets in peer.requests] == [12]
+
+
+def test_days_that_a_certificate_has_left(cli: Zip) -> None:
+    with Peer(answering(), AUTHORITY.issue(ends=datetime.timedelta(days=12, hours=12))) as peer:
+        asked = cli.run("servers", cli.file(section(peer.port)))
+    assert asked.out.endswith(", certificate valid for 12 days\n")
 
 
 def test_servers_that_cannot_be_used(cli: Zip) -> None:

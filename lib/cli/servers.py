@@ -17,6 +17,7 @@ from .console import Console
 from .source import usable
 
 STATUS_SERVER, LOGIN = "Status-Server", "login"
+_DAY = 86400.0  # seconds
 _WHO_ASKS = (packet.NAS_IDENTIFIER, nas.NAS_IP_ADDRESS, nas.NAS_IPV6_ADDRESS)  # RFC 5997 section 3
 
 
@@ -33,7 +34,8 @@ class Facts(NamedTuple):
 
     `ok` is whether the plugin can use it. `code` is a denial's if it did not answer, and `text` puts all into words.
     `answered` is what it answered, if anything, `seconds` after the first of so many `sends`; `signed` is whether the
-    reply had a Message-Authenticator, `over` what it came over, if not UDP. Times are in seconds.
+    reply had a Message-Authenticator, `over` what it came over, if not UDP, and `certificate_days` how many days the
+    server's certificate then has left. Times are in seconds.
     """
 
     section: str
@@ -48,6 +50,7 @@ class Facts(NamedTuple):
     sends: int = 0
     signed: Optional[bool] = None
     over: str = ""
+    certificate_days: Optional[int] = None
     details: Tuple[str, ...] = ()
 
 
@@ -179,8 +182,10 @@ def _answered(facts: Facts, what: str, answer: client.Answer, server: ServerSett
     )
     if answer.sends > 1:
         words += " and {}".format(counted(answer.sends, "send", "sends"))
+    days = None if answer.certificate_until is None else int((answer.certificate_until - time.time()) // _DAY)
     if answer.over:
         words += " over " + answer.over
+        words += "" if days is None else ", certificate valid for {}".format(counted(days, "day", "days"))
     else:
         words += ", with Message-Authenticator" if signed else ", without Message-Authenticator"
     if not ok:
@@ -196,6 +201,7 @@ def _answered(facts: Facts, what: str, answer: client.Answer, server: ServerSett
         sends=answer.sends,
         signed=signed,
         over=answer.over,
+        certificate_days=days,
         details=facts.details + tuple(map(one_line, answer.remarks)),
     )
 

@@ -43,7 +43,8 @@ class Answer(NamedTuple):
     """A verified reply and how it was come by.
 
     `messages` are its texts in the server's octets, `seconds` is how long it took, `remarks` are for the log. `over` is
-    what it came over, if not UDP.
+    what it came over, if not UDP; with TLS `certificate_until` is when the server's certificate expires, in seconds
+    since the epoch.
     """
 
     reply: packet.Reply
@@ -53,6 +54,7 @@ class Answer(NamedTuple):
     sends: int
     remarks: Tuple[str, ...]
     over: str = ""
+    certificate_until: Optional[float] = None
 
 
 class NoAnswer(Exception):
@@ -447,7 +449,8 @@ class _Run:
             raise NoAnswer("server-unproved", remarks, seconds)
         host, port = self._address.sockaddr[:2]
         origin = Origin(self._server.section, host, port)
-        return Answer(reply, tuple(_messages(reply)), origin, seconds, tried.sends, tuple(remarks), link.over)
+        until = getattr(link.channel, "certificate_until", None)
+        return Answer(reply, tuple(_messages(reply)), origin, seconds, tried.sends, tuple(remarks), link.over, until)
 
     def _no_answer(self) -> NoAnswer:
         codes = {code for tried in self._tries for code in tried.codes}

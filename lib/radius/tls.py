@@ -91,6 +91,11 @@ class Tls:
         return str(self._socket.getsockname()[0]).partition("%")[0]
 
     @property
+    def certificate_until(self) -> float:
+        """When the server's certificate expires, in seconds since the epoch."""
+        return float(ssl.cert_time_to_seconds(self._tls.getpeercert()["notAfter"]))
+
+    @property
     def version(self) -> str:
         """The version of TLS, as `TLSv1.3`."""
         return str(self._tls.version())
