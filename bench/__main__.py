@@ -78,7 +78,7 @@ def cost(plugin: UnpackedPlugin, hook: str, arguments: Dict[str, Any]) -> Cost:
     process.returncode = status
     if answer["error"]:
         raise RuntimeError("{}: {}".format(hook, answer["error"]))
-    return Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss)
+    return Cost(usage.ru_utime + usage.ru_stime, answer["peak_memory"])
 
 
 def compared(*calls: Tuple[UnpackedPlugin, str, Dict[str, Any]]) -> List[Cost]:

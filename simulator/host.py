@@ -23,7 +23,8 @@ def main() -> int:
     """Make the call that stdin asks for, write the answer, return the exit status: 0, or 1 for an exception.
 
     stdin: {"plugin": directory, "configuration": text, "hook": name, "arguments": {...}, "fixtures": {...}}.
-    Answer: {"result": what the hook returned, "modules": [names], "error": null or {"type": ..., "message": ...}}.
+    Answer: {"result": what the hook returned, "modules": [names], "error": null or {"type": ..., "message": ...},
+    "peak_memory": KiB}.
     """
     del sys.path[0]  # this script's folder, which SPS does not have
     if "COVERAGE_PROCESS_START" in os.environ:
@@ -39,8 +40,19 @@ def main() -> int:
         traceback.print_exc()
         error = {"type": type(exception).__name__, "message": str(exception)}
     with open(result_fd, "w", encoding="ascii") as answer:
-        json.dump({"result": result, "modules": sorted(sys.modules), "error": error}, answer)
+        json.dump(
+            {"result": result, "modules": sorted(sys.modules), "error": error, "peak_memory": _peak_memory()}, answer
+        )
     return 1 if error else 0
+
+
+def _peak_memory() -> int:
+    """Return the most memory that this program has had, in KiB; 0 where the system does not tell."""
+    try:
+        with open("/proc/self/status", encoding="ascii", errors="replace") as status:
+            return next((int(line.split()[1]) for line in status if line.startswith("VmHWM:")), 0)
+    except OSError:
+        return 0
 
 
 def _call(request: Mapping[str, Any]) -> Any:
