@@ -327,7 +327,7 @@ class TestGateway:
         (folder,) = demo.temporary.iterdir()
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         for path in folder.rglob("*"):
-            assert not path.is_file() or b"PRIVATE KEY" not in path.read_bytes()
+            assert not path.is_file() or b"PRIVATE KEY-----" not in path.read_bytes()
 
     def test_key_is_new_each_time(self, demo: Gateway, gateway: Gateway) -> None:
         keys = {running.read(r"it is (SHA256:\S+)\.") for running in (demo, gateway)}
