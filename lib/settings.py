@@ -343,7 +343,7 @@ def _tls(section: str, read: Dict[str, Any], reader: "_Reader") -> Optional[TlsS
     if read.pop("transport") != "tls":
         return None
     if read["ca_certificate"] == "":
-        reader.note(section, "ca_certificate", "is missing: nothing else tells the server from an impostor")
+        reader.refuse(section, "ca_certificate", "is missing: nothing else tells the server from an impostor")
     return TlsSettings(read.pop("tls_server_name"), read.pop("ca_certificate"), read.pop("client_certificate"))
 
 
@@ -379,7 +379,7 @@ def _accounting(ini: Ini, reader: "_Reader", servers: Sequence[ServerSettings]) 
         kept = ("section", "server", "source_ip", "tls")
         chosen = [
             alike._replace(
-                port=server.port if server.tls else found[0]["port"],  # RFC 6614 section 3.4: no other with TLS
+                port=server.port if server.tls else found[0]["port"],  # RFC 6614 section 2.1: no other with TLS
                 secret=found[0]["secret"] or server.secret,
                 **{name: getattr(server, name) for name in kept},
             )
@@ -519,10 +519,6 @@ class _Reader:
         self._trusted_ca = trusted_ca
         self._problems = problems
 
-    def note(self, section: str, option: str, text: str) -> None:
-        """Note an error."""
-        self._problems.append(Problem(True, section, option, text))
-
     def read(
         self,
         section: str,
@@ -565,7 +561,7 @@ class _Reader:
                 raise ValueError("is missing" if given is None else "is empty")
             return option.kind.parse(value)
         except (ValueError, ConfigurationError) as error:
-            self.note(section, option.name, str(error))
+            self.refuse(section, option.name, str(error))
             return None
 
     def _looked_up(self, section: str, option: Option, given: Optional[str]) -> Optional[str]:

@@ -137,7 +137,7 @@ def _all(settings: Settings) -> Iterator[_Asked]:
     for server in settings.accounting.servers if settings.accounting else ():
         # Those of [radius], if [accounting] has none, are told apart by their port.
         section = server.section if server.section.startswith("accounting") else "accounting"
-        # Over TLS one port serves both (RFC 6614 section 3.4), and answers as for logins.
+        # Over TLS one port serves both (RFC 6614 section 2.1), and answers as for logins.
         codes = (ACCOUNTING_RESPONSE,) + (packet.STATUS_CODES if server.tls else ())
         yield _Asked(server._replace(section=section), True, codes)
 

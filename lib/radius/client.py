@@ -205,13 +205,15 @@ class _Try:
         self.sends = 0
         self.probed = False
         self.lives = False
+        self.heard = False  # whoever shakes hands over TLS is
         self.flaws: "Counter[packet.Flaw]" = Counter()
         self.error: Optional[Unreachable] = None
 
     @property
     def is_silent(self) -> bool:
         """Whether nothing at all came from there."""
-        return not self.flaws and not self.lives and (self.error is None or self.error.is_silence)
+        came = self.flaws or self.lives or self.heard
+        return not came and (self.error is None or self.error.is_silence)
 
     @property
     def codes(self) -> List[str]:
@@ -386,8 +388,9 @@ class _Run:
         from .tls import Tls  # and with it ssl, which is slow to import
 
         server = self._server
-        name = settings.server_name or server.server
+        name = settings.server_name or server.server.partition("%")[0]  # of an address, without its zone
         channel = Tls(self._address, server.source_ip, settings, name, self._exchange.connect_by)
+        self._tries[-1].heard = True
         if channel.protocol == profile.VERSION_1_1:
             return channel, profile.version_1_1(), channel.version + ", RADIUS/1.1"
         # TLS proves every reply: a Message-Authenticator is verified if it comes, and not asked for.

@@ -22,7 +22,7 @@ from .transport import Address, Unreachable, unreachable
 _CHUNK, _CHUNKS = 65536, 16  # octets, and how often at a time: a flood must not keep the clock from being looked at
 _CERTIFICATE, _FAILED = "tls-certificate", "tls-failed"
 _CLOSED, _RESET = "the server closed the connection", "the server reset the connection"
-# RADIUS/1.1 needs TLS 1.3 (RFC 9765 section 3.5), which the OpenSSL of old SPS releases has not.
+# RADIUS/1.1 needs TLS 1.3 (RFC 9765 section 3.4), which the OpenSSL of old SPS releases has not.
 _HAS_TLS_1_3 = bool(getattr(ssl, "OP_NO_TLSv1_3", 0))
 _PROTOCOLS = [version11.ALPN, "radius/1.0"] if _HAS_TLS_1_3 else ["radius/1.0"]
 
@@ -39,7 +39,6 @@ _FLAWS = {
     64: "is for another address than {}",
 }
 # What OpenSSL calls the alerts and errors that an admin can do something about.
-_WANTED = ("certificate required", "peer did not return a certificate")
 _REFUSED = (
     "alert bad certificate",
     "alert unsupported certificate",
@@ -80,7 +79,7 @@ class Tls:
         self._socket = _connected(address, source_ip, until)
         try:
             self._shake_hands(until)
-        except Unreachable:
+        except BaseException:
             self._socket.close()
             raise
         self.protocol = self._tls.selected_alpn_protocol() or ""
@@ -247,11 +246,10 @@ def _connected(address: Address, source_ip: str, until: float) -> socket.socket:
             number = connecting.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if number:
             raise unreachable(OSError(number, os.strerror(number)))
-    except OSError as error:
+    except BaseException as error:
         connecting.close()
-        raise unreachable(error) from None
-    except Unreachable:
-        connecting.close()
+        if isinstance(error, OSError):
+            raise unreachable(error) from None
         raise
     return connecting
 
@@ -312,7 +310,7 @@ def _meaning(error: Exception, server_name: str, has_certificate: bool) -> Tuple
     if "certificate verify failed" in told:  # Python 3.6 does not say why
         words = "has expired, is not valid yet, is not one for a server or is not from a CA in ca_certificate"
         return _CERTIFICATE, "the server's certificate " + words
-    if any(words in told for words in _WANTED):
+    if "alert certificate required" in told:
         return _CERTIFICATE, "the server wants a client certificate"
     if any(words in told for words in _REFUSED):
         which = "the client certificate" if has_certificate else "SPS"
