@@ -4,14 +4,11 @@ Names as the servers want them, request attributes, lockout, turns and groups co
 the command line alike. No SDK.
 """
 
-import contextlib
 import json
 import logging
 import os
-import signal
-import threading
 import time
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Set, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Set, Tuple
 
 from . import groups, login, names, settings
 from .secret import Secret
@@ -124,9 +121,10 @@ class Backend:
         if action == login.Deny("too-many-rounds") and self._lockout:
             # A server may answer a wrong code with another challenge, and never with an Access-Reject.
             self._lockout.failed(self._account, self._session.client_ip or "", time.time())
-        if isinstance(action, login.Ask) and not known.locked_for and self._locked_for():
+        locked_for = self._locked_for() if isinstance(action, login.Ask) else 0.0
+        if locked_for:
             # Whoever is locked out by now is not made to type another code.
-            state, action = login.receive(self._settings, state, known, login.Locked(self._locked_for()))
+            state, action = login.receive(self._settings, state, known, login.Locked(locked_for))
         return state, action
 
     def exchange(self, wanted: login.Exchange) -> login.Outcome:
@@ -148,19 +146,26 @@ class Backend:
 
         return Health(self._directory("ephemeral"), self._settings.dead_time, self._complain)
 
+    def radius_name(self, server: Optional[settings.ServerSettings] = None) -> str:
+        """Return the User-Name that a server gets, or the first one does."""
+        return names.radius_name((server or self._settings.servers[0]).names, self._session.identity)
+
     def request_attributes(self, local_ip: str) -> Any:
         """Return what each request says of this NAS and of the session; `local_ip` may be empty."""
+        return self._with_configured(local_ip, self._configured_attributes())
+
+    def accounting_attributes(self) -> Any:
+        """Return the same for accounting; what the configuration takes away is there without a value."""
+        configured = self._configured_attributes()
+        return self._with_configured("", configured) + tuple(each for each in configured if not each[2])
+
+    def _with_configured(self, local_ip: str, configured: List[Tuple[int, int, bytes]]) -> Any:
         from .radius import nas
 
         session = self._session
         came_by = "{} {}".format(session.protocol, session.connection_name or "").strip()
         usual = nas.attributes(self._nas_identifier, local_ip, session.client_ip or "", came_by)
-        return nas.with_configured(usual, self._configured_attributes()) if self._settings.attributes else usual
-
-    def accounting_attributes(self) -> Any:
-        """Return the same for accounting; what the configuration takes away is there without a value."""
-        taken = tuple(each for each in self._configured_attributes() if not each[2])
-        return self.request_attributes("") + taken
+        return nas.with_configured(usual, configured)
 
     def _exchange_now(self, wanted: login.Exchange) -> login.Outcome:
         """Ask the servers and translate what came of it."""
@@ -237,7 +242,7 @@ class Backend:
         Silence alone says little: a push may wait for its user, or be refused by him. A name that no server knows gets
         an answer at once wherever there is one.
         """
-        if self._session.gateway_user not in self._settings.auth.bypass_when_unreachable:
+        if not login.may_bypass(self._settings, self._session.gateway_user):
             return False
         from .radius import client, packet
 
@@ -263,15 +268,13 @@ class Backend:
             return 0.0
         return float(self._lockout.locked_for(self._account, self._session.client_ip or "", time.time()))
 
-    def radius_name(self, server: Optional[settings.ServerSettings] = None) -> str:
-        """Return the User-Name that a server gets, or the first one does."""
-        return names.radius_name((server or self._settings.servers[0]).names, self._session.identity)
-
     def _groups(self, reply: Any) -> Optional[Tuple[str, ...]]:
         """Return the groups that an Access-Accept brings."""
         rules = self._settings.groups
         if rules is None:
             return None
+        from .limits import time_limit  # signals, which no other hook needs
+
         values = [value for vendor, number in rules.attributes for value in reply.values_of(vendor, number)]
         try:
             with time_limit(_PATTERN_SECONDS):
@@ -286,6 +289,8 @@ class Backend:
 
     def _configured_attributes(self) -> List[Tuple[int, int, bytes]]:
         """Return the lines of [radius_attributes] as octets; what does not fit this session is left out."""
+        if not self._settings.attributes:
+            return []
         from .radius import attributes
 
         values = {name: str(getattr(self._session, name) or "") for name in settings.PLACEHOLDERS}
@@ -305,25 +310,6 @@ class Backend:
         if text not in self._said:
             self._said.add(text)
             self._log.warning("RADIUS: %s", one_line(text))
-
-
-@contextlib.contextmanager
-def time_limit(seconds: float) -> Iterator[None]:
-    """End the block with TimeoutError after so many seconds; other threads than the main one are not ended."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def ring(number: int, frame: object) -> None:
-        raise TimeoutError()
-
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def _told(rejected: bool, message: str) -> str:

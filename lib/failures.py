@@ -11,6 +11,7 @@ import re
 from typing import Callable, Iterator, List, Optional
 
 from .lockout import Rules, folded, locked_until
+from .text import system_words
 
 DIRECTORY = "lockout"
 _HOUR = 3600
@@ -124,7 +125,7 @@ class Lockout:
         return os.path.join(self._directory, name)
 
     def _trouble(self, error: OSError) -> None:
-        self._say("failed logins are not remembered: {}".format(error.strerror or type(error).__name__))
+        self._say("failed logins are not remembered: {}".format(system_words(error)))
 
     def _say(self, text: str) -> None:
         if not self._complained:

@@ -259,7 +259,7 @@ def receive(settings: Settings, state: State, known: Known, outcome: Outcome) ->
         return _forget_challenge(state), Deny(outcome.code)
     if isinstance(outcome, Locked):
         return _forget_challenge(state), Deny("locked", minutes=math.ceil(outcome.seconds / 60))
-    if isinstance(outcome, Failed) and outcome.unreachable and _may_bypass(settings, known):
+    if isinstance(outcome, Failed) and outcome.unreachable and may_bypass(settings, known.gateway_user):
         return _forget_challenge(state), Accept(bypassed=True)
     if isinstance(outcome, Failed) and (state.origin is None or len(settings.servers) < 2 or not known.can_ask):
         return _forget_challenge(state), Deny(outcome.code)
@@ -274,6 +274,11 @@ def receive(settings: Settings, state: State, known: Known, outcome: Outcome) ->
         return _ask(settings, state._replace(notice=notice), known, PASSWORD)
     code = "bad-password" if isinstance(outcome, Unusable) else "rejected"
     return _failed_attempt(settings, state, known, outcome.message, code)
+
+
+def may_bypass(settings: Settings, gateway_user: Optional[str]) -> bool:
+    """Whether this is a break-glass account of which SPS itself has made sure."""
+    return bool(gateway_user) and gateway_user in settings.auth.bypass_when_unreachable
 
 
 def _challenged(settings: Settings, state: State, known: Known, outcome: Challenged) -> Tuple[State, Action]:
@@ -354,11 +359,6 @@ def _open_question(settings: Settings, state: State) -> Ask:
     }[state.asked]
     shown = "\n".join(part for part in (state.notice, prompt) if part)
     return Ask(state.asked_key, shown if shown[-1:].isspace() else shown + " ", disable_echo)
-
-
-def _may_bypass(settings: Settings, known: Known) -> bool:
-    """Whether this is a break-glass account of which SPS itself has made sure."""
-    return bool(known.gateway_user) and known.gateway_user in settings.auth.bypass_when_unreachable
 
 
 def _types(values: object) -> List[type]:

@@ -364,12 +364,13 @@ class Plugin(AAPlugin):  # type: ignore[misc]
     def _account_start(self) -> None:
         from .radius import accountant
 
+        backend = self._backend()
         self.cookie["accounting"] = accountant.session(
             session_id=self.connection.session_id,
             started=time.time(),
-            user_name=self._backend().radius_name(),
+            user_name=backend.radius_name(),
             accepted=self.cookie.get("accounted") or {},
-            attributes=self._backend().accounting_attributes() + accountant.target(self.connection),
+            attributes=backend.accounting_attributes() + accountant.target(self.connection),
         )
         self._account("Start")
 
@@ -387,7 +388,7 @@ class Plugin(AAPlugin):  # type: ignore[misc]
         records = Records(self._state_directory("persistent"), self._complain)
         records.add(accountant.record(kind, self.cookie["accounting"], time.time()))
         if self._settings is not None and self._settings.accounting:
-            accountant.deliver(self._settings.accounting, records, self._health(), self._complain)
+            accountant.deliver(self._settings.accounting, records, self._backend().health(), self._complain)
 
     def _guarded(self, what: str, action: Callable[[], None]) -> None:
         try:
@@ -409,9 +410,6 @@ class Plugin(AAPlugin):  # type: ignore[misc]
             except Exception as error:
                 self._complain("nothing is remembered between hooks: {}".format(_place(error)))
         return self._directories[which]
-
-    def _health(self) -> Any:
-        return self._backend().health()
 
     def _response(self, action: login.Action) -> Verdict:
         """Turn what the conversation wants into a verdict."""

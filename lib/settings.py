@@ -404,7 +404,12 @@ def _with_names_of_attributes(
 ) -> Tuple[Optional[GroupRules], Tuple[RadiusAttribute, ...], Tuple[Any, ...]]:
     """Read the sections that name attributes of the RADIUS dictionary, or define some."""
     values = reader.read(_GROUPS, options.GROUP_OPTIONS, ini.sections.get(_GROUPS, {}))
-    mapping = tuple((theirs, ours) for _, theirs, ours in _mapped(ini.lines[_GROUPS_MAP], problems))
+    mapping = tuple(
+        (theirs, ours)
+        for _, theirs, ours in _pairs(
+            _GROUPS_MAP, ini.lines[_GROUPS_MAP], "radius-name = sps-group", problems, _at_the_last, False
+        )
+    )
     names = values["attribute"]
     if ini.sections.get(_GROUPS, {}).get("require_any") and not values["require_any"]:
         problems.append(Problem(True, _GROUPS, "require_any", "names no group"))
@@ -637,26 +642,30 @@ def _set_lines_apart(text: str) -> Tuple[str, Dict[str, List[Tuple[int, str]]]]:
     return "\n".join(rest), lines
 
 
+def _at_the_first(line: str) -> Tuple[str, str, str]:
+    return line.partition("=")
+
+
+def _at_the_last(line: str) -> Tuple[str, str, str]:
+    """Take a line apart whose left side may hold `=`, as in `OU=Admins = admins`."""
+    return line.partition(" = ") if " = " in line else line.rpartition("=")
+
+
 def _pairs(
-    section: str, lines: Lines, expected: str, problems: List[Problem], may_be_empty: bool = True
+    section: str,
+    lines: Lines,
+    expected: str,
+    problems: List[Problem],
+    apart: Callable[[str], Tuple[str, str, str]] = _at_the_first,
+    may_be_empty: bool = True,
 ) -> Iterator[Tuple[int, str, str]]:
     """Yield number, left and right side of each line of a section; note those that are not two sides."""
     for number, line in lines:
-        left, equals, right = (part.strip() for part in line.partition("="))
+        left, equals, right = (part.strip() for part in apart(line))
         if left and equals and (right or may_be_empty):
             yield number, left, right
         else:
             problems.append(Problem(True, section, "line {}".format(number), "expected `{}`".format(expected)))
-
-
-def _mapped(lines: Lines, problems: List[Problem]) -> Iterator[Tuple[int, str, str]]:
-    """Yield the lines of [gateway_groups map]; a name may hold `=`, as in `OU=Admins = admins`."""
-    for number, line in lines:
-        left, equals, right = line.partition(" = ") if " = " in line else line.rpartition("=")
-        if left.strip() and equals and right.strip():
-            yield number, left.strip(), right.strip()
-        else:
-            problems.append(Problem(True, _GROUPS_MAP, "line {}".format(number), "expected `radius-name = sps-group`"))
 
 
 def _challenge_answers(lines: Lines, problems: List[Problem]) -> Iterator[ChallengeAnswer]:

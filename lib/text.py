@@ -53,6 +53,11 @@ def reply_message(parts: Sequence[bytes]) -> str:
     return safe(octets.decode("utf-8", "replace"))
 
 
+def system_words(error: OSError) -> str:
+    """Return what the system says of an error: its own words, without the path."""
+    return error.strerror or type(error).__name__
+
+
 def counted(number: int, one: str, many: str) -> str:
     """Return a number with its noun, as in `1 reply` and `2 replies`."""
     return "{} {}".format(number, one if number == 1 else many)

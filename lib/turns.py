@@ -12,6 +12,7 @@ import time
 from typing import Callable, Iterator, Optional
 
 from .lockout import folded
+from .text import system_words
 
 FILE = "login-turns"
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.2  # seconds
@@ -67,7 +68,7 @@ class Turns:
 
     def _give_up(self, error: OSError) -> None:
         self._path = ""
-        words = error.strerror or type(error).__name__
+        words = system_words(error)
         self._complain("logins of one user do not wait for each other: {}".format(words))
 
 

@@ -10,7 +10,7 @@ import sys
 from typing import Optional, Sequence
 
 from .. import __version__
-from ..text import radius_name_problem
+from ..text import radius_name_problem, system_words
 
 FINE, NOT_FINE, UNUSABLE, INTERRUPTED, PIPE_BROKEN = 0, 1, 2, 130, 141
 """What the process ends with: all is well; it is not; it could not be found out; by Ctrl-C; nobody read the output."""
@@ -38,7 +38,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_BROKEN
     except OSError as error:
-        return _complain(program, error.strerror or type(error).__name__)
+        return _complain(program, system_words(error))
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -6,7 +6,7 @@ import sys
 from typing import Callable, List, Mapping, NamedTuple, Optional
 
 from .. import settings
-from ..text import counted, one_line
+from ..text import counted, one_line, system_words
 from . import Unusable, console
 
 
@@ -39,7 +39,7 @@ def read(path: str) -> Source:
             with open(path, "rb") as file:
                 octets = file.read()
     except OSError as error:
-        raise Unusable("{}: {}".format(name, error.strerror or type(error).__name__)) from None
+        raise Unusable("{}: {}".format(name, system_words(error))) from None
     try:
         return Source(name, octets.decode("utf-8"))
     except UnicodeDecodeError as error:

@@ -452,7 +452,7 @@ class _Run:
             raise NoAnswer("server-unproved", remarks, seconds)
         host, port = self._address.sockaddr[:2]
         origin = Origin(self._server.section, host, port)
-        until = getattr(link.channel, "certificate_until", None)
+        until = link.channel.certificate_until
         return Answer(reply, tuple(_messages(reply)), origin, seconds, tried.sends, tuple(remarks), link.over, until)
 
     def _no_answer(self) -> NoAnswer:

@@ -10,6 +10,8 @@ import re
 import time
 from typing import Callable, NamedTuple, Optional
 
+from ..text import system_words
+
 DIRECTORY = "radius-servers"
 STATUS_KNOWN_FOR = 3600.0  # seconds; after that, silence of a server that may have been changed proves nothing again
 
@@ -94,7 +96,7 @@ class Health:
 
     def _give_up(self, error: OSError) -> None:
         self._directory = ""
-        self._complain("servers' health is not remembered: {}".format(error.strerror or type(error).__name__))
+        self._complain("servers' health is not remembered: {}".format(system_words(error)))
 
 
 NO_MEMORY = Health(None, 0.0, lambda text: None)

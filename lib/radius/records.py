@@ -13,7 +13,7 @@ import re
 import stat
 from typing import Callable, Iterable, Iterator, List, Optional, Set, Tuple
 
-from ..text import counted
+from ..text import counted, system_words
 from .accounting import Record, Waiting, given_up, in_order
 
 DIRECTORY = "accounting"
@@ -221,7 +221,7 @@ class Records:
         return os.path.join(self._directory, name)
 
     def _trouble(self, error: OSError) -> None:
-        words = error.strerror or type(error).__name__
+        words = system_words(error)
         self._say("trouble", "unsent accounting records cannot be kept: {}".format(words))
 
     def _say(self, kind: str, text: str) -> None:

@@ -4,7 +4,9 @@ import errno
 import select
 import socket
 import threading
-from typing import TYPE_CHECKING, Any, List, NamedTuple, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Any, List, NamedTuple, Optional, Sequence, Tuple, Union
+
+from ..text import system_words
 
 if TYPE_CHECKING:
     from .tls import Tls
@@ -77,6 +79,7 @@ class Udp:
     is_due = False
     is_unsent = False
     has_more = False
+    certificate_until: Optional[float] = None
 
     def __init__(self, address: Address, source_ip: str = "") -> None:
         """Open the socket, from a local address if one is given; raise Unreachable if there is no way."""
@@ -138,4 +141,4 @@ def unreachable(error: OSError) -> Unreachable:
     """Return what an error of the system's means for the address."""
     if error.errno == errno.ECONNREFUSED:
         return Unreachable("port-closed", "nothing listens on this port")
-    return Unreachable("network", "cannot send: {}".format(error.strerror or type(error).__name__))
+    return Unreachable("network", "cannot send: {}".format(system_words(error)))
