@@ -96,27 +96,35 @@ run() (
 
 rm -rf build/results build/coverage
 mkdir -p build/results build/coverage
-# All at once: the first where it can be watched, the others into files that are shown when they are over.
+# As many at once as there are processors. What begins with the first is shown as it comes, the rest when it is over.
+lanes=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
+if [ "$lanes" -gt ${#pythons[@]} ]; then lanes=${#pythons[@]}; fi
+
+# run_lane LANE [pytest's arguments]: runs every so manieth Python, one after another.
+run_lane() {
+    local lane=$1 number covered result=0
+    shift
+    for ((number = lane; number < ${#pythons[@]}; number += lanes)); do
+        # Coverage of a part of the tests says nothing.
+        covered=
+        if [ "${pythons[$number]}" = "$traced" ] && { [ $# = 0 ] || [ -n "$require_all" ]; }; then covered=yes; fi
+        run "${pythons[$number]}" "build/results/$number" "$covered" "$@" || result=1
+    done
+    return $result
+}
+
 jobs=()
 trap 'for job in ${jobs[@]+"${jobs[@]}"}; do kill -- "-$job" 2>/dev/null || true; done' EXIT
-for number in "${!pythons[@]}"; do
-    python=${pythons[$number]}
-    # Coverage of a part of the tests says nothing.
-    covered=
-    if [ "$python" = "$traced" ] && { [ $# = 0 ] || [ -n "$require_all" ]; }; then covered=yes; fi
-    if [ "$number" != 0 ]; then
-        set -m  # a process group of its own, which can be ended as one
-        run "$python" "build/results/$number" "$covered" "$@" >"build/results/$number.log" 2>&1 </dev/null &
-        set +m
-        jobs+=($!)
-    else
-        first_covered=$covered
-    fi
+for ((lane = 1; lane < lanes; lane++)); do
+    set -m  # a process group of its own, which can be ended as one
+    run_lane "$lane" "$@" >"build/results/lane$lane.log" 2>&1 </dev/null &
+    set +m
+    jobs+=($!)
 done
-run "${pythons[0]}" build/results/0 "$first_covered" "$@" || failed=yes
+run_lane 0 "$@" || failed=yes
 for number in "${!jobs[@]}"; do
     wait "${jobs[$number]}" || failed=yes
-    cat "build/results/$((number + 1)).log"
+    cat "build/results/lane$((number + 1)).log"
 done
 
 echo

@@ -155,7 +155,7 @@ def test_many_sessions_at_once(open_session: OpenSession, radiusd: FreeRadius, t
 
 def silent_accounting(server: Server) -> str:
     """Return the section of an accounting server that does not answer."""
-    options = "[accounting]\nenabled=yes\ntimeout=0.2\nserver={}\nport={}\n"
+    options = "[accounting]\nenabled=yes\ntimeout=1\nserver={}\nport={}\n"
     return options.format(server.host, server.port)
 
 
@@ -176,7 +176,7 @@ def test_known_dead_accounting_server_is_left_alone(
         asked = radius + silent_accounting(server)
         whole_session(open_session, asked)
         whole_session(open_session, asked)
-    assert len(server.requests) == 1
+    assert len({request.octets for request in server.requests}) == 1
     assert len(unsent(tmp_path)) == 4
 
 

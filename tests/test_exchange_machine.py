@@ -110,6 +110,10 @@ class Connection:
         """Whether the next address may be asked."""
         return self.failed or now >= self.ends_at
 
+    def is_half_waited(self, now: float) -> bool:
+        """Whether it was asked and may still answer, and half of its bound is over."""
+        return bool(self.sends) and not self.is_over(now) and now >= self.began + self.patience.bound / 2
+
     def check_send(self, now: float) -> None:
         """The first at once, then after waits that double."""
         if self.sends:
@@ -305,7 +309,8 @@ class AnyNetwork(RuleBasedStateMachine):
         assert self.exchange is not None
         if isinstance(action, GiveUp):
             self.challenge = None
-            self.end(self.server + 1 if self.is_exhausted() else self.server)
+            cut_off = self.connection is not None and self.connection.is_half_waited(self.now)
+            self.end(self.server + 1 if self.is_exhausted() or cut_off else self.server)
         elif isinstance(action, Resolve):
             self.server, self.addresses, self.address, self.connection = action.server, None, -1, None
             self.now += next(self.pauses)

@@ -1,6 +1,8 @@
 """Slow or dead: when a Status-Server is sent and what its answer or silence leads to. Pure: no socket, no clock."""
 
-from typing import Any, List, Tuple
+from typing import Any, List, Set, Tuple
+
+import pytest
 
 from lib.radius.exchange import (
     STATUS_PATIENCE,
@@ -20,9 +22,9 @@ KNOWN = Patience(15, 2, 5, probe_after=3.0, answers_status=True)
 UNKNOWN = KNOWN._replace(answers_status=False)
 
 
-def begun(*servers: Patience) -> Exchange:
+def begun(*servers: Patience, total_timeout: float = 150.0) -> Exchange:
     """Return an exchange that has sent its first request at time 0."""
-    exchange = Exchange(servers, 0.0, 150.0, lambda: 0.5)
+    exchange = Exchange(servers, 0.0, total_timeout, lambda: 0.5)
     assert exchange.next(0.0) == Resolve(0)
     exchange.resolved(1)
     assert [exchange.next(0.0), exchange.next(0.0)] == [Connect(0, 0), Send()]
@@ -98,6 +100,22 @@ def test_servers_in_error_are_dead() -> None:
     exchange = begun(KNOWN, KNOWN)
     exchange.failed()
     assert exchange.dead == {0}
+
+
+@pytest.mark.parametrize("total_timeout, dead", [(7.4, set()), (7.5, {0}), (14.9, {0})])
+def test_silence_until_the_deadline_counts_from_half_of_the_bound_on(total_timeout: float, dead: Set[int]) -> None:
+    exchange = begun(UNKNOWN, total_timeout=total_timeout)
+    assert until(exchange, 15.0)[-1] == (total_timeout, GiveUp())
+    assert exchange.dead == dead
+
+
+def test_a_look_up_that_takes_all_the_time_proves_nothing() -> None:
+    exchange = Exchange([UNKNOWN], 0.0, 10.0, lambda: 0.5)
+    exchange.next(0.0)
+    exchange.resolved(1)
+    assert exchange.next(0.0) == Connect(0, 0)
+    assert exchange.next(10.0) == GiveUp()
+    assert exchange.dead == set()
 
 
 def test_dead_servers_are_asked_last_in_their_order() -> None:

@@ -33,12 +33,14 @@ Datagrams = Iterable[Union[bytes, Datagram]]
 
 
 class Fault(NamedTuple):
-    """A line of the table: what the server sends for each request, what must come of it, what the log must say."""
+    """A line of the table: what the server sends for each request, what must come of it, what the log must say, and how
+    long the server is waited for."""
 
     name: str
     script: Callable[[Request], Datagrams]
     outcome: str
     log: str = ""
+    seconds: int = 1
 
 
 def right(request: Request, *attributes: Any) -> bytes:
@@ -103,6 +105,11 @@ def restarting(request: Request) -> Datagrams:
     return [right(request)] if request.number > 1 else []
 
 
+def flooding(request: Request) -> Datagrams:
+    """Answer three sends amid more than a socket holds, and later ones as usual."""
+    return [b"junk" * 20] * 3000 + [right(request)] * 20 if request.number < 3 else [right(request)]
+
+
 ELSEWHERE: List[socket.socket] = []
 ZERO = (MESSAGE_AUTHENTICATOR, bytes(16))
 
@@ -115,7 +122,7 @@ FAULTS = [
     Fault("reply to an earlier send", to_an_earlier_send, ACCEPT, "and 2 sends"),
     Fault("late and reordered replies", reordered, ACCEPT, "dropped 1 reply"),
     Fault("server restarting", restarting, ACCEPT, "and 3 sends"),
-    Fault("3,000 datagrams of junk", lambda r: [b"junk" * 20] * 3000 + [right(r)] * 20, ACCEPT, "replies whose header"),
+    Fault("3,000 datagrams of junk", flooding, ACCEPT, "replies whose header", seconds=30),
     Fault("wrong identifier", lambda r: [right(r)[:1] + bytes([r.octets[1] ^ 1]) + right(r)[2:]], "bad-reply"),
     Fault("wrong secret", lambda r: [reply(r, b"another secret", ACCESS_ACCEPT)], "wrong-secret", "secret probably"),
     Fault("wrong secret, then right", lambda r: [reply(r, b"another secret"), right(r)], ACCEPT, "dropped 1 reply"),
@@ -157,8 +164,8 @@ FAULTS = [
 def test_fault(open_session: OpenSession, fault: Fault) -> None:
     with Server(fault.script) as server:
         session = open_session(
-            "[radius]\nserver=127.0.0.1\nport={}\nsecret={}\nconn_timeout=0.5\nconn_retries=2\n[auth]\nmax_attempts=1\n".format(
-                server.port, SECRET.decode("ascii")
+            "[radius]\nserver=127.0.0.1\nport={}\nsecret={}\nconn_timeout={}\nconn_retries=2\n[auth]\nmax_attempts=1\n".format(
+                server.port, SECRET.decode("ascii"), fault.seconds / 2
             ),
             server_username="alice",
         )

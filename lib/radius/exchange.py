@@ -102,6 +102,7 @@ class Exchange:
         self._dead_at: Optional[float] = None
         self._answered_status: Set[int] = set()
         self._given_up: Set[int] = set()
+        self._half_waited_at = 0.0
 
     @property
     def deadline(self) -> float:
@@ -115,7 +116,11 @@ class Exchange:
 
     @property
     def dead(self) -> Set[int]:
-        """The servers given up that showed no sign of life; slow ones, which answered a Status-Server, are not."""
+        """The servers given up that showed no sign of life; slow ones, which answered a Status-Server, are not.
+
+        One that the deadline cut off counts if it had half of its bound: a slow look-up before it must not hide that
+        it is silent.
+        """
         return self._given_up - self._answered_status
 
     def next(self, now: float) -> Action:
@@ -123,6 +128,8 @@ class Exchange:
         if self._asking and (now >= self._give_up_at or (self._dead_at is not None and now >= self._dead_at)):
             self.failed()
         if now >= self._deadline or self._server == len(self._servers):
+            if self._asking and self._sent and now >= self._half_waited_at:
+                self._given_up.add(self._server)
             return GiveUp()
         if not self._addresses:
             return Resolve(self._server)
@@ -172,6 +179,7 @@ class Exchange:
         self._wait = patience.first_wait
         self._send_at = now
         self._give_up_at = now + patience.bound
+        self._half_waited_at = now + patience.bound / 2
         self._connect_by = now + (patience.bound if patience.connect_within is None else patience.connect_within)
         self._sent = False
         self._probes = 0
