@@ -8,11 +8,12 @@ import json
 import logging
 import os
 import time
-from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Set, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Set, Tuple
 
 from . import groups, login, names, settings
 from .secret import Secret
 from .text import counted, field, one_line, reply_message
+from .tuples import NamedTuple
 
 _STRANGER = "sps-is-anybody-there"  # a user name that no server knows
 _STRANGER_SECONDS = 3.0  # for which one address is asked for it

@@ -5,7 +5,9 @@ which is made from this list. A released code never changes its meaning. `messag
 words if any.
 """
 
-from typing import Dict, NamedTuple, Tuple
+from typing import Dict, Tuple
+
+from .tuples import NamedTuple
 
 
 class Denial(NamedTuple):

@@ -3,9 +3,10 @@
 Knows neither RADIUS nor the SDK: which attributes the values are of is somebody else's business.
 """
 
-from typing import Dict, List, NamedTuple, Optional, Pattern, Sequence, Tuple
+from typing import Dict, List, Optional, Pattern, Sequence, Tuple
 
 from .text import counted, field, holds_control, one_line
+from .tuples import NamedTuple
 
 
 class GroupRules(NamedTuple):

@@ -5,7 +5,9 @@ Guessing through SPS is to end here, before it locks the account in the director
 
 import unicodedata
 from collections import deque
-from typing import Deque, NamedTuple, Sequence
+from typing import Deque, Sequence
+
+from .tuples import NamedTuple
 
 
 class Rules(NamedTuple):

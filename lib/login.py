@@ -13,12 +13,13 @@ Each takes the State that the cookie kept and returns the new one with the actio
 import base64
 import binascii
 import math
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
+from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 
 from . import messages, text
 from .groups import allowed
 from .secret import Secret
 from .settings import Settings
+from .tuples import NamedTuple
 
 OVERRIDE_KEYS = ("radius_username", "ru")
 PASSWORD_KEYS = ("radius_password", "rp", "otp")

@@ -3,10 +3,11 @@
 The reason of a DENY is one of `denials`; here each has its code for a name.
 """
 
-from typing import Dict, Mapping, NamedTuple, Tuple
+from typing import Dict, Mapping, Tuple
 
 from . import denials
 from .text import filled
+from .tuples import NamedTuple
 
 
 class Message(NamedTuple):

@@ -5,11 +5,12 @@ knows a default or a range.
 """
 
 import re
-from typing import Any, Callable, NamedTuple, Optional, Pattern, Tuple
+from typing import Any, Callable, Optional, Pattern, Tuple
 
 from . import messages
 from .secret import Secret
 from .text import did_you_mean, placeholders
+from .tuples import NamedTuple
 
 
 class Kind(NamedTuple):
@@ -161,13 +162,13 @@ def _template(*allowed: str) -> Kind:
 
 
 _PEM = r"-----BEGIN ({0})-----([^-]*)-----END \1-----"
-_CERTIFICATES = re.compile(_PEM.format("CERTIFICATE"))
-_KEYS = re.compile(_PEM.format("(?:RSA |EC |ENCRYPTED )?PRIVATE KEY"))
+_CERTIFICATES = _PEM.format("CERTIFICATE")
+_KEYS = _PEM.format("(?:RSA |EC |ENCRYPTED )?PRIVATE KEY")
 
 
 def _certificates(value: str) -> str:
     """Return the certificates of a PEM text, and nothing else of it."""
-    found = [match for match in _CERTIFICATES.finditer(value) if _is_der(match.group(2))]
+    found = [match for match in re.finditer(_CERTIFICATES, value) if _is_der(match.group(2))]
     if value and (not found or len(found) < value.count("-----BEGIN CERTIFICATE")):
         raise ValueError("expected certificates in PEM, whole and each line but the first indented")
     return "\n".join(_lines(match.group()) for match in found) + "\n" if found else ""
@@ -178,7 +179,7 @@ def _certificate_and_key(value: str) -> Secret:
     if not value:
         return Secret("")
     certificates = _certificates(value)
-    keys = list(_KEYS.finditer(value))
+    keys = list(re.finditer(_KEYS, value))
     if "ENCRYPTED" in value:
         raise ValueError("the private key is encrypted: nobody could be asked for the passphrase")
     if len(keys) != 1 or not _is_der(keys[0].group(2)):
@@ -484,13 +485,13 @@ SECTIONS: Tuple[Section, ...] = (
 )
 
 _ALIASES = {"https_proxy": "https-proxy"}
-_NUMBERED = re.compile(r"(radius|accounting|question)_[1-9][0-9]{0,3}\Z")
+_NUMBERED = r"(radius|accounting|question)_[1-9][0-9]{0,3}\Z"
 
 
 def declaration(section: str) -> Optional[Section]:
     """Return the declaration of a section of the file by its name, or None."""
     name = _ALIASES.get(section, section)
-    if _NUMBERED.match(name):
+    if re.match(_NUMBERED, name):
         name = name.split("_")[0] + "_N"
     elif name.endswith("_N"):
         return None

@@ -11,7 +11,6 @@ from typing import (
     Iterator,
     List,
     Mapping,
-    NamedTuple,
     Optional,
     Pattern,
     Sequence,
@@ -26,6 +25,7 @@ from .names import NameRules
 from .options import SECTIONS, Kind, Option, declaration
 from .secret import Secret
 from .text import did_you_mean
+from .tuples import NamedTuple
 
 CredentialLookup = Callable[[str, str], Optional[str]]
 """(section, option) -> the password the Credential Store has for host=section, user=option, or None.
@@ -185,8 +185,8 @@ PLACEHOLDERS = (
 _MOST_OCTETS_OF_OURS, _MOST_HEADER_OCTETS = 3000, 8  # of [radius_attributes]; a packet has 4096 (RFC 2865 section 3)
 _STRICT_SECTIONS = ("gateway_groups", "lockout", "accounting")  # where a misspelt option would be a hole or a loss
 _NO_SECTION = "\0no section has this name"
-_TRUSTED_CA = re.compile(r"\$\[(.+)\]\Z")
-_SECRET_KEYS = re.compile(r"(otp\d*|rp|radius_password)\Z")
+_TRUSTED_CA = r"\$\[(.+)\]\Z"
+_TAKEN_KEYS = r"(otp\d*|rp|radius_password)\Z"
 
 
 def parse_ini(text: str) -> Ini:
@@ -574,7 +574,7 @@ class _Reader:
             return option.default
         if given == "$$":
             return "$"
-        trusted = _TRUSTED_CA.match(given) if option.kind is options.CERTIFICATES else None
+        trusted = re.match(_TRUSTED_CA, given) if option.kind is options.CERTIFICATES else None
         if trusted:
             return self._trusted(trusted.group(1))
         return self._credential(section, option.name) if given == "$" else given
@@ -743,5 +743,5 @@ def _half_said(ini: Ini) -> Iterator[Problem]:
         for option in ("prompt", "key"):
             if not ini.sections[section].get(option):
                 yield Problem(True, section, option, "is missing")
-        if _SECRET_KEYS.match(ini.sections[section].get("key", "")):
+        if re.match(_TAKEN_KEYS, ini.sections[section].get("key", "")):
             yield Problem(True, section, "key", "is the name of a password's answer; choose another")

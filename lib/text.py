@@ -10,24 +10,25 @@ from typing import Iterable, List, Mapping, Sequence, Tuple
 
 MAX_NAME_OCTETS = 253  # an attribute's value, RFC 2865 section 5
 
+# Patterns are compiled, and kept, at their first use: most hooks have none.
 # ECMA-48: CSI sequences, the string sequences (OSC, DCS, SOS, PM, APC) up to their end, then two-character escapes.
 # C1 controls count as their ESC forms. An unfinished string sequence loses its introducer only, not the text after.
-_ESCAPES = re.compile(
+_ESCAPES = (
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"
     r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])(?:[^\x07\x1b\x90\x98\x9c-\x9f]*(?:\x07|\x1b\\|\x9c))?"
     r"|\x1b[ -/]*[0-~]?"
 )
-_NEWLINES = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
+_NEWLINES = "\r\n?|[\x0b\x0c\x85\u2028\u2029]"
 _JOINERS = "\u200c\u200d"  # format characters that Persian and Indic words are spelt with
 _UNSHOWN = frozenset(("Cc", "Cf", "Cs"))
-_BRACES = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
+_BRACES = r"\{\{|\}\}|\{([^{}]*)\}|[{}]"
 _CUT_OCTETS = 240  # servers cut long texts at 253 octets (RFC 2865 section 5.18) or somewhat before
 
 
 def safe(value: str) -> str:
     """Return text with escape sequences and control, format and surrogate characters gone; lines end in `\\n`."""
-    without_escapes = _ESCAPES.sub("", value)
-    lines = _NEWLINES.sub("\n", without_escapes).replace("\t", " ").split("\n")
+    without_escapes = re.sub(_ESCAPES, "", value)
+    lines = re.sub(_NEWLINES, "\n", without_escapes).replace("\t", " ").split("\n")
     shown = ("".join(char for char in line if _shown(char)).rstrip() for line in lines)
     return re.sub("\n{3,}", "\n\n", "\n".join(shown)).strip()
 
@@ -75,7 +76,7 @@ def placeholders(text: str) -> Tuple[str, ...]:
     `{{` and `}}` are braces. Raise ValueError if a brace stands alone.
     """
     names: List[str] = []
-    for match in _BRACES.finditer(text):
+    for match in re.finditer(_BRACES, text):
         if match.group() in ("{", "}"):
             raise ValueError("a brace stands alone; one that is meant is written {{ or }}")
         if match.group(1) is not None:
@@ -93,7 +94,7 @@ def filled(text: str, values: Mapping[str, str]) -> str:
     if not set(placeholders(text)) <= set(values):
         known = ", ".join("{" + name + "}" for name in sorted(values)) or "none"
         raise ValueError("an unknown name stands in braces; known are " + known)
-    return _BRACES.sub(lambda match: match.group()[0] if match.group(1) is None else values[match.group(1)], text)
+    return re.sub(_BRACES, lambda match: match.group()[0] if match.group(1) is None else values[match.group(1)], text)
 
 
 def did_you_mean(name: str, known: Iterable[str], alike: float = 0.6) -> str:

@@ -3,11 +3,12 @@
 import argparse
 import ipaddress
 import json
-from typing import Callable, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Callable, Iterable, Iterator, List, Optional, Sequence, Set, Tuple
 
 from .. import options as declared
 from .. import settings
 from ..text import counted
+from ..tuples import NamedTuple
 from . import FINE, NOT_FINE, UNUSABLE
 from .console import Console
 from .source import NotText, located, read

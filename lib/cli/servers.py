@@ -4,7 +4,7 @@ import argparse
 import json
 import os
 import time
-from typing import Any, Container, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Container, Dict, Iterator, List, Optional, Tuple
 
 from ..radius import client, nas, packet, transport
 from ..radius.accounting import ACCOUNTING_RESPONSE
@@ -12,6 +12,7 @@ from ..radius.profile import Profile
 from ..secret import Secret
 from ..settings import ServerSettings, Settings
 from ..text import counted, one_line
+from ..tuples import NamedTuple
 from . import FINE, NOT_FINE
 from .console import Console
 from .source import usable

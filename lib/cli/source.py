@@ -3,10 +3,11 @@
 import os
 import re
 import sys
-from typing import Callable, List, Mapping, NamedTuple, Optional
+from typing import Callable, List, Mapping, Optional
 
 from .. import settings
 from ..text import counted, one_line, system_words
+from ..tuples import NamedTuple
 from . import Unusable, console
 
 

@@ -7,8 +7,9 @@ import hashlib
 import json
 import re
 import struct
-from typing import Any, Iterable, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Iterable, List, Optional, Sequence, Tuple
 
+from ..tuples import NamedTuple
 from . import packet
 
 ACCOUNTING_REQUEST, ACCOUNTING_RESPONSE = 4, 5

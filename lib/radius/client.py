@@ -4,10 +4,11 @@ import os
 import random
 import time
 from collections import Counter
-from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, List, Optional, Sequence, Tuple
 
 from ..settings import ServerSettings, TlsSettings
 from ..text import counted
+from ..tuples import NamedTuple
 from . import packet, profile
 from .exchange import STATUS_SENDS, Connect, Exchange, GiveUp, Patience, Probe, Resolve, Send, Wait, healthy_first
 from .health import NO_MEMORY, Health

@@ -12,7 +12,9 @@ only when the one before is given up: at its bound, at an error, or earlier when
 (RFC 5997) and does not. Nothing is spent while a connection is being made, so that need not be waited for as long.
 """
 
-from typing import Callable, List, NamedTuple, Optional, Sequence, Set, Union
+from typing import Callable, List, Optional, Sequence, Set, Union
+
+from ..tuples import NamedTuple
 
 JITTER = 0.1
 TOO_LATE = 0.01  # seconds before the bound in which nothing is sent again: no answer could come, rounding made it

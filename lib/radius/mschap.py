@@ -12,9 +12,10 @@ import hashlib
 import hmac
 import re
 import struct
-from typing import Callable, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Optional, Sequence, Tuple
 
 from ..secret import Secret
+from ..tuples import NamedTuple
 
 CHALLENGE_OCTETS = 16  # of the authenticator's challenge, and of the peer's
 MAX_PASSWORD_CHARACTERS = 256

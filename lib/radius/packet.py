@@ -8,9 +8,10 @@ import hashlib
 import hmac
 import struct
 import sys
-from typing import TYPE_CHECKING, Any, Callable, Container, Iterator, List, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Container, Iterator, List, Optional, Tuple
 
 from ..secret import Secret
+from ..tuples import NamedTuple
 from . import addresses
 
 if TYPE_CHECKING:

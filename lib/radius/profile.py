@@ -3,8 +3,9 @@
 What is said is the same; `packet` and `accounting` have the first way, `version11` the second.
 """
 
-from typing import Any, Callable, Container, NamedTuple
+from typing import Any, Callable, Container
 
+from ..tuples import NamedTuple
 from . import packet, version11
 from .packet import Attributes, Login, Random, Reply
 

@@ -4,9 +4,10 @@ import errno
 import select
 import socket
 import threading
-from typing import TYPE_CHECKING, Any, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Any, List, Optional, Sequence, Tuple, Union
 
 from ..text import system_words
+from ..tuples import NamedTuple
 
 if TYPE_CHECKING:
     from .tls import Tls
