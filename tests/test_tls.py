@@ -656,6 +656,25 @@ def test_status_is_asked_once_over_the_same_connection(protocols: Sequence[str])
     assert health.facts == [("status", name), ("answered", name)]
 
 
+@pytest.mark.parametrize("protocols", PROTOCOLS)
+@pytest.mark.parametrize("code", [REJECT, accounting.ACCOUNTING_RESPONSE, PROTOCOL_ERROR])
+def test_a_status_that_is_answered_otherwise_does_not_end_the_login(code: int, protocols: Sequence[str]) -> None:
+    def script(connection: Connection) -> None:
+        connection.shake_hands()
+        request = connection.receive()
+        connection.send(answer(connection, connection.receive(), code))
+        hurry.wait(PATIENT)
+        connection.send(answer(connection, request))
+        connection.wait_for_end()
+
+    hurry = threading.Event()
+    health = Remembering(lambda fact, server: hurry.set())
+    with Peer(script, SERVER, protocols=protocols) as peer:
+        found = ask(configured(peer, status_check="status-server", failover_after=0.1), health=health)
+    assert (found.reply.code, found.remarks) == (ACCEPT, ())
+    assert [fact for fact, _ in health.facts] == ["status", "answered"]
+
+
 def test_a_server_known_to_answer_status_that_does_not_is_dead(tmp_path: Any) -> None:
     hurry = threading.Event()
     health = Health(str(tmp_path), 60.0, print)

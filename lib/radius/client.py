@@ -425,7 +425,9 @@ class _Run:
         name = self._tries[-1].name
         try:
             if is_status:
-                reply = link.profile.verify(octets, link.status_request, packet.STATUS_CODES)
+                # The login is on the same stream, which a wrong packet ends: whatever answers the status, it lives.
+                codes = packet.STREAM_STATUS_CODES if channel.is_stream else packet.STATUS_CODES
+                reply = link.profile.verify(octets, link.status_request, codes)
             elif before is None:
                 reply = link.request.verify(octets)
             else:
