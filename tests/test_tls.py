@@ -246,7 +246,7 @@ def test_the_name_must_be_in_the_certificate() -> None:
     certificate_error(AUTHORITY.issue(names=["*.other.com"]), other_name, name="other.example.com")
 
 
-@pytest.mark.parametrize("name", [HOST_NAME, HOST_NAME.upper(), "127.0.0.1", "::1"])
+@pytest.mark.parametrize("name", [HOST_NAME, HOST_NAME.upper(), HOST_NAME + ".", "127.0.0.1", "::1"])
 def test_a_name_that_is_in_the_certificate_will_do(name: str) -> None:
     with Peer(answering(), SERVER) as peer:
         assert ask(configured(peer, name=name)).reply.code == ACCEPT
@@ -258,7 +258,7 @@ def test_the_name_is_that_in_server_if_no_other_is_set() -> None:
         assert refused(configured(peer)).code == "tls-certificate"
 
 
-@pytest.mark.parametrize("name", ["." + HOST_NAME, "x" * 64 + ".example.com", "\udcff"])
+@pytest.mark.parametrize("name", ["." + HOST_NAME, "x" * 64 + ".example.com", "\udcff", "a\0b"])
 def test_a_name_that_none_can_be_for(name: str) -> None:
     with Peer(answering(), SERVER) as peer:
         error = refused(configured(peer, name=name))
@@ -301,7 +301,7 @@ def test_the_key_is_in_no_file_that_has_a_name(monkeypatch: Any, tmp_path: Any) 
                 patched.delattr(os, "memfd_create", raising=False)
             assert ask(configured(peer, certificate=CLIENT.both)).reply.code == ACCEPT
     assert [names for names, _ in found] == [[], []]
-    assert found[-1][1] == 0
+    assert [others for _, others in found] == [0, 0]
     assert os.listdir(str(tmp_path)) == []
 
 
@@ -416,6 +416,22 @@ def test_a_server_that_accepts_and_closes_was_never_heard() -> None:
     with Peer(lambda connection: connection.raw.shutdown(socket.SHUT_WR), SERVER) as peer:
         error = refused(configured(peer))
     assert (error.code, error.unreachable) == ("tls-failed", True)
+
+
+def test_an_end_that_comes_with_the_end_of_the_handshake() -> None:
+    """In one segment, and the TCP connection stays: nothing comes after it that could wake who waits for more."""
+
+    def script(connection: Connection) -> None:
+        connection.joins = True
+        connection.shake_hands()
+        connection.end()
+        connection.let_go()
+        connection.wait_for_end()
+
+    with Peer(script, SERVER, newest="TLSv1_2") as peer:
+        error = refused(configured(peer, conn_timeout=10.0))
+    assert (error.code, error.unreachable) == ("tls-failed", False)
+    assert "the server closed the connection" in error.remarks[0]
 
 
 @pytest.mark.parametrize("protocols", PROTOCOLS)

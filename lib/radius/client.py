@@ -389,7 +389,8 @@ class _Run:
         from .tls import Tls  # and with it ssl, which is slow to import
 
         server = self._server
-        name = settings.server_name or server.server.partition("%")[0]  # of an address, without its zone
+        # No certificate has an address's zone, nor the dot at the end of a whole name.
+        name = (settings.server_name or server.server.partition("%")[0]).rstrip(".")
         channel = Tls(self._address, server.source_ip, settings, name, self._exchange.connect_by)
         self._tries[-1].heard = True
         if channel.protocol == profile.VERSION_1_1:

@@ -101,8 +101,8 @@ class Tls:
 
     @property
     def is_due(self) -> bool:
-        """Whether `receive` has an end of the connection to tell."""
-        return bool(self._ended or self._flaw)
+        """Whether `receive` has an end of the connection to tell, or something to read that came with the handshake."""
+        return bool(self._ended or self._flaw or self._incoming.pending)
 
     @property
     def is_unsent(self) -> bool:
@@ -284,7 +284,7 @@ def _wrapped(settings: TlsSettings, server_name: str, incoming: ssl.MemoryBIO, o
             raise Unreachable(_CERTIFICATE, "client_certificate cannot be used: " + _told(error), False) from None
     try:
         return context.wrap_bio(incoming, outgoing, server_hostname=server_name)
-    except ValueError:
+    except (TypeError, ValueError):
         raise Unreachable(_CERTIFICATE, "no certificate can be for the name {}".format(server_name), False) from None
 
 
@@ -293,6 +293,7 @@ def _readable_path(secret: Secret) -> Iterator[str]:
     """Give a path that OpenSSL can open, of a file that has no name anywhere and that only this process can reach."""
     memory = getattr(os, "memfd_create", None)  # Python 3.8; elsewhere a file whose name is gone before it is written
     with os.fdopen(memory("sps"), "w+b") if memory else tempfile.TemporaryFile() as file:
+        os.fchmod(file.fileno(), 0o600)  # that of memory is anybody's to read
         file.write(secret.octets())
         file.flush()
         yield "/proc/self/fd/{}".format(file.fileno())
