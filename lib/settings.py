@@ -347,6 +347,13 @@ def _tls(section: str, read: Dict[str, Any], reader: "_Reader") -> Optional[TlsS
     return TlsSettings(read.pop("tls_server_name"), read.pop("ca_certificate"), read.pop("client_certificate"))
 
 
+def _tls_for(host: str, alike: ServerSettings) -> Optional[TlsSettings]:
+    """Return the TLS of a server like another one; the name in a certificate is that of its own host alone."""
+    if alike.tls is None or host == alike.server:
+        return alike.tls
+    return alike.tls._replace(server_name="")
+
+
 def _accounting(ini: Ini, reader: "_Reader", servers: Sequence[ServerSettings]) -> Optional[AccountingSettings]:
     """Read [accounting] and those after it; without a server of its own it goes to those of [radius]."""
     given = ini.sections.get("accounting", {})
@@ -374,7 +381,10 @@ def _accounting(ini: Ini, reader: "_Reader", servers: Sequence[ServerSettings]) 
         reader.refuse(found[1]["section"], "server", "needs [accounting] server")
         return None
     if found[0]["server"]:
-        chosen = [alike._replace(**dict(each, secret=each["secret"] or alike.secret)) for each in found]
+        chosen = [
+            alike._replace(tls=_tls_for(each["server"], alike), **dict(each, secret=each["secret"] or alike.secret))
+            for each in found
+        ]
     else:
         kept = ("section", "server", "source_ip", "tls")
         chosen = [

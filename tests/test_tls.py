@@ -236,6 +236,24 @@ def test_certificates_that_do_not_verify(newest: str) -> None:
     certificate_error(CLIENT, "is not one for a server", UNTOLD, newest=newest)
 
 
+def test_the_ca_of_the_certificate_may_be_below_another() -> None:
+    below = Authority("a CA below", AUTHORITY)
+    issued = below.issue()
+    with Peer(answering(), issued) as peer:
+        assert ask(configured(peer, authority=below)).reply.code == ACCEPT
+    with Peer(answering(), issued._replace(certificate=issued.certificate + below.certificate)) as peer:
+        assert ask(configured(peer)).reply.code == ACCEPT
+        assert ask(configured(peer, authority=below)).reply.code == ACCEPT
+    certificate_error(issued, "is not from a CA in ca_certificate", UNTOLD)
+    certificate_error(below.issue(ends=-HOUR), "has expired", UNTOLD, authority=below)
+    certificate_error(
+        below.issue(names=["other.example.com"], addresses=[]),
+        "is for another address than 127.0.0.1",
+        "is for another name than 127.0.0.1",
+        authority=below,
+    )
+
+
 def test_the_name_must_be_in_the_certificate() -> None:
     other_name = "is for another name than other.example.com"
     certificate_error(SERVER, other_name, name="other.example.com")

@@ -244,6 +244,16 @@ def own_accounting(options: str) -> List[Tuple[str, int, str, bool]]:
     ]
 
 
+def test_the_name_in_a_certificate_is_not_that_of_another_accounting_server() -> None:
+    for own, name in (("", "other.example"), ("server=radius.example.com\n", "other.example"), ("server=c\n", "")):
+        text = LEAST + "tls_server_name=other.example\n[accounting]\nenabled=yes\n" + own
+        settings, problems = check(text)
+        assert problems == [] and settings is not None and settings.accounting is not None
+        (server,) = settings.accounting.servers
+        assert server.tls is not None and settings.servers[0].tls is not None
+        assert server.tls == settings.servers[0].tls._replace(server_name=name)
+
+
 def test_accounting_servers_of_their_own_are_asked_over_tls_too() -> None:
     assert own_accounting("") == [("c", 2083, "radsec", True)]
     assert own_accounting("port=3083\n[accounting_2]\nserver=d\n") == [

@@ -26,6 +26,8 @@ _CLOSED, _RESET = "the server closed the connection", "the server reset the conn
 _HAS_TLS_1_3 = bool(getattr(ssl, "OP_NO_TLSv1_3", 0))
 _PROTOCOLS = [version11.ALPN, "radius/1.0"] if _HAS_TLS_1_3 else ["radius/1.0"]
 
+_PARTIAL_CHAIN = 0x80000  # X509_V_FLAG_PARTIAL_CHAIN, which the ssl module names from Python 3.10 on
+
 # X509_V_ERR_* of OpenSSL, by which Python tells from 3.7 on why a certificate did not verify.
 _FLAWS = {
     9: "is not valid yet",
@@ -271,6 +273,7 @@ def _wrapped(settings: TlsSettings, server_name: str, incoming: ssl.MemoryBIO, o
     else:
         context.options |= ssl.OP_NO_TLSv1 | ssl.OP_NO_TLSv1_1
     context.options |= getattr(ssl, "OP_NO_RENEGOTIATION", 0)
+    context.verify_flags |= _PARTIAL_CHAIN  # the CA may be below another, which ca_certificate need not have
     context.set_alpn_protocols(_PROTOCOLS)
     try:
         context.load_verify_locations(cadata=settings.ca_certificate)
