@@ -6,17 +6,19 @@ import hashlib
 import os
 import socket
 import ssl
+import struct
 import tempfile
 import threading
+import time
 from typing import Any, Callable, Iterator, List, Sequence, Tuple
 
 import pytest
 
 from lib import denials
-from lib.radius import accounting, client, packet, profile
+from lib.radius import accountant, accounting, client, packet, profile, records
 from lib.radius.health import Health
 from lib.secret import Secret
-from lib.settings import ServerSettings, TlsSettings
+from lib.settings import AccountingSettings, ServerSettings, TlsSettings
 from tests.certificates import HOST_NAME, Authority, Identity
 from tests.misbehaving import (
     ACCEPT,
@@ -202,6 +204,23 @@ def test_accounting_goes_the_same_way(protocols: Sequence[str]) -> None:
     assert found.reply.code == accounting.ACCOUNTING_RESPONSE
     (octets,) = peer.requests
     assert octets[0] == accounting.ACCOUNTING_REQUEST and octets[20:] == accounting.body(record, 1002.0)
+
+
+@pytest.mark.parametrize("protocols", PROTOCOLS)
+def test_a_server_that_takes_no_accounting_has_recorded_nothing(protocols: Sequence[str], tmp_path: Any) -> None:
+    told: List[str] = []
+    kept = records.Records(str(tmp_path), told.append)
+    kept.add(accounting.Record("Stop", time.time(), "a session", "alice", (), 7))
+    error_cause = (101, struct.pack("!L", 406))
+    script = answering(accounting.ACCOUNTING_RESPONSE, [error_cause])
+    with Peer(script, SERVER, protocols=protocols) as peer:
+        settings = AccountingSettings((configured(peer),), 2 * PATIENT)
+        accountant.deliver(settings, kept, Health(None, 0.0, told.append), told.append)
+    assert "Error-Cause says that nothing was recorded" in told[0] and len(peer.requests) == 1
+    with Peer(answering(accounting.ACCOUNTING_RESPONSE), SERVER, protocols=protocols) as peer:
+        settings = AccountingSettings((configured(peer),), 2 * PATIENT)
+        accountant.deliver(settings, kept, Health(None, 0.0, told.append), told.append)
+    assert len(peer.requests) == 1
 
 
 def test_a_server_may_close_when_it_has_answered() -> None:
