@@ -186,6 +186,8 @@ _MOST_OCTETS_OF_OURS, _MOST_HEADER_OCTETS = 3000, 8  # of [radius_attributes]; a
 _STRICT_SECTIONS = ("gateway_groups", "lockout", "accounting")  # where a misspelt option would be a hole or a loss
 _NO_SECTION = "\0no section has this name"
 _TRUSTED_CA = r"\$\[(.+)\]\Z"
+_PADDED = r"[A-Za-z0-9+/]+={1,2}\s*\Z"
+_NO_OPTION = "is not `option = value`"
 _TAKEN_KEYS = r"(otp\d*|rp|radius_password)\Z"
 
 
@@ -347,6 +349,13 @@ def _tls(section: str, read: Dict[str, Any], reader: "_Reader") -> Optional[TlsS
     return TlsSettings(read.pop("tls_server_name"), read.pop("ca_certificate"), read.pop("client_certificate"))
 
 
+def _tls_for(host: str, alike: ServerSettings) -> Optional[TlsSettings]:
+    """Return the TLS of a server like another one; the name in a certificate is that of its own host alone."""
+    if alike.tls is None or host == alike.server:
+        return alike.tls
+    return alike.tls._replace(server_name="")
+
+
 def _accounting(ini: Ini, reader: "_Reader", servers: Sequence[ServerSettings]) -> Optional[AccountingSettings]:
     """Read [accounting] and those after it; without a server of its own it goes to those of [radius]."""
     given = ini.sections.get("accounting", {})
@@ -374,7 +383,10 @@ def _accounting(ini: Ini, reader: "_Reader", servers: Sequence[ServerSettings]) 
         reader.refuse(found[1]["section"], "server", "needs [accounting] server")
         return None
     if found[0]["server"]:
-        chosen = [alike._replace(**dict(each, secret=each["secret"] or alike.secret)) for each in found]
+        chosen = [
+            alike._replace(tls=_tls_for(each["server"], alike), **dict(each, secret=each["secret"] or alike.secret))
+            for each in found
+        ]
     else:
         kept = ("section", "server", "source_ip", "tls")
         chosen = [
@@ -594,6 +606,9 @@ def _read(text: str, default_section: str) -> Tuple[configparser.ConfigParser, L
     """
     problems: List[Problem] = []
     lines = text.split("\n")  # as ConfigParser does; splitlines would know more ends of lines than it
+    for index in _ends_of_pem(lines):
+        problems.append(Problem(True, "", "line {}".format(index + 1), _NO_OPTION))
+        lines[index] = ""
     while True:
         parser = configparser.ConfigParser(default_section=default_section)
         try:
@@ -611,8 +626,25 @@ def _read(text: str, default_section: str) -> Tuple[configparser.ConfigParser, L
             lines[error.lineno - 1] = ""
         except configparser.ParsingError as error:
             for number, _ in error.errors:
-                problems.append(Problem(True, "", "line {}".format(number), "is not `option = value`"))
+                problems.append(Problem(True, "", "line {}".format(number), _NO_OPTION))
                 lines[number - 1] = ""
+
+
+def _ends_of_pem(lines: Sequence[str]) -> List[int]:
+    """Return the indexes of the lines of PEM that are not indented and whose Base64 ends in `=`.
+
+    They would be options, whose names are shown where nobody knows them: here a piece of a private key.
+    """
+    found: List[int] = []
+    inside = False
+    for index, line in enumerate(lines):
+        if inside and re.match(_PADDED, line):
+            found.append(index)
+        if "-----BEGIN " in line:
+            inside = True
+        elif "-----END " in line or line.startswith("["):
+            inside = False
+    return found
 
 
 def _value(parser: configparser.ConfigParser, section: str, name: str, sdk: bool) -> str:

@@ -38,14 +38,15 @@ class Identity(NamedTuple):
 
 
 class Authority:
-    """A CA of one's own: `certificate` is its own in PEM, `issue` makes those of others."""
+    """A CA of one's own, below another or none: `certificate` is its own in PEM, `issue` makes those of others."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, above: "Optional[Authority]" = None) -> None:
         self._key = Ed25519PrivateKey.generate()
         self._name = _name(name)
-        builder = _builder(self._name, self._name, self._key, -DAY, DAY)
+        issuer = above or self
+        builder = _builder(self._name, issuer._name, self._key, -DAY, DAY)
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        self.certificate = _pem(builder.sign(self._key, None, default_backend()))
+        self.certificate = _pem(builder.sign(issuer._key, None, default_backend()))
 
     def issue(
         self,

@@ -20,6 +20,7 @@ from lib.radius.accounting import (
     MAX_AGE,
     MAX_OCTETS,
     MAX_UNSENT,
+    NOT_TAKEN,
     RESPONSE_CODES,
     START,
     STOP,
@@ -338,6 +339,7 @@ def test_right_answer_is_believed() -> None:
     verify(answer(REQUEST), REQUEST, SECRET)
     verify(answer(REQUEST) + b"padding", REQUEST, SECRET)
     verify(answer(REQUEST, body=b"\x12\x05abc"), REQUEST, SECRET)
+    verify(answer(REQUEST, body=b"\x65\x06\0\0\0\xc9"), REQUEST, SECRET)
 
 
 @pytest.mark.parametrize("over", [REQUEST[4:20], bytes(16)], ids=["the request's authenticator", "zeros"])
@@ -365,6 +367,8 @@ FORGED = with_message_authenticator(REQUEST, bytes(16))
         (answer(REQUEST, body=b"\x50\x03x"), packet.ODD_MESSAGE_AUTHENTICATOR),
         (FORGED[:19] + bytes([FORGED[19] ^ 1]) + FORGED[20:], packet.AUTHENTICATOR),
         (FORGED[:-1] + bytes([FORGED[-1] ^ 1]), packet.AUTHENTICATOR),
+        (answer(REQUEST, body=b"\x65\x06\0\0\x01\x96"), NOT_TAKEN),
+        (answer(REQUEST, body=FORGED[20:] + b"\x65\x06\0\0\x01\xf6"), NOT_TAKEN),
     ],
 )
 def test_any_other_answer_is_dropped(octets: bytes, flaw: packet.Flaw) -> None:

@@ -6,17 +6,19 @@ import hashlib
 import os
 import socket
 import ssl
+import struct
 import tempfile
 import threading
+import time
 from typing import Any, Callable, Iterator, List, Sequence, Tuple
 
 import pytest
 
 from lib import denials
-from lib.radius import accounting, client, packet, profile
+from lib.radius import accountant, accounting, client, packet, profile, records
 from lib.radius.health import Health
 from lib.secret import Secret
-from lib.settings import ServerSettings, TlsSettings
+from lib.settings import AccountingSettings, ServerSettings, TlsSettings
 from tests.certificates import HOST_NAME, Authority, Identity
 from tests.misbehaving import (
     ACCEPT,
@@ -204,6 +206,23 @@ def test_accounting_goes_the_same_way(protocols: Sequence[str]) -> None:
     assert octets[0] == accounting.ACCOUNTING_REQUEST and octets[20:] == accounting.body(record, 1002.0)
 
 
+@pytest.mark.parametrize("protocols", PROTOCOLS)
+def test_a_server_that_takes_no_accounting_has_recorded_nothing(protocols: Sequence[str], tmp_path: Any) -> None:
+    told: List[str] = []
+    kept = records.Records(str(tmp_path), told.append)
+    kept.add(accounting.Record("Stop", time.time(), "a session", "alice", (), 7))
+    error_cause = (101, struct.pack("!L", 406))
+    script = answering(accounting.ACCOUNTING_RESPONSE, [error_cause])
+    with Peer(script, SERVER, protocols=protocols) as peer:
+        settings = AccountingSettings((configured(peer),), 2 * PATIENT)
+        accountant.deliver(settings, kept, Health(None, 0.0, told.append), told.append)
+    assert "Error-Cause says that nothing was recorded" in told[0] and len(peer.requests) == 1
+    with Peer(answering(accounting.ACCOUNTING_RESPONSE), SERVER, protocols=protocols) as peer:
+        settings = AccountingSettings((configured(peer),), 2 * PATIENT)
+        accountant.deliver(settings, kept, Health(None, 0.0, told.append), told.append)
+    assert len(peer.requests) == 1
+
+
 def test_a_server_may_close_when_it_has_answered() -> None:
     def script(connection: Connection) -> None:
         connection.shake_hands()
@@ -236,6 +255,24 @@ def test_certificates_that_do_not_verify(newest: str) -> None:
     certificate_error(CLIENT, "is not one for a server", UNTOLD, newest=newest)
 
 
+def test_the_ca_of_the_certificate_may_be_below_another() -> None:
+    below = Authority("a CA below", AUTHORITY)
+    issued = below.issue()
+    with Peer(answering(), issued) as peer:
+        assert ask(configured(peer, authority=below)).reply.code == ACCEPT
+    with Peer(answering(), issued._replace(certificate=issued.certificate + below.certificate)) as peer:
+        assert ask(configured(peer)).reply.code == ACCEPT
+        assert ask(configured(peer, authority=below)).reply.code == ACCEPT
+    certificate_error(issued, "is not from a CA in ca_certificate", UNTOLD)
+    certificate_error(below.issue(ends=-HOUR), "has expired", UNTOLD, authority=below)
+    certificate_error(
+        below.issue(names=["other.example.com"], addresses=[]),
+        "is for another address than 127.0.0.1",
+        "is for another name than 127.0.0.1",
+        authority=below,
+    )
+
+
 def test_the_name_must_be_in_the_certificate() -> None:
     other_name = "is for another name than other.example.com"
     certificate_error(SERVER, other_name, name="other.example.com")
@@ -246,7 +283,7 @@ def test_the_name_must_be_in_the_certificate() -> None:
     certificate_error(AUTHORITY.issue(names=["*.other.com"]), other_name, name="other.example.com")
 
 
-@pytest.mark.parametrize("name", [HOST_NAME, HOST_NAME.upper(), "127.0.0.1", "::1"])
+@pytest.mark.parametrize("name", [HOST_NAME, HOST_NAME.upper(), HOST_NAME + ".", "127.0.0.1", "::1"])
 def test_a_name_that_is_in_the_certificate_will_do(name: str) -> None:
     with Peer(answering(), SERVER) as peer:
         assert ask(configured(peer, name=name)).reply.code == ACCEPT
@@ -258,7 +295,7 @@ def test_the_name_is_that_in_server_if_no_other_is_set() -> None:
         assert refused(configured(peer)).code == "tls-certificate"
 
 
-@pytest.mark.parametrize("name", ["." + HOST_NAME, "x" * 64 + ".example.com", "\udcff"])
+@pytest.mark.parametrize("name", ["." + HOST_NAME, "x" * 64 + ".example.com", "\udcff", "a\0b"])
 def test_a_name_that_none_can_be_for(name: str) -> None:
     with Peer(answering(), SERVER) as peer:
         error = refused(configured(peer, name=name))
@@ -301,7 +338,7 @@ def test_the_key_is_in_no_file_that_has_a_name(monkeypatch: Any, tmp_path: Any) 
                 patched.delattr(os, "memfd_create", raising=False)
             assert ask(configured(peer, certificate=CLIENT.both)).reply.code == ACCEPT
     assert [names for names, _ in found] == [[], []]
-    assert found[-1][1] == 0
+    assert [others for _, others in found] == [0, 0]
     assert os.listdir(str(tmp_path)) == []
 
 
@@ -416,6 +453,22 @@ def test_a_server_that_accepts_and_closes_was_never_heard() -> None:
     with Peer(lambda connection: connection.raw.shutdown(socket.SHUT_WR), SERVER) as peer:
         error = refused(configured(peer))
     assert (error.code, error.unreachable) == ("tls-failed", True)
+
+
+def test_an_end_that_comes_with_the_end_of_the_handshake() -> None:
+    """In one segment, and the TCP connection stays: nothing comes after it that could wake who waits for more."""
+
+    def script(connection: Connection) -> None:
+        connection.joins = True
+        connection.shake_hands()
+        connection.end()
+        connection.let_go()
+        connection.wait_for_end()
+
+    with Peer(script, SERVER, newest="TLSv1_2") as peer:
+        error = refused(configured(peer, conn_timeout=10.0))
+    assert (error.code, error.unreachable) == ("tls-failed", False)
+    assert "the server closed the connection" in error.remarks[0]
 
 
 @pytest.mark.parametrize("protocols", PROTOCOLS)
@@ -654,6 +707,25 @@ def test_status_is_asked_once_over_the_same_connection(protocols: Sequence[str])
     assert [octets[0] for octets in connection.requests] == [1, STATUS_SERVER]
     name = "127.0.0.1:{}/tls".format(peer.port)
     assert health.facts == [("status", name), ("answered", name)]
+
+
+@pytest.mark.parametrize("protocols", PROTOCOLS)
+@pytest.mark.parametrize("code", [REJECT, accounting.ACCOUNTING_RESPONSE, PROTOCOL_ERROR])
+def test_a_status_that_is_answered_otherwise_does_not_end_the_login(code: int, protocols: Sequence[str]) -> None:
+    def script(connection: Connection) -> None:
+        connection.shake_hands()
+        request = connection.receive()
+        connection.send(answer(connection, connection.receive(), code))
+        hurry.wait(PATIENT)
+        connection.send(answer(connection, request))
+        connection.wait_for_end()
+
+    hurry = threading.Event()
+    health = Remembering(lambda fact, server: hurry.set())
+    with Peer(script, SERVER, protocols=protocols) as peer:
+        found = ask(configured(peer, status_check="status-server", failover_after=0.1), health=health)
+    assert (found.reply.code, found.remarks) == (ACCEPT, ())
+    assert [fact for fact, _ in health.facts] == ["status", "answered"]
 
 
 def test_a_server_known_to_answer_status_that_does_not_is_dead(tmp_path: Any) -> None:

@@ -168,6 +168,22 @@ def test_a_pem_text_that_is_not_indented_is_an_error_without_a_line_of_it() -> N
     assert settings is None and len(problems) > 3
 
 
+@pytest.mark.parametrize("indented", ["", "AAAA", "AAAA BBBB -----END"])
+@pytest.mark.parametrize("last", ["c2VjcmV0cw==", "c2VjcmV0cwA=", "c2VjcmV0cwAA"])
+def test_a_line_of_a_key_is_not_taken_for_an_option(last: str, indented: str) -> None:
+    """Base64 may end in `=`: the line would be shown as an option that nobody knows."""
+    lines = ["AAAA", "BBBB", last, "-----END PRIVATE KEY-----", "tls_server_name=a.example", "[radius_2]", "tls_name="]
+    for line in indented.split():
+        lines = ["  " + each if each.startswith(line) else each for each in lines]
+    text = LEAST + "client_certificate=-----BEGIN PRIVATE KEY-----\n" + "\n".join(lines) + "\n"
+    settings, problems = check(text)
+    assert settings is None
+    assert not any("c2vjcmv0" in problem.lower() for problem in problems)
+    number = text.split("\n").index(last) + 1
+    assert "line {}: is not `option = value`".format(number) in problems
+    assert any(problem.startswith("[radius_2] tls_name: unknown option") for problem in problems)
+
+
 # What is looked up
 
 
@@ -242,6 +258,16 @@ def own_accounting(options: str) -> List[Tuple[str, int, str, bool]]:
     return [
         (each.server, each.port, each.secret.reveal(), each.tls is not None) for each in settings.accounting.servers
     ]
+
+
+def test_the_name_in_a_certificate_is_not_that_of_another_accounting_server() -> None:
+    for own, name in (("", "other.example"), ("server=radius.example.com\n", "other.example"), ("server=c\n", "")):
+        text = LEAST + "tls_server_name=other.example\n[accounting]\nenabled=yes\n" + own
+        settings, problems = check(text)
+        assert problems == [] and settings is not None and settings.accounting is not None
+        (server,) = settings.accounting.servers
+        assert server.tls is not None and settings.servers[0].tls is not None
+        assert server.tls == settings.servers[0].tls._replace(server_name=name)
 
 
 def test_accounting_servers_of_their_own_are_asked_over_tls_too() -> None:

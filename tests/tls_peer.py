@@ -34,7 +34,8 @@ class Connection:
     """One connection to the peer.
 
     `requests` are the packets that came over it, `written` all octets that went. With `cut_after`, Cut is raised once
-    that many octets are written; with `trickles` each goes alone.
+    that many octets are written; with `trickles` each goes alone; with `joins` all but the first flight waits for
+    `let_go`.
     """
 
     def __init__(self, raw: socket.socket, context: ssl.SSLContext) -> None:
@@ -44,10 +45,10 @@ class Connection:
         self.requests: List[bytes] = []
         self.written = b""
         self.cut_after: Optional[int] = None
-        self.trickles = False
+        self.trickles = self.joins = False
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls: Any = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
-        self._stream = b""
+        self._stream = self._joined = b""
 
     @property
     def protocol(self) -> str:
@@ -85,6 +86,9 @@ class Connection:
 
     def send_raw(self, octets: bytes) -> None:
         """Send octets as they are."""
+        if self.joins and self.written:
+            self._joined += octets
+            return
         for piece in [octets[at : at + 1] for at in range(len(octets))] if self.trickles else [octets]:
             if self.cut_after is not None:
                 piece = piece[: self.cut_after - len(self.written)]
@@ -92,6 +96,11 @@ class Connection:
             self.raw.sendall(piece)
             if len(self.written) == self.cut_after:
                 raise Cut()
+
+    def let_go(self) -> None:
+        """Send at once what waits for it."""
+        self.joins = False
+        self.send_raw(self._joined)
 
     def end(self) -> None:
         """Say, as TLS does, that nothing more will come."""

@@ -18,7 +18,8 @@ START, STOP = "Start", "Stop"
 MAX_OCTETS = 4095  # RFC 2866 section 3, one fewer than in RFC 2865
 
 CLASS, ACCT_STATUS_TYPE, ACCT_DELAY_TIME, ACCT_SESSION_ID, ACCT_AUTHENTIC, ACCT_SESSION_TIME = 25, 40, 41, 44, 45, 46
-EVENT_TIMESTAMP = 55
+EVENT_TIMESTAMP, ERROR_CAUSE = 55, 101
+NOT_TAKEN = packet.Flaw("whose Error-Cause says that nothing was recorded", "bad-reply")
 _STATUS_TYPES = {START: 1, STOP: 2}
 _RADIUS, _LOCAL = 1, 2  # who authenticated the user, RFC 2866 section 5.6
 _GIVEN_HERE = frozenset(
@@ -140,6 +141,18 @@ def verify(octets: bytes, request: bytes, secret: bytes) -> None:
         # and the Response Authenticator, which had been verified before, covers a request nobody could have altered.
         if dropped.flaw != packet.WRONG_MESSAGE_AUTHENTICATOR:
             raise
+    check_taken(octets)
+
+
+def check_taken(octets: bytes) -> None:
+    """Raise packet.Dropped if a verified Accounting-Response is none: where one port takes every kind of request, that
+    is how a server says that it takes no accounting (RFC 6614 section 2.5).
+
+    Error-Cause is an error from 400 on (RFC 5176 section 3.5).
+    """
+    for _, kind, value in packet.walk(packet.opened(octets)[1]):
+        if kind == ERROR_CAUSE and int.from_bytes(value, "big") >= 400:
+            raise packet.Dropped(NOT_TAKEN)
 
 
 class Waiting(NamedTuple):

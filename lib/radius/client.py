@@ -389,7 +389,8 @@ class _Run:
         from .tls import Tls  # and with it ssl, which is slow to import
 
         server = self._server
-        name = settings.server_name or server.server.partition("%")[0]  # of an address, without its zone
+        # No certificate has an address's zone, nor the dot at the end of a whole name.
+        name = (settings.server_name or server.server.partition("%")[0]).rstrip(".")
         channel = Tls(self._address, server.source_ip, settings, name, self._exchange.connect_by)
         self._tries[-1].heard = True
         if channel.protocol == profile.VERSION_1_1:
@@ -425,7 +426,9 @@ class _Run:
         name = self._tries[-1].name
         try:
             if is_status:
-                reply = link.profile.verify(octets, link.status_request, packet.STATUS_CODES)
+                # The login is on the same stream, which a wrong packet ends: whatever answers the status, it lives.
+                codes = packet.STREAM_STATUS_CODES if channel.is_stream else packet.STATUS_CODES
+                reply = link.profile.verify(octets, link.status_request, codes)
             elif before is None:
                 reply = link.request.verify(octets)
             else:

@@ -26,6 +26,8 @@ from pyrad.packet import AuthPacket  # noqa: E402
 ACCESS_REQUEST, ACCESS_ACCEPT, ACCESS_REJECT, ACCESS_CHALLENGE, STATUS_SERVER = 1, 2, 3, 11, 12
 LOGIN_CODES = (ACCESS_ACCEPT, ACCESS_REJECT, ACCESS_CHALLENGE)
 STATUS_CODES = (ACCESS_ACCEPT,)  # what a server answers to a Status-Server on this port, RFC 5997 section 4.2
+# Over TLS one port takes requests of every kind: accounting's answer comes too, a no, and Protocol-Error (RFC 7930).
+STREAM_STATUS_CODES = (ACCESS_ACCEPT, ACCESS_REJECT, 5, 52)
 NAMES = {
     ACCESS_REQUEST: "Access-Request",
     ACCESS_ACCEPT: "Access-Accept",

@@ -65,7 +65,9 @@ def version_1_1() -> Profile:
     def verify_accounting(octets: bytes, request: bytes) -> Reply:
         from . import accounting
 
-        return version11.verify(octets, request, accounting.RESPONSE_CODES)
+        reply = version11.verify(octets, request, accounting.RESPONSE_CODES)
+        accounting.check_taken(octets)
+        return reply
 
     return Profile(
         login=version11.encode,

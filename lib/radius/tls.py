@@ -26,6 +26,8 @@ _CLOSED, _RESET = "the server closed the connection", "the server reset the conn
 _HAS_TLS_1_3 = bool(getattr(ssl, "OP_NO_TLSv1_3", 0))
 _PROTOCOLS = [version11.ALPN, "radius/1.0"] if _HAS_TLS_1_3 else ["radius/1.0"]
 
+_PARTIAL_CHAIN = 0x80000  # X509_V_FLAG_PARTIAL_CHAIN, which the ssl module names from Python 3.10 on
+
 # X509_V_ERR_* of OpenSSL, by which Python tells from 3.7 on why a certificate did not verify.
 _FLAWS = {
     9: "is not valid yet",
@@ -101,8 +103,8 @@ class Tls:
 
     @property
     def is_due(self) -> bool:
-        """Whether `receive` has an end of the connection to tell."""
-        return bool(self._ended or self._flaw)
+        """Whether `receive` has an end of the connection to tell, or something to read that came with the handshake."""
+        return bool(self._ended or self._flaw or self._incoming.pending)
 
     @property
     def is_unsent(self) -> bool:
@@ -271,6 +273,7 @@ def _wrapped(settings: TlsSettings, server_name: str, incoming: ssl.MemoryBIO, o
     else:
         context.options |= ssl.OP_NO_TLSv1 | ssl.OP_NO_TLSv1_1
     context.options |= getattr(ssl, "OP_NO_RENEGOTIATION", 0)
+    context.verify_flags |= _PARTIAL_CHAIN  # the CA may be below another, which ca_certificate need not have
     context.set_alpn_protocols(_PROTOCOLS)
     try:
         context.load_verify_locations(cadata=settings.ca_certificate)
@@ -284,7 +287,7 @@ def _wrapped(settings: TlsSettings, server_name: str, incoming: ssl.MemoryBIO, o
             raise Unreachable(_CERTIFICATE, "client_certificate cannot be used: " + _told(error), False) from None
     try:
         return context.wrap_bio(incoming, outgoing, server_hostname=server_name)
-    except ValueError:
+    except (TypeError, ValueError):
         raise Unreachable(_CERTIFICATE, "no certificate can be for the name {}".format(server_name), False) from None
 
 
@@ -293,6 +296,7 @@ def _readable_path(secret: Secret) -> Iterator[str]:
     """Give a path that OpenSSL can open, of a file that has no name anywhere and that only this process can reach."""
     memory = getattr(os, "memfd_create", None)  # Python 3.8; elsewhere a file whose name is gone before it is written
     with os.fdopen(memory("sps"), "w+b") if memory else tempfile.TemporaryFile() as file:
+        os.fchmod(file.fileno(), 0o600)  # that of memory is anybody's to read
         file.write(secret.octets())
         file.flush()
         yield "/proc/self/fd/{}".format(file.fileno())
