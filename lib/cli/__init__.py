@@ -22,6 +22,9 @@ class Unusable(Exception):
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Run the command line (default: the process's own) and return the exit status."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started this
+            setattr(sys, name, open(os.devnull, "w"))
     program = _program(sys.argv[0])
     options = _parser(program).parse_args(arguments)
     try:
