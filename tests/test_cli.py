@@ -1183,6 +1183,19 @@ class TestTry:
             out, err = process.communicate(timeout=SAFETY_LIMIT)
         assert (process.returncode, out, err) == (130, b"", b"\n")
 
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+    def test_a_signal_leaves_nothing_behind(self, cli: Zip, down: str, number: int) -> None:
+        temporary = cli.directory / "temporary"
+        temporary.mkdir()
+        with tried(cli, down, "--user", "alice", TMPDIR=str(temporary)) as person:
+            person.sees(PROMPT)
+            assert list(temporary.iterdir()) != []
+            os.kill(person.terminal.pid, number)
+            # Python leaves a signal that comes just before a blocking read until the read is over.
+            person.presses("\r")
+            assert person.to_the_end() == 128 + number
+        assert list(temporary.iterdir()) == []
+
     def test_nothing_is_left_behind(self, cli: Zip, radius: str) -> None:
         temporary = cli.directory / "temporary"
         temporary.mkdir()
