@@ -70,6 +70,8 @@ def _secret(value: str) -> Secret:
 
 
 def _host(value: str) -> str:
+    if re.search("[,;]", value):
+        raise ValueError("expected one host name or address: a further server has a section of its own")
     if re.match(r"[^:]+:\d+\Z", value):
         raise ValueError("the port has an option of its own, `port`")
     if not re.match(r"[^\s\[\]/]+\Z", value):

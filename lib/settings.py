@@ -622,8 +622,9 @@ def _read(text: str, default_section: str) -> Tuple[configparser.ConfigParser, L
             problems.append(Problem(True, error.section, "", "given twice, again in line {}".format(error.lineno)))
             lines[(error.lineno or 0) - 1] = "[{}\0{}]".format(error.section, error.lineno)
         except configparser.MissingSectionHeaderError as error:
-            problems.append(Problem(True, "", "line {}".format(error.lineno), "stands before the first [section]"))
-            lines[error.lineno - 1] = ""
+            for number in _before_a_section(lines, error.lineno):
+                problems.append(Problem(True, "", "line {}".format(number), "stands before the first [section]"))
+                lines[number - 1] = ""
         except configparser.ParsingError as error:
             for number, _ in error.errors:
                 problems.append(Problem(True, "", "line {}".format(number), _NO_OPTION))
@@ -645,6 +646,16 @@ def _ends_of_pem(lines: Sequence[str]) -> List[int]:
         elif "-----END " in line or line.startswith("["):
             inside = False
     return found
+
+
+def _before_a_section(lines: Sequence[str], first: int) -> Iterator[int]:
+    """Yield the numbers of the lines from `first` to the next header; blank ones and comments may stand there."""
+    for number, line in enumerate(lines[first - 1 :], first):
+        stripped = line.strip()
+        if configparser.ConfigParser.SECTCRE.match(stripped):
+            return
+        if stripped and stripped[0] not in "#;":
+            yield number
 
 
 def _value(parser: configparser.ConfigParser, section: str, name: str, sdk: bool) -> str:
@@ -723,13 +734,21 @@ def _unknown_names(ini: Ini) -> Iterator[Problem]:
     for section, values in ini.sections.items():
         declared = declaration(section)
         if declared is None:
-            yield Problem(False, section, "", "unknown section" + did_you_mean(section.lower(), known_sections))
+            yield Problem(False, section, "", "unknown section" + _section_like(section.lower(), known_sections))
         elif not declared.open:
             known = [option.name for option in declared.options]
             for name in values:
                 if name not in known and name not in ini.from_default[section]:
                     error = declared.name in _STRICT_SECTIONS
                     yield Problem(error, section, name, "unknown option" + _home_of(name, known))
+
+
+def _section_like(name: str, known: Sequence[str]) -> str:
+    """Return what did_you_mean does, for the name of a section in lower case or the beginning of one."""
+    if declaration(name):
+        return did_you_mean(name, [name])
+    longer = [each for each in known if each.startswith(name + " ")]
+    return did_you_mean(name, known) or did_you_mean(name, longer[:1], 0.0)
 
 
 def _home_of(name: str, known: Sequence[str]) -> str:

@@ -36,20 +36,21 @@ def ask_terminal(prompt: str, hidden: bool) -> str:
             print("That is not text. Again:", flush=True)
 
 
-def configure(text: str, options: Mapping[str, str]) -> str:
-    """Return a configuration's text with these options in its [radius] section, in place of those it has."""
+def configure(text: str, options: Mapping[str, str], section: str = "radius") -> str:
+    """Return a configuration's text with these options in a section of it, in place of those it has."""
+    header = "[{}]".format(section)
     wanted = ["{} = {}".format(name, value) for name, value in options.items()]
     lines: List[str] = []
-    section = ""
+    inside = ""
     for line in text.splitlines():
         if line.startswith("["):
-            section = line.strip()
-        elif section == "[radius]" and line.split("=")[0].strip() in options:
+            inside = line.strip()
+        elif inside == header and line.split("=")[0].strip() in options:
             continue
         lines.append(line)
-        if line.strip() == "[radius]":
+        if line.strip() == header:
             lines += wanted
-    return "\n".join(lines if "[radius]" in lines else lines + ["[radius]"] + wanted) + "\n"
+    return "\n".join(lines if header in lines else lines + [header] + wanted) + "\n"
 
 
 def session_for(plugin: UnpackedPlugin, login_name: str) -> Session:
@@ -271,6 +272,7 @@ def main() -> int:
             template = (unpacked / "default.cfg").read_text(encoding="utf-8")
         except (OSError, zipfile.BadZipFile) as error:
             parser.error("{} is not a plugin's zip: {}".format(arguments.zip, error))
+        template = configure(template, {"attribute": "Filter-Id"}, "gateway_groups")
         reached = {"server": server.address, "port": str(server.port), "secret": server.secret}
         closed = dict(reached, port=str(free_port(server.address)), conn_timeout="1", conn_retries="1")
         plugin = UnpackedPlugin(unpacked, configure(template, reached))

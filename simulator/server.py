@@ -53,15 +53,26 @@ def demo_users(totp: pyotp.TOTP) -> Tuple[User, ...]:
     return (
         User("alice", "the code {}", lambda now: ("123456",), groups=("admins",)),
         # The step before is right as well: RFC 6238 section 5.2.
-        User("tessa", "the code of her TOTP token, now {}", lambda now: (totp.at(int(now)), totp.at(int(now), -1))),
+        User(
+            "tessa",
+            "the code of her TOTP token, now {}",
+            lambda now: (totp.at(int(now)), totp.at(int(now), -1)),
+            groups=("admins", "operators"),
+        ),
         User(
             "carol",
             "the PIN {}, then the code 246810",
             lambda now: ("4711",),
             challenge="Enter the code from your token",
             answer="246810",
+            groups=("operators",),
         ),
-        User("pusha", "nothing, just Enter: a push, approved after some seconds", lambda now: ("",)),
+        User(
+            "pusha",
+            "nothing, just Enter: a push, approved after some seconds",
+            lambda now: ("",),
+            groups=("operators",),
+        ),
         User(
             "bob",
             "anything: the account is locked",

@@ -112,7 +112,7 @@ def test_server_down_for_a_while(open_session: OpenSession, radiusd: FreeRadius,
     """Logins go to another server meanwhile, and none is denied for it."""
     with FreeRadius(directory(tmp_path, "logins")) as logins:
         both = radius_section(logins, dead_time=0)
-        both += "[accounting]\nenabled=yes\ntimeout=0.5\nserver={}\nport={}\nsecret={}\n".format(
+        both += "[accounting]\nenabled=yes\ntimeout=10\nserver={}\nport={}\nsecret={}\n".format(
             radiusd.host, radiusd.acct_port, radiusd.secret
         )
         sessions = [whole_session(open_session, both, session_id="up")]

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -179,6 +180,27 @@ class TestUsage:
             )
         assert ended.returncode != 0
         assert b"No space left on device" in ended.stderr
+
+    @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+    def test_streams_that_are_closed(self, cli: Zip, closed: str) -> None:
+        configuration = cli.file(CLEAN)
+        for words in ("check {}".format(configuration), "check -", "check nowhere.cfg", "servers nowhere.cfg"):
+            command = "exec {} {} {} {}".format(shlex.quote(ISOLATED[0]), shlex.quote(str(cli.path)), words, closed)
+            ended = Ended(
+                subprocess.run(
+                    ["sh", "-c", command],
+                    input=CLEAN.encode("ascii"),
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    env=cli.environment(),
+                    cwd=str(cli.directory),
+                    timeout=SAFETY_LIMIT,
+                )
+            )
+            unusable = "nowhere" in words or ("-" in words.split() and "<&-" in closed)
+            assert ended.status == (2 if unusable else 0)
+        closed_input = cli.run("check", "-", python=("sh", "-c", 'exec "$0" "$@" <&-', ISOLATED[0]))
+        assert closed_input.err.endswith(": error: standard input: is closed\n")
 
     def test_terminal_that_knows_ascii_only(self, cli: Zip) -> None:
         configuration = cli.file("[radius]\nserver=a\nsecret={}\nsecrét=x\n".format(PASSWORD))
@@ -400,10 +422,68 @@ LEAST = "[radius]\nserver=a\nsecret=sixteen octets!!\n[lockout]\nmax_failures=5\
             ],
         ),
         (LEAST + "[b\x1b[31mad\u202e]\n", ["6: warning: [bad]: unknown section"]),
+        (LEAST + "[Radius_2]\n", ["6: warning: [Radius_2]: unknown section; did you mean radius_2?"]),
+        (
+            LEAST + "[Whitelist]\nname=x\n",
+            ["6: warning: [Whitelist]: unknown section; did you mean whitelist source=user_list?"],
+        ),
+        (
+            LEAST + "[connection_limit]\nlimit=3\n",
+            [
+                "6: warning: [connection_limit]: unknown section; did you mean connection_limit "
+                "by=client_ip_gateway_user?",
+            ],
+        ),
+        (
+            LEAST.replace("server=a", "server=10.0.0.1, 10.0.0.2"),
+            [
+                "2: error: [radius] server: expected one host name or address: a further server has a section of its "
+                "own",
+            ],
+        ),
     ],
 )
 def test_findings(text: str, expected: List[str]) -> None:
     assert sorted(found(text)) == sorted(expected)
+
+
+@pytest.mark.parametrize(
+    "doubtful",
+    [
+        "[radius]\nserver=a\nsecret=sixteen octets!!\nconn_timeout=200\nconn_retries=1\n",
+        "[radius]\nconn_timeout=200\nconn_retries=1\n",
+        "[radius]\nserver=a\nserver=b\nsecret=sixteen octets!!\nconn_timeout=200\nconn_retries=1\n[radius]\n",
+        "[radius]\nserver=a b\nsecret=$\nport=x\nconn_timeout=200\nconn_retries=1\n",
+    ],
+)
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "[auth]\nmax_attempts=no\n",
+        "[gateway_groups]\npattern=(\n[radius_attributes]\nNo-Such = 1\n[question_2]\nkey=otp\n",
+        "[radius_attributes]\nNAS-Identifier =\nNAS-IP-Address =\n",
+        "[radius_2]\nserver=c d\nconn_timeout=1\nport=x\n[auth]\nmax_attempts=no\n",
+        "[accounting]\nenabled=yes\nserver=c d\n",
+        "[whitelist source=ldap_server_group]\nallow=all_users\n[ldap_server]\nname=x\n",
+    ],
+)
+def test_an_error_hides_no_doubt(doubtful: str, wrong: str) -> None:
+    whole = doubtful + wrong
+    if "[auth]" not in wrong:
+        whole += "[auth]\nmax_attempts=no\n"
+    whole += "interactive_protocols=ssh,http\n"
+    warnings = [re.sub("^[0-9]+: ", "", each) for each in found(whole) if ": warning: " in each]
+    assert warnings == [
+        "warning: [radius] conn_timeout: times conn_retries makes 200 s; total_timeout ends it after 150 s",
+        "warning: [auth] interactive_protocols: SPS can ask in rdp, ssh, telnet only, and a login by another protocol "
+        "would hang",
+    ]
+
+
+def test_where_the_transport_is_unclear_nothing_is_said_to_have_no_effect() -> None:
+    assert found(LEAST.replace("server=a", "server=a\ntransport=tsl\nca_certificate=x\nport=1")) == [
+        "3: error: [radius] transport: expected one of udp, tls; did you mean tls?"
+    ]
 
 
 def test_findings_come_by_line() -> None:
@@ -1102,6 +1182,19 @@ class TestTry:
             process.send_signal(signal.SIGINT)
             out, err = process.communicate(timeout=SAFETY_LIMIT)
         assert (process.returncode, out, err) == (130, b"", b"\n")
+
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+    def test_a_signal_leaves_nothing_behind(self, cli: Zip, down: str, number: int) -> None:
+        temporary = cli.directory / "temporary"
+        temporary.mkdir()
+        with tried(cli, down, "--user", "alice", TMPDIR=str(temporary)) as person:
+            person.sees(PROMPT)
+            assert list(temporary.iterdir()) != []
+            os.kill(person.terminal.pid, number)
+            # Python leaves a signal that comes just before a blocking read until the read is over.
+            person.presses("\r")
+            assert person.to_the_end() == 128 + number
+        assert list(temporary.iterdir()) == []
 
     def test_nothing_is_left_behind(self, cli: Zip, radius: str) -> None:
         temporary = cli.directory / "temporary"

@@ -276,6 +276,7 @@ class TestTerminal:
 )
 def test_configure(text: str, configured: str) -> None:
     assert configure(text, {"server": "a"}) == configured
+    assert configure(text.replace("[radius]", "[x]"), {"server": "a"}, "x") == configured.replace("[radius]", "[x]")
 
 
 def test_file_that_is_no_zip(tmp_path: Path) -> None:

@@ -183,6 +183,21 @@ def test_links_lead_somewhere(page: pathlib.Path) -> None:
         assert not anchor or anchor in anchors(target), link
 
 
+@pytest.mark.parametrize("page", PAGES, ids=ids(PAGES))
+def test_every_heading_has_something_below_it(page: pathlib.Path) -> None:
+    lines = [line for line in FENCE.sub("a block", page.read_text(encoding="utf-8")).splitlines() if line]
+    levels = [len(line) - len(line.lstrip("#")) for line in lines] + [1]
+    empty = [line for line, own, following in zip(lines, levels, levels[1:]) if own and 0 < following <= own]
+    assert empty == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids(PAGES))
+def test_contents_are_complete(page: pathlib.Path) -> None:
+    contents = re.findall(r"(?m)^- \[([^]]+)\]\(#", page.read_text(encoding="utf-8"))
+    headings = re.findall("(?m)^## (.*)$", FENCE.sub("", page.read_text(encoding="utf-8")))
+    assert contents in ([], headings)
+
+
 def test_every_page_is_linked_from_the_readme() -> None:
     links = {link.partition("#")[0] for link in LINK.findall((ROOT / "README.md").read_text(encoding="utf-8"))}
     assert {str(page.relative_to(ROOT)) for page in PAGES[1:]} <= links

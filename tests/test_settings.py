@@ -556,6 +556,20 @@ def test_lines_before_the_first_section_are_each_reported_and_not_quoted() -> No
     ]
 
 
+def test_file_that_is_no_configuration_is_parsed_a_few_times_however_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed = []
+    read_string = configparser.ConfigParser.read_string
+
+    def counted(self: configparser.ConfigParser, text: str) -> None:
+        parsed.append(text)
+        read_string(self, text)
+
+    monkeypatch.setattr(configparser.ConfigParser, "read_string", counted)
+    checked = check("Jan 1 sshd: what is this\n" * 100 + LEAST)
+    assert len(checked.errors) == 100
+    assert len(parsed) < 10
+
+
 def test_duplicate_option() -> None:
     checked = check(LEAST + "Secret=" + HIDDEN + "\n")
     assert checked.errors == ["[radius] secret: given twice, again in line 4"]

@@ -43,14 +43,14 @@ def log_in(ssh_command: str) -> Iterator[LogIn]:
         person.hang_up()
 
 
-def page(name: str, server_user: str, attempts: int = 1, rounds: int = 0) -> str:
+def page(name: str, server_user: str, attempts: int = 1, rounds: int = 0, groups: str = "(none)") -> str:
     """Return a pattern for what a screen must end in after a login."""
     metadata = r'\{{"attempts": {}, "method": "pap", "rounds": {}, "seconds": [\d.]+, "server": "127\.0\.0\.1:\d+"\}}'
     return (
         r"You are in\. SPS would connect you to the server now\.\n"
-        r"gateway user  {}\nserver user   {}\ngroups        \(none\)\nmetadata      {}\n"
+        r"gateway user  {}\nserver user   {}\ngroups        {}\nmetadata      {}\n"
         r"Press Enter to leave\.\nConnection to 127\.0\.0\.1 closed\.\n\Z"
-    ).format(re.escape(name), re.escape(server_user), metadata.format(attempts, rounds))
+    ).format(re.escape(name), re.escape(server_user), re.escape(groups), metadata.format(attempts, rounds))
 
 
 class TestLogins:
@@ -107,21 +107,21 @@ class TestLogins:
 
     def test_code_in_the_login_name(self, demo: Gateway, log_in: LogIn) -> None:
         person = log_in(demo, "gu=alice@otp=123456@root")
-        assert re.match(page("alice", "root"), person.leaves())
+        assert re.match(page("alice", "root", groups="admins"), person.leaves())
         visit = demo.left()
         assert "user=alice" in session_ended(visit)
         assert "123456" not in "\n".join(visit)
 
     def test_user_name_asked_for(self, demo: Gateway, log_in: LogIn) -> None:
         person = log_in(demo, "otp=123456").sees("User name: ").types("alice")
-        assert re.match(r"User name: \n" + page("alice", "(none)"), person.leaves())
+        assert re.match(r"User name: \n" + page("alice", "(none)", groups="admins"), person.leaves())
         assert "user=alice" in session_ended(demo.left())
 
     def test_user_name_asked_for_again(self, demo: Gateway, log_in: LogIn) -> None:
         person = log_in(demo, "otp=000000").sees("User name: ").types("alice")
         person.sees("Authentication failed. 2 attempts left.\nUser name: ").types("alice")
         person.sees(PASSWORD_PROMPT).types("123456")
-        assert re.search(page("alice", "(none)", attempts=2), person.leaves())
+        assert re.search(page("alice", "(none)", attempts=2, groups="admins"), person.leaves())
         assert "attempts=2" in session_ended(demo.left())
 
     def test_name_and_code_in_other_letters(self, gateway: Gateway, log_in: LogIn) -> None:

@@ -5,8 +5,10 @@ document must have been logged, and each log call in lib must have been one of t
 """
 
 import ast
+import contextlib
 import pathlib
 import re
+import socket
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional
 
@@ -15,6 +17,8 @@ from safeguard.sessions import plugin
 
 from lib.radius import packet
 from simulator.gateway import Session, UnpackedPlugin
+from tests import tls_peer
+from tests.certificates import Authority, in_configuration
 from tests.conftest import ROOT, radius_section
 from tests.misbehaving import ACCEPT, CHALLENGE, PROXY_STATE, Request, Server, answering, closed_port, reply, silent
 from tests.radiusd import FreeRadius
@@ -79,6 +83,7 @@ def wrong_configurations(stage: Stage) -> None:
     )
     store: Dict[str, Any] = {"credential_stores": {"my_store": {}}}
     stage.open("[radius]\nserver=a\nsecret=$\n[credential_store]\nname=my_store\n", store).log_in()
+    stage.open("[radius]\nserver=a\nsecret=$\n[credential_store]\nname=gone\n", store).log_in()
     stage.open(stage.radius + "[whitelist source=user_list]\nname=gone\n", gateway_user="alice").log_in()
 
 
@@ -110,6 +115,73 @@ def servers_that_do_not_answer(stage: Stage) -> None:
         stage.open(late, server_username="alice").log_in("x")
     with Server(answering(SECRET)) as accepting:
         stage.open(section(accepting, auth_type="mschapv2"), server_username="alice").log_in("x")
+
+
+def servers_over_tls(stage: Stage) -> None:
+    ours, other = Authority("the CA"), Authority("another CA")
+    server, client = ours.issue(), ours.issue(for_client=True)
+
+    def saying(octets: str) -> tls_peer.Script:
+        """Say this in place of a handshake."""
+
+        def script(connection: tls_peer.Connection) -> None:
+            connection.raw.recv(65536)
+            connection.send_raw(bytes.fromhex(octets))
+            connection.wait_for_end()
+
+        return script
+
+    def closing(connection: tls_peer.Connection) -> None:
+        connection.raw.recv(65536)
+
+    def closing_then(connection: tls_peer.Connection) -> None:
+        connection.shake_hands()
+        connection.receive()
+
+    def closing_after_an_answer(connection: tls_peer.Connection) -> None:
+        connection.shake_hands()
+        connection.receive()
+        connection.send(tls_peer.answer(connection, connection.receive()))
+
+    def answering_something_else(connection: tls_peer.Connection) -> None:
+        connection.shake_hands()
+        connection.send(reply(connection.receive(), b"radsec", code=5))
+        connection.wait_for_end()
+
+    peers = [
+        tls_peer.Peer(tls_peer.answering(), other.issue()),
+        *(tls_peer.Peer(saying("150303000202" + alert), server) for alert in ("74", "28", "2a", "78", "46", "50")),
+        tls_peer.Peer(saying(b"HTTP/1.1 400 Bad Request\r\n\r\n".hex()), server),
+        tls_peer.Peer(saying(""), server),
+        *(tls_peer.Peer(each, server) for each in (closing, closing_then, closing_after_an_answer)),
+        tls_peer.Peer(answering_something_else, server),
+        tls_peer.Peer(tls_peer.answering(), server, newest="TLSv1_2", protocols=[tls_peer.VERSION_1_1]),
+    ]
+    sections = [{"port": str(peer.port)} for peer in peers]
+    sections += [
+        {"port": "1", "ca_certificate": "-----BEGIN CERTIFICATE-----\n  MAA=\n  -----END CERTIFICATE-----"},
+        {"port": "2", "client_certificate": in_configuration(client.certificate + server.key)},
+        {"port": "3", "tls_server_name": ".a"},
+    ]
+    with contextlib.ExitStack() as stack:
+        for peer in peers:
+            stack.enter_context(peer)
+        full = stack.enter_context(socket.socket())
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for _ in range(3):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        sections.append({"port": str(full.getsockname()[1])})
+        configuration = ""
+        for number, options in enumerate(sections, 1):
+            values = dict(transport="tls", server="127.0.0.1", ca_certificate=in_configuration(ours.certificate))
+            values.update(conn_timeout="2", failover_after="0.5")
+            values.update(options)
+            lines = ["{}={}\n".format(*pair) for pair in values.items()]
+            configuration += "[radius{}]\n".format("_{}".format(number) if number > 1 else "") + "".join(lines)
+        stage.open(configuration, server_username="alice").log_in("x")
 
 
 def server_that_is_gone(stage: Stage) -> None:
@@ -257,6 +329,7 @@ SITUATIONS: List[Callable[[Stage], None]] = [
     wrong_configurations,
     doubtful_configurations,
     servers_that_do_not_answer,
+    servers_over_tls,
     server_that_is_gone,
     replies_that_are_dropped,
     odd_users,

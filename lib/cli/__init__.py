@@ -6,6 +6,7 @@ Nothing of it is imported by a hook, and nothing in it needs the SDK. Each comma
 
 import argparse
 import os
+import signal
 import sys
 from typing import Optional, Sequence
 
@@ -22,6 +23,12 @@ class Unusable(Exception):
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Run the command line (default: the process's own) and return the exit status."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started this
+            setattr(sys, name, open(os.devnull, "w"))
+    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+        if signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, _stop)
     program = _program(sys.argv[0])
     options = _parser(program).parse_args(arguments)
     try:
@@ -57,6 +64,11 @@ def _run(options: argparse.Namespace) -> int:
     from . import listed
 
     return listed.run(options)
+
+
+def _stop(number: int, frame: object) -> None:
+    """End in order: the terminal shows again what is typed, and no file is left."""
+    sys.exit(128 + number)
 
 
 def _complain(program: str, text: str) -> int:

@@ -22,6 +22,7 @@ _VENDORS = {
     "radius": ("server", "port", "secret", "auth_type", "conn_retries", "conn_timeout", "dictionary_path"),
     "auth": ("prompt", "disable_echo", "interactive_protocols"),
 }
+_MOST_ROUNDS = 5  # of taking out what is wrong, as that may leave something else without what it needs
 _STAND_IN = "x" * SECRET_OCTETS  # a secret, or a host name, that nothing is said against
 _STAND_IN_CA = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n"
 
@@ -45,7 +46,18 @@ def findings(text: str) -> List[Finding]:
             raise settings.ConfigurationError(settings.NO_STORE)
         return _stand_in(section, option)
 
-    built, problems = settings.build(ini, look_up, lambda name: _STAND_IN_CA)
+    def trusted_ca(name: str) -> str:
+        return _STAND_IN_CA
+
+    built, problems = settings.build(ini, look_up, trusted_ca)
+    rest, errors = ini, problems
+    for _ in range(_MOST_ROUNDS):
+        # Not where it is unclear how a server is spoken to: what has an effect there?
+        if built is not None or any(problem.error and problem.option == "transport" for problem in errors):
+            break
+        rest = _without_errors(rest, errors)
+        built, errors = settings.build(rest, look_up, trusted_ca)
+        problems += tuple(each for each in errors if not each.error and each not in problems)
     said = [(ERROR if problem.error else WARNING, problem) for problem in problems]
     said += [(ERROR, _problem(*words)) for words in _without_store(ini)]
     said += [(WARNING, _problem(*words)) for words in _doubts(ini, built)]
@@ -53,6 +65,29 @@ def findings(text: str) -> List[Finding]:
     places = settings.places(text)
     found = [Finding(level, settings.line_of(each, places), *each[1:]) for level, each in said]
     return sorted(found, key=lambda finding: finding.line)
+
+
+def _without_errors(ini: settings.Ini, problems: Iterable[settings.Problem]) -> settings.Ini:
+    """Return a configuration without what is wrong in it, so that the rest can be looked at.
+
+    What is missing is made up, or else its section goes.
+    """
+    sections = {section: dict(values) for section, values in ini.sections.items()}
+    lines = {section: list(ini.lines[section]) for section in ini.lines}
+    for _, section, option, _ in (each for each in problems if each.error and each not in ini.problems):
+        if section in lines:
+            lines[section] = [line for line in lines[section] if option and "line {}".format(line[0]) != option]
+        elif option == "server":
+            sections.setdefault(section, {})[option] = section  # a name that no other server has
+        elif option in sections.get(section, ()):
+            del sections[section][option]
+        elif section.startswith("radius"):
+            made_up = _STAND_IN_CA if option == "ca_certificate" else _STAND_IN
+            sections.setdefault(section, {})[option] = made_up
+        else:
+            sections.pop(section, None)
+    from_default = dict({section: set() for section in sections}, **ini.from_default)
+    return ini._replace(sections=sections, from_default=from_default, lines=lines, problems=())
 
 
 def report(

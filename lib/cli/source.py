@@ -35,6 +35,8 @@ def read(path: str) -> Source:
     name = "standard input" if path == "-" else one_line(path)
     try:
         if path == "-":
+            if sys.stdin is None:
+                raise Unusable("{}: is closed".format(name))
             octets = sys.stdin.buffer.read()
         else:
             with open(path, "rb") as file:
