@@ -834,6 +834,13 @@ def test_a_numeric_address_is_looked_up_as_itself(host: str, shown: str) -> None
     assert str(address) == shown
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "fe80::1%1"])  # the last is of a link alone, the first that is
+def test_an_address_can_be_looked_up_again(host: str) -> None:
+    (address,) = transport.resolve(host, 1812, PATIENT)
+    assert transport.resolve(address.host, 1812, PATIENT) == [address]
+    assert address.sockaddr[2:] in ((), (0, 0), (0, 1))
+
+
 # Watching
 
 

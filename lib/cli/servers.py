@@ -93,7 +93,7 @@ def facts_of(asked: _Asked, address: transport.Address, how: Look) -> Facts:
         status_check="none",
     )
     # As a challenge's answer does, this goes to one address of the name, and to no other.
-    place = client.Origin(server.section, str(address.sockaddr[0]), server.port)
+    place = client.Origin(server.section, address.host, server.port)
     known = Facts(server.section, asked.server.server, str(address), False, "", 0.0)
     try:
         answer = client.exchange([_unsigned(server)], _status_request(asked, how), how.timeout, place)

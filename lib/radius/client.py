@@ -454,8 +454,7 @@ class _Run:
                 "{}: the server did not prove that it knows the password (MS-CHAP2-Success)".format(tried.name)
             )
             raise NoAnswer("server-unproved", remarks, seconds)
-        host, port = self._address.sockaddr[:2]
-        origin = Origin(self._server.section, host, port)
+        origin = Origin(self._server.section, self._address.host, self._address.sockaddr[1])
         until = link.channel.certificate_until
         return Answer(reply, tuple(_messages(reply)), origin, seconds, tried.sends, tuple(remarks), link.over, until)
 

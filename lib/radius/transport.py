@@ -33,6 +33,12 @@ class Address(NamedTuple):
     family: int
     sockaddr: Tuple[Any, ...]
 
+    @property
+    def host(self) -> str:
+        """The address as it can be looked up again: one of a link alone with the link (RFC 4007 section 11)."""
+        host, _, *rest = self.sockaddr
+        return "{}%{}".format(host, rest[1]) if rest and rest[1] and "%" not in host else str(host)
+
     def __str__(self) -> str:
         host, port = self.sockaddr[:2]
         return "[{}]:{}".format(host, port) if ":" in host else "{}:{}".format(host, port)
