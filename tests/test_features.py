@@ -243,7 +243,9 @@ def test_names_that_are_sent(open_session: OpenSession, options: str, name: str,
 def test_each_server_has_its_names(open_session: OpenSession) -> None:
     with Server(silent) as dead, Server(answering(SECRET)) as living:
         configuration = section(dead, conn_timeout=0.2, conn_retries=1, strip_realm="yes")
-        session = open_session(configuration + section(living, "radius_2", strip_realm="no"), gateway_user="alice@x")
+        session = open_session(
+            configuration + section(living, "radius_2", conn_timeout=60, strip_realm="no"), gateway_user="alice@x"
+        )
         session.log_in("x")
     assert dead.requests[0].values(1) == [b"alice"]
     assert living.requests[0].values(1) == [b"alice@x"]
@@ -460,7 +462,7 @@ def test_no_bypass_where_a_server_says_anything(open_session: OpenSession, down:
 
     for script, expected in ((answering(SECRET, REJECT), "rejected"), (wrong, "wrong-secret")):
         with Server(script) as server:
-            second = section(server, "radius_2", conn_timeout=0.2, conn_retries=1)
+            second = section(server, "radius_2", conn_timeout=2, conn_retries=1)
             session = open_session(bypassing(down + second) + "max_attempts=1\n", gateway_user="breakglass")
             assert code(session.log_in("x")) == expected
 
@@ -479,7 +481,7 @@ def test_push_that_nobody_answers_is_no_reason(open_session: OpenSession) -> Non
         return [] if request.values(1) == [b"breakglass"] else [reply(request, SECRET, REJECT)]
 
     with Server(waits_for_the_push) as server:
-        only = section(server, conn_timeout=0.5, conn_retries=1)
+        only = section(server, conn_timeout=2, conn_retries=1)
         session = open_session(bypassing(only), gateway_user="breakglass")
         assert code(session.log_in("")) == "no-reply"
         assert "no break-glass: [radius] answers" in text(session)

@@ -26,7 +26,7 @@ def section(server: Server, name: str = "radius", **options: object) -> str:
 
 def second(freeradius: FreeRadius) -> str:
     """Return FreeRADIUS as the second server."""
-    return radius_section(freeradius, status_check="none").replace("[radius]", "[radius_2]")
+    return radius_section(freeradius, status_check="none", conn_timeout=60).replace("[radius]", "[radius_2]")
 
 
 def answers_status_only(request: Request) -> List[bytes]:
@@ -72,7 +72,7 @@ def test_known_status_answers_make_silence_prove_death(open_session: OpenSession
         return [] if dead.is_set() else answers_status_only(request)
 
     with Server(slow_then_dead) as server:
-        patient = section(server, conn_timeout=1.5, failover_after=0.2) + second(freeradius)
+        patient = section(server, conn_timeout=3, failover_after=0.2) + second(freeradius)
         first = open_session(patient, server_username="alice")
         assert first.log_in("correct horse")["verdict"] == "ACCEPT"
         assert "no reply to 1 send, but it answered a Status-Server" in text(first)
@@ -87,7 +87,7 @@ def test_known_status_answers_make_silence_prove_death(open_session: OpenSession
 
 def test_slow_server_that_answers_status_is_not_marked(open_session: OpenSession, freeradius: FreeRadius) -> None:
     with Server(answers_status_only) as slow:
-        both = section(slow, failover_after=0.2) + second(freeradius)
+        both = section(slow, conn_timeout=3, failover_after=0.2) + second(freeradius)
         for _ in range(2):
             assert open_session(both, server_username="alice").log_in("correct horse")["verdict"] == "ACCEPT"
         logins = [request for request in slow.requests if request.octets[0] != STATUS_SERVER]
