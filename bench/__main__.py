@@ -25,7 +25,7 @@ from tests.misbehaving import Request, Server, reply, silent
 from tests.tls_peer import VERSION_1_1, Peer, answering
 from tools import build
 
-CALLS = 20
+CALLS = 40
 SIMULATED = 200
 REAL = 20
 STORM = 60
@@ -81,16 +81,22 @@ def cost(plugin: UnpackedPlugin, hook: str, arguments: Dict[str, Any]) -> Cost:
     return Cost(usage.ru_utime + usage.ru_stime, answer["peak_memory"])
 
 
-def compared(*calls: Tuple[UnpackedPlugin, str, Dict[str, Any]]) -> List[Cost]:
-    """Return each call's median cost, taken in turns, so that what else the machine does weighs on all alike.
+Call = Tuple[UnpackedPlugin, str, Dict[str, Any]]
+"""What `cost` takes."""
 
-    The first round, which writes byte code, does not count.
+
+def compared(one: Call, other: Call) -> Tuple[Cost, Cost, float]:
+    """Return the median costs of two calls, and the median ratio of their CPU times in pairs.
+
+    Those of a pair run right after each other, so that a machine that is slower for a while is so for both. The first
+    pair, which writes byte code, does not count.
     """
-    rounds = [[cost(*call) for call in calls] for _ in range(1 + CALLS)][1:]
-    return [
+    pairs = [(cost(*one), cost(*other)) for _ in range(1 + CALLS)][1:]
+    median, another = (
         Cost(statistics.median(each.cpu for each in costs), int(statistics.median(each.memory for each in costs)))
-        for costs in zip(*rounds)
-    ]
+        for costs in zip(*pairs)
+    )
+    return median, another, statistics.median(mine.cpu / theirs.cpu for mine, theirs in pairs)
 
 
 def arguments(**known: Any) -> Dict[str, Any]:
@@ -132,8 +138,8 @@ def hooks(ours: UnpackedPlugin, floor: UnpackedPlugin) -> None:
     ]
     heading("Hook", "CPU ms", "floor", "ratio", "memory MiB", "floor", "ratio")
     for name, hook, mine, theirs in rows:
-        a, b = compared((ours, hook, mine), (floor, hook, theirs))
-        line(name, a.cpu * 1e3, b.cpu * 1e3, a.cpu / b.cpu, a.memory / 1024, b.memory / 1024, a.memory / b.memory)
+        a, b, ratio = compared((ours, hook, mine), (floor, hook, theirs))
+        line(name, a.cpu * 1e3, b.cpu * 1e3, ratio, a.memory / 1024, b.memory / 1024, a.memory / b.memory)
 
 
 def handshakes(zip_directory: pathlib.Path, scratch: pathlib.Path, udp: UnpackedPlugin) -> None:
@@ -153,10 +159,10 @@ def handshakes(zip_directory: pathlib.Path, scratch: pathlib.Path, udp: Unpacked
         with Peer(answering(), authority.issue(), **abilities) as peer:
             configuration = section("radius", peer.port, "radsec", "transport=tls", ca, *options)
             plugin = UnpackedPlugin(zip_directory, configuration, state_directory=scratch / "tls")
-            waits = [(until_reply(plugin), until_reply(udp)) for _ in range(CALLS)]
+            waits = [(until_reply(plugin), until_reply(udp)) for _ in range(REAL)]
             over_tls, over_udp = (statistics.median(each) for each in zip(*waits))
-            a, b = compared((plugin,) + asked, (udp,) + asked)
-        line(name, a.cpu * 1e3, b.cpu * 1e3, a.cpu / b.cpu, over_tls * 1e3, over_udp * 1e3, over_tls / over_udp)
+            a, b, ratio = compared((plugin,) + asked, (udp,) + asked)
+        line(name, a.cpu * 1e3, b.cpu * 1e3, ratio, over_tls * 1e3, over_udp * 1e3, over_tls / over_udp)
 
 
 def until_reply(plugin: UnpackedPlugin) -> float:
