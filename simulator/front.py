@@ -109,9 +109,10 @@ class Visit:
 
     async def _in_thread(self, name: str, hook: Callable[..., Any], *arguments: str) -> Any:
         loop = asyncio.get_event_loop()
-        self._front.say(self._number, name)
 
         def run() -> Any:
+            # From here: a client who hangs up before the thread has begun takes the call back.
+            loop.call_soon_threadsafe(self._front.say, self._number, name)
             before = len(self._session.log)
             try:
                 return hook(*arguments)
