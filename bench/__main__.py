@@ -20,9 +20,9 @@ from lib.radius.exchange import Exchange, GiveUp, Patience, Resolve, Send, Wait
 from simulator.gateway import HOST, Session, UnpackedPlugin, unpack
 from simulator.host import RESULT_FD
 from simulator.server import DemoServer
-from tests.certificates import Authority, in_configuration
-from tests.misbehaving import Request, Server, reply, silent
-from tests.tls_peer import VERSION_1_1, Peer, answering
+from tests.support.certificates import Authority, in_configuration
+from tests.support.misbehaving import Request, Server, reply, silent
+from tests.support.tls_peer import VERSION_1_1, Peer, answering
 from tools import build
 
 CALLS = 40

@@ -4,7 +4,7 @@ import pathlib
 from typing import Dict, Sequence
 
 from fuzz.target import MAX_INPUT, PROVED
-from tests.misbehaving import (
+from tests.support.misbehaving import (
     ACCEPT,
     CHALLENGE,
     FIRST,
@@ -19,7 +19,7 @@ from tests.misbehaving import (
     pack,
     reply,
 )
-from tests.vectors import CHALLENGE_7_3, REJECT_7_3, REPLY_7_1, REPLY_7_2, REQUEST_7_1, RFC_SECRET
+from tests.support.vectors import CHALLENGE_7_3, REJECT_7_3, REPLY_7_1, REPLY_7_2, REQUEST_7_1, RFC_SECRET
 
 CORPUS = pathlib.Path(__file__).resolve().parent / "corpus"
 

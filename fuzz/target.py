@@ -14,8 +14,8 @@ from typing import Container, Iterator, List, Optional, Sequence, Set
 from lib import text
 from lib.denials import DENIALS
 from lib.radius import mschap, packet
-from tests.misbehaving import MESSAGE_AUTHENTICATOR, PROXY_STATE, REPLY_MESSAGE, STATE, Attribute
-from tests.vectors import REQUEST_7_1, REQUEST_7_2, REQUEST_7_3, RFC_SECRET, SECOND_REQUEST_7_3
+from tests.support.misbehaving import MESSAGE_AUTHENTICATOR, PROXY_STATE, REPLY_MESSAGE, STATE, Attribute
+from tests.support.vectors import REQUEST_7_1, REQUEST_7_2, REQUEST_7_3, RFC_SECRET, SECOND_REQUEST_7_3
 
 MAX_INPUT = 65536
 REQUESTS = {request[1]: request for request in (REQUEST_7_1, REQUEST_7_2, REQUEST_7_3, SECOND_REQUEST_7_3)}

@@ -1,21 +1,19 @@
 """What the tests share: the built zip, unpacked; a FreeRADIUS; sessions of the simulator with a configuration."""
 
-import json
 import os
 import pathlib
-from typing import Any, Callable, Dict, Iterator, List, Optional
+from typing import Any, Dict, Iterator, Optional
 
 import pytest
 
 from simulator.gateway import Session, UnpackedPlugin, unpack
-from tests.clients import ssh_command, telnet_command
-from tests.misbehaving import closed_port
-from tests.radiusd import FreeRadius, freeradius
+from tests.support import ROOT
+from tests.support.clients import ssh_command, telnet_command
+from tests.support.misbehaving import closed_port
+from tests.support.plugin import OpenSession, radius_section
+from tests.support.radiusd import FreeRadius, freeradius
 
 __all__ = ["freeradius", "ssh_command", "telnet_command"]
-
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-OpenSession = Callable[..., Session]
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -70,33 +68,3 @@ def down() -> Iterator[str]:
     """A [radius] section for a loopback port on which nothing listens."""
     with closed_port() as port:
         yield "[radius]\nserver=127.0.0.1\nport={}\nsecret=some secret\n".format(port)
-
-
-def radius_section(radiusd: FreeRadius, **options: Any) -> str:
-    """Return a [radius] section for a FreeRADIUS; other options go in as given."""
-    values: Dict[str, Any] = dict(server=radiusd.host, port=radiusd.port, secret=radiusd.secret)
-    values.update(options)
-    return "[radius]\n" + "".join("{}={}\n".format(*pair) for pair in values.items())
-
-
-def metadata(verdict: Dict[str, Any]) -> Dict[str, Any]:
-    """Return a verdict's additional metadata, decoded."""
-    return dict(json.loads(verdict["additional_metadata"]))
-
-
-def code(verdict: Dict[str, Any]) -> str:
-    """Return the code of a DENY, having checked that the reason and the metadata have the same."""
-    assert verdict["verdict"] == "DENY"
-    found = str(metadata(verdict)["code"])
-    assert verdict["reason"].endswith("[{}]".format(found))
-    return found
-
-
-def text(session: Session) -> str:
-    """Return all that the session's hooks logged."""
-    return "\n".join(session.log)
-
-
-def prompts(session: Session) -> List[str]:
-    """Return the prompts of a session's questions so far."""
-    return [question.prompt for question in session.questions]

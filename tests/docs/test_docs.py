@@ -1,0 +1,459 @@
+"""README.md and docs/ are right: configurations are taken as they stand, names exist, links lead somewhere.
+
+What the pages say of a server, of the cookie and of the state directories is played through the zip.
+"""
+
+import json
+import os
+import pathlib
+import re
+import socket
+import stat
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Set
+
+import pytest
+
+from lib import denials, options, settings
+from lib.radius import packet
+from lib.settings import ConfigurationError
+from simulator.demo import configure
+from tests.support import ROOT
+from tests.support.misbehaving import ACCEPT, CHALLENGE, REPLY_MESSAGE, STATE, Request, Server, answering, reply
+from tests.support.plugin import OpenSession, prompts, radius_section
+from tests.support.radiusd import HOST, RSA_ANSWERS, FreeRadius, find
+
+DOCS = ROOT / "docs"
+SERVERS = DOCS / "servers"
+PAGES = [ROOT / "README.md"] + sorted(DOCS.rglob("*.md"))
+FENCE = re.compile(r"(?ms)^( *)```([^\n]*)\n(.*?)^ *```$")
+
+
+class Block(NamedTuple):
+    """A fenced block: where it stands, what is behind the fence, and the text without its indentation."""
+
+    page: pathlib.Path
+    line: int
+    info: str
+    text: str
+
+    def __str__(self) -> str:
+        return "{}:{}".format(self.page.name, self.line)
+
+
+def blocks(page: pathlib.Path) -> Iterator[Block]:
+    """Give the fenced blocks of a page, in their order."""
+    source = page.read_text(encoding="utf-8")
+    for match in FENCE.finditer(source):
+        body = re.sub("(?m)^" + match.group(1), "", match.group(3))
+        yield Block(page, source.count("\n", 0, match.start()) + 1, match.group(2), body)
+
+
+def ids(items: List[Any]) -> List[str]:
+    """Return names for parametrized tests."""
+    return [item.name if isinstance(item, pathlib.Path) else str(item) for item in items]
+
+
+# Configurations
+
+CONFIGURATIONS = [block for page in PAGES for block in blocks(page) if block.info.split(" ")[0] == "ini"]
+
+
+def problems_of(block: Block) -> List[str]:
+    """Return what is wrong or doubtful with a block's configuration; a fragment is added to the least one."""
+    whole = "[radius]\nserver=a\nsecret=sixteen octets..\n" + block.text if block.info == "ini fragment" else block.text
+    ini = settings.parse_ini(whole)
+
+    def credential(section: str, option: str) -> Optional[str]:
+        if not ini.sections.get("credential_store", {}).get("name"):
+            raise ConfigurationError("`$` needs [credential_store] name")
+        return "sixteen octets.."
+
+    return [str(problem) for problem in settings.build(ini, credential)[1]]
+
+
+def test_pages_have_configurations() -> None:
+    assert {block.info for block in CONFIGURATIONS} == {"ini", "ini fragment"}
+    assert {block.page for block in CONFIGURATIONS} >= set(SERVERS.iterdir())
+
+
+@pytest.mark.parametrize("block", CONFIGURATIONS, ids=ids(CONFIGURATIONS))
+def test_configuration_is_taken_as_it_stands(block: Block) -> None:
+    assert problems_of(block) == []
+
+
+def test_configuration_that_is_not_right_is_noticed() -> None:
+    doubtful = Block(DOCS, 1, "ini fragment", "[lockout]\nmax_failure=4\n[auth]\npush_password=$\n")
+    found = problems_of(doubtful)
+    assert any("did you mean max_failures?" in problem for problem in found)
+    assert any("needs [credential_store] name" in problem for problem in found)
+
+
+# Names
+
+OPTIONS: Dict[str, Set[str]] = {
+    section.name: {option.name for option in section.options} for section in options.SECTIONS
+}
+# Sections of other programs' files that these pages speak of
+FOREIGN = {
+    "duo.md": {"radius_server_" + kind for kind in ("duo_only", "auto", "challenge", "concat")},
+    "privacyidea.md": {"Mapping user"},
+}
+CODE = re.compile(r"``(?P<two>.+?)``|`(?P<one>[^`\n]+)`", re.DOTALL)
+SECTION = re.compile(r"\[(?P<section>[a-z][^\]{}]*)\](?: (?P<option>[a-z_]+)\b)?")
+WORD = re.compile(r"[a-z]+(?:_[a-z]+)+\Z")
+WORDS_THAT_ARE_NO_OPTIONS = {
+    "README.md": {"radius_username", "radius_password"},
+    "configuration.md": {"radius_password", "radius_username", "ldap_server", "auth_cache"},
+    "duo.md": {"force_message_authenticator"},
+    "freeradius.md": {
+        "require_message_authenticator",
+        "status_server",
+        "max_request_time",
+        "max_servers",
+        "with_ntdomain_hack",
+        "reject_delay",
+    },
+    "privacyidea.md": {"push_wait", "challenge_response", "challenge_text", "max_request_time"},
+    "security.md": {"mfa_identity", "radius_session", "radius_accepted", "auth_cache"},
+    "troubleshooting.md": {"radius_user"},
+}
+
+
+def code(page: pathlib.Path) -> List[str]:
+    """Return what stands in backticks on a page, blocks left out."""
+    prose = FENCE.sub("", page.read_text(encoding="utf-8"))
+    return [" ".join((match.group("two") or match.group("one")).split()) for match in CODE.finditer(prose)]
+
+
+def is_known(section: str, option: Optional[str]) -> bool:
+    """Whether there is such a section, and in it such an option."""
+    declared = options.declaration(section) or next((each for each in options.SECTIONS if each.name == section), None)
+    return declared is not None and (option is None or declared.open != "" or option in OPTIONS[declared.name])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids(PAGES))
+def test_sections_and_options_in_the_text_exist(page: pathlib.Path) -> None:
+    wrong = []
+    for each in code(page):
+        for match in SECTION.finditer(each):
+            section, option = match.group("section", "option")
+            alone = match.group() == each
+            if each.startswith("$[") or section == "section":
+                continue
+            if section in FOREIGN.get(page.name, ()) or section in denials.DENIALS:
+                continue
+            # In a line of the log anything may follow the section.
+            if not is_known(section, option if alone else None):
+                wrong.append(each)
+    assert wrong == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids(PAGES))
+def test_words_in_the_text_that_look_like_options_are_options(page: pathlib.Path) -> None:
+    every = {name for names in OPTIONS.values() for name in names} | {"radius_N", "question_N"}
+    others = WORDS_THAT_ARE_NO_OPTIONS.get(page.name, set())
+    words = {each.split("=")[0] for each in code(page) if re.match(r"[a-z_]+=|[a-z_]+\Z", each)}
+    assert {word for word in words if WORD.match(word)} - every - others == set()
+
+
+# Links
+
+LINK = re.compile(r"(?<!!)\[[^\]\n]*\]\(([^)\s]+)\)")
+
+
+def anchors(page: pathlib.Path) -> Set[str]:
+    """Return the anchors that GitHub gives a page's headings."""
+    found: Set[str] = set()
+    for heading in re.findall(r"(?m)^#+ (.*)$", FENCE.sub("", page.read_text(encoding="utf-8"))):
+        anchor = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+        assert anchor not in found, "{} has two headings {}".format(page.name, heading)
+        found.add(anchor)
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids(PAGES))
+def test_links_lead_somewhere(page: pathlib.Path) -> None:
+    links = LINK.findall(FENCE.sub("", page.read_text(encoding="utf-8")))
+    assert links or page.name == "transcripts.md"
+    for link in links:
+        if link.startswith("https://"):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.is_file(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids(PAGES))
+def test_every_heading_has_something_below_it(page: pathlib.Path) -> None:
+    lines = [line for line in FENCE.sub("a block", page.read_text(encoding="utf-8")).splitlines() if line]
+    levels = [len(line) - len(line.lstrip("#")) for line in lines] + [1]
+    empty = [line for line, own, following in zip(lines, levels, levels[1:]) if own and 0 < following <= own]
+    assert empty == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids(PAGES))
+def test_contents_are_complete(page: pathlib.Path) -> None:
+    contents = re.findall(r"(?m)^- \[([^]]+)\]\(#", page.read_text(encoding="utf-8"))
+    headings = re.findall("(?m)^## (.*)$", FENCE.sub("", page.read_text(encoding="utf-8")))
+    assert contents in ([], headings)
+
+
+def test_every_page_is_linked_from_the_readme() -> None:
+    links = {link.partition("#")[0] for link in LINK.findall((ROOT / "README.md").read_text(encoding="utf-8"))}
+    assert {str(page.relative_to(ROOT)) for page in PAGES[1:]} <= links
+
+
+# Servers
+
+
+def configurations(page: str) -> List[str]:
+    """Return the configurations on a server's page."""
+    return [block.text for block in CONFIGURATIONS if block.page == SERVERS / page]
+
+
+def aimed_at(configuration: str, host: str, port: int, secret: str) -> str:
+    """Return a configuration of the documents for a server of the tests, without what only other servers need."""
+    first = configuration.split("[radius_2]\n")
+    rest = re.sub(r"\A[^\[]*", "", first[1]) if len(first) > 1 else ""
+    without_store = re.sub(r"\[credential_store\]\n[^\[]*", "", first[0] + rest)
+    return configure(without_store, {"server": host, "port": str(port), "secret": secret})
+
+
+RADIUSD_CONF = """
+name = radiusd
+raddbdir = .
+logdir = .
+run_dir = .
+pidfile = ./radiusd.pid
+log {{
+	destination = stdout
+}}
+security {{
+	reject_delay = 0
+	status_server = yes
+}}
+{client}
+modules {{
+	always ok {{
+		rcode = ok
+	}}
+	always handled {{
+		rcode = handled
+	}}
+	pap {{
+	}}
+}}
+server default {{
+	listen {{
+		type = auth
+		ipaddr = 127.0.0.1
+		port = {port}
+	}}
+	authorize {{
+		update control {{
+			&Cleartext-Password := "correct horse"
+		}}
+		pap
+		{status}
+	}}
+	authenticate {{
+		Auth-Type PAP {{
+			pap
+			if (&User-Name == "carol" && !&State) {{
+				update control {{
+					&Response-Packet-Type := Access-Challenge
+				}}
+				handled
+			}}
+		}}
+	}}
+	post-auth {{
+		{post_auth}
+	}}
+}}
+"""
+
+
+class Documented(FreeRadius):
+    """A FreeRADIUS with the client and the sections that docs/servers/freeradius.md shows, and nothing else there."""
+
+    def _configure(self, port: int, old_port: int, acct_port: int, ipv6_port: Optional[int]) -> None:
+        unlang = [block.text for block in blocks(SERVERS / "freeradius.md") if block.info == "unlang"]
+        client, status, post_auth = unlang
+        assert self.secret in client
+        client = re.sub(r"ipaddr = \S+", "ipaddr = " + HOST, client)
+        text = RADIUSD_CONF.format(client=client, port=port, status=status, post_auth=post_auth)
+        (self.directory / "radiusd.conf").write_text(text, encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def documented(tmp_path_factory: Any) -> Iterator[FreeRadius]:
+    """A FreeRADIUS as docs/servers/freeradius.md says."""
+    if find() is None:
+        pytest.skip("FreeRADIUS is not installed")
+    with Documented(tmp_path_factory.mktemp("documented"), "32-random-characters-like-these-") as server:
+        yield server
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_freeradius_signs_every_reply(open_session: OpenSession, documented: FreeRadius, number: int) -> None:
+    configuration = aimed_at(configurations("freeradius.md")[number], HOST, documented.port, documented.secret)
+    assert open_session(configuration, server_username="alice").log_in("x", "correct horse")["verdict"] == "ACCEPT"
+    session = open_session(configuration, server_username="carol")
+    assert session.log_in("correct horse", "correct horse")["verdict"] == "ACCEPT"
+    assert prompts(session)[1] == "Enter your response: "
+
+
+def test_freeradius_signs_the_answer_to_a_status_server(documented: FreeRadius) -> None:
+    secret = documented.secret.encode("utf-8")
+    request = packet.encode_status((), secret, os.urandom)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        udp.settimeout(10)
+        udp.sendto(request, (HOST, documented.port))
+        octets = udp.recv(4096)
+    assert packet.verify(octets, request, secret, True, packet.STATUS_CODES).code == packet.ACCESS_ACCEPT
+
+
+def seen(page: str) -> List[List[str]]:
+    """Return the lines of the blocks below `What users see` on a server's page."""
+    part = (SERVERS / page).read_text(encoding="utf-8").split("\n## What users see\n")[1].split("\n## ")[0]
+    return [match.group(3).splitlines() for match in FENCE.finditer(part) if not match.group(2)]
+
+
+def test_rsa_new_pin(open_session: OpenSession, freeradius: FreeRadius) -> None:
+    plain, answered = (
+        aimed_at(configuration, HOST, freeradius.port, freeradius.secret) for configuration in configurations("rsa.md")
+    )
+    session = open_session(plain, server_username="rsa")
+    assert session.log_in("1111", *RSA_ANSWERS)["verdict"] == "ACCEPT"
+    new_pin, next_code = seen("rsa.md")
+    assert prompts(session) == [line + " " for line in new_pin + next_code[1:]]
+    session = open_session(answered, server_username="rsa")
+    assert session.log_in("1111", *RSA_ANSWERS[1:])["verdict"] == "ACCEPT"
+
+
+SECRET = b"secret of the scripted server"
+
+
+def asking(question: bytes, answers: List[bytes]) -> Server:
+    """Return a server that asks this after the first password, accepts the next, and keeps all that was typed."""
+
+    def script(request: Request) -> List[bytes]:
+        answers.append(request.password(SECRET))
+        if not request.values(STATE):
+            return [reply(request, SECRET, CHALLENGE, [(REPLY_MESSAGE, question), (STATE, b"state")])]
+        return [reply(request, SECRET, ACCEPT)]
+
+    return Server(script)
+
+
+def to(server: Server, configuration: str) -> str:
+    """Return a configuration of the documents for a scripted server."""
+    return aimed_at(configuration, server.host, server.port, SECRET.decode("ascii"))
+
+
+def test_duo(open_session: OpenSession) -> None:
+    duo_only, _, challenge, groups = configurations("duo.md")
+    answers: List[bytes] = []
+    (menu,) = seen("duo.md")
+    with asking("\n".join(menu[1:]).encode("utf-8"), answers) as server:
+        session = open_session(to(server, challenge), gateway_user="alice")
+        assert session.log_in("word")["verdict"] == "ACCEPT"
+        session = open_session(to(server, challenge).replace("Duo Push =", "Phone call ="), gateway_user="alice")
+        session.log_in("word", "2")
+    assert prompts(session) == [menu[0] + " ", "\n".join(menu[1:]) + " "]
+    assert answers == [b"word", b"1", b"word", b"2"]
+    with Server(answering(SECRET, ACCEPT, [(25, b"OU=vpn users;")])) as server:
+        open_session(to(server, duo_only), gateway_user="alice").log_in("")
+        verdict = open_session(to(server, groups), gateway_user="alice").log_in("")
+    assert [request.password(SECRET) for request in server.requests] == [b"push", b"push"]
+    assert verdict["gateway_groups"] == ["vpn users"]
+
+
+def test_nps(open_session: OpenSession) -> None:
+    answers: List[bytes] = []
+    password, verification = seen("nps.md")
+    with asking(verification[0].encode("utf-8"), answers) as server:
+        session = open_session(to(server, configurations("nps.md")[0]), gateway_user="alice")
+        assert session.log_in("word", "123456")["verdict"] == "ACCEPT"
+    assert prompts(session) == [password[0] + " ", verification[0] + " "]
+    assert answers == [b"word", b"123456"]
+
+
+def test_okta_menu(open_session: OpenSession) -> None:
+    answers: List[bytes] = []
+    with asking(b"Choose:\n1 - Okta Verify Push\n2 - SMS", answers) as server:
+        session = open_session(to(server, configurations("okta.md")[1]), gateway_user="alice")
+        assert session.log_in("word")["verdict"] == "ACCEPT"
+    assert answers == [b"word", b"1"]
+
+
+def test_privacyidea_push_is_confirmed_by_an_empty_answer(open_session: OpenSession) -> None:
+    answers: List[bytes] = []
+    with asking(b"Please confirm the authentication on your mobile device!", answers) as server:
+        session = open_session(to(server, configurations("privacyidea.md")[0]), gateway_user="alice")
+        assert session.log_in("PIN", "")["verdict"] == "ACCEPT"
+    assert answers == [b"PIN", b""]
+
+
+# What is kept
+
+
+def first_column(page: pathlib.Path, heading: str) -> Set[str]:
+    """Return what stands in backticks in the first column of the table below a heading."""
+    part = page.read_text(encoding="utf-8").split("\n## {}\n".format(heading))[1].split("\n## ")[0]
+    rows = re.findall(r"(?m)^\| ([^|]*) \|", part)
+    return {name for row in rows for name in re.findall("`([^`]+)`", row)}
+
+
+def test_cookie_holds_what_the_security_page_says(open_session: OpenSession, freeradius: FreeRadius) -> None:
+    session = open_session(everything(freeradius), gateway_user="pin1")
+    cookies = []
+    session.authenticate()
+    for answer in ("wrong", "1111", "222222", "ticket 7"):
+        session.answer(answer)
+        cookies.append(json.dumps(session.cookie))
+    session.authorize()
+    cookies.append(json.dumps(session.cookie))
+    documented = first_column(DOCS / "security.md", "What the cookie holds")
+    assert set(session.cookie) == documented
+    for typed in ("1111", "222222", "ticket 7"):
+        assert not [cookie for cookie in cookies if '"{}"'.format(typed) in cookie]
+    assert session.session_cookie == {"questions": {"ticket": "ticket 7"}}
+    # The challenge's text and State are there while it is open, and only then.
+    assert ["Enter token code" in cookie for cookie in cookies] == [False, True, False, False, False]
+    assert [json.loads(cookie)["radius"]["challenge"] is None for cookie in cookies] == [True, False, True, True, True]
+
+
+def test_state_directories_hold_what_the_security_page_says(
+    open_session: OpenSession, freeradius: FreeRadius, tmp_path: pathlib.Path
+) -> None:
+    for answers in (("correct horse", "t"), ("wrong", "wrong", "wrong")):
+        session = open_session(everything(freeradius), gateway_user="alice")
+        if session.log_in(*answers)["verdict"] == "ACCEPT":
+            session.authorize()
+    # The cache is not used with groups.
+    cache = "[authentication_cache]\nreuse_limit=5\n"
+    open_session(radius_section(freeradius) + cache, gateway_user="alice").log_in("correct horse")
+    found = {}
+    for kept in (True, False):
+        directory = tmp_path / ("state" if kept else "state.ephemeral")
+        for path in directory.iterdir():
+            found["{}{}".format(path.name, "/" if path.is_dir() else "")] = path
+    documented = first_column(DOCS / "security.md", "What is in the state directories") - {"user@address.cache"}
+    assert set(found) == documented
+    for name in ("lockout/", "accounting/", "login-turns"):
+        for path in [found[name]] + (list(found[name].iterdir()) if name.endswith("/") else []):
+            assert not stat.S_IMODE(path.stat().st_mode) & 0o077, path
+    assert not stat.S_IMODE(found["radius-servers/"].stat().st_mode) & 0o027
+
+
+def everything(freeradius: FreeRadius) -> str:
+    """Return a configuration with which all is kept that the plugin ever keeps."""
+    return (
+        radius_section(freeradius)
+        + "[gateway_groups]\nattribute=Filter-Id\n[accounting]\nenabled=yes\nport={}\n".format(freeradius.acct_port)
+        + "[lockout]\nmax_failures=9\n[question_1]\nprompt=Ticket:\nkey=ticket\n[auth]\nserialize_user=yes\n"
+        + "[connection_limit by=client_ip_gateway_user]\nlimit=5\n"
+    )

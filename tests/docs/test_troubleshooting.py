@@ -1,0 +1,477 @@
+"""docs/troubleshooting.md names every line that the plugin logs, and no other: sessions come to all of them.
+
+The situations are played once, through the zip. Then each line they logged must be in the document, each line of the
+document must have been logged, and each log call in lib must have been one of them.
+"""
+
+import ast
+import contextlib
+import pathlib
+import re
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional
+
+import pytest
+from safeguard.sessions import plugin
+
+from lib.radius import packet
+from simulator.gateway import Session, UnpackedPlugin
+from tests.e2e.test_faults import SECRET, ZERO, right, signed, with_length
+from tests.support import ROOT, tls_peer
+from tests.support.certificates import Authority, in_configuration
+from tests.support.misbehaving import (
+    ACCEPT,
+    CHALLENGE,
+    PROXY_STATE,
+    Request,
+    Server,
+    answering,
+    closed_port,
+    reply,
+    silent,
+)
+from tests.support.plugin import radius_section
+from tests.support.radiusd import FreeRadius
+
+DOCUMENT = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+STATUS_SERVER = 12
+VENDOR_SPECIFIC, CLASS = 26, 25
+
+
+class Stage:
+    """What a situation has to play on: a FreeRADIUS, and a state directory of its own, which plugins make."""
+
+    def __init__(self, unpacked_zip: pathlib.Path, state: pathlib.Path, radiusd: FreeRadius) -> None:
+        self.state = state
+        self.ephemeral = state.with_name(state.name + ".ephemeral")
+        self.radiusd = radiusd
+        self.radius = radius_section(radiusd)
+        self.sessions: List[Session] = []
+        self._unpacked_zip = unpacked_zip
+
+    def open(self, configuration: str, fixtures: Optional[Dict[str, Any]] = None, **known: Any) -> Session:
+        """Open a session with a configuration, as the fixture of this name does."""
+        unpacked = UnpackedPlugin(
+            self._unpacked_zip, configuration, state_directory=self.state, fixtures=fixtures or {}
+        )
+        self.sessions.append(Session(unpacked, **known))
+        return self.sessions[-1]
+
+    def whole(self, configuration: str, *answers: str, **known: Any) -> Session:
+        """Play a session from the first hook to the last."""
+        session = self.open(configuration, **known)
+        if session.log_in(*answers)["verdict"] == "ACCEPT":
+            session.authorize()
+        session.end()
+        return session
+
+
+def section(server: Server, name: str = "radius", **options: Any) -> str:
+    """Return the section of a scripted server."""
+    values = dict(server=server.host, port=server.port, secret=SECRET.decode("ascii"), conn_timeout=5, conn_retries=1)
+    values.update(options)
+    return "[{}]\n".format(name) + "".join("{}={}\n".format(*pair) for pair in values.items())
+
+
+# The situations
+
+
+def ordinary_session(stage: Stage) -> None:
+    accounting = "[accounting]\nenabled=yes\nport={}\n".format(stage.radiusd.acct_port)
+    stage.whole(
+        stage.radius + accounting + "[gateway_groups]\nattribute=Filter-Id\n", "correct horse", gateway_user="alice"
+    )
+    stage.whole(stage.radius, "1111", "222222", server_username="pin1")
+    stage.whole(stage.radius + "[auth]\nmax_attempts=1\n", "wrong", server_username="alice")
+
+
+def wrong_configurations(stage: Stage) -> None:
+    stage.whole(
+        "x=1\n[radius]\nserver=a\nport=70000\nport=1\na line\n[radius_2]\nsecret=$\n[auth]\nmax_attempts=no\n",
+        gateway_user="alice",
+    )
+    store: Dict[str, Any] = {"credential_stores": {"my_store": {}}}
+    stage.open("[radius]\nserver=a\nsecret=$\n[credential_store]\nname=my_store\n", store).log_in()
+    stage.open("[radius]\nserver=a\nsecret=$\n[credential_store]\nname=gone\n", store).log_in()
+    stage.open(stage.radius + "[whitelist source=user_list]\nname=gone\n", gateway_user="alice").log_in()
+
+
+def doubtful_configurations(stage: Stage) -> None:
+    least = "[radius]\nserver=127.0.0.1\nsecret=none that a server knows\n"
+    stage.open(
+        least
+        + "sever=x\nconn_timeout=280\ndictionary_path=/x\nrequire_message_authenticator=no\nfrobnicate=1\n"
+        + "[auht]\n[gateway_groups]\nattribute=Class\n[authentication_cache]\nreuse_limit=5\n"
+        + "[whitelist source=ldap_server_group]\nallow=no_user\nexcept=x\n",
+        server_username="alice",
+    ).authenticate()
+    stage.open(least + "conn_timeout=70\n", server_username="alice").authenticate()
+
+
+def servers_that_do_not_answer(stage: Stage) -> None:
+    def only_status(request: Request) -> List[bytes]:
+        return [reply(request, SECRET)] if request.octets[0] == STATUS_SERVER else []
+
+    with Server(silent) as first, Server(silent) as second, Server(only_status) as third, closed_port() as closed:
+        configuration = section(first, conn_timeout=0.2, status_check="none")
+        configuration += section(second, "radius_2", conn_timeout=1, status_check="status-server", failover_after=0.1)
+        configuration += section(third, "radius_3", conn_timeout=3, status_check="status-server", failover_after=0.1)
+        configuration += "[radius_4]\nport={}\n".format(closed)
+        configuration += "[radius_5]\nserver=no.such.host.invalid\nconn_timeout=5\n"
+        configuration += "[radius_6]\nsource_ip=192.0.2.1\n"
+        stage.open(configuration, server_username="alice").log_in("x")
+        late = section(first, total_timeout=1, conn_timeout=2) + section(second, "radius_2")
+        stage.open(late, server_username="alice").log_in("x")
+    with Server(answering(SECRET)) as accepting:
+        stage.open(section(accepting, auth_type="mschapv2"), server_username="alice").log_in("x")
+
+
+def servers_over_tls(stage: Stage) -> None:
+    ours, other = Authority("the CA"), Authority("another CA")
+    server, client = ours.issue(), ours.issue(for_client=True)
+
+    def saying(octets: str) -> tls_peer.Script:
+        """Say this in place of a handshake."""
+
+        def script(connection: tls_peer.Connection) -> None:
+            connection.raw.recv(65536)
+            connection.send_raw(bytes.fromhex(octets))
+            connection.wait_for_end()
+
+        return script
+
+    def closing(connection: tls_peer.Connection) -> None:
+        connection.raw.recv(65536)
+
+    def closing_then(connection: tls_peer.Connection) -> None:
+        connection.shake_hands()
+        connection.receive()
+
+    def closing_after_an_answer(connection: tls_peer.Connection) -> None:
+        connection.shake_hands()
+        connection.receive()
+        connection.send(tls_peer.answer(connection, connection.receive()))
+
+    def answering_something_else(connection: tls_peer.Connection) -> None:
+        connection.shake_hands()
+        connection.send(reply(connection.receive(), b"radsec", code=5))
+        connection.wait_for_end()
+
+    peers = [
+        tls_peer.Peer(tls_peer.answering(), other.issue()),
+        *(tls_peer.Peer(saying("150303000202" + alert), server) for alert in ("74", "28", "2a", "78", "46", "50")),
+        tls_peer.Peer(saying(b"HTTP/1.1 400 Bad Request\r\n\r\n".hex()), server),
+        tls_peer.Peer(saying(""), server),
+        *(tls_peer.Peer(each, server) for each in (closing, closing_then, closing_after_an_answer)),
+        tls_peer.Peer(answering_something_else, server),
+        tls_peer.Peer(tls_peer.answering(), server, newest="TLSv1_2", protocols=[tls_peer.VERSION_1_1]),
+    ]
+    sections = [{"port": str(peer.port)} for peer in peers]
+    sections += [
+        {"port": "1", "ca_certificate": "-----BEGIN CERTIFICATE-----\n  MAA=\n  -----END CERTIFICATE-----"},
+        {"port": "2", "client_certificate": in_configuration(client.certificate + server.key)},
+        {"port": "3", "tls_server_name": ".a"},
+    ]
+    with contextlib.ExitStack() as stack:
+        for peer in peers:
+            stack.enter_context(peer)
+        full = stack.enter_context(socket.socket())
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for _ in range(3):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        sections.append({"port": str(full.getsockname()[1])})
+        configuration = ""
+        for number, options in enumerate(sections, 1):
+            values = dict(transport="tls", server="127.0.0.1", ca_certificate=in_configuration(ours.certificate))
+            values.update(conn_timeout="2", failover_after="0.5")
+            values.update(options)
+            lines = ["{}={}\n".format(*pair) for pair in values.items()]
+            configuration += "[radius{}]\n".format("_{}".format(number) if number > 1 else "") + "".join(lines)
+        stage.open(configuration, server_username="alice").log_in("x")
+
+
+def server_that_is_gone(stage: Stage) -> None:
+    with Server(answering(SECRET, CHALLENGE)) as first, Server(silent) as second:
+        session = stage.open(section(first), server_username="alice")
+        session.authenticate()
+        session.answer("x")
+        session.plugin = session.plugin._replace(configuration=section(second))
+        session.answer("y")
+
+
+def replies_that_are_dropped(stage: Stage) -> None:
+    def script(request: Request) -> List[bytes]:
+        accept = right(request)
+        return [
+            b"junk",
+            with_length(accept, 19),
+            accept[:1] + bytes([accept[1] ^ 1]) + accept[2:],
+            signed(request, 5, b""),
+            signed(request, ACCEPT, b"\x12\x00"),
+            right(request, *[(CLASS, b"")] * 200),
+            reply(request, SECRET, signature=None),
+            right(request, ZERO),
+            reply(request, b"another secret"),
+            signed(request, ACCEPT, bytes([ZERO[0], 18]) + ZERO[1]),
+            right(request, (PROXY_STATE, b"x")),
+            accept,
+        ]
+
+    with Server(script) as server:
+        stage.open(section(server), server_username="alice").log_in("x")
+
+
+def odd_users(stage: Stage) -> None:
+    typed = {"ru": "boss"}
+    stage.open(stage.radius, gateway_user="alice", key_value_pairs=typed).authenticate()
+    stage.open(
+        stage.radius + "[username]\nallow_override=yes\n", gateway_user="alice", key_value_pairs=typed
+    ).authenticate()
+    stage.open(stage.radius, gateway_user="alice", key_value_pairs={"otp": "x" * 129}).authenticate()
+    with closed_port() as port:
+        bypassing = "[radius]\nserver=127.0.0.1\nport={}\nsecret=x\n[auth]\nbypass_when_unreachable=boss\n"
+        stage.open(bypassing.format(port), gateway_user="boss").log_in("x")
+
+    def lets_the_push_wait(request: Request) -> List[bytes]:
+        return [] if request.values(1) == [b"boss"] else [reply(request, SECRET)]
+
+    with Server(lets_the_push_wait) as server:
+        waiting = section(server, conn_timeout=0.2, conn_retries=1) + "[auth]\nbypass_when_unreachable=boss\n"
+        stage.open(waiting, gateway_user="boss").log_in("")
+
+
+def users_who_need_no_login(stage: Stage) -> None:
+    lists = {"user_lists": {"no_mfa": {"allow": "no_user", "except": ["boss"]}}}
+    stage.open(stage.radius + "[whitelist source=user_list]\nname=no_mfa\n", lists, gateway_user="boss").log_in()
+    directory = {"ldap_servers": {"ad": {"users": {"boss": {"mail": "boss@x"}}, "groups": {"no_mfa": ["boss"]}}}}
+    with_ldap = stage.radius + "[ldap_server]\nname=ad\n"
+    group = with_ldap + "[whitelist source=ldap_server_group]\nallow=no_user\nexcept=no_mfa\n"
+    stage.open(group, directory, gateway_user="boss").log_in()
+    mapping = with_ldap + "[usermapping source=ldap_server]\nuser_attribute=mail\n"
+    stage.open(mapping, directory, gateway_user="alice").log_in("correct horse")
+    stage.open(mapping, {"ldap_servers": {"ad": {}}}, gateway_user="alice").log_in("correct horse")
+    cache = stage.radius + "[authentication_cache]\nreuse_limit=2\n"
+    stage.open(cache, gateway_user="alice").log_in("correct horse")
+    stage.open(cache, gateway_user="alice").log_in()
+
+
+def connection_limits(stage: Stage) -> None:
+    limit = stage.radius + "[connection_limit by=client_ip_gateway_user]\nlimit=1\n"
+    for _ in range(2):
+        session = stage.open(limit, gateway_user="alice")
+        session.log_in("correct horse")
+        session.authorize()
+    counted = stage.ephemeral / "connection_limit by=client_ip_gateway_user"
+    for path in counted.iterdir():
+        path.unlink()
+    stage.sessions[-2].end()
+    counted.rmdir()
+    counted.write_text("in the way")
+    session = stage.open(limit, gateway_user="alice")
+    session.log_in("correct horse")
+    session.authorize()
+
+
+def odd_groups_and_attributes(stage: Stage) -> None:
+    with Server(answering(SECRET, ACCEPT, [(CLASS, b"\xff"), (CLASS, b"\x1b[31m"), (CLASS, b"staff")])) as server:
+        groups = section(server) + "[gateway_groups]\nattribute={}\nunmapped=drop\n[gateway_groups map]\na=b\n"
+        left_out = "[radius_attributes]\nFramed-IP-Address = {protocol}\n"
+        stage.open(groups.format("Class") + left_out, gateway_user="alice").log_in("x")
+        stage.open(groups.format("Filter-Id"), gateway_user="alice").log_in("x")
+    with Server(answering(SECRET, ACCEPT, [(CLASS, b"a" * 60)])) as server:
+        endless = section(server) + "[gateway_groups]\nattribute=Class\npattern=(\\w+\\s?)+;\n"
+        stage.open(endless, gateway_user="alice").log_in("x")
+
+
+def state_directories_in_the_way(stage: Stage) -> None:
+    stage.state.write_text("a file where the directory should be")
+    stage.ephemeral.write_text("another")
+    cache = "[authentication_cache]\nreuse_limit=2\n"
+    stage.open(stage.radius + cache, gateway_user="alice").log_in("correct horse")
+
+
+def files_in_the_way(stage: Stage) -> None:
+    stage.state.mkdir()
+    stage.ephemeral.mkdir()
+    for path in (stage.ephemeral / "radius-servers", stage.state / "lockout", stage.state / "accounting"):
+        path.write_text("a file where a directory should be")
+    (stage.ephemeral / "login-turns").mkdir()
+    options = "[auth]\nmax_attempts=2\nserialize_user=yes\n[lockout]\nmax_failures=5\n"
+    accounting = "[accounting]\nenabled=yes\nport={}\n".format(stage.radiusd.acct_port)
+    stage.whole(stage.radius + options + accounting, "wrong", "correct horse", gateway_user="alice")
+
+
+def damaged_files(stage: Stage) -> None:
+    lockout = stage.radius + "[auth]\nmax_attempts=1\n[lockout]\nmax_failures=5\n"
+    stage.open(lockout, gateway_user="alice").log_in("wrong")
+    for path in (stage.state / "lockout").iterdir():
+        path.write_text("no moment\n")
+    stage.open(lockout, gateway_user="alice").log_in("wrong")
+    with Server(silent) as server:
+        own = "[accounting]\nenabled=yes\ntimeout=0.1\nserver={}\nport={}\n".format(server.host, server.port)
+        stage.whole(stage.radius + own, "correct horse", gateway_user="alice")
+    waiting = stage.state / "accounting"
+    (waiting / "foreign").write_text("no record")
+    for path in [path for path in waiting.iterdir() if "-Start-" in path.name]:
+        path.rename(path.with_name("0" * 16 + path.name[16:]))  # from 1970
+    accounting = stage.radius + "[accounting]\nenabled=yes\nport={}\n".format(stage.radiusd.acct_port)
+    session = stage.open(accounting, gateway_user="alice")
+    session.log_in("correct horse")
+    session.authorize()
+    session.cookie["accounting"] = {}
+    session.end()
+
+
+def damaged_cookies(stage: Stage) -> None:
+    session = stage.open(stage.radius, gateway_user="alice")
+    session.cookie = {"radius": {"attempts": 7}}
+    session.authenticate()
+    session.cookie = {"radius_session": {}}
+    session.end()
+
+
+SITUATIONS: List[Callable[[Stage], None]] = [
+    ordinary_session,
+    wrong_configurations,
+    doubtful_configurations,
+    servers_that_do_not_answer,
+    servers_over_tls,
+    server_that_is_gone,
+    replies_that_are_dropped,
+    odd_users,
+    users_who_need_no_login,
+    connection_limits,
+    odd_groups_and_attributes,
+    state_directories_in_the_way,
+    files_in_the_way,
+    damaged_files,
+    damaged_cookies,
+]
+
+
+@pytest.fixture(scope="module")
+def logged(unpacked_zip: pathlib.Path, freeradius: FreeRadius, tmp_path_factory: Any) -> List[str]:
+    """Every line that the situations logged, each once."""
+
+    def play(situation: Callable[[Stage], None]) -> List[str]:
+        stage = Stage(unpacked_zip, tmp_path_factory.mktemp(situation.__name__) / "state", freeradius)
+        situation(stage)
+        return [line for session in stage.sessions for line in session.log]
+
+    with ThreadPoolExecutor(4) as pool:
+        return list(dict.fromkeys(line for lines in pool.map(play, SITUATIONS) for line in lines))
+
+
+# The document
+
+
+TABLES = DOCUMENT.split("\n## By the line in the log\n")[1].split("\n## ")[0]
+
+
+def documented_lines() -> Iterator[str]:
+    """Give the lines in the first column of the tables below `By the line in the log`."""
+    for line in TABLES.splitlines():
+        cell = re.match(r"\| (?:`` ?(.*?) ?``|`([^`]*)`) \|", line)
+        if cell:
+            yield cell.group(1) or cell.group(2)
+
+
+def pattern(line: str) -> str:
+    """Return the expression that fits a line of the document: what stands in braces is anything."""
+    return ".+".join(re.escape(part) for part in re.split(r"\{[a-z]+\}", line))
+
+
+DOCUMENTED = list(documented_lines())
+SDK_SOURCES = "".join(path.read_text(encoding="utf-8") for path in pathlib.Path(plugin.__file__).parent.glob("*.py"))
+NOT_OF_THIS_SDK = {line for line in ("Updating authentication cache",) if line not in SDK_SOURCES}
+
+
+def test_document_has_lines() -> None:
+    assert len(DOCUMENTED) > 60
+    assert len(set(DOCUMENTED)) == len(DOCUMENTED)
+    assert len(DOCUMENTED) == len(re.findall(r"(?m)^\| (?!The log says|---)", TABLES))
+
+
+@pytest.mark.parametrize("line", DOCUMENTED)
+def test_line_of_the_document_is_logged(line: str, logged: List[str]) -> None:
+    is_logged = any(re.fullmatch(pattern(line), each) for each in logged)
+    assert is_logged or line in NOT_OF_THIS_SDK
+
+
+def test_every_line_that_is_logged_is_in_the_document(logged: List[str]) -> None:
+    patterns = [pattern(line) for line in DOCUMENTED]
+    assert [line for line in logged if not any(re.fullmatch(each, line) for each in patterns)] == []
+
+
+# The code
+
+
+class LogCall(NamedTuple):
+    """A place in lib where a line is made, and the text with its gaps."""
+
+    place: str
+    text: str
+
+
+_LOGGING = ("debug", "info", "warning", "error", "critical", "exception", "_complain", "_say", "complain")
+
+
+def log_calls() -> Iterator[LogCall]:
+    """Give every call in lib that logs a text of its own; what only passes one on has been given where it came from."""
+    for path in sorted((ROOT / "lib").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call) or _name(node.func) not in _LOGGING:
+                continue
+            texts = [text for text in map(_text, node.args) if text]
+            if texts:
+                yield LogCall("{}:{}".format(path.relative_to(ROOT), node.lineno), max(texts, key=len))
+
+
+def _name(function: ast.expr) -> str:
+    if isinstance(function, ast.Attribute):
+        return function.attr
+    return function.id if isinstance(function, ast.Name) else ""
+
+
+def _text(argument: ast.expr) -> str:
+    """Return a text, or that of `text.format(...)`."""
+    if isinstance(argument, ast.Call) and isinstance(argument.func, ast.Attribute) and argument.func.attr == "format":
+        argument = argument.func.value
+    try:
+        value = ast.literal_eval(argument)
+    except ValueError:
+        return ""
+    return value if isinstance(value, str) else ""
+
+
+CALLS = [call for call in log_calls() if call.text not in ("RADIUS: %s", "foreign", "dropped", "trouble")]
+
+
+def test_calls_are_found() -> None:
+    assert len(CALLS) > 30
+    assert {path.split(":")[0] for path, _ in CALLS} >= {"lib/plugin.py", "lib/failures.py", "lib/radius/records.py"}
+
+
+@pytest.mark.parametrize("call", CALLS, ids=[call.place for call in CALLS])
+def test_log_call_is_played(call: LogCall, logged: List[str]) -> None:
+    gaps = r"%[.\d]*[a-z]|\{[^}]*\}"
+    expected = ".*".join(re.escape(part) for part in re.split(gaps, call.text))
+    assert any(re.fullmatch("(RADIUS: )?" + expected, line) for line in logged)
+
+
+FLAWS = [value for value in vars(packet).values() if isinstance(value, packet.Flaw)]
+
+
+@pytest.mark.parametrize("flaw", FLAWS, ids=[flaw.words for flaw in FLAWS])
+def test_every_reason_to_drop_a_reply_is_played(flaw: packet.Flaw, logged: List[str]) -> None:
+    assert any(re.search("dropped [0-9]+ repl(y|ies) " + re.escape(flaw.words) + r"\Z", line) for line in logged)
+
+
+def test_no_secret_is_logged(logged: List[str]) -> None:
+    """What was typed, and what the servers share with the plugin."""
+    for secret in (SECRET.decode("ascii"), "correct horse", "222222", "none that a server knows", "x" * 129):
+        assert not [line for line in logged if secret in line]

@@ -1,0 +1,1 @@
+"""Tests of the built zip: hooks, FreeRADIUS, radsecproxy, ssh, telnet, the command line, the demo."""

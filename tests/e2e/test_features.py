@@ -1,0 +1,504 @@
+"""Groups, request attributes, names, lockout, turns, messages and break-glass, through the built zip.
+
+Against FreeRADIUS where it can show it, else against a server that says just what the test needs.
+"""
+
+import pathlib
+import struct
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Dict, List
+
+import pytest
+
+from lib.turns import Turns
+from tests.support.misbehaving import ACCEPT, REJECT, Request, Server, answering, reply, silent
+from tests.support.plugin import OpenSession, code, metadata, prompts, text
+from tests.support.radiusd import FreeRadius
+
+SECRET = b"a secret of this test"
+VENDOR_SPECIFIC, FORTINET, CISCO = 26, 12356, 9
+
+
+def section(server: Server, name: str = "radius", **options: Any) -> str:
+    """Return the section of a scripted server."""
+    values = dict(server=server.host, port=server.port, secret=SECRET.decode("ascii"), **options)
+    return "[{}]\n".format(name) + "".join("{}={}\n".format(*pair) for pair in values.items())
+
+
+def vendor(number: int, kind: int, value: bytes) -> bytes:
+    """Return the value of a Vendor-Specific attribute."""
+    return struct.pack("!LBB", number, kind, len(value) + 2) + value
+
+
+# Groups
+
+
+@pytest.mark.parametrize(
+    "options, groups",
+    [
+        ("attribute=Filter-Id", ["admins"]),
+        ("attribute=filter-id, Class", ["admins", "OU=ops"]),
+        ("attribute=Class\npattern=OU=([^;]+)", ["ops"]),
+        ("attribute=11,25\nseparator==", ["admins", "OU", "ops"]),
+        (
+            "attribute=Filter-Id,Class\npattern=(?:OU=)?(\\w+)\nunmapped=drop\n[gateway_groups map]\nops=SPS ops",
+            ["SPS ops"],
+        ),
+        ("attribute=Filter-Id\nunmapped=keep\n[gateway_groups map]\nadmins=one\nadmins=two", ["one", "two"]),
+        ("attribute=Reply-Message", []),
+        ("attribute=Filter-Id\nrequire_any=operators, admins", ["admins"]),
+    ],
+)
+def test_groups_of_a_reply(open_session: OpenSession, radius: str, options: str, groups: List[str]) -> None:
+    session = open_session(radius + "[gateway_groups]\n" + options, gateway_user="alice", gateway_groups=["ldap"])
+    verdict = session.log_in("correct horse")
+    assert (verdict["verdict"], verdict["gateway_user"], verdict["gateway_groups"]) == ("ACCEPT", "alice", groups)
+
+
+def test_user_without_a_required_group(open_session: OpenSession, radius: str) -> None:
+    groups = "[gateway_groups]\nattribute=Filter-Id\nrequire_any=Admins\n[authentication_cache]\nreuse_limit=5\n"
+    for _ in range(2):  # and it is not cached
+        session = open_session(radius + groups, gateway_user="alice")
+        assert code(session.log_in("correct horse")) == "not-in-group"
+    assert "Groups of alice: admins" in text(session)
+
+
+def test_cache_does_not_stand_in_for_groups(open_session: OpenSession, radius: str) -> None:
+    configuration = radius + "[gateway_groups]\nattribute=Filter-Id\n[authentication_cache]\nreuse_limit=5\n"
+    for _ in range(2):
+        session = open_session(configuration, gateway_user="alice")
+        assert session.log_in("correct horse")["gateway_groups"] == ["admins"]
+    assert "[authentication_cache] reuse_limit: has no effect with [gateway_groups]" in text(session)
+
+
+def test_vendor_attributes_and_values_that_are_no_text(open_session: OpenSession) -> None:
+    attributes = [
+        (VENDOR_SPECIFIC, vendor(FORTINET, 1, b"vpn-users")),
+        (VENDOR_SPECIFIC, vendor(FORTINET, 1, "süd".encode("utf-8"))),
+        (VENDOR_SPECIFIC, vendor(FORTINET, 1, b"\xff\xfe")),
+        (VENDOR_SPECIFIC, vendor(FORTINET, 1, b"\x1b[31mred")),
+        (VENDOR_SPECIFIC, vendor(CISCO, 1, b"role=net")),
+        (VENDOR_SPECIFIC, vendor(32473, 7, b"own")),
+        (VENDOR_SPECIFIC, vendor(32473, 8, b"number eight")),
+    ]
+    with Server(answering(SECRET, ACCEPT, attributes)) as server:
+        session = open_session(
+            section(server)
+            + "[gateway_groups]\nattribute=Fortinet-Group-Name, Cisco-AVPair, 26.32473.7, Example-Role\n"
+            + "[radius_dictionary]\nExample-Role = 26.32473.8 string\n",
+            server_username="alice",
+        )
+        verdict = session.log_in("x")
+    assert verdict["gateway_groups"] == ["vpn-users", "süd", "role=net", "own", "number eight"]
+    assert "Groups of alice: dropped 1 of 7 values: not UTF-8" in text(session)
+    assert "Groups of alice: dropped 1 of 7 values: with control characters" in text(session)
+    assert "\x1b" not in text(session)
+
+
+def test_challenged_user_has_groups_too(open_session: OpenSession, radius: str) -> None:
+    session = open_session(radius + "[gateway_groups]\nattribute=Filter-Id\n", server_username="pin1")
+    assert session.log_in("1111", "222222")["gateway_groups"] == []
+
+
+def test_without_groups_nothing_is_returned_that_sps_knows(open_session: OpenSession, radius: str) -> None:
+    session = open_session(radius, gateway_user="alice", gateway_groups=["ldap"])
+    assert not {"gateway_user", "gateway_groups"} & set(session.log_in("correct horse"))
+
+
+def test_pattern_that_never_ends(open_session: OpenSession) -> None:
+    with Server(answering(SECRET, ACCEPT, [(25, b"OU=" + b"a" * 60)])) as server:
+        rules = "[gateway_groups]\nattribute=Class\npattern=OU=(\\w+\\s?)+;\n"
+        session = open_session(section(server) + rules, gateway_user="alice")
+        session.time_limit = 60.0
+        assert session.log_in("x")["gateway_groups"] == []
+    assert "[gateway_groups] pattern takes too long: no groups" in text(session)
+
+
+# Request attributes
+
+
+def test_what_a_request_says(open_session: OpenSession, radius: str, freeradius: FreeRadius) -> None:
+    before = len(freeradius.requests("alice"))
+    session = open_session(
+        radius, server_username="alice", protocol="rdp", connection_name="prod", client_ip="2001:db8::7"
+    )
+    session.log_in("correct horse")
+    (request,) = freeradius.requests("alice")[before:]
+    assert request.attributes[0][0] == "Message-Authenticator"
+    found = {name: value for name, value in request.attributes if name not in ("Message-Authenticator", "Login-Round")}
+    assert found.pop("NAS-Identifier")
+    assert found == {
+        "User-Name": "alice",
+        "NAS-IP-Address": "127.0.0.1",
+        "NAS-Port-Type": "Virtual",
+        "Service-Type": "Login-User",
+        "Calling-Station-Id": "2001:db8::7",
+        "Connect-Info": "rdp prod",
+    }
+
+
+def test_configured_attributes(open_session: OpenSession, radius: str, freeradius: FreeRadius) -> None:
+    before = len(freeradius.requests("alice"))
+    session = open_session(
+        radius
+        + """
+[radius_attributes]
+nas-identifier = bastion-{protocol}
+NAS-IP-Address =
+Service-Type = Authenticate-Only
+Calling-Station-Id = {client_ip} {{{client_port}}}
+Cisco-AVPair = user={gateway_user}
+Cisco-AVPair = session={session_id}
+NAS-Port = 22
+Framed-IP-Address = {client_ip}
+Login-TCP-Port = {server_username}
+26.9.2 = port
+Called-Station-Id = {username}->{server_username}@{connection_name}{client_hostname}
+""",
+        gateway_user="alice",
+        server_username="root",
+        client_ip="192.0.2.9",
+        client_port=4711,
+        session_id="s-1",
+        connection_name="prod",
+    )
+    assert session.log_in("correct horse")["verdict"] == "ACCEPT"
+    (request,) = freeradius.requests("alice")[before:]
+    assert request.get("NAS-Identifier") == "bastion-ssh"
+    assert request.get("NAS-IP-Address") is None
+    assert request.values("Service-Type") == ["Authenticate-Only"]
+    assert request.values("Calling-Station-Id") == ["192.0.2.9 {4711}"]
+    assert request.values("Cisco-AVPair") == ["user=alice", "session=s-1"]
+    assert request.get("NAS-Port") == "22"
+    assert request.get("Framed-IP-Address") == "192.0.2.9"
+    assert request.get("Login-TCP-Port") is None  # root is no number
+    assert "[radius_attributes] Login-TCP-Port: left out: " in text(session)
+    assert request.get("Cisco-NAS-Port") == "port"
+    assert request.get("Called-Station-Id") == "alice->root@prod"
+
+
+@pytest.mark.parametrize(
+    "line, said",
+    [
+        ("[radius_attributes]\nNAS-Identifer = x", "[radius_attributes] line 6: "),
+        ("[radius_attributes]\nNAS-Port = many", "[radius_attributes] line 6: "),
+        ("[radius_attributes]\nUser-Password = x", "[radius_attributes] line 6: "),
+        ("[radius_attributes]\nNAS-Identifier = {password}", "[radius_attributes] line 6: "),
+        ("[radius_attributes]\nNAS-Identifier", "[radius_attributes] line 6: expected `Name = value`"),
+        ("[radius_dictionary]\nX = 26.9", "[radius_dictionary] line 6: "),
+        ("[gateway_groups]\nattribute=Fliter-Id", "[gateway_groups] attribute: "),
+        ("[gateway_groups]\nattribute=Class\npattern=(", "[gateway_groups] pattern: not a regular expression"),
+        ("[gateway_groups]\nrequire_any=x", "[gateway_groups] require_any: needs [gateway_groups] attribute"),
+        ("[gateway_groups map]\nx=y", "[gateway_groups map]: needs [gateway_groups] attribute"),
+        ("[gateway_groups map]\nx", "[gateway_groups map] line 6: expected `radius-name = sps-group`"),
+        ("[messages]\nretry={user} again", "[messages] retry: unknown placeholder; expected {left}, {attempts}"),
+        ("[messages]\nretry={left", "[messages] retry: a brace stands alone"),
+        ("[radius_attributes]\nNAS-Identifier=\nNAS-IP-Address=", "[radius_attributes]: takes away both"),
+        (
+            "[radius_attributes]\n" + "Cisco-AVPair={}\n".format("x" * 240) * 15,
+            "[radius_attributes]: is more than fits",
+        ),
+        ("[gateway_groups]\nattribute=State", "[gateway_groups] attribute: State must not be shown"),
+        ("[gateway_groups]\nattribute=NAS-Port", "[gateway_groups] attribute: NAS-Port holds no text"),
+        ("[gateway_groups]\nattribute=Class\nrequire_any= ,", "[gateway_groups] require_any: names no group"),
+        ("[gateway_groups]\nattribute=Class\nrequre_any=x", "[gateway_groups] requre_any: unknown option"),
+        ("[lockout]\nmax_failure=3", "[lockout] max_failure: unknown option"),
+        ("[accounting]\nenabled=yes\n[accounting_2]\nserver=x", "[accounting_2] server: needs [accounting] server"),
+        ("[lockout]\nby=name", "[lockout] by: expected one of user, client, both"),
+    ],
+)
+def test_errors_of_the_configuration(open_session: OpenSession, down: str, line: str, said: str) -> None:
+    session = open_session(down + line, server_username="alice")
+    assert code(session.log_in()) == "bad-configuration"
+    assert "Configuration error: " + said in text(session)
+
+
+# User names as the server wants them
+
+
+@pytest.mark.parametrize(
+    "options, name, sent",
+    [
+        ("[username]\nstrip_realm=yes", "alice@example.com", "alice"),
+        ("[username]\nstrip_domain=yes", "CORP\\alice", "alice"),
+        ("[username]\nstrip_domain=yes\nstrip_realm=yes", "CORP\\alice@x@y", "alice@x"),
+        ("strip_realm=yes", "alice@example.com", "alice"),
+        ("strip_realm=no\n[username]\nstrip_realm=yes", "alice@b", "alice@b"),
+        ("[username]\nadd_prefix=CORP\\\nadd_suffix=@example.com", "alice", "CORP\\alice@example.com"),
+        ("[username]\nstrip_realm=yes\nadd_suffix=@radius", "alice@old", "alice@radius"),
+        ("[usermapping source=explicit]\nalice=bob\n[username]\nadd_suffix=@r", "alice", "bob@r"),
+        ("[username]\nstrip_realm=yes", "@example.com", "@example.com"),
+    ],
+)
+def test_names_that_are_sent(open_session: OpenSession, options: str, name: str, sent: str) -> None:
+    with Server(answering(SECRET)) as server:
+        session = open_session(section(server) + options, gateway_user=name)
+        verdict = session.log_in("x")
+    assert verdict["verdict"] == "ACCEPT"
+    assert "gateway_user" not in verdict
+    assert server.requests[0].values(1) == [sent.encode("utf-8")]
+    assert metadata(verdict).get("radius_user") == (None if sent == name else sent)
+
+
+def test_each_server_has_its_names(open_session: OpenSession) -> None:
+    with Server(silent) as dead, Server(answering(SECRET)) as living:
+        configuration = section(dead, conn_timeout=0.2, conn_retries=1, strip_realm="yes")
+        session = open_session(
+            configuration + section(living, "radius_2", conn_timeout=60, strip_realm="no"), gateway_user="alice@x"
+        )
+        session.log_in("x")
+    assert dead.requests[0].values(1) == [b"alice"]
+    assert living.requests[0].values(1) == [b"alice@x"]
+
+
+def test_name_that_a_suffix_makes_too_long(open_session: OpenSession, down: str) -> None:
+    session = open_session(down + "[username]\nadd_suffix=" + "x" * 250, gateway_user="alice")
+    assert code(session.log_in("x")) == "bad-username"
+
+
+# Lockout
+
+
+def test_lockout_and_what_ends_it(open_session: OpenSession, radius: str, freeradius: FreeRadius) -> None:
+    configuration = radius + "[auth]\nmax_attempts=1\n[lockout]\nmax_failures=3\n"
+    for word in ("wrong", "wrong", "correct horse", "wrong", "wrong", "wrong"):
+        open_session(configuration, gateway_user="alice").log_in(word)
+    asked = len(freeradius.requests("alice"))
+    session = open_session(configuration, gateway_user="ALICE", key_value_pairs={"otp": "correct horse"})
+    verdict = session.log_in()
+    assert code(verdict) == "locked"
+    assert verdict["reason"] == "Too many failed logins, try again in 15 min [locked]"
+    assert not session.questions
+    assert len(freeradius.requests("alice")) == asked
+    assert open_session(configuration, gateway_user="totp").authenticate()["verdict"] == "NEEDINFO"
+
+
+def test_lockout_within_one_session(open_session: OpenSession, radius: str) -> None:
+    configuration = radius + "[auth]\nmax_attempts=9\n[lockout]\nmax_failures=2\n"
+    session = open_session(configuration, gateway_user="alice")
+    session.authenticate()
+    assert session.answer("one")["verdict"] == "NEEDINFO"
+    assert code(session.answer("two")) == "locked"  # and not asked for a code that would not be sent
+
+
+@pytest.mark.parametrize("name", ["ALICE", "CORP\\alice", "alice@corp.example.com", "corp\\Alice@x"])
+def test_other_spellings_of_a_name_are_locked_out_with_it(open_session: OpenSession, radius: str, name: str) -> None:
+    configuration = radius + "[auth]\nmax_attempts=1\n[lockout]\nmax_failures=1\n"
+    assert code(open_session(configuration, gateway_user="alice").log_in("wrong")) == "rejected"
+    assert code(open_session(configuration, gateway_user=name).authenticate()) == "locked"
+
+
+def test_server_that_challenges_in_place_of_rejecting(open_session: OpenSession, radius: str) -> None:
+    configuration = radius + "[auth]\nmax_challenges=2\n[lockout]\nmax_failures=1\n"
+    session = open_session(configuration, gateway_user="endless")
+    assert code(session.log_in("1", "2", "3")) == "too-many-rounds"
+    assert code(open_session(configuration, gateway_user="endless").authenticate()) == "locked"
+
+
+def test_broken_memory_is_said_once(open_session: OpenSession, radius: str, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "lockout").write_text("a file where the directory should be")
+    session = open_session(radius + "[lockout]\nmax_failures=1\n", gateway_user="alice")
+    assert session.log_in("wrong", "correct horse")["verdict"] == "ACCEPT"
+    for call in session.calls:
+        assert call.log.count("failed logins are not remembered") <= 1
+    assert "failed logins are not remembered" in text(session)
+
+
+def test_lockout_by_client(open_session: OpenSession, radius: str) -> None:
+    configuration = radius + "[auth]\nmax_attempts=1\n[lockout]\nmax_failures=2\nby=client\n"
+    for user in ("alice", "locked"):
+        open_session(configuration, gateway_user=user, client_ip="192.0.2.66").log_in("wrong")
+    assert code(open_session(configuration, gateway_user="pin1", client_ip="192.0.2.66").authenticate()) == "locked"
+    other = open_session(configuration, gateway_user="alice", client_ip="192.0.2.67")
+    assert other.log_in("correct horse")["verdict"] == "ACCEPT"
+
+
+def test_network_failures_lock_nobody_out(open_session: OpenSession, down: str) -> None:
+    for _ in range(3):
+        session = open_session(down + "[lockout]\nmax_failures=1\n", gateway_user="alice")
+        assert code(session.log_in("x")) == "port-closed"
+
+
+def test_100_guesses_at_once(open_session: OpenSession) -> None:
+    """At most max_failures - 1 get through before the one that locks, and those that were under way with it."""
+    at_once, most = 8, 5
+
+    def guess(number: int) -> str:
+        session = open_session(configuration, gateway_user="alice", key_value_pairs={"otp": str(number)})
+        return code(session.log_in())
+
+    with Server(answering(SECRET, REJECT)) as server:
+        configuration = section(server) + "[auth]\nmax_attempts=1\n[lockout]\nmax_failures={}\n".format(most)
+        with ThreadPoolExecutor(at_once) as pool:
+            codes = list(pool.map(guess, range(100)))
+    reached = {request.octets[4:20] for request in server.requests}
+    assert most <= len(reached) <= most - 1 + at_once
+    assert codes.count("rejected") == len(reached)
+    assert set(codes) == {"rejected", "locked"}
+
+
+# One login of a user at a time
+
+
+def test_logins_of_one_user_take_turns(open_session: OpenSession) -> None:
+    """A request is answered when it comes again: time enough for another of the same user to get in between."""
+    under_way: Dict[bytes, bytes] = {}
+    between: List[bytes] = []
+
+    def script(request: Request) -> List[bytes]:
+        (name,) = request.values(1)
+        if under_way.setdefault(name, request.octets) != request.octets:
+            between.append(name)
+        elif len([each for each in server.requests if each.octets == request.octets]) > 1:
+            del under_way[name]
+            return [reply(request, SECRET)]
+        return []
+
+    def log_in(user: str) -> str:
+        session = open_session(configuration, gateway_user=user, key_value_pairs={"otp": "x"})
+        return str(session.log_in()["verdict"])
+
+    with Server(script) as server:
+        configuration = section(server, status_check="none") + "[auth]\nserialize_user=yes\n"
+        with ThreadPoolExecutor(6) as pool:
+            assert list(pool.map(log_in, ["alice"] * 4 + ["bob"] * 2)) == ["ACCEPT"] * 6
+    assert between == []
+
+
+def test_turn_that_does_not_come(open_session: OpenSession, tmp_path: pathlib.Path) -> None:
+    turns = Turns(str(tmp_path / "state.ephemeral"), pytest.fail)
+    with Server(answering(SECRET)) as server, turns.turn("ALICE", 0.0) as is_ours:
+        assert is_ours
+        asked = section(server, total_timeout=1) + "[auth]\nserialize_user=yes\n"
+        assert code(open_session(asked, gateway_user="alice").log_in("x")) == "user-busy"
+        assert open_session(asked, gateway_user="bob").log_in("x")["verdict"] == "ACCEPT"
+    assert [request.values(1) for request in server.requests] == [[b"bob"]]
+
+
+def test_those_who_wait_in_vain(open_session: OpenSession) -> None:
+    with Server(silent) as server:
+        configuration = section(server, status_check="none", retransmit_after="0", total_timeout=2)
+        configuration += "[auth]\nserialize_user=yes\n"
+
+        def log_in(_: int) -> str:
+            session = open_session(configuration, gateway_user="alice", key_value_pairs={"otp": "x"})
+            return code(session.log_in())
+
+        with ThreadPoolExecutor(4) as pool:
+            codes = list(pool.map(log_in, range(4)))
+    # Whoever has the turn waits for the server until his time is over, and so does everybody for the turn; who gets it
+    # at the last moment has no time left to send.
+    assert set(codes) <= {"no-reply", "user-busy"} and "no-reply" in codes
+    assert 1 <= len(server.requests) <= codes.count("no-reply")
+
+
+# Messages
+
+
+def test_messages_of_the_admin(open_session: OpenSession, radius: str) -> None:
+    session = open_session(
+        radius
+        + """
+[auth]
+max_attempts=2
+[messages]
+password_prompt=Einmalkennwort für {{uns}}:
+retry_reason=Nein ({reason}) Noch {left} Versuch(e).
+too-many-attempts=Schluß: {reason}
+""",
+        server_username="alice",
+    )
+    verdict = session.log_in("wrong", "wrong again")
+    assert prompts(session) == [
+        "Einmalkennwort für {uns}: ",
+        "Nein (Wrong code.) Noch 1 Versuch(e).\nEinmalkennwort für {uns}: ",
+    ]
+    assert verdict["reason"] == "Schluß: Wrong code [too-many-attempts]"
+
+
+def test_message_without_the_placeholder_keeps_the_detail(open_session: OpenSession, radius: str) -> None:
+    configuration = radius + "[auth]\nmax_attempts=1\n[messages]\nrejected=Pas possible\n"
+    verdict = open_session(configuration, server_username="alice").log_in("wrong")
+    assert verdict["reason"] == "Pas possible: Wrong code [rejected]"
+
+
+def test_challenge_without_text(open_session: OpenSession, radius: str) -> None:
+    session = open_session(radius + "[messages]\nchallenge_prompt=Und jetzt?\n", server_username="no-message")
+    session.log_in("1111", "222222")
+    assert prompts(session)[1] == "Und jetzt? "
+
+
+# When the service is down
+
+
+def bypassing(down: str, users: str = "breakglass") -> str:
+    """Return the configuration with break-glass users, and a server that is not there."""
+    return down + "[auth]\nbypass_when_unreachable=" + users + "\n"
+
+
+def test_break_glass(open_session: OpenSession, down: str) -> None:
+    session = open_session(bypassing(down, "other, breakglass"), gateway_user="breakglass")
+    verdict = session.log_in("x")
+    assert verdict["verdict"] == "ACCEPT"
+    assert metadata(verdict)["bypass"] == "unreachable"
+    assert "User breakglass is let on without RADIUS" in text(session)
+
+
+@pytest.mark.parametrize("user", ["Breakglass", "break", "alice"])
+def test_others_do_not_pass(open_session: OpenSession, down: str, user: str) -> None:
+    assert code(open_session(bypassing(down), gateway_user=user).log_in("x")) == "port-closed"
+
+
+def test_only_whom_sps_has_authenticated(open_session: OpenSession, down: str) -> None:
+    for known in ({"key_value_pairs": {"gu": "breakglass"}}, {"server_username": "breakglass"}):
+        session = open_session(bypassing(down), **known)
+        assert code(session.log_in("x")) == "port-closed"
+
+
+def test_no_bypass_where_a_server_says_anything(open_session: OpenSession, down: str) -> None:
+    def wrong(request: Request) -> List[bytes]:
+        return [reply(request, b"another secret")]
+
+    for script, expected in ((answering(SECRET, REJECT), "rejected"), (wrong, "wrong-secret")):
+        with Server(script) as server:
+            second = section(server, "radius_2", conn_timeout=2, conn_retries=1)
+            session = open_session(bypassing(down + second) + "max_attempts=1\n", gateway_user="breakglass")
+            assert code(session.log_in("x")) == expected
+
+
+def test_no_bypass_before_every_server_was_asked(open_session: OpenSession, down: str) -> None:
+    with Server(silent) as server:
+        first = section(server, conn_timeout=2, conn_retries=1, total_timeout=1)
+        session = open_session(bypassing(first + down.replace("[radius]", "[radius_2]")), gateway_user="breakglass")
+        assert code(session.log_in("x")) == "no-reply"
+
+
+def test_push_that_nobody_answers_is_no_reason(open_session: OpenSession) -> None:
+    """The server lives and knows no Status-Server: the user lets the push wait."""
+
+    def waits_for_the_push(request: Request) -> List[bytes]:
+        return [] if request.values(1) == [b"breakglass"] else [reply(request, SECRET, REJECT)]
+
+    with Server(waits_for_the_push) as server:
+        only = section(server, conn_timeout=2, conn_retries=1)
+        session = open_session(bypassing(only), gateway_user="breakglass")
+        assert code(session.log_in("")) == "no-reply"
+        assert "no break-glass: [radius] answers" in text(session)
+        cut_short = section(server, conn_timeout=60, total_timeout=1)
+        assert code(open_session(bypassing(cut_short), gateway_user="breakglass").log_in("")) == "no-reply"
+
+
+def test_servers_that_are_silent_to_everybody(open_session: OpenSession) -> None:
+    with Server(silent) as server:
+        session = open_session(bypassing(section(server, conn_timeout=0.5, conn_retries=1)), gateway_user="breakglass")
+        assert metadata(session.log_in(""))["bypass"] == "unreachable"
+    assert {request.values(1)[0] for request in server.requests} == {b"breakglass", b"sps-is-anybody-there"}
+
+
+def test_bypass_is_not_cached(open_session: OpenSession, down: str, radius: str) -> None:
+    cache = "[authentication_cache]\nreuse_limit=9\n"
+    assert open_session(bypassing(down) + cache, gateway_user="alice").plugin  # the same state directory
+    session = open_session(bypassing(down, "alice") + cache, gateway_user="alice")
+    assert session.log_in("x")["verdict"] == "ACCEPT"
+    assert open_session(radius + cache, gateway_user="alice").authenticate()["verdict"] == "NEEDINFO"

@@ -1,0 +1,357 @@
+"""Logins with OpenSSH's own ssh, in a terminal, through the gateway of the demo and the built zip."""
+
+import os
+import re
+import stat
+from pathlib import Path
+from typing import Any, Callable, Iterator, List
+
+import pytest
+
+from tests.support.clients import LEAVE, PAGE, PASSWORD_PROMPT, Gateway, Person, by_ssh, session_ended, zip_of
+from tests.support.plugin import radius_section
+from tests.support.radiusd import FreeRadius
+
+LogIn = Callable[..., Person]
+
+
+@pytest.fixture(scope="module")
+def gateway(plugin_zip: Path, freeradius: FreeRadius, tmp_path_factory: Any) -> Iterator[Gateway]:
+    """A gateway whose plugin asks the FreeRADIUS of the tests."""
+    with Gateway("ssh", plugin_zip, tmp_path_factory.mktemp("ssh"), radius_section(freeradius)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def demo(plugin_zip: Path, tmp_path_factory: Any) -> Iterator[Gateway]:
+    """A gateway with the demo's own server."""
+    with Gateway("ssh", plugin_zip, tmp_path_factory.mktemp("demo")) as running:
+        yield running
+
+
+@pytest.fixture
+def log_in(ssh_command: str) -> Iterator[LogIn]:
+    """Start an ssh: `log_in(gateway, login name, options=..., remote=...)`."""
+    people: List[Person] = []
+
+    def start(gateway: Gateway, login_name: str, **more: Any) -> Person:
+        people.append(by_ssh(ssh_command, gateway, login_name, **more))
+        return people[-1]
+
+    yield start
+    for person in people:
+        person.hang_up()
+
+
+def page(name: str, server_user: str, attempts: int = 1, rounds: int = 0, groups: str = "(none)") -> str:
+    """Return a pattern for what a screen must end in after a login."""
+    metadata = r'\{{"attempts": {}, "method": "pap", "rounds": {}, "seconds": [\d.]+, "server": "127\.0\.0\.1:\d+"\}}'
+    return (
+        r"You are in\. SPS would connect you to the server now\.\n"
+        r"gateway user  {}\nserver user   {}\ngroups        {}\nmetadata      {}\n"
+        r"Press Enter to leave\.\nConnection to 127\.0\.0\.1 closed\.\n\Z"
+    ).format(re.escape(name), re.escape(server_user), re.escape(groups), metadata.format(attempts, rounds))
+
+
+class TestLogins:
+    def test_right_code(self, gateway: Gateway, log_in: LogIn) -> None:
+        person = log_in(gateway, "alice").sees(PASSWORD_PROMPT).types("correct horse")
+        assert re.match(PASSWORD_PROMPT + r"\n" + page("alice", "alice"), person.leaves())
+        visit = gateway.left()
+        assert "user=alice client=127.0.0.1 server=127.0.0.1:" in session_ended(visit)
+        assert " attempts=1 " in session_ended(visit)
+        steps = [line for line in visit if " " not in line]
+        assert steps == ["authenticate", "authenticate", "authorize", "ACCEPT", "session_ended", "left"]
+
+    def test_wrong_then_right(self, gateway: Gateway, log_in: LogIn) -> None:
+        person = log_in(gateway, "alice").sees(PASSWORD_PROMPT).types("wrong")
+        person.sees("Wrong code. 2 attempts left.\n" + PASSWORD_PROMPT).types("correct horse")
+        screen = person.leaves()
+        assert screen.startswith(
+            PASSWORD_PROMPT + "\nAuthentication failed: Wrong code. 2 attempts left.\n" + PASSWORD_PROMPT + "\n" + PAGE
+        )
+        assert re.search(page("alice", "alice", attempts=2), screen)
+        assert "attempts=2" in session_ended(gateway.left())
+
+    def test_three_wrong(self, gateway: Gateway, log_in: LogIn) -> None:
+        person = log_in(gateway, "alice")
+        for typed in ("wrong1", "wrong2", "wrong3"):
+            person.sees(PASSWORD_PROMPT).types(typed)
+        assert person.to_the_end() == 255
+        failed = "Authentication failed: Wrong code. {} left.\n" + PASSWORD_PROMPT + "\n"
+        assert person.screen.startswith(
+            PASSWORD_PROMPT
+            + "\n"
+            + failed.format("2 attempts")
+            + failed.format("1 attempt")
+            + "Authentication failed, too many attempts: Wrong code [too-many-attempts]\n"
+        )
+        assert person.screen.count(PASSWORD_PROMPT) == 3  # ssh does not begin anew
+        assert PAGE not in person.screen
+        assert "attempts=3" in session_ended(gateway.left())
+
+    def test_challenges_with_and_without_echo(self, gateway: Gateway, log_in: LogIn) -> None:
+        person = log_in(gateway, "pin3").sees(PASSWORD_PROMPT).types("1111")
+        person.sees("Question 1 of 3 ").types("one")
+        person.sees("Question 2 of 3 ").types("two")
+        person.sees("Question 3 of 3 ").types("three")
+        screen = person.leaves()
+        asked = PASSWORD_PROMPT + "\nQuestion 1 of 3 \nQuestion 2 of 3 two\nQuestion 3 of 3 \n"
+        assert re.match(re.escape(asked) + page("pin3", "pin3", rounds=3), screen)
+        assert "rounds=3" in session_ended(gateway.left())
+
+    def test_push(self, gateway: Gateway, log_in: LogIn) -> None:
+        person = log_in(gateway, "push-fast").sees(PASSWORD_PROMPT).types("")
+        assert re.match(PASSWORD_PROMPT + r"\n" + page("push-fast", "push-fast"), person.leaves())
+        assert "user=push-fast" in session_ended(gateway.left())
+
+    def test_code_in_the_login_name(self, demo: Gateway, log_in: LogIn) -> None:
+        person = log_in(demo, "gu=alice@otp=123456@root")
+        assert re.match(page("alice", "root", groups="admins"), person.leaves())
+        visit = demo.left()
+        assert "user=alice" in session_ended(visit)
+        assert "123456" not in "\n".join(visit)
+
+    def test_user_name_asked_for(self, demo: Gateway, log_in: LogIn) -> None:
+        person = log_in(demo, "otp=123456").sees("User name: ").types("alice")
+        assert re.match(r"User name: \n" + page("alice", "(none)", groups="admins"), person.leaves())
+        assert "user=alice" in session_ended(demo.left())
+
+    def test_user_name_asked_for_again(self, demo: Gateway, log_in: LogIn) -> None:
+        person = log_in(demo, "otp=000000").sees("User name: ").types("alice")
+        person.sees("Authentication failed. 2 attempts left.\nUser name: ").types("alice")
+        person.sees(PASSWORD_PROMPT).types("123456")
+        assert re.search(page("alice", "(none)", attempts=2, groups="admins"), person.leaves())
+        assert "attempts=2" in session_ended(demo.left())
+
+    def test_name_and_code_in_other_letters(self, gateway: Gateway, log_in: LogIn) -> None:
+        person = log_in(gateway, "jürgen").sees(PASSWORD_PROMPT).types("ünïcödé-密码-🔑")
+        assert re.match(PASSWORD_PROMPT + r"\n" + page("jürgen", "jürgen"), person.leaves())
+        assert "user=jürgen" in session_ended(gateway.left())
+
+    def test_prompt_of_several_lines(self, gateway: Gateway, log_in: LogIn) -> None:
+        person = log_in(gateway, "escapes").sees(PASSWORD_PROMPT).types("1111")
+        person.sees("Red\nnextnultxt ").types("222222")
+        assert "Red\nnextnultxt \n" + PAGE in person.leaves()
+        session_ended(gateway.left())
+
+    def test_server_that_is_not_there(self, plugin_zip: Path, down: str, log_in: LogIn, tmp_path: Path) -> None:
+        with Gateway("ssh", plugin_zip, tmp_path, down) as gateway:
+            person = log_in(gateway, "alice").sees(PASSWORD_PROMPT).types("123456")
+            assert person.to_the_end() == 255
+            assert person.screen.startswith(PASSWORD_PROMPT + "\nBackend service unreachable [port-closed]\n")
+            session_ended(gateway.left())
+
+    def test_echo_where_the_admin_wants_it(
+        self, plugin_zip: Path, freeradius: FreeRadius, log_in: LogIn, tmp_path: Path
+    ) -> None:
+        configuration = radius_section(freeradius) + "[auth]\ndisable_echo=no\n"
+        with Gateway("ssh", plugin_zip, tmp_path, configuration) as gateway:
+            person = log_in(gateway, "alice").sees(PASSWORD_PROMPT).types("correct horse")
+            assert person.leaves().startswith(PASSWORD_PROMPT + "correct horse\n" + PAGE)
+
+    def test_several_at_once(self, gateway: Gateway, log_in: LogIn) -> None:
+        names = ("alice", "pin1", "push", "echo", "locked")
+        people = {name: log_in(gateway, name) for name in names}
+        for person in people.values():
+            person.sees(PASSWORD_PROMPT)
+        people["push"].types("")  # takes its seconds, in which the others go on
+        people["echo"].types("1111").sees("Your favourite colour ")
+        people["pin1"].types("1111").sees("Enter token code ").types("222222").sees(LEAVE)
+        people["alice"].types("correct horse").sees(LEAVE)
+        for _ in range(2):
+            people["locked"].types("x").sees("Account locked, call 4444", PASSWORD_PROMPT)
+        people["locked"].types("x")
+        people["echo"].types("222222").sees(LEAVE)
+        assert people["locked"].to_the_end() == 255
+        assert "user=locked" in session_ended(gateway.left())
+        ended = []
+        for name in ("alice", "echo", "pin1"):
+            assert re.search(r"gateway user  {}\n".format(name), people[name].leaves())
+            ended.append(session_ended(gateway.left()))
+        assert re.search(r"gateway user  push\n", people["push"].leaves())
+        ended.append(session_ended(gateway.left()))
+        assert [re.findall(r"user=(\S+)", line)[0] for line in ended] == ["alice", "echo", "pin1", "push"]
+
+
+class TestLeaving:
+    @pytest.mark.parametrize("keys", ["\r", "\x03", "\x04"], ids=["enter", "ctrl-c", "ctrl-d"])
+    def test_keys_that_leave_the_page(self, demo: Gateway, log_in: LogIn, keys: str) -> None:
+        person = log_in(demo, "gu=alice@otp=123456@root").sees(LEAVE).presses("x" + keys)
+        assert person.to_the_end() == 0
+        session_ended(demo.left())
+
+    def test_window_of_another_size_does_not_leave(self, demo: Gateway, log_in: LogIn) -> None:
+        person = log_in(demo, "gu=alice@otp=123456@root").sees(LEAVE)
+        person.terminal.setwinsize(20, 60)
+        person.types("")
+        assert person.to_the_end() == 0
+        session_ended(demo.left())
+
+    def test_hanging_up_at_a_question(self, demo: Gateway, log_in: LogIn) -> None:
+        log_in(demo, "alice").sees(PASSWORD_PROMPT).hang_up()
+        visit = demo.left()
+        assert "user=alice" in session_ended(visit)
+        assert "ACCEPT" not in visit
+
+    def test_hanging_up_during_a_push(self, demo: Gateway, log_in: LogIn) -> None:
+        person = log_in(demo, "pusha").sees(PASSWORD_PROMPT)
+        demo.read_until(r"\] authenticate\n")
+        person.types("")
+        demo.read_until(r"\] authenticate\n")
+        person.hang_up()
+        visit = demo.left()
+        assert "attempts=1" in session_ended(visit)  # the push was approved all the same
+        assert not [line for line in visit if "Authorizing" in line]
+
+    def test_hanging_up_at_the_page(self, demo: Gateway, log_in: LogIn) -> None:
+        log_in(demo, "gu=alice@otp=123456@root").sees(LEAVE).hang_up()
+        session_ended(demo.left())
+
+    def test_remote_command_is_the_page_alone(self, demo: Gateway, log_in: LogIn) -> None:
+        person = log_in(demo, "gu=alice@otp=123456@root", remote=["id"])
+        assert person.to_the_end() == 0
+        assert re.search(r"gateway user  alice\n", person.screen)
+        assert LEAVE not in person.screen
+        session_ended(demo.left())
+
+    def test_nothing_else_is_served(self, demo: Gateway, log_in: LogIn) -> None:
+        for subsystem in ("sftp", "netconf"):
+            person = log_in(demo, "gu=alice@otp=123456@root", options=["-s"], remote=[subsystem])
+            assert person.to_the_end() != 0
+            assert "gateway user" not in person.screen
+            session_ended(demo.left())
+        forwarded = log_in(demo, "gu=alice@otp=123456@root", options=["-W", "127.0.0.1:{}".format(demo.port)])
+        assert forwarded.to_the_end() == 255
+        assert "forwarding failed" in forwarded.screen
+        session_ended(demo.left())
+
+    def test_password_authentication_is_not_offered(self, demo: Gateway, log_in: LogIn) -> None:
+        person = log_in(demo, "alice", options=["-o", "PreferredAuthentications=password"])
+        assert person.to_the_end() == 255
+        assert "Permission denied (keyboard-interactive)" in person.screen
+
+    def test_answer_that_is_not_text(self, demo: Gateway, log_in: LogIn) -> None:
+        person = log_in(demo, "alice").sees(PASSWORD_PROMPT)
+        os.write(person.terminal.child_fd, b"\xff\r")
+        assert person.to_the_end() == 255
+        session_ended(demo.left())
+
+
+PLAYER = r"""
+class Plugin:
+    def __init__(self, configuration):
+        pass
+
+    def authenticate(self, server_username, key_value_pairs):
+        if server_username == "breaks":
+            raise RuntimeError("what only the log may say")
+        if server_username == "denied":
+            return {"verdict": "DENY", "reason": "Zugang gesperrt für \x1b]0;title\x07\x9b31m Müller 密码\nTwice"}
+        if "answer" not in key_value_pairs:
+            return {"verdict": "NEEDINFO", "question": ["answer", "Grün\x1b[2J\x07\nor 密码? ", False]}
+        metadata = {"additional_metadata": "of authenticate \x1b[31m"}
+        return dict(metadata, verdict="ACCEPT", gateway_user="al\x1b[2Jice", gateway_groups=["ops", "ad\x07mins"])
+
+    def authorize(self, server_username, gateway_groups):
+        if server_username == "limited":
+            return {"verdict": "DENY", "reason": "Not to this server"}
+        return {"verdict": "ACCEPT"}
+
+    def session_ended(self):
+        print("Session ended \x1b[2J")
+"""
+
+
+@pytest.fixture(scope="module")
+def player(tmp_path_factory: Any) -> Iterator[Gateway]:
+    """A gateway with the plugin of the source above, which makes nothing safe."""
+    directory = tmp_path_factory.mktemp("player")
+    with Gateway("ssh", zip_of(PLAYER, directory), directory) as running:
+        yield running
+
+
+class TestAnyPlugin:
+    def test_what_a_terminal_might_obey_is_escaped(self, player: Gateway, log_in: LogIn) -> None:
+        person = log_in(player, "root").sees("or 密码? ").types("yes")
+        screen = person.leaves()
+        assert screen.startswith("Grün\\x1b[2J\\x07\nor 密码? yes\n")
+        assert "gateway user  al\\x1b[2Jice\n" in screen
+        assert "groups        ops, ad\\x07mins\n" in screen
+        assert "metadata      of authenticate \\x1b[31m\n" in screen
+        assert "log: Session ended \\x1b[2J" in player.left()
+        assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f]", screen + player.printed)
+
+    def test_reason_keeps_its_letters(self, player: Gateway, log_in: LogIn) -> None:
+        person = log_in(player, "denied")
+        assert person.to_the_end() == 255
+        assert person.screen.startswith("Zugang gesperrt für \\x1b]0;title\\x07\\x9b31m Müller 密码\nTwice\n")
+        player.left()
+
+    def test_denied_by_authorize(self, player: Gateway, log_in: LogIn) -> None:
+        person = log_in(player, "limited").sees("or 密码? ").types("yes")
+        assert person.to_the_end() == 255
+        assert "or 密码? yes\nNot to this server\n" in person.screen
+        assert "DENY" in player.left()
+
+    def test_exception_ends_the_session_without_a_word(self, player: Gateway, log_in: LogIn) -> None:
+        person = log_in(player, "breaks")
+        assert person.to_the_end() == 255
+        assert "what only" not in person.screen
+        visit = player.left()
+        assert "SPS ends the session: authenticate: RuntimeError: what only the log may say" in visit
+        session_ended(visit)
+
+
+class TestGateway:
+    def test_what_is_printed_can_be_typed(self, demo: Gateway, ssh_command: str) -> None:
+        assert demo.commands[0].endswith(" -p {} alice@127.0.0.1".format(demo.port))
+        with Person("/bin/sh", ["-c", demo.commands[0]]) as person:
+            person.sees(PASSWORD_PROMPT).types("123456").leaves()
+        with Person("/bin/sh", ["-c", demo.commands[1]]) as person:
+            assert "server user   root\n" in person.leaves()
+        for _ in range(2):
+            session_ended(demo.left())
+        for user in ("alice  the code 123456", "tessa  the code of her TOTP", "carol  the PIN", "pusha", "bob"):
+            assert re.search("^  " + user, demo.printed, re.MULTILINE)
+
+    def test_without_known_hosts_ssh_shows_the_fingerprint_that_was_printed(
+        self, demo: Gateway, ssh_command: str
+    ) -> None:
+        options = ["-o", "StrictHostKeyChecking=ask", "-o", "GlobalKnownHostsFile=/dev/null"]
+        arguments = ["-F", "none", *options, "-o", "UserKnownHostsFile=/dev/null", "-p", str(demo.port)]
+        with Person(ssh_command, [*arguments, "alice@127.0.0.1"]) as person:
+            person.sees("fingerprint is " + demo.read(r"it is (SHA256:\S+)\."))
+
+    def test_only_its_owner_can_look_into_its_folder_and_the_key_is_not_there(self, demo: Gateway) -> None:
+        (folder,) = demo.temporary.iterdir()
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        key = re.compile(rb"PRIVATE KEY-----\s+[A-Za-z0-9+/=]{16}")
+        for path in folder.rglob("*"):
+            assert not path.is_file() or not key.search(path.read_bytes())
+
+    def test_key_is_new_each_time(self, demo: Gateway, gateway: Gateway) -> None:
+        keys = {running.read(r"it is (SHA256:\S+)\.") for running in (demo, gateway)}
+        assert len(keys) == 2
+
+    @pytest.mark.parametrize("number, status", [(2, 0), (15, 143), (1, 129)], ids=["ctrl-c", "term", "hup"])
+    def test_ending_it_ends_every_session(
+        self, plugin_zip: Path, log_in: LogIn, tmp_path: Path, number: int, status: int
+    ) -> None:
+        with Gateway("ssh", plugin_zip, tmp_path) as gateway:
+            log_in(gateway, "alice").sees(PASSWORD_PROMPT)
+            log_in(gateway, "gu=alice@otp=123456@root").sees(LEAVE)
+            person = log_in(gateway, "pusha").sees(PASSWORD_PROMPT)
+            gateway.read_until(r"\[3\] authenticate\n")
+            person.types("")
+            gateway.read_until(r"\[3\] authenticate\n")
+            assert gateway.stop(number) == status
+        assert gateway.printed.count("log: Session ended") == 3
+        assert gateway.printed.count("] left") == 3
+        assert "Traceback" not in gateway.printed
+        assert list(gateway.temporary.iterdir()) == []
+
+    def test_configuration_that_is_not_there(self, plugin_zip: Path, tmp_path: Path) -> None:
+        with Person("/bin/sh", ["-c", "exec ./demo.sh --ssh " + str(tmp_path / "no.cfg")]) as person:
+            assert person.to_the_end() == 2
+            assert "There is no file" in person.screen

@@ -1,0 +1,1 @@
+"""Tests over loopback: sockets, scripted peers, and files that several processes share."""

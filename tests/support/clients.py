@@ -1,0 +1,243 @@
+"""A person with OpenSSH's ssh or Debian's telnet at a terminal, and the demo's gateway that he logs in through.
+
+Both are processes; what they show is waited for with pexpect.
+"""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import warnings
+import zipfile
+from io import StringIO
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional, Sequence
+
+import pexpect
+import pytest
+from pexpect.fdpexpect import fdspawn
+
+from tests.support import ROOT
+
+SAFETY_LIMIT = 120.0  # seconds after which what never comes fails a test instead of hanging it
+PAGE = "You are in."
+LEAVE = "Press Enter to leave."
+PASSWORD_PROMPT = "Press Enter for push notification or type one-time password: "
+_READY = "Ctrl-C ends it.\n"
+
+
+@pytest.fixture(scope="session")
+def ssh_command() -> str:
+    """The path of OpenSSH's ssh."""
+    return _installed("ssh", "openssh-client")
+
+
+@pytest.fixture(scope="session")
+def telnet_command() -> str:
+    """The path of a telnet."""
+    return _installed("telnet", "telnet")
+
+
+def _installed(name: str, package: str) -> str:
+    path = shutil.which(name)
+    if path is None:
+        pytest.skip("{} is not installed (Debian, Ubuntu: apt-get install {})".format(name, package))
+    return path
+
+
+class Gateway:
+    """`./demo.sh --PROTOCOL` as a process; a context manager.
+
+    directory: where it puts its temporary folder; must exist.
+    configuration: the plugin's; without one the demo's own server and users are there.
+    printed: what it has printed so far.
+    """
+
+    def __init__(self, protocol: str, plugin_zip: Path, directory: Path, configuration: Optional[str] = None) -> None:
+        self.protocol = protocol
+        self.directory = directory
+        self.printed = ""
+        options: List[str] = []
+        if configuration is not None:
+            (directory / "plugin.cfg").write_text(configuration, encoding="utf-8")
+            options = ["--configuration", str(directory / "plugin.cfg")]
+        self.temporary = directory / "temporary"
+        self.temporary.mkdir()
+        self._arguments = [sys.executable, "-m", "simulator.demo", "--" + protocol, *options, str(plugin_zip)]
+
+    def __enter__(self) -> "Gateway":
+        self.process = subprocess.Popen(
+            self._arguments,
+            cwd=str(ROOT),
+            env=dict(os.environ, TMPDIR=str(self.temporary), PYTHONIOENCODING="utf-8"),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        assert self.process.stdout
+        self._output = fdspawn(self.process.stdout.fileno(), timeout=SAFETY_LIMIT, encoding="utf-8")
+        self.read_until(re.escape(_READY))
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        if self.process.returncode is None:
+            self.stop()
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        return int(self.read(r"listens on 127\.0\.0\.1 port (\d+)"))
+
+    @property
+    def commands(self) -> List[str]:
+        """The command lines that it tells people to type."""
+        return re.findall("^  ((?:ssh|telnet) .*)$", self.printed, re.MULTILINE)
+
+    def read(self, pattern: str) -> str:
+        """Return what a pattern's group is in what was printed so far."""
+        found = re.search(pattern, self.printed)
+        assert found, self.printed
+        return found.group(1)
+
+    def read_until(self, pattern: str) -> str:
+        """Wait until a pattern is printed, and return its first group, if it has one."""
+        self._output.expect(pattern)
+        self.printed += self._output.before + self._output.after
+        match = self._output.match
+        return str(match.group(1)) if match.lastindex else ""
+
+    def left(self) -> List[str]:
+        """Wait until a client has left, and return all that was printed of his visit."""
+        number = self.read_until(r"\[(\d+)\] left[^\n]*\n")
+        return self.visit(int(number))
+
+    def visit(self, number: int) -> List[str]:
+        """Return all that was printed of a visit so far."""
+        mark = "[{}] ".format(number)
+        return [line[len(mark) :] for line in self.printed.splitlines() if line.startswith(mark)]
+
+    def stop(self, number: int = signal.SIGINT) -> int:
+        """Stop it as by Ctrl-C, or with another signal; read what it prints to the end, and return its status."""
+        self.process.send_signal(number)
+        self._output.expect(pexpect.EOF)
+        self.printed += self._output.before
+        assert self.process.stdout
+        self.process.stdout.close()
+        status = self.process.wait(timeout=SAFETY_LIMIT)
+        talk = self.printed.split(_READY, 1)[1].splitlines()
+        assert [line for line in talk if not re.match(r"\[\d+\] ", line)] == []  # no library has complained
+        return status
+
+
+class Person:
+    """A person at a terminal who starts a client; a context manager, which closes the terminal at the end."""
+
+    def __init__(
+        self, command: str, arguments: Sequence[str], more: Mapping[str, str] = {}, cwd: Optional[str] = None
+    ) -> None:
+        """Start the command; `more` goes into its environment."""
+        environment: Dict[str, str] = dict(os.environ, LC_ALL="C.UTF-8", TERM="xterm")
+        environment.update(more)
+        for name in ("SSH_AUTH_SOCK", "SSH_ASKPASS", "SSH_ASKPASS_REQUIRE"):
+            environment.pop(name, None)
+        self._seen = StringIO()
+        with warnings.catch_warnings():
+            # That there is a second thread: it is the watchdog of faulthandler_timeout, and in C.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            self.terminal = pexpect.spawn(
+                command,
+                list(arguments),
+                env=environment,
+                timeout=SAFETY_LIMIT,
+                encoding="utf-8",
+                dimensions=(50, 200),
+                cwd=cwd,
+            )
+        self.terminal.logfile_read = self._seen
+        self.terminal.delaybeforesend = None
+
+    def __enter__(self) -> "Person":
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.hang_up()
+
+    @property
+    def shown(self) -> str:
+        """All that was on the screen so far."""
+        return self._seen.getvalue().replace("\r", "")
+
+    @property
+    def screen(self) -> str:
+        """The same without the `(name@host) ` that a newer ssh puts before each question."""
+        return re.sub(r"^\(\S+@127\.0\.0\.1\) ", "", self.shown, flags=re.MULTILINE)
+
+    def sees(self, *texts: str) -> "Person":
+        """Wait for these texts to appear, in their order."""
+        for text in texts:
+            self.terminal.expect_exact(text.replace("\n", "\r\n"))
+        return self
+
+    def types(self, text: str) -> "Person":
+        """Type this and Enter."""
+        return self.presses(text + "\r")
+
+    def presses(self, keys: str) -> "Person":
+        """Press keys, and no Enter after them."""
+        self.terminal.send(keys)
+        return self
+
+    def hang_up(self) -> None:
+        """Close the terminal; the client ends."""
+        self.terminal.close(force=True)
+
+    def to_the_end(self) -> int:
+        """Wait for the client to end, and return its exit status."""
+        self.terminal.expect(pexpect.EOF)
+        self.terminal.close()
+        status = self.terminal.exitstatus
+        assert status is not None, "the client was killed"
+        return int(status)
+
+    def leaves(self) -> str:
+        """Wait for the page of those who are let in, leave it, and return the whole screen."""
+        if LEAVE not in self.screen:
+            self.sees(LEAVE)
+        self.types("")
+        assert self.to_the_end() in (0, 1)  # a telnet whose server closes the connection may call that an error
+        return self.screen
+
+
+def by_ssh(
+    command: str, gateway: Gateway, login_name: str, options: Sequence[str] = (), remote: Sequence[str] = ()
+) -> Person:
+    """Return a person who types what the gateway told him, with options of ssh's and a remote command of his own."""
+    known_hosts = gateway.read(r"ssh -o (UserKnownHostsFile=\S+)")
+    # -F none: what is in the ssh_config of whoever runs the tests does not count.
+    given = ["-F", "none", "-o", known_hosts, "-p", str(gateway.port), *options]
+    return Person(command, [*given, login_name + "@127.0.0.1", *remote])
+
+
+def by_telnet(command: str, gateway: Gateway) -> Person:
+    """Return a person who types what the gateway told him."""
+    return Person(command, gateway.commands[0].split()[1:])
+
+
+def session_ended(lines: Sequence[str]) -> str:
+    """Return the one line that session_ended left in a visit's log, having checked that it is the last but `left`."""
+    ended = [line for line in lines if "Session ended" in line]
+    assert len(ended) == 1, lines
+    assert lines[-2] == ended[0]
+    assert lines[-1].startswith("left")
+    return ended[0]
+
+
+def zip_of(source: str, directory: Path) -> Path:
+    """Return a plugin's zip whose main.py is this."""
+    path = directory / "plugin.zip"
+    with zipfile.ZipFile(str(path), "w") as archive:
+        archive.writestr("default.cfg", "")
+        archive.writestr("main.py", source)
+    return path

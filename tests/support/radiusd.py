@@ -1,0 +1,355 @@
+"""A real FreeRADIUS on loopback for the tests.
+
+`FreeRadius` copies the configuration in tests/support/freeradius into a directory of its own, starts the server there
+as the user who runs the tests, root or not, and stops it. The fixture `freeradius` keeps one for the whole test
+session.
+
+Who may log in. PAP, CHAP and MS-CHAPv2 alike, except `totp`, which needs PAP, and the empty passwords. Every password
+of a first request is `1111` and every answer `222222` where the table says nothing else; any other password or answer
+is an Access-Reject without a Reply-Message. A State serves once.
+
+============== ========================================================================================================
+User-Name      What the server does
+============== ========================================================================================================
+alice          `correct horse`: accept with Filter-Id `admins` and Class `OU=ops;`. Else reject, `Wrong code`
+jürgen         `ünïcödé-密码-🔑`: accept
+müller         `pässwörd€密码`: accept; by MS-CHAPv2 too, which FreeRADIUS cannot with the likes of 🔑
+totp           the six digits of `TOTP_SECRET` (see `totp_code`): accept
+push           an empty password: accept after `push_seconds`; the same packet sent again meanwhile is discarded
+push-fast      an empty password: accept at once. A User-Password of zero octets is not an empty password: reject
+push-word      `push`: accept
+locked         reject, `Account locked, call 4444`
+silent-reject  reject without a Reply-Message
+pin1           challenge `Enter token code`, No-Echo; then accept
+pin3           challenges `Question 1 of 3` (No-Echo), `... 2 ...` (Echo), `... 3 ...` (No-Echo), whose answers are
+               `one`, `two`, `three`; then accept
+rsa            the five challenges of a new PIN, in `RSA_ANSWERS`' order; then accept
+eleven         any password, eleven challenges `Round 1` to `Round 11` with any answers; then accept
+endless        any password: challenge `Again` without end
+no-message     challenge without Reply-Message
+no-state       challenge without State; the answer comes without one too, and is accepted
+no-prompt      challenge without Prompt
+echo           challenge `Your favourite colour`, Echo
+two-messages   challenge with two Reply-Messages, `TWO_MESSAGES`
+escapes        challenge with the Reply-Message `ESCAPES`: a colour, a window title, BEL, CR LF, NUL, U+202E
+latin1         challenge with the Reply-Message `LATIN1`, which is not UTF-8
+menu           challenge `1) Push 2) SMS 3) Call`, Echo, whose answer is `1`
+empty-answer   challenge `Press Enter`, whose answer is empty; the old password sent again is a reject
+binary-state   challenge with the State `BINARY_STATE`, which must come back as it is
+============== ========================================================================================================
+
+Anybody else is rejected without a Reply-Message. A Status-Server is answered by an accept.
+
+Every Accounting-Request whose authenticator is right is recorded and answered, except the user `unanswered`'s, which is
+recorded only; the answer to the user `signed` has a Message-Authenticator.
+"""
+
+import contextlib
+import os
+import pathlib
+import re
+import shutil
+import socket
+import subprocess
+import time
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
+
+import pyotp
+import pytest
+
+from tests.support.certificates import Authority
+
+HOST = "127.0.0.1"
+IPV6_HOST = "::1"
+
+# Nearly all that FreeRADIUS takes; `quoted` says what it does not.
+SECRET = "pä%ss $$ \"wörd' ${x} \\n #;100%"
+TOTP_SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+RSA_ANSWERS = ("n", "2468", "2468", "2468111111", "222222")
+TWO_MESSAGES = (b"A code was sent to your ph", b"one. Enter it")
+ESCAPES = b"\x1b[31mRed\x1b[0m \x1b]0;title\x07\r\nnext\x00nul\xe2\x80\xaetxt"
+LATIN1 = b"Entr\xe9e du code"
+# Begins with the characters "0x", which careless decoders take for hexadecimal.
+BINARY_STATE = b"0x\x00\xff\r\n\x00" + bytes(range(200, 256)) + b"\x00"
+
+_TEMPLATE = pathlib.Path(__file__).with_name("freeradius")
+_READY = "Ready to process requests"
+_START_SECONDS = 30.0
+_STOP_SECONDS = 2.0
+_PORT_ATTEMPTS = 5
+
+Value = Union[str, bytes]
+
+
+class Request(NamedTuple):
+    """One packet that reached the server. Its User-Password is not kept.
+
+    code: `Access-Request`, `Accounting-Request` or `Status-Server`.
+    attributes: names and values in the order they came in: str for text, addresses and integers (`Virtual` where
+    the value has a name, else digits), bytes for octets.
+    """
+
+    code: str
+    attributes: List[Tuple[str, Value]]
+
+    def get(self, name: str) -> Optional[Value]:
+        """The first value of the attribute `name`, or None."""
+        return next(iter(self.values(name)), None)
+
+    def values(self, name: str) -> List[Value]:
+        """All values of the attribute `name`, in order."""
+        return [value for key, value in self.attributes if key == name]
+
+
+class FreeRadius:
+    """A FreeRADIUS of one's own; a context manager, which starts and stops it.
+
+    directory: where its configuration, log and records go; must exist.
+    secret: the shared secret of all clients but those over TLS, where it is `radsec`; ValueError if FreeRADIUS cannot
+    take it (see `quoted`).
+    push_seconds: how long the user `push` waits, in seconds.
+    authority: the CA of its certificate and of its clients', whom it wants to have one; without it there is no TLS.
+    newest: the newest version of TLS that it speaks.
+
+    host, port: its ordinary address; every reply has a Message-Authenticator.
+    old_port: the same users on the same host, but no reply has a Message-Authenticator: an old server. FreeRADIUS
+    releases with fixes for CVE-2024-3596 may add one all the same; 3.2.1 does not.
+    acct_port: where it takes Accounting-Requests, on the same host.
+    tls_port: where it takes logins and accounting over TLS, on the same host; 0 without it.
+    ipv6_port: as port but on `IPV6_HOST`; None on a machine without IPv6 loopback.
+    Ports are picked when it first starts, and kept when it is stopped and started again.
+    """
+
+    host = HOST
+
+    def __init__(
+        self,
+        directory: Union[str, pathlib.Path],
+        secret: str = SECRET,
+        push_seconds: int = 8,
+        authority: Optional[Authority] = None,
+        newest: str = "1.3",
+    ) -> None:
+        self.directory = pathlib.Path(str(directory))
+        self.secret = secret
+        self.push_seconds = push_seconds
+        self.port = 0
+        self.old_port = 0
+        self.acct_port = 0
+        self.tls_port = 0
+        self.ipv6_port: Optional[int] = None
+        self._process: Optional["subprocess.Popen[bytes]"] = None
+        self._quoted_secret = quoted(secret)
+        self._authority = authority
+        self._newest = newest
+
+    def __enter__(self) -> "FreeRadius":
+        self.start()
+        return self
+
+    def __exit__(self, *exc_info: Any) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start it and return when it answers.
+
+        RuntimeError with its log if it does not start, FileNotFoundError if it is not installed.
+        """
+        binary = find()
+        if binary is None:
+            raise FileNotFoundError("freeradius")
+        for _ in range(1 if self.port else _PORT_ATTEMPTS):
+            kept = (self.port, self.old_port, self.acct_port, self.ipv6_port)
+            ports = kept if self.port else _free_ports()
+            self.tls_port = self.tls_port if self.port else _free_tcp_port() if self._authority else 0
+            self._configure(*ports)
+            started_at = len(self.log)
+            if self._launch(binary, started_at):
+                self.port, self.old_port, self.acct_port, self.ipv6_port = ports
+                return
+            # Another program may have taken a port since it was found free.
+            if "Address already in use" not in self.log[started_at:]:
+                break
+        raise RuntimeError("FreeRADIUS did not start:\n" + self.log[started_at:])
+
+    def stop(self) -> None:
+        """Stop it, if it runs. What it was asked and has not answered stays unanswered."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:  # a push keeps it
+            process.kill()
+            process.wait()
+
+    @property
+    def log(self) -> str:
+        """What it logged so far, since its first start."""
+        return _read(self.directory / "radius.log")
+
+    def requests(self, user: Optional[str] = None) -> List[Request]:
+        """The packets that arrived so far, in order; retransmissions and packets it discarded are not among them.
+
+        user: only those with this User-Name.
+        """
+        requests = self._recorded("requests")
+        return [request for request in requests if user is None or request.get("User-Name") == user]
+
+    def accounting(self) -> List[Request]:
+        """The Accounting-Requests that arrived so far, in order; retransmissions are not among them."""
+        return self._recorded("accounting")
+
+    def _recorded(self, name: str) -> List[Request]:
+        return [_parse_request(block) for block in _read(self.directory / name).split("\n\n")[:-1]]
+
+    def _configure(self, port: int, old_port: int, acct_port: int, ipv6_port: Optional[int]) -> None:
+        marks = {
+            "PORT": str(port),
+            "OLD_PORT": str(old_port),
+            "ACCT_PORT": str(acct_port),
+            "IPV6_PORT": str(ipv6_port),
+            "TLS_PORT": str(self.tls_port),
+            "TLS_NEWEST": self._newest,
+            "SECRET": self._quoted_secret,
+            "PUSH_SECONDS": str(self.push_seconds),
+            "TOTP_SECRET": TOTP_SECRET,
+            "BINARY_STATE": BINARY_STATE.hex(),
+        }
+        for source in _TEMPLATE.iterdir():
+            if source.name == "ipv6.conf" and ipv6_port is None or source.name == "tls.conf" and not self._authority:
+                continue
+            target = self.directory / source.name
+            target.touch(mode=0o600)
+            target.write_bytes(_filled(source.read_bytes().decode("utf-8"), marks).encode("utf-8"))
+        if self._authority:
+            self._authority.issue().written(self.directory, "server")
+            (self.directory / "ca.pem").write_text(self._authority.certificate, encoding="ascii")
+
+    def _launch(self, binary: str, started_at: int) -> bool:
+        with (self.directory / "radius.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [binary, "-d", ".", "-n", "radiusd", "-f", "-l", "stdout"],
+                cwd=str(self.directory),
+                env=dict(os.environ, TZ="UTC"),  # for the times in what it records
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        deadline = time.monotonic() + _START_SECONDS
+        while self._process.poll() is None and time.monotonic() < deadline:
+            if _READY in self.log[started_at:]:
+                return True
+            time.sleep(0.02)
+        self.stop()
+        return False
+
+
+def find() -> Optional[str]:
+    """The path of the FreeRADIUS server, or None where it is not installed."""
+    for name in ("freeradius", "radiusd"):
+        # The directories of servers are often missing from an ordinary user's PATH.
+        path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
+        if path:
+            return path
+    return None
+
+
+def totp_code(seconds: float = 5.0) -> str:
+    """A code that the user `totp` may send for the next `seconds`.
+
+    rlm_totp 3.2.1 takes the code of the current time step alone: this waits for the next one if too little is left.
+    """
+    totp = pyotp.TOTP(TOTP_SECRET)
+    left = totp.interval - time.time() % totp.interval
+    if left < seconds:
+        time.sleep(left + 0.05)  # the server's clock may tick a little later
+    return str(totp.now())
+
+
+def quoted(text: str) -> str:
+    r"""`text` as a single-quoted string of FreeRADIUS's configuration, octet for octet in UTF-8.
+
+    In single quotes nothing is special but the quote itself, written \'. So no escape is left for a line break or NUL,
+    and none for a backslash right before a quote or at the end: ValueError.
+    """
+    if re.search(r"[\n\r\0]|\\'|\\\Z", text):
+        raise ValueError("FreeRADIUS takes no line break, NUL, or backslash before a quote or at the end")
+    return "'" + text.replace("'", "\\'") + "'"
+
+
+@contextlib.contextmanager
+def running(directory: Union[str, pathlib.Path], secret: str = SECRET, **options: Any) -> Iterator[FreeRadius]:
+    """A `FreeRadius` while the block runs; skips the test where FreeRADIUS is not installed."""
+    if find() is None:
+        pytest.skip("FreeRADIUS is not installed (Debian, Ubuntu: apt-get install freeradius)")
+    with FreeRadius(directory, secret, **options) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def freeradius(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FreeRadius]:
+    """One FreeRADIUS for the whole test session."""
+    with running(tmp_path_factory.mktemp("freeradius")) as server:
+        yield server
+
+
+def _free_ports() -> Tuple[int, int, int, Optional[int]]:
+    with contextlib.ExitStack() as stack:
+
+        def free(family: int, host: str) -> int:
+            # All stay open until the last is found, so that no port is found twice.
+            probe = stack.enter_context(socket.socket(family, socket.SOCK_DGRAM))
+            probe.bind((host, 0))
+            return int(probe.getsockname()[1])
+
+        port, old_port, acct_port = (free(socket.AF_INET, HOST) for _ in range(3))
+        try:
+            return port, old_port, acct_port, free(socket.AF_INET6, IPV6_HOST)
+        except OSError:
+            return port, old_port, acct_port, None
+
+
+def _free_tcp_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def _filled(template: str, marks: Dict[str, str]) -> str:
+    return re.sub("@([A-Z0-9_]+)@", lambda mark: marks[mark.group(1)], template)
+
+
+def _read(path: pathlib.Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8", "surrogateescape")
+    except FileNotFoundError:
+        return ""
+
+
+# How rlm_detail writes what is not printable.
+_ESCAPE = re.compile(rb"\\([0-7]{3}|.)", re.DOTALL)
+_ESCAPED = {b"n": b"\n", b"r": b"\r", b"t": b"\t"}
+
+
+def _parse_request(block: str) -> Request:
+    lines = [line[1:].split(" = ", 1) for line in block.split("\n") if line.startswith("\t")]
+    pairs = [(name, _parse_value(value)) for name, value in lines]
+    # rlm_detail says what a packet is unless it is an Accounting-Request.
+    code = next((value for name, value in pairs if name == "Packet-Type"), "Accounting-Request")
+    return Request(str(code), [pair for pair in pairs if pair[0] not in ("Packet-Type", "Timestamp")])
+
+
+def _parse_value(text: str) -> Value:
+    if text.startswith("0x"):
+        return bytes.fromhex(text[2:])
+    if not text.startswith('"'):
+        return text
+
+    def plain(escape: "re.Match[bytes]") -> bytes:
+        what = escape.group(1)
+        return bytes([int(what, 8)]) if len(what) == 3 else _ESCAPED.get(what, what)
+
+    octets = _ESCAPE.sub(plain, text[1:-1].encode("utf-8", "surrogateescape"))
+    return octets.decode("utf-8", "surrogateescape")

@@ -1,0 +1,101 @@
+"""A real radsecproxy on loopback for the tests: RADIUS over TLS in front of a FreeRADIUS that it asks over UDP.
+
+Whoever has a client certificate of its CA's is its client; it has no secret but `radsec`, and wants one of everybody.
+"""
+
+import contextlib
+import pathlib
+import shutil
+import socket
+import subprocess
+import time
+from typing import Iterator, Optional, Union
+
+import pytest
+
+from tests.support.certificates import Authority
+from tests.support.radiusd import FreeRadius
+
+HOST = "127.0.0.1"
+_START_SECONDS = 30.0
+_CONFIGURATION = """\
+ListenTLS {host}:{port}
+LogLevel 3
+tls default {{
+	CACertificateFile {directory}/ca.pem
+	CertificateFile {directory}/server.pem
+	CertificateKeyFile {directory}/server.pem
+}}
+client sps {{
+	host {host}
+	type tls
+	secret radsec
+	certificateNameCheck off
+}}
+server logins {{
+	host {radiusd.host}
+	port {radiusd.port}
+	type udp
+	secret "{radiusd.secret}"
+}}
+server accounting {{
+	host {radiusd.host}
+	port {radiusd.acct_port}
+	type udp
+	secret "{radiusd.secret}"
+}}
+realm * {{
+	server logins
+	accountingServer accounting
+}}
+"""
+
+
+def find() -> Optional[str]:
+    """The path of radsecproxy, or None where it is not installed."""
+    return shutil.which("radsecproxy") or shutil.which("radsecproxy", path="/usr/sbin:/usr/local/sbin")
+
+
+@contextlib.contextmanager
+def running(directory: Union[str, pathlib.Path], radiusd: FreeRadius, authority: Authority) -> Iterator[int]:
+    """A radsecproxy while the block runs, which is given its port; skips the test where it is not installed.
+
+    Its certificate is of `authority`, as are those of its clients. The secret of `radiusd` must be plain words.
+    """
+    binary = find()
+    if binary is None:
+        pytest.skip("radsecproxy is not installed (Debian, Ubuntu: apt-get install radsecproxy)")
+    path = pathlib.Path(str(directory))
+    authority.issue().written(path, "server")
+    (path / "ca.pem").write_text(authority.certificate, encoding="ascii")
+    port = _free_port()
+    text = _CONFIGURATION.format(host=HOST, port=port, directory=path, radiusd=radiusd)
+    (path / "radsecproxy.conf").write_text(text, encoding="utf-8")
+    with (path / "radsecproxy.log").open("wb") as log:
+        process = subprocess.Popen(
+            [binary, "-f", "-c", str(path / "radsecproxy.conf"), "-i", str(path / "pid")],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        _wait_for(port, process, path / "radsecproxy.log")
+        yield port
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _wait_for(port: int, process: "subprocess.Popen[bytes]", log: pathlib.Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        with contextlib.suppress(OSError), socket.create_connection((HOST, port)):
+            return
+        time.sleep(0.02)
+    raise RuntimeError("radsecproxy did not start:\n" + log.read_text(encoding="utf-8"))
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])

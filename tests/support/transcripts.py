@@ -1,0 +1,138 @@
+"""Writes docs/transcripts.md anew from logins with ssh and telnet: `python3 -m tests.support.transcripts`.
+
+What differs from run to run (addresses, ports, seconds) is replaced by fixed text.
+"""
+
+import re
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Iterator, List, NamedTuple, Tuple
+
+from tests.support import ROOT
+from tests.support.clients import LEAVE, PASSWORD_PROMPT, Gateway, Person, by_ssh, by_telnet
+from tests.support.misbehaving import closed_port
+
+DOCUMENT = ROOT / "docs" / "transcripts.md"
+
+_INTRODUCTION = """\
+# What users see
+
+Logins of the demo's users (`./demo.sh --ssh`, `./demo.sh --telnet`), with OpenSSH's ssh and Debian's telnet. Answers to
+the plugin's questions are hidden as they are typed; they stand below each login. From `You are in` on it is the demo
+that speaks; SPS would connect the user to the server there.
+
+Made by `python3 -m tests.support.transcripts` from real sessions; `bastion` stands for the gateway's address.
+"""
+
+
+class Scene(NamedTuple):
+    """A login: what the user asks for, and each question with what is typed then.
+
+    Without `server_runs` there is no RADIUS server to reach.
+    """
+
+    title: str
+    login_name: str
+    answers: Tuple[Tuple[str, str], ...]
+    server_runs: bool = True
+
+
+_RIGHT = (PASSWORD_PROMPT, "123456")
+_WRONG = (PASSWORD_PROMPT, "111111")
+SSH = (
+    Scene("A one-time code", "alice", (_RIGHT,)),
+    Scene("A wrong code, then the right one", "alice", (_WRONG, _RIGHT)),
+    Scene("Every attempt rejected, and the server says why", "bob", (_WRONG, _WRONG, _WRONG)),
+    Scene(
+        "A challenge: first the PIN, then the token's code", "carol", ((PASSWORD_PROMPT, "4711"), ("token ", "246810"))
+    ),
+    Scene("A push", "pusha", ((PASSWORD_PROMPT, ""),)),
+    Scene("The code in the login name, for another user of the server", "gu=alice@otp=123456@root", ()),
+    Scene("No user name in the login name", "otp=123456", (("User name: ", "alice"),)),
+    Scene("No RADIUS server answers", "alice", (_RIGHT,), server_runs=False),
+)
+TELNET = (
+    Scene("A one-time code", "alice", (_RIGHT,)),
+    Scene("The code in the login name, for another user of the server", "gu=alice@otp=123456@root", ()),
+    Scene("No user name", "", (("User name: ", "alice"), _RIGHT)),
+    Scene("Every attempt rejected, and the server says why", "bob", (_WRONG, _WRONG, _WRONG)),
+)
+
+
+def document(ssh: str, telnet: str, plugin_zip: Path, directory: Path) -> str:
+    """Return the document's text, from sessions played now with these clients; `directory` must be empty."""
+    gateways = {}
+    for name in ("ssh", "telnet", "down"):
+        (directory / name).mkdir()
+        gateways[name] = directory / name
+    parts = [_INTRODUCTION, "## SSH\n"]
+    with closed_port() as port:
+        configuration = "[radius]\nserver=127.0.0.1\nport={}\nsecret=none that a server knows\n".format(port)
+        with Gateway("ssh", plugin_zip, gateways["ssh"]) as reached, Gateway(
+            "ssh", plugin_zip, gateways["down"], configuration
+        ) as cut_off:
+            for scene in SSH:
+                with by_ssh(ssh, reached if scene.server_runs else cut_off, scene.login_name) as person:
+                    parts += _played(scene, person, "ssh {}@bastion".format(scene.login_name))
+    parts.append("## Telnet\n")
+    with Gateway("telnet", plugin_zip, gateways["telnet"]) as gateway:
+        for scene in TELNET:
+            with by_telnet(telnet, gateway) as person:
+                person.sees("Username: ").types(scene.login_name)
+                parts += _played(scene, person, "telnet bastion")
+    return "\n".join(parts)
+
+
+def _played(scene: Scene, person: Person, command: str) -> Iterator[str]:
+    for question, answer in scene.answers:
+        person.sees(question).types(answer)
+    # Either the page or the end
+    if person.terminal.expect_exact([LEAVE, "closed by foreign host", "Disconnected from"]) == 0:
+        person.types("")
+    person.to_the_end()
+    yield "### {}\n".format(scene.title)
+    yield "```\n$ {}\n{}```\n".format(command, normalised(person.shown))
+    typed = ["`{}`".format(answer) if answer else "Enter alone" for _, answer in scene.answers]
+    if typed:
+        yield "Typed, and not shown: {}.\n".format(", ".join(typed))
+
+
+def normalised(shown: str) -> str:
+    """Return what was shown with fixed text for what differs from run to run."""
+    for pattern, fixed in (
+        (r'"server": "127\.0\.0\.1:\d+"', '"server": "192.0.2.1:1812"'),
+        (r'"seconds": [\d.]+', '"seconds": ...'),
+        (r"127\.0\.0\.1 port \d+", "192.0.2.10 port 22"),
+        (r"Trying 127\.0\.0\.1", "Trying 192.0.2.10"),
+        (r"127\.0\.0\.1", "bastion"),
+        (r" +$", ""),
+    ):
+        shown = re.sub(pattern, fixed, shown, flags=re.MULTILINE)
+    return shown
+
+
+def main() -> int:
+    """Write the document; return the exit status."""
+    from tools import build
+
+    clients: List[str] = []
+    for name in ("ssh", "telnet"):
+        path = shutil.which(name)
+        if path is None:
+            print("There is no {} here.".format(name), file=sys.stderr)
+            return 1
+        clients.append(path)
+    if build.main([]) != 0:
+        return 1
+    with tempfile.TemporaryDirectory(prefix="transcripts-") as directory:
+        plugin_zip = next((ROOT / "dist").glob("SPS_RADIUS-*.zip"))
+        text = document(clients[0], clients[1], plugin_zip, Path(directory))
+    DOCUMENT.parent.mkdir(exist_ok=True)
+    DOCUMENT.write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

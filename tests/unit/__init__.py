@@ -1,0 +1,1 @@
+"""Pure tests: no socket, no process, no sleep."""
