@@ -16,7 +16,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from lib.radius.exchange import Exchange, GiveUp, Patience, Resolve, Send, Wait
+from lib.radius.schedule import Exchange, GiveUp, Patience, Resolve, Send, Wait
 from simulator.gateway import HOST, Session, UnpackedPlugin, unpack
 from simulator.host import RESULT_FD
 from simulator.server import DemoServer

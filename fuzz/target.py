@@ -12,8 +12,8 @@ import unicodedata
 from typing import Container, Iterator, List, Optional, Sequence, Set
 
 from lib import text
-from lib.denials import DENIALS
 from lib.radius import mschap, packet
+from lib.reasons import DENIALS
 from tests.support.misbehaving import MESSAGE_AUTHENTICATOR, PROXY_STATE, REPLY_MESSAGE, STATE, Attribute
 from tests.support.vectors import REQUEST_7_1, REQUEST_7_2, REQUEST_7_3, RFC_SECRET, SECOND_REQUEST_7_3
 

@@ -5,9 +5,9 @@ The reason of a DENY is one of `denials`; here each has its code for a name.
 
 from typing import Dict, Mapping, Tuple
 
-from . import denials
+from . import reasons
+from .namedtuple import NamedTuple
 from .text import filled
-from .tuples import NamedTuple
 
 
 class Message(NamedTuple):
@@ -31,7 +31,7 @@ ALL: Tuple[Message, ...] = (
         "The same, when there is a reason; it ends in a mark.",
     ),
     Message("server_gone", (), "The server that asked is gone; please log in again.", "Before starting over."),
-) + tuple(Message(denial.code, denial.placeholders, denial.text, "Reason of a DENY.") for denial in denials.ALL)
+) + tuple(Message(denial.code, denial.placeholders, denial.text, "Reason of a DENY.") for denial in reasons.ALL)
 
 DEFAULTS: Dict[str, str] = {message.name: message.default for message in ALL}
 

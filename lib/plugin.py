@@ -19,8 +19,10 @@ from safeguard.sessions.plugin import (
 )
 from safeguard.sessions.plugin.exceptions import PluginSDKRuntimeError, PluginSDKValueError
 
-from . import __version__, login, messages, settings
-from .backend import Backend, Session, count, metadata, new_record, opening_remarks
+from . import __version__, messages
+from .authenticator import Backend, Session, count, metadata, new_record, opening_remarks
+from .config import settings
+from .login import conversation
 from .text import field, name_problem, one_line, radius_name_problem
 
 _log = logging.getLogger("SPS_RADIUS")
@@ -160,9 +162,9 @@ class Plugin(AAPlugin):  # type: ignore[misc]
         state, action = backend.converse(self._load(), self._known())
         self._save(state)
         if self._settings.accounting and backend.accepted:
-            from .radius import accountant
+            from . import accounting
 
-            self.cookie["accounted"] = accountant.kept(backend.accepted)
+            self.cookie["accounted"] = accounting.kept(backend.accepted)
         return self._response(action)
 
     def do_authorize(self) -> Verdict:
@@ -214,9 +216,9 @@ class Plugin(AAPlugin):  # type: ignore[misc]
         assert self._settings is not None
         if "radius_session" not in self.cookie:
             self._begin_session()
-        state, result = login.identify(self._settings, self._load(), self._known())
+        state, result = conversation.identify(self._settings, self._load(), self._known())
         self._save(state)
-        if not isinstance(result, login.Identity):
+        if not isinstance(result, conversation.Identity):
             return self._response(result)
         self.username = result.name
         self.mfa_identity = result.override or result.name
@@ -328,20 +330,20 @@ class Plugin(AAPlugin):  # type: ignore[misc]
         sections = ("whitelist source=user_list", "whitelist source=ldap_server_group", "authentication_cache")
         return any(self.plugin_configuration.get_options(section) for section in sections)
 
-    def _load(self) -> login.State:
-        return login.State.from_cookie(self.cookie.get("radius", {}))
+    def _load(self) -> conversation.State:
+        return conversation.State.from_cookie(self.cookie.get("radius", {}))
 
-    def _save(self, state: login.State) -> None:
+    def _save(self, state: conversation.State) -> None:
         self.cookie["radius"] = state.to_cookie()
 
-    def _known(self) -> login.Known:
+    def _known(self) -> conversation.Known:
         assert self._settings is not None
         # The SDK drops `@domain` of RDP user names from 1.8 on.
         without_suffix = getattr(self, "remove_upn_suffix", lambda name: name)
         pairs = {key: value for key, value in self.connection.key_value_pairs.items() if isinstance(value, str)}
         if "username" in pairs:
             pairs["username"] = without_suffix(pairs["username"])
-        return login.Known(
+        return conversation.Known(
             gateway_user=self.connection.gateway_user,
             server_username=without_suffix(self.connection.server_username),
             pairs=pairs,
@@ -362,15 +364,15 @@ class Plugin(AAPlugin):  # type: ignore[misc]
         )
 
     def _account_start(self) -> None:
-        from .radius import accountant
+        from . import accounting
 
         backend = self._backend()
-        self.cookie["accounting"] = accountant.session(
+        self.cookie["accounting"] = accounting.session(
             session_id=self.connection.session_id,
             started=time.time(),
             user_name=backend.radius_name(),
             accepted=self.cookie.get("accounted") or {},
-            attributes=backend.accounting_attributes() + accountant.target(self.connection),
+            attributes=backend.accounting_attributes() + accounting.target(self.connection),
         )
         self._account("Start")
 
@@ -382,13 +384,13 @@ class Plugin(AAPlugin):  # type: ignore[misc]
 
         A session that has begun has an end, even if the configuration does not hold any more.
         """
-        from .radius import accountant
-        from .radius.records import Records
+        from . import accounting
+        from .state.accounting_queue import Records
 
         records = Records(self._state_directory("persistent"), self._complain)
-        records.add(accountant.record(kind, self.cookie["accounting"], time.time()))
+        records.add(accounting.record(kind, self.cookie["accounting"], time.time()))
         if self._settings is not None and self._settings.accounting:
-            accountant.deliver(self._settings.accounting, records, self._backend().health(), self._complain)
+            accounting.deliver(self._settings.accounting, records, self._backend().health(), self._complain)
 
     def _guarded(self, what: str, action: Callable[[], None]) -> None:
         try:
@@ -411,14 +413,14 @@ class Plugin(AAPlugin):  # type: ignore[misc]
                 self._complain("nothing is remembered between hooks: {}".format(_place(error)))
         return self._directories[which]
 
-    def _response(self, action: login.Action) -> Verdict:
+    def _response(self, action: conversation.Action) -> Verdict:
         """Turn what the conversation wants into a verdict."""
         count(self.cookie["radius_session"], self._load(), action)
-        if isinstance(action, login.Ask):
+        if isinstance(action, conversation.Ask):
             return AAResponse.need_info(action.prompt, action.key, action.disable_echo)
-        if isinstance(action, login.Deny):
+        if isinstance(action, conversation.Deny):
             return self._denied(action.code, action.detail, minutes=str(action.minutes))
-        assert isinstance(action, login.Accept)
+        assert isinstance(action, conversation.Accept)
         if action.bypassed:
             _log.warning("User %s is let on without RADIUS: [auth] bypass_when_unreachable", field(self.username))
             return AAResponse(verdict="ACCEPT", additional_metadata=self._metadata(bypass="unreachable"))

@@ -4,8 +4,8 @@ import pathlib
 import sys
 from typing import Dict, Mapping, Tuple
 
-from lib import __version__, denials, listing
-from lib.cli import check
+from lib import __version__, reasons
+from lib.cli import check, listing
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 README, DEFAULT_CFG = ROOT / "README.md", ROOT / "default.cfg"
@@ -69,7 +69,7 @@ def blocks() -> Dict[pathlib.Path, Dict[str, str]]:
     return {
         README: {"check": example()},
         CONFIGURATION: {name: listing.markdown_table(sections) for name, sections in OPTIONS.items()},
-        TROUBLESHOOTING: {"denials": denials.markdown_table()},
+        TROUBLESHOOTING: {"denials": reasons.markdown_table()},
     }
 
 

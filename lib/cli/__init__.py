@@ -58,12 +58,12 @@ def _run(options: argparse.Namespace) -> int:
 
         return servers.run(options)
     if options.command == "try":
-        from . import trial
+        from . import login
 
-        return trial.run(options)
-    from . import listed
+        return login.run(options)
+    from . import options as listing
 
-    return listed.run(options)
+    return listing.run(options)
 
 
 def _stop(number: int, frame: object) -> None:
@@ -130,7 +130,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
     servers.add_argument("--json", action="store_true", help="print one JSON document instead of lines")
     _add_secrets(servers)
 
-    trial = commands.add_parser(
+    login = commands.add_parser(
         "try",
         help="log in through the servers as the plugin would",
         description="Holds a whole login with the configured servers, shows every packet without its secrets, and "
@@ -138,22 +138,22 @@ def _parser(program: str) -> argparse.ArgumentParser:
         epilog="Exits with 0 for ACCEPT, 1 for DENY, 2 if the configuration cannot be used. User lists, LDAP, the "
         "authentication cache and the lockout are on SPS: nothing of them is looked at here.",
     )
-    _add_file(trial)
-    trial.add_argument("--user", metavar="NAME", default="", help="the user name in the login; none: it is asked for")
-    trial.add_argument(
+    _add_file(login)
+    login.add_argument("--user", metavar="NAME", default="", help="the user name in the login; none: it is asked for")
+    login.add_argument(
         "--gateway-user", metavar="NAME", default="", help="whom SPS has authenticated before, if it has"
     )
-    trial.add_argument("--protocol", choices=("ssh", "rdp", "telnet"), default="ssh", help="what he comes by (ssh)")
-    trial.add_argument("--client-ip", metavar="ADDRESS", type=_address, default="", help="where he comes from")
-    trial.add_argument("--connection", metavar="NAME", default="", help="the Connection Policy's name")
-    _add_secrets(trial)
+    login.add_argument("--protocol", choices=("ssh", "rdp", "telnet"), default="ssh", help="what he comes by (ssh)")
+    login.add_argument("--client-ip", metavar="ADDRESS", type=_address, default="", help="where he comes from")
+    login.add_argument("--connection", metavar="NAME", default="", help="the Connection Policy's name")
+    _add_secrets(login)
 
-    listed = commands.add_parser(
+    options = commands.add_parser(
         "options",
         help="list every option with its default",
         description="Lists every option that the plugin knows.",
     )
-    listed.add_argument(
+    options.add_argument(
         "--format",
         choices=("text", "markdown", "cfg"),
         default="text",

@@ -5,13 +5,13 @@ import ipaddress
 import json
 from typing import Callable, Iterable, Iterator, List, Optional, Sequence, Set, Tuple
 
-from .. import options as declared
-from .. import settings
+from ..config import options as declared
+from ..config import settings
+from ..namedtuple import NamedTuple
 from ..text import counted
-from ..tuples import NamedTuple
 from . import FINE, NOT_FINE, UNUSABLE
+from .config_source import NotText, located, read
 from .console import Console
-from .source import NotText, located, read
 
 ERROR, WARNING, NOTE = "error", "warning", "note"
 SECRET_OCTETS = 16  # RFC 2865 section 3

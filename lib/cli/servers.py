@@ -6,16 +6,17 @@ import os
 import time
 from typing import Any, Container, Dict, Iterator, List, Optional, Tuple
 
-from ..radius import client, nas, packet, transport
+from ..config.settings import ServerSettings, Settings
+from ..namedtuple import NamedTuple
+from ..radius import client, nas, packet
 from ..radius.accounting import ACCOUNTING_RESPONSE
 from ..radius.profile import Profile
+from ..radius.transport import udp
 from ..secret import Secret
-from ..settings import ServerSettings, Settings
 from ..text import counted, one_line
-from ..tuples import NamedTuple
 from . import FINE, NOT_FINE
+from .config_source import usable
 from .console import Console
-from .source import usable
 
 STATUS_SERVER, LOGIN = "Status-Server", "login"
 _DAY = 86400.0  # seconds
@@ -70,8 +71,8 @@ def look(settings: Settings, how: Look, console: Console) -> Iterator[Facts]:
         console.progress("[{}] looking {} up ...".format(server.section, one_line(server.server)))
         began = time.monotonic()
         try:
-            addresses = transport.resolve(server.server, server.port, how.timeout)
-        except transport.Unreachable as error:
+            addresses = udp.resolve(server.server, server.port, how.timeout)
+        except udp.Unreachable as error:
             console.progress("")
             seconds = time.monotonic() - began
             yield Facts(server.section, server.server, "", False, one_line(str(error)), seconds, error.code)
@@ -84,7 +85,7 @@ def look(settings: Settings, how: Look, console: Console) -> Iterator[Facts]:
             yield facts._replace(look_up_seconds=seconds)
 
 
-def facts_of(asked: _Asked, address: transport.Address, how: Look) -> Facts:
+def facts_of(asked: _Asked, address: udp.Address, how: Look) -> Facts:
     """Return what can be found out about one address of a server; it is asked now."""
     server = asked.server._replace(
         conn_timeout=how.timeout,

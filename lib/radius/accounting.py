@@ -9,7 +9,7 @@ import re
 import struct
 from typing import Any, Iterable, List, Optional, Sequence, Tuple
 
-from ..tuples import NamedTuple
+from ..namedtuple import NamedTuple
 from . import packet
 
 ACCOUNTING_REQUEST, ACCOUNTING_RESPONSE = 4, 5

@@ -8,8 +8,8 @@ import functools
 import re
 from typing import Callable, Iterable, List, Mapping, Match, Optional, Sequence, Tuple
 
+from ..namedtuple import NamedTuple
 from ..text import did_you_mean, filled, holds_control, placeholders
-from ..tuples import NamedTuple
 
 MAX_VENDOR = 0xFFFFFF  # RFC 2865 section 5.26: the high octet is 0
 MAX_TAG = 31  # RFC 2868 section 3.1

@@ -6,14 +6,14 @@ import time
 from collections import Counter
 from typing import Callable, List, Optional, Sequence, Tuple
 
-from ..settings import ServerSettings, TlsSettings
+from ..config.settings import ServerSettings, TlsSettings
+from ..namedtuple import NamedTuple
+from ..state.server_status import NO_MEMORY, Health
 from ..text import counted
-from ..tuples import NamedTuple
 from . import packet, profile
-from .exchange import STATUS_SENDS, Connect, Exchange, GiveUp, Patience, Probe, Resolve, Send, Wait, healthy_first
-from .health import NO_MEMORY, Health
 from .profile import Profile
-from .transport import Address, Channel, Udp, Unreachable, as_address, ready, resolve
+from .schedule import STATUS_SENDS, Connect, Exchange, GiveUp, Patience, Probe, Resolve, Send, Wait, healthy_first
+from .transport.udp import Address, Channel, Udp, Unreachable, as_address, ready, resolve
 
 # The first of these that any server gave is the reason told; the log has them all.
 _CODES_BY_WEIGHT = (
@@ -386,7 +386,7 @@ class _Run:
         return Udp(self._address, server.source_ip), spoken, ""
 
     def _open_tls(self, settings: TlsSettings) -> Tuple[Channel, Profile, str]:
-        from .tls import Tls  # and with it ssl, which is slow to import
+        from .transport.tls import Tls  # and with it ssl, which is slow to import
 
         server = self._server
         # No certificate has an address's zone, nor the dot at the end of a whole name.

@@ -14,8 +14,8 @@ import re
 import struct
 from typing import Callable, Optional, Sequence, Tuple
 
+from ..namedtuple import NamedTuple
 from ..secret import Secret
-from ..tuples import NamedTuple
 
 CHALLENGE_OCTETS = 16  # of the authenticator's challenge, and of the peer's
 MAX_PASSWORD_CHARACTERS = 256

@@ -10,8 +10,8 @@ import struct
 import sys
 from typing import TYPE_CHECKING, Any, Callable, Container, Iterator, List, Optional, Tuple
 
+from ..namedtuple import NamedTuple
 from ..secret import Secret
-from ..tuples import NamedTuple
 from . import addresses
 
 if TYPE_CHECKING:

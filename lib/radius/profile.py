@@ -5,11 +5,11 @@ What is said is the same; `packet` and `accounting` have the first way, `version
 
 from typing import Any, Callable, Container
 
-from ..tuples import NamedTuple
-from . import packet, version11
+from ..namedtuple import NamedTuple
+from . import packet, radius11
 from .packet import Attributes, Login, Random, Reply
 
-VERSION_1_1 = version11.ALPN
+VERSION_1_1 = radius11.ALPN
 
 
 class Profile(NamedTuple):
@@ -60,20 +60,20 @@ def version_1_1() -> Profile:
     def account(record: Any, now: float, random: Random) -> bytes:
         from . import accounting
 
-        return version11.with_header(accounting.ACCOUNTING_REQUEST, accounting.body(record, now), random)
+        return radius11.with_header(accounting.ACCOUNTING_REQUEST, accounting.body(record, now), random)
 
     def verify_accounting(octets: bytes, request: bytes) -> Reply:
         from . import accounting
 
-        reply = version11.verify(octets, request, accounting.RESPONSE_CODES)
+        reply = radius11.verify(octets, request, accounting.RESPONSE_CODES)
         accounting.check_taken(octets)
         return reply
 
     return Profile(
-        login=version11.encode,
-        status=version11.encode_status,
-        verify=version11.verify,
+        login=radius11.encode,
+        status=radius11.encode_status,
+        verify=radius11.verify,
         accounting=account,
         verify_accounting=verify_accounting,
-        belongs=version11.belongs,
+        belongs=radius11.belongs,
     )

@@ -13,9 +13,10 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Set
 
 import pytest
 
-from lib import denials, options, settings
+from lib import reasons
+from lib.config import options, settings
+from lib.config.settings import ConfigurationError
 from lib.radius import packet
-from lib.settings import ConfigurationError
 from simulator.demo import configure
 from tests.support import ROOT
 from tests.support.misbehaving import ACCEPT, CHALLENGE, REPLY_MESSAGE, STATE, Request, Server, answering, reply
@@ -140,7 +141,7 @@ def test_sections_and_options_in_the_text_exist(page: pathlib.Path) -> None:
             alone = match.group() == each
             if each.startswith("$[") or section == "section":
                 continue
-            if section in FOREIGN.get(page.name, ()) or section in denials.DENIALS:
+            if section in FOREIGN.get(page.name, ()) or section in reasons.DENIALS:
                 continue
             # In a line of the log anything may follow the section.
             if not is_known(section, option if alone else None):

@@ -6,7 +6,9 @@ import re
 import pytest
 import yaml
 
-from lib import __version__, denials, listing, options, settings
+from lib import __version__, reasons
+from lib.cli import listing
+from lib.config import options, settings
 from tests.support import ROOT
 from tools import documents
 
@@ -34,7 +36,7 @@ def test_every_section_is_in_one_table() -> None:
 def test_every_denial_and_option_is_documented_once() -> None:
     troubleshooting = documents.TROUBLESHOOTING.read_text(encoding="utf-8")
     configuration = documents.CONFIGURATION.read_text(encoding="utf-8")
-    for code in denials.DENIALS:
+    for code in reasons.DENIALS:
         assert troubleshooting.count("| `{}` |".format(code)) == 1
     for section in options.SECTIONS:
         for option in section.options if not section.first else ():

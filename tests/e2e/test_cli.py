@@ -15,9 +15,9 @@ from typing import Any, Dict, Iterator, List, Optional, Sequence
 
 import pytest
 
-from lib import __version__, denials, listing
-from lib.cli import check
-from lib.options import SECTIONS
+from lib import __version__, reasons
+from lib.cli import check, listing
+from lib.config.options import SECTIONS
 from tests.support.clients import SAFETY_LIMIT, Person
 from tests.support.misbehaving import ACCEPT, CHALLENGE, REJECT, Request, Server, answering, closed_port, reply, silent
 from tests.support.plugin import OpenSession, code, metadata, prompts, radius_section
@@ -928,7 +928,7 @@ class TestTry:
         assert told(person, "reason") == verdict["reason"]
         tried_metadata = json.loads(told(person, "metadata"))
         assert {**tried_metadata, "seconds": 0} == {**metadata(verdict), "seconds": 0}
-        assert told(person, "what to do") == denials.DENIALS[code(verdict)].remedy
+        assert told(person, "what to do") == reasons.DENIALS[code(verdict)].remedy
         plugins, ours = freeradius.requests()[before : before + 3], freeradius.requests()[before + 3 :]
         assert len(ours) == 3
 
@@ -1065,7 +1065,7 @@ class TestTry:
             person.sees(PROMPT).types("x")
             assert person.to_the_end() == 1
         assert told(person, "reason") == "Backend service unreachable [port-closed]"
-        assert told(person, "what to do") == denials.DENIALS["port-closed"].remedy
+        assert told(person, "what to do") == reasons.DENIALS["port-closed"].remedy
 
     def test_dead_server_is_asked_last_from_then_on(self, cli: Zip, down: str, freeradius: FreeRadius) -> None:
         both = down + radius_section(freeradius).replace("[radius]", "[radius_2]")

@@ -10,7 +10,7 @@ from typing import Any, Dict, List
 
 import pytest
 
-from lib.turns import Turns
+from lib.state.user_lock import Turns
 from tests.support.misbehaving import ACCEPT, REJECT, Request, Server, answering, reply, silent
 from tests.support.plugin import OpenSession, code, metadata, prompts, text
 from tests.support.radiusd import FreeRadius

@@ -10,10 +10,11 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tupl
 
 import pytest
 
-from lib import denials
-from lib.radius import client, packet, transport
+from lib import reasons
+from lib.config.settings import ServerSettings
+from lib.radius import client, packet
+from lib.radius.transport import udp
 from lib.secret import Secret
-from lib.settings import ServerSettings
 from tests.support.misbehaving import (
     ACCEPT,
     CHALLENGE,
@@ -98,7 +99,7 @@ def refused(*servers: ServerSettings, **options: Any) -> client.NoAnswer:
     with pytest.raises(client.NoAnswer) as caught:
         ask(*servers, **options)
     error = caught.value
-    assert error.code in denials.DENIALS
+    assert error.code in reasons.DENIALS
     assert error.seconds >= 0
     assert_tells_no_secret(error.remarks + (str(error), repr(error)))
     return error
@@ -369,7 +370,7 @@ BAD_REPLIES: Dict[str, Tuple[packet.Flaw, Callable[[Request], bytes]]] = {
 
 def test_every_flaw_has_a_bad_reply() -> None:
     assert {flaw for flaw, _ in BAD_REPLIES.values()} == set(FLAWS)
-    assert {flaw.code for flaw in FLAWS} <= set(denials.DENIALS)
+    assert {flaw.code for flaw in FLAWS} <= set(reasons.DENIALS)
 
 
 @pytest.mark.parametrize("name", BAD_REPLIES)
@@ -637,7 +638,7 @@ def test_an_address_given_twice_is_asked_once(monkeypatch: Any) -> None:
 
 def test_localhost() -> None:
     with contextlib.ExitStack() as stack:
-        *_, last = transport.resolve("localhost", 1, 60)
+        *_, last = udp.resolve("localhost", 1, 60)
         server = stack.enter_context(Server(answering(SECRET), last.sockaddr[0]))
         answer = ask(configured(("localhost", server.port)))
     expect_accept(answer, server)
@@ -770,57 +771,57 @@ def test_nothing_is_left_open_when_the_second_request_cannot_be_made() -> None:
 # The sockets
 
 
-def udp(host: str, port: int) -> transport.Udp:
+def udp_to(host: str, port: int) -> udp.Udp:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return transport.Udp(transport.Address(family, (host, port)))
+    return udp.Udp(udp.Address(family, (host, port)))
 
 
 def test_an_address_family_this_machine_does_not_have() -> None:
-    with pytest.raises(transport.Unreachable) as caught:
-        transport.Udp(transport.Address(9999, ("127.0.0.1", 1812)))
+    with pytest.raises(udp.Unreachable) as caught:
+        udp.Udp(udp.Address(9999, ("127.0.0.1", 1812)))
     assert caught.value.code == "network"
     assert str(caught.value) == "cannot send: Address family not supported by protocol"
 
 
 def test_a_datagram_too_long_to_send() -> None:
-    with Server(silent) as server, contextlib.closing(udp(server.host, server.port)) as connection:
-        with pytest.raises(transport.Unreachable) as caught:
+    with Server(silent) as server, contextlib.closing(udp_to(server.host, server.port)) as connection:
+        with pytest.raises(udp.Unreachable) as caught:
             connection.send(bytes(70000))
     assert caught.value.code == "network"
     assert str(caught.value) == "cannot send: Message too long"
 
 
 def test_a_closed_port_shows_when_sending_again() -> None:
-    with closed_port() as port, contextlib.closing(udp("127.0.0.1", port)) as connection:
+    with closed_port() as port, contextlib.closing(udp_to("127.0.0.1", port)) as connection:
         connection.send(b"first")
-        with pytest.raises(transport.Unreachable) as caught:
+        with pytest.raises(udp.Unreachable) as caught:
             connection.send(b"second")
     assert caught.value.code == "port-closed"
 
 
-def received(connection: transport.Udp) -> bytes:
+def received(connection: udp.Udp) -> bytes:
     """Return the next datagram."""
-    assert transport.ready([connection], PATIENT) == [connection]
+    assert udp.ready([connection], PATIENT) == [connection]
     (datagram,) = connection.receive()
     return datagram
 
 
 @pytest.mark.parametrize("timeout", [0.0, -5.0, 0.001])
 def test_waiting_for_nothing(timeout: float) -> None:
-    with Server(silent) as server, contextlib.closing(udp(server.host, server.port)) as connection:
-        assert transport.ready([connection], timeout) == []
+    with Server(silent) as server, contextlib.closing(udp_to(server.host, server.port)) as connection:
+        assert udp.ready([connection], timeout) == []
 
 
 def test_an_empty_datagram_is_a_datagram() -> None:
     with Server(lambda request: [b"", request.octets]) as server:
-        with contextlib.closing(udp(server.host, server.port)) as connection:
+        with contextlib.closing(udp_to(server.host, server.port)) as connection:
             connection.send(b"octets")
             assert [received(connection) for _ in range(2)] == [b"", b"octets"]
 
 
 def test_the_longest_datagram_is_received_whole() -> None:
     with Server(lambda request: [bytes(65507)]) as server:
-        with contextlib.closing(udp(server.host, server.port)) as connection:
+        with contextlib.closing(udp_to(server.host, server.port)) as connection:
             connection.send(b"octets")
             assert received(connection) == bytes(65507)
 
@@ -829,15 +830,15 @@ def test_the_longest_datagram_is_received_whole() -> None:
     "host, shown", [("127.0.0.1", "127.0.0.1:1812"), ("::1", "[::1]:1812"), ("2001:db8::1", "[2001:db8::1]:1812")]
 )
 def test_a_numeric_address_is_looked_up_as_itself(host: str, shown: str) -> None:
-    (address,) = transport.resolve(host, 1812, PATIENT)
+    (address,) = udp.resolve(host, 1812, PATIENT)
     assert address.sockaddr[:2] == (host, 1812)
     assert str(address) == shown
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "fe80::1%1"])  # the last is of a link alone, the first that is
 def test_an_address_can_be_looked_up_again(host: str) -> None:
-    (address,) = transport.resolve(host, 1812, PATIENT)
-    assert transport.resolve(address.host, 1812, PATIENT) == [address]
+    (address,) = udp.resolve(host, 1812, PATIENT)
+    assert udp.resolve(address.host, 1812, PATIENT) == [address]
     assert address.sockaddr[2:] in ((), (0, 0), (0, 1))
 
 

@@ -14,11 +14,13 @@ from typing import Any, Callable, Iterator, List, Sequence, Tuple
 
 import pytest
 
-from lib import denials
-from lib.radius import accountant, accounting, client, packet, profile, records
-from lib.radius.health import Health
+from lib import accounting as delivery
+from lib import reasons
+from lib.config.settings import AccountingSettings, ServerSettings, TlsSettings
+from lib.radius import accounting, client, packet, profile
 from lib.secret import Secret
-from lib.settings import AccountingSettings, ServerSettings, TlsSettings
+from lib.state import accounting_queue
+from lib.state.server_status import Health
 from tests.network.test_client import needs_ipv6
 from tests.support.certificates import HOST_NAME, Authority, Identity
 from tests.support.misbehaving import (
@@ -92,7 +94,7 @@ def refused(*servers: ServerSettings, **options: Any) -> client.NoAnswer:
     """Return the NoAnswer that asking ends with, having checked what every one of them must be."""
     with pytest.raises(client.NoAnswer) as caught:
         ask(*servers, **options)
-    assert caught.value.code in denials.DENIALS
+    assert caught.value.code in reasons.DENIALS
     for remark in caught.value.remarks:
         assert "\n" not in remark and PASSWORD not in remark and CLIENT.key.splitlines()[1] not in remark
     return caught.value
@@ -209,17 +211,17 @@ def test_accounting_goes_the_same_way(protocols: Sequence[str]) -> None:
 @pytest.mark.parametrize("protocols", PROTOCOLS)
 def test_a_server_that_takes_no_accounting_has_recorded_nothing(protocols: Sequence[str], tmp_path: Any) -> None:
     told: List[str] = []
-    kept = records.Records(str(tmp_path), told.append)
+    kept = accounting_queue.Records(str(tmp_path), told.append)
     kept.add(accounting.Record("Stop", time.time(), "a session", "alice", (), 7))
     error_cause = (101, struct.pack("!L", 406))
     script = answering(accounting.ACCOUNTING_RESPONSE, [error_cause])
     with Peer(script, SERVER, protocols=protocols) as peer:
         settings = AccountingSettings((configured(peer),), 2 * PATIENT)
-        accountant.deliver(settings, kept, Health(None, 0.0, told.append), told.append)
+        delivery.deliver(settings, kept, Health(None, 0.0, told.append), told.append)
     assert "Error-Cause says that nothing was recorded" in told[0] and len(peer.requests) == 1
     with Peer(answering(accounting.ACCOUNTING_RESPONSE), SERVER, protocols=protocols) as peer:
         settings = AccountingSettings((configured(peer),), 2 * PATIENT)
-        accountant.deliver(settings, kept, Health(None, 0.0, told.append), told.append)
+        delivery.deliver(settings, kept, Health(None, 0.0, told.append), told.append)
     assert len(peer.requests) == 1
 
 

@@ -1,10 +1,8 @@
-"""The separations that the design rests on: who imports whom in lib, told by the source."""
+"""The import rules of lib/, checked against the source: who may import what, and which modules stay pure."""
 
 import ast
 import pathlib
-from typing import Dict, Set
-
-import pytest
+from typing import Dict, List, Set
 
 from tests.support import ROOT
 
@@ -21,73 +19,85 @@ def imports(path: pathlib.Path) -> Set[str]:
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else ()
             module = ".".join(base + ((node.module,) if node.module else ()))
-            found.add(module)
-            found |= {module + "." + alias.name for alias in node.names}
+            found |= {
+                module + "." + alias.name if module + "." + alias.name in NAMES else module for alias in node.names
+            }
     return found
 
 
-MODULES: Dict[str, Set[str]] = {
-    str(path.relative_to(LIB).with_suffix("")).replace("/", "."): imports(path) for path in LIB.rglob("*.py")
+def dotted(path: pathlib.Path) -> str:
+    """Return the name of a module of lib, as in `lib.radius.packet`."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).replace(".__init__", "")
+
+
+NAMES = {dotted(path) for path in LIB.rglob("*.py")}
+IMPORTS: Dict[str, Set[str]] = {dotted(path): imports(path) for path in LIB.rglob("*.py")}
+
+BASICS = ("lib", "lib.text", "lib.secret", "lib.namedtuple")
+TEXTS = ("lib.reasons", "lib.messages")
+ALLOWED = {
+    "lib.radius": (),
+    "lib.state": ("lib.radius.accounting",),
+    "lib.config": TEXTS
+    + ("lib.radius.attributes", "lib.login.groups", "lib.login.username", "lib.state.lockout_rules"),
+    "lib.login": TEXTS + ("lib.config",),
 }
+"""What the modules of a package may import from lib, beside BASICS and the package itself."""
+STILL = {
+    ("lib.radius.client", "lib.config.settings"),
+    ("lib.radius.client", "lib.state.server_status"),
+    ("lib.radius.transport.tls", "lib.config.settings"),
+}
+"""Imports that break the rules today."""
 
 
-def reaches(name: str, target: str) -> bool:
-    """Whether a module imports a module or package, or anything inside it."""
-    return any(module == target or module.startswith(target + ".") for module in MODULES[name])
+def inside(name: str, package: str) -> bool:
+    """Whether a name is that of a package or of a module in it."""
+    return name == package or name.startswith(package + ".")
 
 
-@pytest.mark.parametrize("name", sorted(MODULES))
-def test_only_the_edge_knows_the_sdk(name: str) -> None:
-    assert reaches(name, "safeguard") == (name == "plugin")
+def test_packages_import_what_their_rule_allows() -> None:
+    broken: List[str] = []
+    for package, allowed in ALLOWED.items():
+        for name in sorted(name for name in IMPORTS if inside(name, package)):
+            for found in sorted(each for each in IMPORTS[name] if inside(each, "lib")):
+                if found not in BASICS and not any(inside(found, each) for each in allowed + (package,)):
+                    broken.append("{} imports {}".format(name, found))
+    assert broken == ["{} imports {}".format(*pair) for pair in sorted(STILL)]
 
 
-@pytest.mark.parametrize("name", sorted(name for name in MODULES if name.startswith("radius.")))
-def test_radius_knows_no_login(name: str) -> None:
-    assert not reaches(name, "lib.login") and not reaches(name, "lib.plugin")
+def test_only_the_plugin_imports_the_sdk() -> None:
+    assert {name for name, found in IMPORTS.items() if any(inside(each, "safeguard") for each in found)} == {
+        "lib.plugin"
+    }
 
 
-CONNECTS = ("plugin", "backend")
+def test_no_hook_imports_the_command_line() -> None:
+    costly = ("lib.cli", "lib.radius.display", "argparse", "getpass")
+    for name in sorted(name for name in IMPORTS if not inside(name, "lib.cli") and name != "lib.__main__"):
+        assert not [each for each in IMPORTS[name] for one in costly if inside(each, one)], name
 
 
-@pytest.mark.parametrize("name", sorted(name for name in MODULES if "." not in name and name not in CONNECTS))
-def test_login_and_what_it_uses_know_no_radius(name: str) -> None:
-    """Settings look up the attributes that the configuration names; how RADIUS is spoken is nobody's business here."""
-    found = {module for module in MODULES[name] if module.split(".")[:2] == ["lib", "radius"]}
-    assert found <= ({"lib.radius", "lib.radius.attributes"} if name == "settings" else set())
-    assert not reaches(name, "pyrad")
+EDGES = ("socket", "select", "selectors", "ssl", "time", "random", "os", "threading", "subprocess", "fcntl", "signal")
+PURE = ("lib.login", "lib.config", "lib.text", "lib.secret", "lib.namedtuple", "lib.reasons", "lib.messages") + tuple(
+    "lib.radius." + name
+    for name in ("packet", "profile", "radius11", "schedule", "mschap", "nas", "attributes", "accounting", "display")
+)
 
 
-PURE = ["login", "text", "settings", "options", "messages", "names", "groups", "lockout", "listing", "denials"]
-PURE += ["radius." + name for name in ("packet", "version11", "profile", "exchange", "accounting", "mschap")]
-PURE += ["radius." + name for name in ("nas", "attributes", "display", "addresses")]
+def test_pure_modules_touch_neither_network_nor_clock_nor_files() -> None:
+    for package in PURE:
+        for name in sorted(name for name in IMPORTS if inside(name, package)):
+            assert not [each for each in IMPORTS[name] for edge in EDGES if inside(each, edge)], name
 
 
-@pytest.mark.parametrize("name", PURE)
-def test_pure_cores_touch_neither_network_nor_clock(name: str) -> None:
-    for edge in ("socket", "ssl", "time", "random", "os", "threading", "subprocess", "fcntl", "lib.radius.transport"):
-        assert not reaches(name, edge), "{} imports {}".format(name, edge)
-
-
-COMMAND_LINE = [name for name in MODULES if name == "__main__" or name.startswith("cli.")]
-
-
-@pytest.mark.parametrize("name", sorted(MODULES))
-def test_no_hook_knows_the_command_line(name: str) -> None:
-    if name not in COMMAND_LINE:
-        for costly in ("lib.cli", "lib.listing", "lib.radius.display", "argparse", "getpass"):
-            assert not reaches(name, costly)
-
-
-@pytest.mark.parametrize("name", COMMAND_LINE)
-def test_the_command_line_leaves_the_network_to_the_client(name: str) -> None:
-    for edge in ("socket", "select", "ssl", "lib.plugin"):
-        assert not reaches(name, edge)
-    assert not reaches(name, "lib.radius") or name in ("cli.servers", "cli.trial")
-
-
-def test_what_check_finds_is_found_without_the_network_and_the_terminal() -> None:
-    assert not [name for name in ("time", "os", "getpass", "lib.radius", "lib.login") if reaches("cli.check", name)]
-
-
-def test_only_the_packets_know_pyrad() -> None:
-    assert [name for name in MODULES if reaches(name, "pyrad")] == ["radius.packet"]
+def test_no_two_modules_import_each_other() -> None:
+    circles = {
+        (name, other)
+        for name, found in IMPORTS.items()
+        for other in found
+        if name < other and name in IMPORTS.get(other, ())
+    }
+    assert {pair for pair in circles if pair[0] != "lib.cli"} == {
+        ("lib.radius.transport.tls", "lib.radius.transport.udp")
+    }

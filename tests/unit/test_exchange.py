@@ -8,7 +8,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import assume, given
 
-from lib.radius.exchange import TOO_LATE, Connect, Exchange, GiveUp, Patience, Resolve, Send, Wait
+from lib.radius.schedule import TOO_LATE, Connect, Exchange, GiveUp, Patience, Resolve, Send, Wait
 
 LONG = 1000.0
 NEVER = math.inf

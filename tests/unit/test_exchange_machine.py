@@ -14,8 +14,9 @@ import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
+from lib.config.settings import ServerSettings, build, parse_ini
 from lib.radius import client, packet
-from lib.radius.exchange import (
+from lib.radius.schedule import (
     STATUS_PATIENCE,
     STATUS_SENDS,
     TOO_LATE,
@@ -30,9 +31,8 @@ from lib.radius.exchange import (
     Wait,
     healthy_first,
 )
-from lib.radius.transport import as_address
+from lib.radius.transport.udp import as_address
 from lib.secret import Secret
-from lib.settings import ServerSettings, build, parse_ini
 from tests.support.misbehaving import ACCEPT, CHALLENGE, REJECT, REPLY_MESSAGE, STATE, Request, reply
 
 SECRET, OTHER_SECRET = b"the servers' secret", b"an attacker's guess"

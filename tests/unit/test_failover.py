@@ -4,7 +4,7 @@ from typing import Any, List, Set, Tuple
 
 import pytest
 
-from lib.radius.exchange import (
+from lib.radius.schedule import (
     STATUS_PATIENCE,
     STATUS_SENDS,
     Connect,

@@ -9,7 +9,7 @@ from typing import List
 
 import pytest
 
-from lib.radius.health import DIRECTORY, NO_MEMORY, STATUS_KNOWN_FOR, Health, Mark
+from lib.state.server_status import DIRECTORY, NO_MEMORY, STATUS_KNOWN_FOR, Health, Mark
 from tests.support import ROOT
 
 SERVER = "radius.example.com:1812"
@@ -112,7 +112,7 @@ def test_no_memory() -> None:
 def test_a_hundred_processes_at_once(tmp_path: pathlib.Path) -> None:
     program = (
         "import sys\n"
-        "from lib.radius.health import Health\n"
+        "from lib.state.server_status import Health\n"
         "health = Health(sys.argv[1], 120, print)\n"
         "for turn in range(50):\n"
         "    health.failed('a:1'); health.mark('a:1'); health.answered('a:1'); health.answered_status('b:1')\n"

@@ -12,8 +12,8 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from lib.failures import DIRECTORY, Lockout
-from lib.lockout import Rules, folded, locked_until
+from lib.state.lockout import DIRECTORY, Lockout
+from lib.state.lockout_rules import Rules, folded, locked_until
 
 NOW = 1700000000.25
 RULES = Rules(max_failures=3, window=600, duration=900, by_user=True, by_client=False)

@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from lib import denials, login, messages
-from lib.groups import GroupRules
-from lib.login import (
+from lib import messages, reasons
+from lib.config.settings import AuthSettings, ChallengeAnswer, Settings, UsernameSettings
+from lib.login import conversation
+from lib.login.conversation import (
     Accept,
     Accepted,
     Action,
@@ -34,8 +35,8 @@ from lib.login import (
     Unsent,
     Unusable,
 )
+from lib.login.groups import GroupRules
 from lib.secret import Secret
-from lib.settings import AuthSettings, ChallengeAnswer, Settings, UsernameSettings
 
 ORIGIN = ("radius", "192.0.2.1", 1812)
 OTHER_ORIGIN = ("radius_2", "192.0.2.2", 1645)
@@ -104,12 +105,12 @@ class Conversation:
         """Play a hook call that brings nothing new."""
         state = self.state
         if self._identified_round != state.name_round:
-            state, result = login.identify(self.settings, state, self.known)
+            state, result = conversation.identify(self.settings, state, self.known)
             if not isinstance(result, Identity):
                 return self._done(state, result)
             self.identity = result
             self._identified_round = state.name_round
-        return self._done(*login.proceed(self.settings, state, self.known))
+        return self._done(*conversation.proceed(self.settings, state, self.known))
 
     def answer(self, text: str) -> Action:
         """Play the hook call that brings the answer to the question last asked."""
@@ -121,7 +122,7 @@ class Conversation:
     def receive(self, outcome: Outcome) -> Action:
         """Tell the outcome of the exchange last asked for, in the same hook call."""
         assert isinstance(self.action, Exchange)
-        return self._done(*login.receive(self.settings, self.state, self.known, outcome))
+        return self._done(*conversation.receive(self.settings, self.state, self.known, outcome))
 
     def _done(self, state: State, action: Action) -> Action:
         self._cookie = json.dumps(state.to_cookie())
@@ -175,7 +176,7 @@ SOURCES = ("gateway_user", "gu", "radius_username", "ru", "server", "username")
 @pytest.mark.parametrize("number", range(len(SOURCES)))
 def test_the_name_comes_from_the_first_source_that_has_one(number: int) -> None:
     names = {source: source.upper() for source in SOURCES[number:]}
-    _, result = login.identify(configured(), State(), known(**names))
+    _, result = conversation.identify(configured(), State(), known(**names))
     assert isinstance(result, Identity)
     assert (result.name, result.override) == (SOURCES[number].upper(), "")
 
@@ -184,7 +185,7 @@ def test_the_name_comes_from_the_first_source_that_has_one(number: int) -> None:
 def test_a_source_that_is_empty_is_passed_over(number: int) -> None:
     names = {source: "" for source in SOURCES[:number]}
     names[SOURCES[number]] = "alice"
-    _, result = login.identify(configured(), State(), known(**names))
+    _, result = conversation.identify(configured(), State(), known(**names))
     assert result == Identity("alice")
 
 
@@ -192,35 +193,35 @@ def test_a_source_that_is_empty_is_passed_over(number: int) -> None:
 def test_a_known_name_is_never_asked_for(source: str) -> None:
     for can_ask in (True, False):
         everything = known(**{source: "alice"})._replace(can_ask=can_ask)
-        state, result = login.identify(configured(), State(), everything)
+        state, result = conversation.identify(configured(), State(), everything)
         assert (state, result) == (State(), Identity("alice"))
 
 
-@pytest.mark.parametrize("key", login.OVERRIDE_KEYS)
+@pytest.mark.parametrize("key", conversation.OVERRIDE_KEYS)
 @pytest.mark.parametrize("source", ["gateway_user", "gu"])
 def test_a_typed_radius_name_does_not_change_who_the_user_is(key: str, source: str) -> None:
     everything = known(server="root", **{source: "alice", key: "admin"})
-    assert login.identify(configured(), State(), everything)[1] == Identity("alice", ignored="admin")
+    assert conversation.identify(configured(), State(), everything)[1] == Identity("alice", ignored="admin")
     allowed = configured(allow_override=True)
     # Whom SPS does not know has said both names himself, and neither is worth more.
     chosen = Identity("alice", override="admin") if source == "gateway_user" else Identity("alice", ignored="admin")
-    assert login.identify(allowed, State(), everything)[1] == chosen
+    assert conversation.identify(allowed, State(), everything)[1] == chosen
 
 
 @pytest.mark.parametrize("allow_override", [False, True])
 def test_a_typed_radius_name_that_is_the_users_own_is_nothing_special(allow_override: bool) -> None:
     settings = configured(allow_override=allow_override)
-    assert login.identify(settings, State(), known(gateway_user="alice", ru="alice"))[1] == Identity("alice")
-    assert login.identify(settings, State(), known(gateway_user="alice", ru=""))[1] == Identity("alice")
-    assert login.identify(settings, State(), known(ru="alice"))[1] == Identity("alice")
+    assert conversation.identify(settings, State(), known(gateway_user="alice", ru="alice"))[1] == Identity("alice")
+    assert conversation.identify(settings, State(), known(gateway_user="alice", ru=""))[1] == Identity("alice")
+    assert conversation.identify(settings, State(), known(ru="alice"))[1] == Identity("alice")
 
 
 def test_the_first_radius_name_that_is_not_empty_counts() -> None:
     allowed = configured(allow_override=True)
     pairs = known(gateway_user="alice", radius_username="", ru="bob")
-    assert login.identify(allowed, State(), pairs)[1] == Identity("alice", override="bob")
+    assert conversation.identify(allowed, State(), pairs)[1] == Identity("alice", override="bob")
     pairs = known(gateway_user="alice", radius_username="carol", ru="bob")
-    assert login.identify(allowed, State(), pairs)[1] == Identity("alice", override="carol")
+    assert conversation.identify(allowed, State(), pairs)[1] == Identity("alice", override="carol")
 
 
 BAD_NAMES = {
@@ -240,7 +241,7 @@ BAD_NAMES = {
 @pytest.mark.parametrize("name", BAD_NAMES.values(), ids=BAD_NAMES.keys())
 @pytest.mark.parametrize("source", SOURCES)
 def test_a_bad_name_is_refused_from_every_source(source: str, name: str) -> None:
-    _, result = login.identify(configured(), State(), known(**{source: name}))
+    _, result = conversation.identify(configured(), State(), known(**{source: name}))
     assert isinstance(result, Deny)
     assert result.code == "bad-username"
     assert name not in result.detail
@@ -257,15 +258,15 @@ def test_a_bad_name_is_refused_when_it_was_asked_for(name: str, cumulative: bool
 
 def test_a_bad_radius_name_is_refused_only_if_it_would_be_used() -> None:
     pairs = known(gateway_user="alice", ru="../bob")
-    assert login.identify(configured(), State(), pairs)[1] == Identity("alice", ignored="../bob")
-    _, result = login.identify(configured(allow_override=True), State(), pairs)
+    assert conversation.identify(configured(), State(), pairs)[1] == Identity("alice", ignored="../bob")
+    _, result = conversation.identify(configured(allow_override=True), State(), pairs)
     assert isinstance(result, Deny)
     assert result.code == "bad-username"
 
 
 def test_names_of_253_octets_and_with_signs_are_fine() -> None:
     for name in ("a" * 253, "\u00fc" * 126 + "x", "EXAMPLE\\alice", "alice@example.com", "a b", "%d{0}$", "密码🔑"):
-        assert login.identify(configured(), State(), known(gateway_user=name))[1] == Identity(name)
+        assert conversation.identify(configured(), State(), known(gateway_user=name))[1] == Identity(name)
 
 
 def test_the_name_is_asked_for_when_there_is_none(cumulative: bool) -> None:
@@ -291,7 +292,7 @@ def test_the_question_for_the_name_is_not_answered_by_the_login_name(cumulative:
 
 def test_when_the_name_has_been_asked_for_nothing_else_is_a_source() -> None:
     everything = known(**{source: "root" for source in SOURCES})
-    _, result = login.identify(configured(), State(name_round=1), everything)
+    _, result = conversation.identify(configured(), State(name_round=1), everything)
     assert isinstance(result, Ask)
 
 
@@ -370,7 +371,7 @@ def test_a_name_that_was_known_is_not_asked_for(cumulative: bool) -> None:
 # The password of the first request
 
 
-@pytest.mark.parametrize("key", login.PASSWORD_KEYS)
+@pytest.mark.parametrize("key", conversation.PASSWORD_KEYS)
 @pytest.mark.parametrize("can_ask", [True, False])
 def test_a_password_in_the_login_name_is_the_first_attempt(key: str, can_ask: bool, cumulative: bool) -> None:
     conversation = Conversation(pairs={key: "123456"}, can_ask=can_ask, cumulative=cumulative)
@@ -647,7 +648,7 @@ def test_a_server_that_is_gone_is_no_question_where_none_can_be_asked() -> None:
     conversation.receive(challenge("Menu"))
     action = conversation.receive(OriginGone())
     assert isinstance(action, Deny)
-    assert action.code in denials.DENIALS
+    assert action.code in reasons.DENIALS
 
 
 # [challenge_answers]
@@ -821,7 +822,7 @@ def test_an_unusable_answer_to_a_challenge_is_an_attempt(cumulative: bool) -> No
 TEXTS = st.text(st.characters(), max_size=20)
 STATES = st.builds(
     State,
-    asked=st.sampled_from(["", login.USERNAME, login.PASSWORD, login.CHALLENGE]),
+    asked=st.sampled_from(["", conversation.USERNAME, conversation.PASSWORD, conversation.CHALLENGE]),
     asked_key=TEXTS,
     questions=st.integers(0, 1000),
     typed_name=TEXTS,
@@ -978,7 +979,7 @@ class AnyConversation(RuleBasedStateMachine):
 
     def supplied(self) -> Optional[str]:
         """Return what the login name has for a password, or what stands for one where none can be asked for."""
-        for key in login.PASSWORD_KEYS:
+        for key in conversation.PASSWORD_KEYS:
             if key in self.planted:
                 return self.planted[key]
         return None if self.conversation.known.can_ask else ""
@@ -992,7 +993,7 @@ class AnyConversation(RuleBasedStateMachine):
         assert "typed secret" not in cookie
         assert not any(value and json.dumps(value) in cookie for value in self.planted.values())
         if isinstance(action, Deny):
-            assert action.code in denials.DENIALS
+            assert action.code in reasons.DENIALS
             assert "\n" not in action.detail
             assert messages.reason({}, action.code, action.detail)
         elif isinstance(action, Ask):
@@ -1020,7 +1021,7 @@ class AnyConversation(RuleBasedStateMachine):
     def open(self, what: str) -> bool:
         """Whether the name, or anything else, is being asked for."""
         asks = isinstance(getattr(self, "action", None), Ask)
-        return asks and (self.conversation.state.asked == login.USERNAME) == (what == "name")
+        return asks and (self.conversation.state.asked == conversation.USERNAME) == (what == "name")
 
     def answer(self, text: str) -> None:
         assert isinstance(self.action, Ask)
@@ -1075,7 +1076,7 @@ class AnyConversation(RuleBasedStateMachine):
         self.supplied_left = False
         self.outcome(Unusable("too long") if unusable else Rejected(message))
         if isinstance(self.action, Ask):
-            assert (self.conversation.state.asked == login.USERNAME) == self.asks_name
+            assert (self.conversation.state.asked == conversation.USERNAME) == self.asks_name
 
     @precondition(lambda self: isinstance(getattr(self, "action", None), Exchange))
     @rule(message=MESSAGES, echo=st.sampled_from([None, True, False]), stateless=st.booleans(), other=st.booleans())
@@ -1262,5 +1263,5 @@ def test_reason_of_a_deny(words: Dict[str, str], code: str, detail: str, reason:
 
 
 def test_every_denial_has_a_reason_of_its_own() -> None:
-    for code in denials.DENIALS:
+    for code in reasons.DENIALS:
         assert messages.reason({}, code, "d", minutes="3").endswith(" [{}]".format(code))

@@ -10,10 +10,10 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import assume, given, settings
 
-from lib.denials import DENIALS
 from lib.radius import packet
 from lib.radius.mschap import Response
 from lib.radius.packet import Dropped, Flaw, Login, Reply, RequestError, encode, encode_status, verify
+from lib.reasons import DENIALS
 from lib.secret import Secret
 from tests.support.vectors import (
     CHALLENGE_7_3,

@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, given, settings
 
 from lib.radius import packet
 from lib.radius.accounting import MAX_AGE, MAX_UNSENT, START, STOP, Record, encode, verify
-from lib.radius.records import DIRECTORY, Records
+from lib.state.accounting_queue import DIRECTORY, Records
 from tests.support import radiusd
 from tests.support.radiusd import FreeRadius
 

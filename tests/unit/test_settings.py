@@ -11,13 +11,9 @@ from hypothesis import settings as hypothesis_settings
 from safeguard.sessions.plugin import PluginConfiguration
 from safeguard.sessions.plugin.exceptions import PluginSDKValueError
 
-from lib.groups import GroupRules
-from lib.listing import markdown_table
-from lib.lockout import Rules
-from lib.names import NameRules, radius_name
-from lib.options import SECTIONS, Option
-from lib.secret import Secret
-from lib.settings import (
+from lib.cli.listing import markdown_table
+from lib.config.options import SECTIONS, Option
+from lib.config.settings import (
     AuthSettings,
     ConfigurationError,
     Problem,
@@ -30,6 +26,10 @@ from lib.settings import (
     places,
     sdk_text,
 )
+from lib.login.groups import GroupRules
+from lib.login.username import NameRules, radius_name
+from lib.secret import Secret
+from lib.state.lockout_rules import Rules
 
 HIDDEN = "hunter2"
 LEAST = "[radius]\nserver=radius.example.com\nsecret=xyzzy5461\n"

@@ -4,7 +4,7 @@ from typing import Callable, List, Optional, Tuple
 
 import pytest
 
-from lib.settings import ConfigurationError, ServerSettings, Settings, build, parse_ini
+from lib.config.settings import ConfigurationError, ServerSettings, Settings, build, parse_ini
 from tests.support.certificates import Authority, in_configuration
 
 AUTHORITY = Authority("the CA")

@@ -7,10 +7,10 @@ from typing import Any, Callable
 
 import pytest
 
-from lib import tuples
+from lib import namedtuple
 
 
-class Light(tuples.NamedTuple):
+class Light(namedtuple.NamedTuple):
     """A tuple with all that one may have."""
 
     host: str
@@ -46,7 +46,7 @@ class Heavy(typing.NamedTuple):
         return cls("")
 
 
-class LightNothing(tuples.NamedTuple):
+class LightNothing(namedtuple.NamedTuple):
     """One without fields."""
 
 

@@ -10,7 +10,7 @@ from unittest import mock
 
 import pytest
 
-from lib.turns import FILE, Turns
+from lib.state.user_lock import FILE, Turns
 
 PATIENCE = 60.0  # seconds; only a test that fails waits so long
 

@@ -8,7 +8,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from lib.radius import accounting, packet, profile, version11
+from lib.radius import accounting, packet, profile, radius11
 from lib.radius.packet import Dropped, Flaw, Login, Reply, RequestError
 from lib.secret import Secret
 
@@ -48,7 +48,7 @@ def reply(code: int = ACCEPT, token: bytes = TOKEN, body: bytes = b"", reserved:
 
 
 def verified(octets: bytes, codes: Any = packet.LOGIN_CODES) -> Reply:
-    return version11.verify(octets, REQUEST, codes)
+    return radius11.verify(octets, REQUEST, codes)
 
 
 def flaw(octets: bytes, codes: Any = packet.LOGIN_CODES) -> Flaw:
@@ -61,7 +61,7 @@ def flaw(octets: bytes, codes: Any = packet.LOGIN_CODES) -> Flaw:
 
 
 def test_a_login_octet_by_octet() -> None:
-    octets = version11.encode(login(state=b"\0state", attributes=((0, 32, b"sps"), (9, 1, b"x"))), counting)
+    octets = radius11.encode(login(state=b"\0state", attributes=((0, 32, b"sps"), (9, 1, b"x"))), counting)
     expected = "01000039" + "01020304" + "00" * 12
     expected += "0107616c696365" + "0208736563726574" + "2005737073" + "1a0900000009010378" + "1808007374617465"
     assert octets == bytes.fromhex(expected)
@@ -69,37 +69,37 @@ def test_a_login_octet_by_octet() -> None:
 
 @pytest.mark.parametrize("method", ["pap", "chap"])
 def test_nothing_of_md5_and_the_secret_is_left(method: str, monkeypatch: Any) -> None:
-    kinds = [kind for kind, _ in attributes(version11.encode(login(method=method), counting))]
+    kinds = [kind for kind, _ in attributes(radius11.encode(login(method=method), counting))]
     assert packet.MESSAGE_AUTHENTICATOR not in kinds
     if method == "pap":
         monkeypatch.setattr(hashlib, "md5", None)
         monkeypatch.setattr("pyrad.packet.md5_constructor", None)
-        version11.encode(login(), counting)
-        version11.encode_status((), counting)
+        radius11.encode(login(), counting)
+        radius11.encode_status((), counting)
         profile.version_1_1().accounting(RECORD, 1000.0, counting)
         verified(reply())
 
 
 @given(st.text(min_size=1, max_size=32))
 def test_a_password_goes_as_it_is(password: str) -> None:
-    found = dict(attributes(version11.encode(login(password), counting)))
+    found = dict(attributes(radius11.encode(login(password), counting)))
     assert found[packet.USER_PASSWORD] == password.encode("utf-8")
 
 
 def test_an_empty_password_is_one_octet_of_padding() -> None:
-    assert dict(attributes(version11.encode(login(""), counting)))[packet.USER_PASSWORD] == b"\0"
+    assert dict(attributes(radius11.encode(login(""), counting)))[packet.USER_PASSWORD] == b"\0"
 
 
 def test_a_password_has_128_octets_at_the_most() -> None:
-    assert dict(attributes(version11.encode(login("x" * 128), counting)))[packet.USER_PASSWORD] == b"x" * 128
+    assert dict(attributes(radius11.encode(login("x" * 128), counting)))[packet.USER_PASSWORD] == b"x" * 128
     with pytest.raises(RequestError) as caught:
-        version11.encode(login("x" * 129), counting)
+        radius11.encode(login("x" * 129), counting)
     assert caught.value.code == "bad-password"
 
 
 def test_chap_brings_its_challenge() -> None:
     """There is no Request Authenticator that it could be (section 5.1.2)."""
-    found = dict(attributes(version11.encode(login(method="chap"), counting)))
+    found = dict(attributes(radius11.encode(login(method="chap"), counting)))
     challenge = found[packet.CHAP_CHALLENGE]
     value = found[packet.CHAP_PASSWORD]
     assert value[1:] == hashlib.md5(value[:1] + b"secret" + challenge).digest()
@@ -108,9 +108,9 @@ def test_chap_brings_its_challenge() -> None:
 def test_each_request_has_a_token_of_its_own() -> None:
     drawn = iter([b"aaaa", b"bbbb", b"cccc"])
     made = [
-        version11.encode(login(), lambda count: next(drawn)),
-        version11.encode_status(((0, 32, b"sps"),), lambda count: next(drawn)),
-        version11.with_header(4, b"", lambda count: next(drawn)),
+        radius11.encode(login(), lambda count: next(drawn)),
+        radius11.encode_status(((0, 32, b"sps"),), lambda count: next(drawn)),
+        radius11.with_header(4, b"", lambda count: next(drawn)),
     ]
     assert [octets[4:8] for octets in made] == [b"aaaa", b"bbbb", b"cccc"]
     assert [octets[0] for octets in made] == [1, 12, 4]
@@ -146,7 +146,7 @@ def test_a_message_authenticator_means_nothing(value: bytes) -> None:
 
 def test_other_tokens_answer_nothing() -> None:
     for token in (b"\0\1\xfe\xfe", bytes(4), TOKEN[::-1]):
-        assert flaw(reply(token=token)) == version11.TOKEN
+        assert flaw(reply(token=token)) == radius11.TOKEN
 
 
 def test_other_codes_answer_nothing() -> None:

@@ -5,8 +5,8 @@ Knows neither RADIUS nor the SDK: which attributes the values are of is somebody
 
 from typing import Dict, List, Optional, Pattern, Sequence, Tuple
 
-from .text import counted, field, holds_control, one_line
-from .tuples import NamedTuple
+from ..namedtuple import NamedTuple
+from ..text import counted, field, holds_control, one_line
 
 
 class GroupRules(NamedTuple):

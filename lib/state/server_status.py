@@ -10,8 +10,8 @@ import re
 import time
 from typing import Callable, Optional
 
+from ..namedtuple import NamedTuple
 from ..text import system_words
-from ..tuples import NamedTuple
 
 DIRECTORY = "radius-servers"
 STATUS_KNOWN_FOR = 3600.0  # seconds; after that, silence of a server that may have been changed proves nothing again

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from .. import listing
+from . import listing
 from .console import encodable
 
 

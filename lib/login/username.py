@@ -1,6 +1,6 @@
 """The RADIUS User-Name, pure: the user's name as the server wants it."""
 
-from .tuples import NamedTuple
+from ..namedtuple import NamedTuple
 
 
 class NameRules(NamedTuple):

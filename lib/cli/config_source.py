@@ -5,9 +5,9 @@ import re
 import sys
 from typing import Callable, List, Mapping, Optional
 
-from .. import settings
+from ..config import settings
+from ..namedtuple import NamedTuple
 from ..text import counted, one_line, system_words
-from ..tuples import NamedTuple
 from . import Unusable, console
 
 

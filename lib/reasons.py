@@ -7,7 +7,7 @@ words if any.
 
 from typing import Dict, Tuple
 
-from .tuples import NamedTuple
+from .namedtuple import NamedTuple
 
 
 class Denial(NamedTuple):

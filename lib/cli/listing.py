@@ -3,7 +3,7 @@
 import textwrap
 from typing import Container, List
 
-from .options import SECTIONS, Option, Section
+from ..config.options import SECTIONS, Option, Section
 
 _HEADER = """\
 # RADIUS multi-factor login. Required: [radius] server and secret.

@@ -5,12 +5,12 @@ import os
 import time
 from typing import Any, Callable, Dict, Mapping, Optional
 
-from ..settings import AccountingSettings, ServerSettings
-from . import accounting, client, nas, packet
-from .accounting import Record
-from .health import Health
-from .profile import Profile
-from .records import Records
+from .config.settings import AccountingSettings, ServerSettings
+from .radius import accounting, client, nas, packet
+from .radius.accounting import Record
+from .radius.profile import Profile
+from .state.accounting_queue import Records
+from .state.server_status import Health
 
 
 def kept(reply: packet.Reply) -> Dict[str, Any]:

@@ -11,8 +11,8 @@ import os
 import time
 from typing import Callable, Iterator, Optional
 
-from .lockout import folded
-from .text import system_words
+from ..text import system_words
+from .lockout_rules import folded
 
 FILE = "login-turns"
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.2  # seconds

@@ -10,8 +10,8 @@ import os
 import re
 from typing import Callable, Iterator, List, Optional
 
-from .lockout import Rules, folded, locked_until
-from .text import system_words
+from ..text import system_words
+from .lockout_rules import Rules, folded, locked_until
 
 DIRECTORY = "lockout"
 _HOUR = 3600

@@ -7,13 +7,14 @@ import tempfile
 import time
 from typing import Any, Dict, List, Optional
 
-from .. import __version__, denials, login, messages
-from ..backend import Backend, Session, count, metadata, new_record, opening_remarks
+from .. import __version__, messages, reasons
+from ..authenticator import Backend, Session, count, metadata, new_record, opening_remarks
+from ..login import conversation
 from ..radius import client, display, packet
 from ..text import field, one_line, radius_name_problem, safe
 from . import FINE, NOT_FINE, Unusable
+from .config_source import Usable, usable
 from .console import Console, HungUp, NoTerminal, ask
-from .source import Usable, usable
 
 # What decides over a login and is on SPS alone: section, and an option without which it does nothing
 _ON_SPS = (
@@ -82,11 +83,11 @@ class _Trial:
         for remark in opening_remarks(self._found.settings, self._found.problems):
             self._log.warning("%s", remark)
         pairs: Dict[str, str] = {}
-        state = login.State()
+        state = conversation.State()
         while True:
             state, action = self._hook(state, pairs)
             count(self._record, state, action)
-            if not isinstance(action, login.Ask):
+            if not isinstance(action, conversation.Ask):
                 return self._verdict(action)
             try:
                 pairs[action.key] = ask(safe(action.prompt) + " ", action.disable_echo)
@@ -97,22 +98,22 @@ class _Trial:
             except NoTerminal:
                 raise Unusable("the login asks a question, and there is no terminal here to ask it on") from None
 
-    def _hook(self, state: login.State, pairs: Dict[str, str]) -> Any:
+    def _hook(self, state: conversation.State, pairs: Dict[str, str]) -> Any:
         """Do what one call of the hook `authenticate` does."""
         options, settings = self._options, self._found.settings
-        known = login.Known(
+        known = conversation.Known(
             gateway_user=options.gateway_user or None,
             server_username=self._without_suffix(options.user) or None,
             pairs=pairs,
             can_ask=options.protocol in settings.auth.interactive_protocols,
         )
-        state, result = login.identify(settings, state, known)
-        if not isinstance(result, login.Identity):
+        state, result = conversation.identify(settings, state, known)
+        if not isinstance(result, conversation.Identity):
             return state, result
         self._username, self._identity = result.name, self._mapped(result.override or result.name)
         problem = radius_name_problem(self._identity)
         if problem:
-            return state, login.Deny("bad-username", problem)
+            return state, conversation.Deny("bad-username", problem)
         session = Session(
             self._username,
             self._identity,
@@ -145,18 +146,18 @@ class _Trial:
             return self._found.store(section, option) or ""
         return "$" if value == "$$" else value
 
-    def _verdict(self, action: login.Action) -> int:
+    def _verdict(self, action: conversation.Action) -> int:
         say, styled = self._console.say, self._console.styled
-        if isinstance(action, login.Deny):
+        if isinstance(action, conversation.Deny):
             reason = messages.reason(
                 self._found.settings.messages, action.code, action.detail, minutes=str(action.minutes)
             )
             say(styled("error", "DENY"))
             self._fact("reason", reason)
             self._fact("metadata", self._metadata(code=action.code, reason=reason))
-            self._fact("what to do", denials.DENIALS[action.code].remedy)
+            self._fact("what to do", reasons.DENIALS[action.code].remedy)
             return NOT_FINE
-        assert isinstance(action, login.Accept)
+        assert isinstance(action, conversation.Accept)
         say(styled("good", "ACCEPT"))
         self._fact("gateway user", field(self._username))
         groups = "those that SPS knows"

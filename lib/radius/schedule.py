@@ -14,7 +14,7 @@ only when the one before is given up: at its bound, at an error, or earlier when
 
 from typing import Callable, List, Optional, Sequence, Set, Union
 
-from ..tuples import NamedTuple
+from ..namedtuple import NamedTuple
 
 JITTER = 0.1
 TOO_LATE = 0.01  # seconds before the bound in which nothing is sent again: no answer could come, rounding made it

@@ -18,14 +18,14 @@ from typing import (
     Tuple,
 )
 
+from ..login.groups import GroupRules
+from ..login.username import NameRules
+from ..namedtuple import NamedTuple
+from ..secret import Secret
+from ..state.lockout_rules import Rules
+from ..text import did_you_mean
 from . import options
-from .groups import GroupRules
-from .lockout import Rules
-from .names import NameRules
 from .options import SECTIONS, Kind, Option, declaration
-from .secret import Secret
-from .text import did_you_mean
-from .tuples import NamedTuple
 
 CredentialLookup = Callable[[str, str], Optional[str]]
 """(section, option) -> the password the Credential Store has for host=section, user=option, or None.
@@ -433,7 +433,7 @@ def _with_names_of_attributes(
             problems.append(Problem(True, _GROUPS_MAP, "", "needs [gateway_groups] attribute"))
     if not (names or ini.lines[_ATTRIBUTES] or ini.lines[_DICTIONARY]):
         return None, (), ()
-    from .radius import attributes  # only who names attributes needs the dictionary
+    from ..radius import attributes  # only who names attributes needs the dictionary
 
     own: List[attributes.Attribute] = []
     for number, name, text in _pairs(_DICTIONARY, ini.lines[_DICTIONARY], "Name = 26.<vendor>.<type> <kind>", problems):

@@ -10,10 +10,11 @@ import os
 import time
 from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Set, Tuple
 
-from . import groups, login, names, settings
+from .config import settings
+from .login import conversation, groups, username
+from .namedtuple import NamedTuple
 from .secret import Secret
 from .text import counted, field, one_line, reply_message
-from .tuples import NamedTuple
 
 _STRANGER = "sps-is-anybody-there"  # a user name that no server knows
 _STRANGER_SECONDS = 3.0  # for which one address is asked for it
@@ -59,9 +60,9 @@ def new_record(client_ip: Optional[str], now: float) -> Dict[str, Any]:
     }
 
 
-def count(record: Dict[str, Any], state: login.State, action: login.Action) -> None:
+def count(record: Dict[str, Any], state: conversation.State, action: conversation.Action) -> None:
     """Put into the record how many challenges and attempts there were, now that this is to be done."""
-    accepted = isinstance(action, login.Accept) and not action.bypassed
+    accepted = isinstance(action, conversation.Accept) and not action.bypassed
     record.update(rounds=state.all_rounds, attempts=len(state.attempts) + accepted)
 
 
@@ -104,52 +105,54 @@ class Backend:
         self._observe = observe
         self._network_seconds = 0.0
         self._said: Set[str] = set()
-        self._account = names.bare(session.identity)
+        self._account = username.bare(session.identity)
         self._lockout: Any = None
         if configured.lockout is not None:
-            from .failures import Lockout  # only who wants one pays for it
+            from .state.lockout import Lockout  # only who wants one pays for it
 
             self._lockout = Lockout(directory("persistent"), configured.lockout, self._complain)
         self.accepted: Any = None
         """The Access-Accept, a packet.Reply, once it has come."""
 
-    def converse(self, state: login.State, known: login.Known) -> Tuple[login.State, login.Action]:
+    def converse(
+        self, state: conversation.State, known: conversation.Known
+    ) -> Tuple[conversation.State, conversation.Action]:
         """Hold the conversation until it needs the user or is over."""
         known = known._replace(locked_for=self._locked_for())
-        state, action = login.proceed(self._settings, state, known)
-        while isinstance(action, login.Exchange):
-            state, action = login.receive(self._settings, state, known, self.exchange(action))
-        if action == login.Deny("too-many-rounds") and self._lockout:
+        state, action = conversation.proceed(self._settings, state, known)
+        while isinstance(action, conversation.Exchange):
+            state, action = conversation.receive(self._settings, state, known, self.exchange(action))
+        if action == conversation.Deny("too-many-rounds") and self._lockout:
             # A server may answer a wrong code with another challenge, and never with an Access-Reject.
             self._lockout.failed(self._account, self._session.client_ip or "", time.time())
-        locked_for = self._locked_for() if isinstance(action, login.Ask) else 0.0
+        locked_for = self._locked_for() if isinstance(action, conversation.Ask) else 0.0
         if locked_for:
             # Whoever is locked out by now is not made to type another code.
-            state, action = login.receive(self._settings, state, known, login.Locked(locked_for))
+            state, action = conversation.receive(self._settings, state, known, conversation.Locked(locked_for))
         return state, action
 
-    def exchange(self, wanted: login.Exchange) -> login.Outcome:
+    def exchange(self, wanted: conversation.Exchange) -> conversation.Outcome:
         """Ask the servers when it is this login's turn."""
         directory = self._directory("ephemeral") if self._settings.auth.serialize_user else None
         if directory is None:
             return self._exchange_now(wanted)
-        from .turns import Turns
+        from .state.user_lock import Turns
 
         turns = Turns(directory, self._complain)
         began = time.monotonic()
         with turns.turn(self.radius_name(), self._settings.total_timeout - self._network_seconds) as is_ours:
             self._spent(time.monotonic() - began)
-            return self._exchange_now(wanted) if is_ours else login.Unsent("user-busy")
+            return self._exchange_now(wanted) if is_ours else conversation.Unsent("user-busy")
 
     def health(self) -> Any:
         """Return the memory of which servers failed lately."""
-        from .radius.health import Health
+        from .state.server_status import Health
 
         return Health(self._directory("ephemeral"), self._settings.dead_time, self._complain)
 
     def radius_name(self, server: Optional[settings.ServerSettings] = None) -> str:
         """Return the User-Name that a server gets, or the first one does."""
-        return names.radius_name((server or self._settings.servers[0]).names, self._session.identity)
+        return username.radius_name((server or self._settings.servers[0]).names, self._session.identity)
 
     def request_attributes(self, local_ip: str) -> Any:
         """Return what each request says of this NAS and of the session; `local_ip` may be empty."""
@@ -168,13 +171,13 @@ class Backend:
         usual = nas.attributes(self._nas_identifier, local_ip, session.client_ip or "", came_by)
         return nas.with_configured(usual, configured)
 
-    def _exchange_now(self, wanted: login.Exchange) -> login.Outcome:
+    def _exchange_now(self, wanted: conversation.Exchange) -> conversation.Outcome:
         """Ask the servers and translate what came of it."""
         from .radius import client, packet  # pyrad is slow to import: only the calls that need it pay
 
         locked_for = self._locked_for()
         if locked_for:
-            return login.Locked(locked_for)
+            return conversation.Locked(locked_for)
 
         def login_for(server: settings.ServerSettings, local_ip: str) -> packet.Login:
             self._record["method"] = server.auth_type
@@ -200,15 +203,17 @@ class Backend:
             )
         except client.OriginGone:
             self._log.warning("The server that sent the challenge is not configured any more; starting over")
-            return login.OriginGone()
+            return conversation.OriginGone()
         except packet.RequestError as error:
             self._log.warning("User %s: nothing sent: %s", field(self._session.username), error)
-            return login.Unusable(str(error)) if error.code == "bad-password" else login.Unsent(error.code)
+            return (
+                conversation.Unusable(str(error)) if error.code == "bad-password" else conversation.Unsent(error.code)
+            )
         except client.NoAnswer as no_answer:
             self._spent(no_answer.seconds)
             for remark in no_answer.remarks:
                 self._log.error("RADIUS: %s", one_line(remark))
-            return login.Failed(no_answer.code, no_answer.unreachable and self._is_nobody_there())
+            return conversation.Failed(no_answer.code, no_answer.unreachable and self._is_nobody_there())
         self._spent(answer.seconds)
         for remark in answer.remarks:
             self._log.warning("RADIUS: %s", one_line(remark))
@@ -227,15 +232,15 @@ class Backend:
             _told(reply.code == packet.ACCESS_REJECT, message),
         )
         if reply.code == packet.ACCESS_CHALLENGE:
-            return login.Challenged(message, reply.echo, reply.state, answer.origin)
+            return conversation.Challenged(message, reply.echo, reply.state, answer.origin)
         if reply.code == packet.ACCESS_ACCEPT:
             if self._lockout:
                 self._lockout.succeeded(self._account)
             self.accepted = reply
-            return login.Accepted(self._groups(reply))
+            return conversation.Accepted(self._groups(reply))
         if self._lockout:
             self._lockout.failed(self._account, self._session.client_ip or "", time.time())
-        return login.Rejected(message)
+        return conversation.Rejected(message)
 
     def _is_nobody_there(self) -> bool:
         """Whether no server answers anything, for a user who could pass then.
@@ -243,7 +248,7 @@ class Backend:
         Silence alone says little: a push may wait for its user, or be refused by him. A name that no server knows gets
         an answer at once wherever there is one.
         """
-        if not login.may_bypass(self._settings, self._session.gateway_user):
+        if not conversation.may_bypass(self._settings, self._session.gateway_user):
             return False
         from .radius import client, packet
 
@@ -274,7 +279,7 @@ class Backend:
         rules = self._settings.groups
         if rules is None:
             return None
-        from .limits import time_limit  # signals, which no other hook needs
+        from .time_limit import time_limit  # signals, which no other hook needs
 
         values = [value for vendor, number in rules.attributes for value in reply.values_of(vendor, number)]
         try:

@@ -13,8 +13,8 @@ import re
 import stat
 from typing import Callable, Iterable, Iterator, List, Optional, Set, Tuple
 
+from ..radius.accounting import Record, Waiting, given_up, in_order
 from ..text import counted, system_words
-from .accounting import Record, Waiting, given_up, in_order
 
 DIRECTORY = "accounting"
 _LOCK = "lock"

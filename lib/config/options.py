@@ -7,10 +7,10 @@ knows a default or a range.
 import re
 from typing import Any, Callable, Optional, Pattern, Tuple
 
-from . import messages
-from .secret import Secret
-from .text import did_you_mean, placeholders
-from .tuples import NamedTuple
+from .. import messages
+from ..namedtuple import NamedTuple
+from ..secret import Secret
+from ..text import did_you_mean, placeholders
 
 
 class Kind(NamedTuple):

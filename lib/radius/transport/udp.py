@@ -6,8 +6,8 @@ import socket
 import threading
 from typing import TYPE_CHECKING, Any, List, Optional, Sequence, Tuple, Union
 
-from ..text import system_words
-from ..tuples import NamedTuple
+from ...namedtuple import NamedTuple
+from ...text import system_words
 
 if TYPE_CHECKING:
     from .tls import Tls

@@ -15,11 +15,11 @@ import binascii
 import math
 from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 
-from . import messages, text
+from .. import messages, text
+from ..config.settings import Settings
+from ..namedtuple import NamedTuple
+from ..secret import Secret
 from .groups import allowed
-from .secret import Secret
-from .settings import Settings
-from .tuples import NamedTuple
 
 OVERRIDE_KEYS = ("radius_username", "ru")
 PASSWORD_KEYS = ("radius_password", "rp", "otp")

@@ -14,17 +14,17 @@ import tempfile
 import time
 from typing import Any, Iterator, List, Optional, Tuple
 
-from ..secret import Secret
-from ..settings import TlsSettings
-from . import packet, version11
-from .transport import Address, Unreachable, unreachable
+from ...config.settings import TlsSettings
+from ...secret import Secret
+from .. import packet, radius11
+from .udp import Address, Unreachable, unreachable
 
 _CHUNK, _CHUNKS = 65536, 16  # octets, and how often at a time: a flood must not keep the clock from being looked at
 _CERTIFICATE, _FAILED = "tls-certificate", "tls-failed"
 _CLOSED, _RESET = "the server closed the connection", "the server reset the connection"
 # RADIUS/1.1 needs TLS 1.3 (RFC 9765 section 3.4), which the OpenSSL of old SPS releases has not.
 _HAS_TLS_1_3 = bool(getattr(ssl, "OP_NO_TLSv1_3", 0))
-_PROTOCOLS = [version11.ALPN, "radius/1.0"] if _HAS_TLS_1_3 else ["radius/1.0"]
+_PROTOCOLS = [radius11.ALPN, "radius/1.0"] if _HAS_TLS_1_3 else ["radius/1.0"]
 
 _PARTIAL_CHAIN = 0x80000  # X509_V_FLAG_PARTIAL_CHAIN, which the ssl module names from Python 3.10 on
 
@@ -161,7 +161,7 @@ class Tls:
                 raise Unreachable(_FAILED if self._heard else "no-reply", words, not self._heard)
             self._flush()
             self._fill()
-        if self._tls.selected_alpn_protocol() == version11.ALPN and self.version != "TLSv1.3":
+        if self._tls.selected_alpn_protocol() == radius11.ALPN and self.version != "TLSv1.3":
             words = "the server chose RADIUS/1.1 with {}, which needs TLS 1.3".format(self.version)
             raise Unreachable(_FAILED, words, False)
 

@@ -7,7 +7,7 @@ import unicodedata
 from collections import deque
 from typing import Deque, Sequence
 
-from .tuples import NamedTuple
+from ..namedtuple import NamedTuple
 
 
 class Rules(NamedTuple):

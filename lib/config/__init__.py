@@ -1,0 +1,1 @@
+"""From INI text to Settings, or to every problem at once, pure."""

@@ -1,0 +1,1 @@
+"""The conversation with the user, pure: no SDK, no network, no clock."""

@@ -1,0 +1,1 @@
+"""Transports: octets to a server and back."""
