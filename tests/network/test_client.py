@@ -6,7 +6,7 @@ import hmac
 import socket
 import struct
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple, Union
 
 import pytest
@@ -397,11 +397,9 @@ def test_bad_replies_alone_decide_the_reason() -> None:
         assert error.code == flaw.code
         assert error.remarks == (place + "dropped 1 reply " + flaw.words, place + "no reply to 1 send")
 
-    with Cases() as cases, ThreadPoolExecutor() as pool:
-        names = ("empty", "unsigned", "other-secret", "wrongly-signed")
-        for name, outcome in [(name, pool.submit(expect_reason, name)) for name in names]:
-            with cases.case(name):
-                outcome.result()
+    names = ("empty", "unsigned", "other-secret", "wrongly-signed")
+    with Cases() as cases:
+        cases.run_together({name: partial(expect_reason, name) for name in names})
 
 
 def test_gravest_reason_is_returned() -> None:
@@ -445,7 +443,7 @@ def test_flood_of_junk_does_not_hide_the_right_reply() -> None:
 def test_endless_flood_does_not_extend_the_time_limits() -> None:
     """A right reply follows the flood, so the test fails if the client waits for its end."""
 
-    def end_of_flood(retransmits: bool, timeout: float, total_timeout: float) -> None:
+    def expect_end(retransmits: bool, timeout: float, total_timeout: float) -> None:
         over = threading.Event()
 
         def script(request: Request) -> Iterator[bytes]:
@@ -467,9 +465,9 @@ def test_endless_flood_does_not_extend_the_time_limits() -> None:
 
     with Cases() as cases:
         with cases.case("conn_timeout x conn_retries"):
-            end_of_flood(True, SHORT / 3, LONG)
+            expect_end(True, SHORT / 3, LONG)
         with cases.case("total_timeout"):
-            end_of_flood(False, LONG, SHORT)
+            expect_end(False, LONG, SHORT)
 
 
 def test_replies_from_another_port_or_address_are_ignored() -> None:

@@ -1,8 +1,9 @@
 """Many cases in one test: every case runs, and the test fails with a list of those that failed."""
 
 import contextlib
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import Iterator, List, Optional, Type
+from typing import Any, Callable, Iterator, List, Mapping, Optional, Type
 
 import pytest
 
@@ -42,3 +43,11 @@ class Cases:
             yield
         except (Exception, pytest.fail.Exception) as error:
             self._failures.append(f"[{name}] {type(error).__name__}: {error}")
+
+    def run_together(self, calls: Mapping[Any, Callable[[], None]]) -> None:
+        """Run each call as a case, all at once in threads: for cases that wait for a timeout to expire."""
+        with ThreadPoolExecutor(len(calls)) as pool:
+            outcomes = [(name, pool.submit(call)) for name, call in calls.items()]
+        for name, outcome in outcomes:
+            with self.case(name):
+                outcome.result()

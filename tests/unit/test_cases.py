@@ -1,5 +1,7 @@
 """The helper for tables of cases fails when a case fails, and names every one that did."""
 
+from functools import partial
+
 import pytest
 
 from tests.support.cases import Cases
@@ -34,3 +36,12 @@ def test_error_outside_a_case_is_raised() -> None:
             with cases.case("failed"):
                 raise KeyError()
             raise ValueError()
+
+
+def test_cases_that_run_together_are_listed_too() -> None:
+    def check(number: int) -> None:
+        assert number != 2
+
+    with pytest.raises(AssertionError, match=r"1 of 3 cases failed\n\[2\]"):
+        with Cases() as cases:
+            cases.run_together({number: partial(check, number) for number in range(1, 4)})
