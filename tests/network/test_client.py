@@ -16,7 +16,6 @@ from lib.config.settings import ServerSettings
 from lib.radius import client, packet
 from lib.radius.transport import udp
 from lib.secret import Secret
-from tests.support.cases import Cases
 from tests.support.loopback import needs_ipv6
 from tests.support.misbehaving import (
     ACCEPT,
@@ -39,6 +38,7 @@ from tests.support.misbehaving import (
     reply,
     silent,
 )
+from tests.support.tables import Cases
 
 SECRET = b"xyzzy5461, a shared secret"
 OTHER_SECRET = b"another shared secret"

@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 
-from tests.support.cases import Cases
+from tests.support.tables import Cases
 
 
 def test_every_failed_case_is_listed() -> None:
