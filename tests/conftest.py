@@ -1,11 +1,14 @@
 """What the tests share: the built zip, unpacked; a FreeRADIUS; sessions of the simulator with a configuration."""
 
+import compileall
+import functools
 import os
 import pathlib
 from typing import Any, Dict, Iterator, Optional
 
 import pytest
 
+from simulator.fork_server import ForkServer
 from simulator.gateway import Session, UnpackedPlugin, unpack
 from tests.support import ROOT
 from tests.support.clients import ssh_command, telnet_command
@@ -40,21 +43,43 @@ def plugin_zip(tmp_path_factory: Any) -> pathlib.Path:
 
 @pytest.fixture(scope="session")
 def unpacked_zip(plugin_zip: pathlib.Path, tmp_path_factory: Any) -> pathlib.Path:
-    """The unpacked zip; coverage knows the folder by its name."""
-    return unpack(plugin_zip, tmp_path_factory.mktemp("zip") / "unpacked-zip")
+    """The unpacked zip, compiled; coverage knows the folder by its name."""
+    directory = unpack(plugin_zip, tmp_path_factory.mktemp("zip") / "unpacked-zip")
+    compileall.compile_dir(str(directory), quiet=2)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def fork_server() -> Iterator[ForkServer]:
+    """A process that has imported the SDK, and forks one for each hook call of this Python's."""
+    with ForkServer() as server:
+        yield server
 
 
 @pytest.fixture
-def open_session(unpacked_zip: pathlib.Path, tmp_path: pathlib.Path) -> OpenSession:
+def open_session(unpacked_zip: pathlib.Path, tmp_path: pathlib.Path, fork_server: ForkServer) -> OpenSession:
     """Open a session with a configuration: `open_session(configuration, fixtures=..., **what SPS knows)`."""
+    return functools.partial(_open_session, unpacked_zip, tmp_path / "state", fork_server)
 
-    def open_with(configuration: str, fixtures: Optional[Dict[str, Any]] = None, **known: Any) -> Session:
-        plugin = UnpackedPlugin(
-            unpacked_zip, configuration, state_directory=tmp_path / "state", fixtures=fixtures or {}
-        )
-        return Session(plugin, **known)
 
-    return open_with
+@pytest.fixture
+def open_fresh_session(unpacked_zip: pathlib.Path, tmp_path: pathlib.Path) -> OpenSession:
+    """Open a session as `open_session` does, but with a new interpreter for each hook call."""
+    return functools.partial(_open_session, unpacked_zip, tmp_path / "state", None)
+
+
+def _open_session(
+    directory: pathlib.Path,
+    state: pathlib.Path,
+    fork_server: Optional[ForkServer],
+    configuration: str,
+    fixtures: Optional[Dict[str, Any]] = None,
+    **known: Any,
+) -> Session:
+    plugin = UnpackedPlugin(
+        directory, configuration, state_directory=state, fixtures=fixtures or {}, fork_server=fork_server
+    )
+    return Session(plugin, **known)
 
 
 @pytest.fixture
