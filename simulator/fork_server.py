@@ -68,7 +68,10 @@ class ForkedProcess:
         return b"".join(self._read), None
 
     def _receive(self) -> Tuple[bytes, int]:
-        kind, number = _MESSAGE.unpack(self._connection.recv(_MESSAGE.size, socket.MSG_WAITALL))
+        message = self._connection.recv(_MESSAGE.size, socket.MSG_WAITALL)
+        if not message:
+            raise ConnectionError("the fork server is gone")
+        kind, number = _MESSAGE.unpack(message)
         return bytes(kind), int(number)
 
 
