@@ -2,10 +2,13 @@
 
 import compileall
 import functools
+import importlib
 import os
 import pathlib
+from collections import Counter
 from typing import Any, Dict, Iterator, Optional
 
+import hypothesis
 import pytest
 
 from simulator.fork_server import ForkServer
@@ -19,14 +22,33 @@ from tests.support.radiusd import FreeRadius, freeradius
 __all__ = ["freeradius", "ssh_command", "telnet_command"]
 
 
+if "COVERAGE_PROCESS_START" in os.environ:  # before anything imports lib, in this process and in each worker
+    importlib.import_module("coverage").process_startup()
+
+# Shared machines are slow at times, so no example has a deadline.
+_EXAMPLES = {"dev": 20, "ci": 200}
+for _name, _count in _EXAMPLES.items():
+    hypothesis.settings.register_profile(
+        _name, max_examples=_count, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    )
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: Any, call: Any) -> Iterator[None]:
-    """Turn a skipped test into a failed one where nothing may be skipped."""
+    """Turn a skipped test into a failed one where no test may be skipped."""
     outcome = yield
     report = outcome.get_result()  # type: ignore[attr-defined]
-    if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("TESTS_MAY_NOT_SKIP"):
+    if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("TESTS_MUST_NOT_SKIP"):
         report.outcome = "failed"
-        report.longrepr = "skipped, which is a failure here: {}".format(call.excinfo.value)
+        report.longrepr = f"skipped, but TESTS_MUST_NOT_SKIP is set: {call.excinfo.value}"
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print one line for each reason to skip tests."""
+    reasons = Counter(report.longrepr[2] for report in terminalreporter.stats.get("skipped", ()))
+    for reason, count in sorted(reasons.items()):
+        terminalreporter.write_line(f"{count} skipped: {reason.replace('Skipped: ', '', 1)}")
 
 
 @pytest.fixture(scope="session")
