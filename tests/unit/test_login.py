@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from lib import messages, reasons
-from lib.config.settings import AuthSettings, ChallengeAnswer, Settings, UsernameSettings
+from lib.config.model import AuthSettings, ChallengeAnswer, GroupRules, Settings, UsernameSettings
 from lib.login import conversation
 from lib.login.conversation import (
     Accept,
@@ -35,7 +35,6 @@ from lib.login.conversation import (
     Unsent,
     Unusable,
 )
-from lib.login.groups import GroupRules
 from lib.secret import Secret
 
 ORIGIN = ("radius", "192.0.2.1", 1812)
