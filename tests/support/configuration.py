@@ -2,7 +2,8 @@
 
 from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
-from lib.config.settings import CredentialLookup, Settings, TrustedCaLookup, build, no_trusted_ca, parse_ini
+from lib.config.model import Settings
+from lib.config.settings import CredentialLookup, TrustedCaLookup, build, no_trusted_ca, parse_ini
 
 HIDDEN = "hunter2"
 """A value that no problem may show."""

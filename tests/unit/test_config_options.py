@@ -4,8 +4,9 @@ import re
 from typing import Sequence
 
 from lib.cli.listing import markdown_table
+from lib.config.model import AuthSettings, NameRules, Settings, UsernameSettings
 from lib.config.options import SECTIONS, Option
-from lib.config.settings import AuthSettings, ServerSettings, Settings, UsernameSettings
+from lib.radius.server import ServerSettings
 from lib.secret import Secret
 from tests.support.configuration import HIDDEN, MINIMAL, Store, check, valid, with_option
 
@@ -45,6 +46,7 @@ def test_defaults() -> None:
         ),
         username=UsernameSettings("User name:", True, False),
         challenge_answers=(),
+        name_rules={"radius": NameRules()},
     )
 
 

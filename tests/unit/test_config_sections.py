@@ -1,8 +1,7 @@
 """The sections for logins: [challenge_answers], groups, attributes, [lockout], [messages]."""
 
-from lib.login.groups import GroupRules
+from lib.config.model import GroupRules, LockoutRules
 from lib.secret import Secret
-from lib.state.lockout_rules import Rules
 from tests.support.configuration import HIDDEN, MINIMAL, check, valid
 
 # [challenge_answers]
@@ -166,9 +165,9 @@ def test_lockout_counts_by_user_or_client_or_both() -> None:
         for by in ("user", "client", "both")
     }
     assert found == {
-        "user": Rules(5, 600.0, 60.0, True, False),
-        "client": Rules(5, 600.0, 60.0, False, True),
-        "both": Rules(5, 600.0, 60.0, True, True),
+        "user": LockoutRules(5, 600.0, 60.0, True, False),
+        "client": LockoutRules(5, 600.0, 60.0, False, True),
+        "both": LockoutRules(5, 600.0, 60.0, True, True),
     }
 
 

@@ -2,8 +2,9 @@
 
 from typing import List, Optional
 
-from lib.config.settings import ConfigurationError, ServerSettings
-from lib.login.username import NameRules
+from lib.config.model import NameRules
+from lib.config.settings import ConfigurationError
+from lib.radius.server import ServerSettings
 from lib.secret import Secret
 from tests.support.configuration import MINIMAL, Store, check, empty_store, store_of, valid, with_option
 
@@ -74,11 +75,11 @@ def test_an_invalid_value_is_reported_in_the_sections_that_set_it() -> None:
 def test_name_rules_are_those_of_the_server_then_radius_then_username() -> None:
     text = MINIMAL + "add_prefix=p\\\n[radius_2]\nserver=b\nstrip_realm=no\nadd_suffix=@2\n[radius_3]\nserver=c\n"
     text += "[username]\nstrip_realm=yes\nstrip_domain=yes\nadd_prefix=u\nadd_suffix=@u\n"
-    assert [server.names for server in valid(text).servers] == [
-        NameRules(True, True, "p\\", "@u"),
-        NameRules(False, True, "p\\", "@2"),
-        NameRules(True, True, "p\\", "@u"),
-    ]
+    assert valid(text).name_rules == {
+        "radius": NameRules(True, True, "p\\", "@u"),
+        "radius_2": NameRules(False, True, "p\\", "@2"),
+        "radius_3": NameRules(True, True, "p\\", "@u"),
+    }
 
 
 def test_waits_that_a_time_limit_cuts_short_are_a_warning() -> None:

@@ -2,7 +2,9 @@
 
 from typing import List, Optional, Tuple
 
-from lib.config.settings import ConfigurationError, CredentialLookup, ServerSettings, Settings, build, parse_ini
+from lib.config.model import Settings
+from lib.config.settings import ConfigurationError, CredentialLookup, build, parse_ini
+from lib.radius.server import ServerSettings
 from tests.support import configuration
 from tests.support.certificates import Authority, in_configuration
 from tests.support.configuration import empty_store

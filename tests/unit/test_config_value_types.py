@@ -2,8 +2,8 @@
 
 from typing import Any, List, Tuple
 
+from lib.config.model import Settings
 from lib.config.options import SECTIONS
-from lib.config.settings import Settings
 from lib.secret import Secret
 from tests.support.configuration import HIDDEN, check, with_option
 

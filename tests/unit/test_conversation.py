@@ -4,7 +4,7 @@ import re
 from typing import Any, Dict, Optional, Tuple, cast
 
 from lib import messages, reasons
-from lib.config.settings import Settings
+from lib.config.model import Settings
 from lib.login import conversation
 from lib.login.conversation import (
     Accept,
