@@ -76,16 +76,24 @@ def test_no_hook_imports_the_command_line() -> None:
 
 
 EDGES = ("socket", "select", "selectors", "ssl", "time", "random", "os", "threading", "subprocess", "fcntl", "signal")
-PURE = ("lib.login", "lib.config", "lib.text", "lib.secret", "lib.namedtuple", "lib.reasons", "lib.messages") + tuple(
-    "lib.radius." + name
-    for name in ("packet", "profile", "radius11", "schedule", "mschap", "nas", "attributes", "accounting", "display")
+RADIUS_EDGES = ("lib.radius.client", "lib.radius.transport")
+PURE = (
+    "lib.login",
+    "lib.config",
+    "lib.text",
+    "lib.secret",
+    "lib.namedtuple",
+    "lib.reasons",
+    "lib.messages",
+    "lib.radius",
 )
 
 
 def test_pure_modules_touch_neither_network_nor_clock_nor_files() -> None:
     for package in PURE:
         for name in sorted(name for name in IMPORTS if inside(name, package)):
-            assert not [each for each in IMPORTS[name] for edge in EDGES if inside(each, edge)], name
+            if not any(inside(name, edge) for edge in RADIUS_EDGES):
+                assert not [each for each in IMPORTS[name] for edge in EDGES if inside(each, edge)], name
 
 
 def test_no_two_modules_import_each_other() -> None:
