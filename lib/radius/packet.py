@@ -7,21 +7,14 @@ on the raw octets, because pyrad decodes before it verifies.
 import hashlib
 import hmac
 import struct
-import sys
-from typing import TYPE_CHECKING, Any, Callable, Container, Iterator, List, Optional, Tuple
+from typing import TYPE_CHECKING, Callable, Container, Iterator, List, Optional, Tuple
 
 from ..namedtuple import NamedTuple
 from ..secret import Secret
-from . import addresses
+from .pyrad_codec import RequestEncoder
 
 if TYPE_CHECKING:
     from .mschap import Response
-
-# pyrad's only use of netaddr is two small classes, and importing that costs more than all the rest of a login.
-sys.modules.setdefault("netaddr", addresses)
-
-from pyrad.dictionary import Dictionary  # noqa: E402
-from pyrad.packet import AuthPacket  # noqa: E402
 
 ACCESS_REQUEST, ACCESS_ACCEPT, ACCESS_REJECT, ACCESS_CHALLENGE, STATUS_SERVER = 1, 2, 3, 11, 12
 LOGIN_CODES = (ACCESS_ACCEPT, ACCESS_REJECT, ACCESS_CHALLENGE)
@@ -36,7 +29,6 @@ NAMES = {
     STATUS_SERVER: "Status-Server",
 }
 
-# Octets are set and read by these numbers: by name, pyrad takes those that begin with `0x` for hexadecimal.
 USER_NAME, USER_PASSWORD, CHAP_PASSWORD, REPLY_MESSAGE, STATE, PROXY_STATE = 1, 2, 3, 18, 24, 33
 NAS_IDENTIFIER, CHAP_CHALLENGE, PROMPT, MESSAGE_AUTHENTICATOR = 32, 60, 76, 80
 VENDOR_SPECIFIC, MICROSOFT = 26, 311
@@ -49,8 +41,6 @@ MAX_PASSWORD_OCTETS = 128  # RFC 2865 section 5.2
 MAX_REPLY_ATTRIBUTES = 200
 _AUTHENTICATOR = slice(4, 20)
 _DIGEST_IN_REQUEST = slice(22, 38)  # Message-Authenticator goes first, so its value has a fixed place
-
-_NO_NAMES = Dictionary()  # attributes go in as octets, by number
 
 Random = Callable[[int], bytes]
 """How many octets -> that many, from the system's random source."""
@@ -153,17 +143,16 @@ def encode(login: Login, secret: bytes, random: Random) -> bytes:
     Message-Authenticator (RFC 3579 section 3.2) comes first. The octets are for every send of this request.
     Raise RequestError if the name or the password does not fit.
     """
-    packet = _begun(ACCESS_REQUEST, secret, random)
-    # An empty password is a block of padding.
-    add_login(packet, login, random, lambda password: packet.PwCrypt(password or bytes(16)))
-    return _signed(packet, secret)
+    encoder = _signed_encoder(ACCESS_REQUEST, secret, random)
+    add_login(encoder, login, random, encoder.hidden_password)
+    return _signed(encoder, secret)
 
 
 def encode_status(attributes: Attributes, secret: bytes, random: Random) -> bytes:
     """Return the octets of a Status-Server (RFC 5997) with a new identifier and authenticator."""
-    packet = _begun(STATUS_SERVER, secret, random)
-    add_attributes(packet, attributes)
-    return _signed(packet, secret)
+    encoder = _signed_encoder(STATUS_SERVER, secret, random)
+    add_attributes(encoder, attributes)
+    return _signed(encoder, secret)
 
 
 def split(stream: bytes) -> Tuple[List[bytes], bytes, Optional[Flaw]]:
@@ -260,45 +249,40 @@ def _walk(octets: bytes) -> Tuple[List[Tuple[int, bytes]], Optional[int]]:
     return attributes, digest_at
 
 
-def begun(code: int, identifier: int, authenticator: bytes, secret: bytes = b"") -> Any:
-    """Return a packet of pyrad's with this header (RFC 2865 section 3) and no attributes."""
-    return AuthPacket(code=code, id=identifier, secret=secret, authenticator=authenticator, dict=_NO_NAMES)
-
-
-def add_login(packet: Any, login: Login, random: Random, conceal: Callable[[bytes], bytes]) -> None:
-    """Add what an Access-Request says; `conceal` makes the value of User-Password of a password.
+def add_login(encoder: RequestEncoder, login: Login, random: Random, hide: Callable[[bytes], bytes]) -> None:
+    """Add the attributes of an Access-Request; `hide` makes the value of User-Password from a password.
 
     Raise RequestError if the name or the password does not fit.
     """
-    packet[USER_NAME] = [_user_name(login.user_name)]
-    _add_password(packet, login, random, conceal)
-    add_attributes(packet, login.attributes)
+    encoder.add(USER_NAME, _user_name(login.user_name))
+    _add_password(encoder, login, random, hide)
+    add_attributes(encoder, login.attributes)
     if login.state is not None:
-        packet[STATE] = [login.state]
+        encoder.add(STATE, login.state)
 
 
-def add_attributes(packet: Any, attributes: Attributes) -> None:
+def add_attributes(encoder: RequestEncoder, attributes: Attributes) -> None:
     """Add attributes as they are."""
     for vendor, number, octets in attributes:
-        packet.setdefault((vendor, number) if vendor else number, []).append(octets)
+        encoder.add(number, octets, vendor)
 
 
-def packed(packet: Any) -> bytes:
-    """Return a packet's octets; raise RequestError if it is too long."""
-    octets = bytes(packet.RequestPacket())
+def encoded(encoder: RequestEncoder) -> bytes:
+    """Return the octets of a packet; raise RequestError if it is too long."""
+    octets = encoder.encode()
     if len(octets) > MAX_OCTETS:
-        raise RequestError("internal-error", "the request is longer than {} octets".format(MAX_OCTETS))
+        raise RequestError("internal-error", f"the request is longer than {MAX_OCTETS} octets")
     return octets
 
 
-def _begun(code: int, secret: bytes, random: Random) -> Any:
-    packet = begun(code, random(1)[0], random(16), secret)
-    packet[MESSAGE_AUTHENTICATOR] = [bytes(16)]
-    return packet
+def _signed_encoder(code: int, secret: bytes, random: Random) -> RequestEncoder:
+    encoder = RequestEncoder(code, random(1)[0], random(16), secret)
+    encoder.add(MESSAGE_AUTHENTICATOR, bytes(16))
+    return encoder
 
 
-def _signed(packet: Any, secret: bytes) -> bytes:
-    octets = bytearray(packed(packet))
+def _signed(encoder: RequestEncoder, secret: bytes) -> bytes:
+    octets = bytearray(encoded(encoder))
     octets[_DIGEST_IN_REQUEST] = hmac.new(secret, bytes(octets), hashlib.md5).digest()
     return bytes(octets)
 
@@ -326,10 +310,10 @@ def _user_name(name: str) -> bytes:
     return octets
 
 
-def _add_password(packet: Any, login: Login, random: Random, conceal: Callable[[bytes], bytes]) -> None:
+def _add_password(encoder: RequestEncoder, login: Login, random: Random, hide: Callable[[bytes], bytes]) -> None:
     if login.mschap is not None:  # RFC 2548 sections 2.1.2 and 2.3.2
-        packet[(MICROSOFT, MS_CHAP_CHALLENGE)] = [login.mschap.challenge]
-        packet[(MICROSOFT, MS_CHAP2_RESPONSE)] = [login.mschap.value]
+        encoder.add(MS_CHAP_CHALLENGE, login.mschap.challenge, MICROSOFT)
+        encoder.add(MS_CHAP2_RESPONSE, login.mschap.value, MICROSOFT)
         return
     try:
         password = login.password.octets()
@@ -337,9 +321,9 @@ def _add_password(packet: Any, login: Login, random: Random, conceal: Callable[[
         raise RequestError("bad-password", "the password " + str(error)) from None
     if login.method == "chap":  # RFC 2865 sections 5.3 and 5.40
         identifier, challenge = random(1), random(16)
-        packet[CHAP_PASSWORD] = [identifier + hashlib.md5(identifier + password + challenge).digest()]
-        packet[CHAP_CHALLENGE] = [challenge]
+        encoder.add(CHAP_PASSWORD, identifier + hashlib.md5(identifier + password + challenge).digest())
+        encoder.add(CHAP_CHALLENGE, challenge)
         return
     if len(password) > MAX_PASSWORD_OCTETS:
         raise RequestError("bad-password", "the password is longer than {} octets".format(MAX_PASSWORD_OCTETS))
-    packet[USER_PASSWORD] = [conceal(password)]
+    encoder.add(USER_PASSWORD, hide(password))

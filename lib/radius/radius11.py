@@ -9,6 +9,7 @@ from typing import Container
 
 from . import packet
 from .packet import Attributes, Dropped, Flaw, Login, Random, Reply
+from .pyrad_codec import RequestEncoder
 
 ALPN = "radius/1.1"
 TOKEN = Flaw("whose Token was not sent", "bad-reply")
@@ -21,16 +22,16 @@ def encode(login: Login, random: Random) -> bytes:
 
     User-Password is as it is, and of one octet at least (section 5.1.1): an empty one is a NUL, which servers strip.
     """
-    access_request = packet.begun(packet.ACCESS_REQUEST, 0, _token(random))
-    packet.add_login(access_request, login, random, lambda password: password or b"\0")
-    return packet.packed(access_request)
+    encoder = RequestEncoder(packet.ACCESS_REQUEST, 0, _token(random))
+    packet.add_login(encoder, login, random, lambda password: password or b"\0")
+    return packet.encoded(encoder)
 
 
 def encode_status(attributes: Attributes, random: Random) -> bytes:
     """Return the octets of a Status-Server (RFC 5997) with a new Token."""
-    status = packet.begun(packet.STATUS_SERVER, 0, _token(random))
-    packet.add_attributes(status, attributes)
-    return packet.packed(status)
+    encoder = RequestEncoder(packet.STATUS_SERVER, 0, _token(random))
+    packet.add_attributes(encoder, attributes)
+    return packet.encoded(encoder)
 
 
 def with_header(code: int, body: bytes, random: Random) -> bytes:

@@ -69,6 +69,12 @@ def test_only_the_plugin_imports_the_sdk() -> None:
     }
 
 
+def test_one_module_imports_pyrad() -> None:
+    assert {name for name, found in IMPORTS.items() if any(inside(each, "pyrad") for each in found)} == {
+        "lib.radius.pyrad_codec"
+    }
+
+
 def test_no_hook_imports_the_command_line() -> None:
     costly = ("lib.cli", "lib.radius.display", "argparse", "getpass")
     for name in sorted(name for name in IMPORTS if not inside(name, "lib.cli") and name != "lib.__main__"):
