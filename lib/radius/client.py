@@ -11,7 +11,7 @@ from ..state.server_status import NO_MEMORY, Health
 from ..text import counted
 from . import packet, profile
 from .profile import Profile
-from .schedule import STATUS_SENDS, Connect, Exchange, GiveUp, Patience, Probe, Resolve, Send, Wait, healthy_first
+from .schedule import MAX_PROBES, Connect, GiveUp, Probe, Resolve, Schedule, Send, Timing, Wait, put_dead_last
 from .server import ServerSettings, TlsSettings
 from .transport.udp import Address, Channel, Udp, Unreachable, as_address, ready, resolve
 
@@ -145,7 +145,7 @@ def exchange(
 ) -> Answer:
     """Ask the servers anything, each with a request of its own; as `ask`, which does it for a login."""
     marks = [health.mark(_name(server)) for server in servers]
-    order = healthy_first([mark.dead for mark in marks])
+    order = put_dead_last([mark.dead for mark in marks])
     run = _Run(
         [servers[index] for index in order],
         [marks[index].answers_status for index in order],
@@ -282,7 +282,7 @@ class _Link:
 
 
 class _Run:
-    """One exchange on its way: does what the pure Exchange says."""
+    """One exchange on its way: does what the schedule says."""
 
     def __init__(
         self,
@@ -300,8 +300,8 @@ class _Run:
         self._origin = origin
         self._observe = observe
         self._started = time.monotonic()
-        self._exchange = Exchange(
-            [_patience(server, known) for server, known in zip(servers, answer_status)],
+        self._schedule = Schedule(
+            [_timing(server, known) for server, known in zip(servers, answer_status)],
             self._started,
             total_timeout,
             random.SystemRandom().random,
@@ -316,20 +316,20 @@ class _Run:
         """Run to the end, and remember which servers were dead."""
         try:
             while True:
-                action = self._exchange.next(time.monotonic())
+                action = self._schedule.next(time.monotonic())
                 if isinstance(action, GiveUp):
                     raise self._no_answer()
                 try:
                     answer = self._do(action)
                 except Unreachable as error:
                     self._tries[-1].error = error
-                    self._exchange.failed()
+                    self._schedule.failed()
                     continue
                 if answer is not None:
                     self._health.answered(_name(self._server))
                     return answer
         finally:
-            for index in self._exchange.dead:
+            for index in self._schedule.dead:
                 self._health.failed(_name(self._servers[index]))
 
     def close(self) -> None:
@@ -344,7 +344,7 @@ class _Run:
             self._tries.append(_Try(self._server.section, self._server.server))
             self._addresses = self._resolve()
             self._tries.pop()
-            self._exchange.resolved(len(self._addresses))
+            self._schedule.resolved(len(self._addresses))
         elif isinstance(action, Connect):
             self._address = self._addresses[action.address]
             self._tries.append(_Try(self._server.section, self._address))
@@ -365,7 +365,7 @@ class _Run:
         channel.send(octets)
 
     def _resolve(self) -> List[Address]:
-        patience = min(self._server.bound, self._exchange.deadline - time.monotonic())
+        patience = min(self._server.bound, self._schedule.deadline - time.monotonic())
         return resolve(host_for(self._server, self._origin), self._server.port, patience)
 
     def _connect(self) -> None:
@@ -391,7 +391,7 @@ class _Run:
         server = self._server
         # No certificate has an address's zone, nor the dot at the end of a whole name.
         name = (settings.server_name or server.server.partition("%")[0]).rstrip(".")
-        channel = Tls(self._address, server.source_ip, settings, name, self._exchange.connect_by)
+        channel = Tls(self._address, server.source_ip, settings, name, self._schedule.connect_by)
         self._tries[-1].heard = True
         if channel.protocol == profile.VERSION_1_1:
             return channel, profile.version_1_1(), channel.version + ", RADIUS/1.1"
@@ -440,7 +440,7 @@ class _Run:
         if not is_status:
             return self._answer(link, reply)
         self._tries[-1].lives = True
-        self._exchange.status_answered()
+        self._schedule.probe_answered()
         self._health.answered_status(_name(self._server))
         return before
 
@@ -502,16 +502,16 @@ def _name(server: ServerSettings) -> str:
     return "{0.server}:{0.port}{1}".format(server, "" if server.tls is None else "/tls")
 
 
-def _patience(server: ServerSettings, answers_status: bool) -> Patience:
+def _timing(server: ServerSettings, answers_status: bool) -> Timing:
     over_tls = server.tls is not None
-    return Patience(
-        bound=server.bound,
+    return Timing(
+        limit=server.bound,
         first_wait=0.0 if over_tls else server.retransmit_after,  # never twice over TCP, RFC 6613 section 2.6.1
-        longest_wait=min(server.conn_timeout, _LONGEST_WAIT),
+        max_wait=min(server.conn_timeout, _LONGEST_WAIT),
         probe_after=server.failover_after if server.status_check == "status-server" else None,
-        answers_status=answers_status,
-        probes=1 if over_tls else STATUS_SENDS,
-        connect_within=server.failover_after if over_tls else None,
+        answers_probes=answers_status,
+        max_probes=1 if over_tls else MAX_PROBES,
+        connect_timeout=server.failover_after if over_tls else None,
     )
 
 

@@ -18,19 +18,19 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from lib.config.settings import build, parse_ini
 from lib.radius import client, packet
 from lib.radius.schedule import (
-    STATUS_PATIENCE,
-    STATUS_SENDS,
-    TOO_LATE,
+    END_MARGIN,
+    MAX_PROBES,
+    PROBE_TIMEOUT,
     Action,
     Connect,
-    Exchange,
     GiveUp,
-    Patience,
     Probe,
     Resolve,
+    Schedule,
     Send,
+    Timing,
     Wait,
-    healthy_first,
+    put_dead_last,
 )
 from lib.radius.server import ServerSettings
 from lib.radius.transport.udp import as_address
@@ -51,7 +51,7 @@ class Configured(NamedTuple):
     """A server of the configuration, and its times."""
 
     settings: ServerSettings
-    patience: Patience
+    timing: Timing
 
     @property
     def name(self) -> str:
@@ -59,14 +59,14 @@ class Configured(NamedTuple):
         return "{0.server}:{0.port}".format(self.settings)
 
 
-def configured(servers: List[Tuple[str, int, Patience]]) -> List[Configured]:
+def configured(servers: List[Tuple[str, int, Timing]]) -> List[Configured]:
     """Return servers in the sections [radius], [radius_2] ..."""
     found, problems = build(parse_ini("[radius]\nserver=x\nsecret=0123456789abcdef\n"), lambda *name: None)
     assert found is not None and not problems
     sections = ("radius", "radius_2", "radius_3")
     return [
-        Configured(found.servers[0]._replace(section=section, server=server, port=port), patience)
-        for section, (server, port, patience) in zip(sections, servers)
+        Configured(found.servers[0]._replace(section=section, server=server, port=port), timing)
+        for section, (server, port, timing) in zip(sections, servers)
     ]
 
 
@@ -89,9 +89,9 @@ class Peer:
 class Connection:
     """What was sent to one address, and what it answered."""
 
-    def __init__(self, place: Place, patience: Patience, now: float, request: bytes, status_request: bytes) -> None:
+    def __init__(self, place: Place, timing: Timing, now: float, request: bytes, status_request: bytes) -> None:
         self.place = place
-        self.patience = patience
+        self.timing = timing
         self.began = now
         self.request = request
         self.status_request = status_request
@@ -103,10 +103,10 @@ class Connection:
     @property
     def ends_at(self) -> float:
         """When the client moves on: at the limit, or sooner if silence proves the server dead."""
-        bound_at = self.began + self.patience.bound
-        if self.patience.answers_status and self.probes and not self.lives:
-            return min(bound_at, self.probes[0] + STATUS_PATIENCE)
-        return bound_at
+        limit_at = self.began + self.timing.limit
+        if self.timing.answers_probes and self.probes and not self.lives:
+            return min(limit_at, self.probes[0] + PROBE_TIMEOUT)
+        return limit_at
 
     def is_over(self, now: float) -> bool:
         """Whether the next address may be asked."""
@@ -114,37 +114,37 @@ class Connection:
 
     def is_half_waited(self, now: float) -> bool:
         """Whether a request was sent, an answer may still come, and half of the time is over."""
-        return bool(self.sends) and not self.is_over(now) and now >= self.began + self.patience.bound / 2
+        return bool(self.sends) and not self.is_over(now) and now >= self.began + self.timing.limit / 2
 
     def check_send(self, now: float) -> None:
         """Check a transmission: the first at once, then after waits that double."""
         if self.sends:
-            assert self.patience.first_wait, "retransmitted although it must not be"
+            assert self.timing.first_wait, "retransmitted although it must not be"
             assert now >= self.sends[-1] + 0.9 * self._wait - ROUNDING, "retransmitted too soon"
-        assert now < self.began + self.patience.bound
+        assert now < self.began + self.timing.limit
 
     def check_probe(self, now: float) -> None:
         """Check a probe: not too early, not too often, not after an answer."""
-        assert self.sends and not self.lives and len(self.probes) < STATUS_SENDS
-        assert self.patience.probe_after is not None and now >= self.sends[0] + self.patience.probe_after
+        assert self.sends and not self.lives and len(self.probes) < MAX_PROBES
+        assert self.timing.probe_after is not None and now >= self.sends[0] + self.timing.probe_after
 
     def check_wait(self, now: float, until: float) -> None:
         """Check a wait: it ends before anything is due."""
         assert self.sends
         assert now < until <= self.ends_at
-        if self.patience.first_wait:
-            again_at = self.sends[-1] + min(1.1 * self._wait, self.patience.longest_wait)
-            assert until <= again_at + ROUNDING or again_at >= self.began + self.patience.bound - TOO_LATE - ROUNDING
-        if self.patience.probe_after is not None and not self.lives:
+        if self.timing.first_wait:
+            again_at = self.sends[-1] + min(1.1 * self._wait, self.timing.max_wait)
+            assert until <= again_at + ROUNDING or again_at >= self.began + self.timing.limit - END_MARGIN - ROUNDING
+        if self.timing.probe_after is not None and not self.lives:
             if not self.probes:
-                assert until <= self.sends[0] + self.patience.probe_after
-            elif len(self.probes) < STATUS_SENDS:
-                assert until <= self.probes[-1] + STATUS_PATIENCE / STATUS_SENDS
+                assert until <= self.sends[0] + self.timing.probe_after
+            elif len(self.probes) < MAX_PROBES:
+                assert until <= self.probes[-1] + PROBE_TIMEOUT / MAX_PROBES
 
     @property
     def _wait(self) -> float:
         """The wait after the last transmission, without its jitter."""
-        return min(self.patience.first_wait * 2.0 ** (len(self.sends) - 1), self.patience.longest_wait)
+        return min(self.timing.first_wait * 2.0 ** (len(self.sends) - 1), self.timing.max_wait)
 
 
 class Datagram(NamedTuple):
@@ -155,8 +155,8 @@ class Datagram(NamedTuple):
     is_status: bool
 
 
-PATIENCES = st.builds(
-    lambda timeout, retries, first_wait, probe_after: Patience(
+TIMINGS = st.builds(
+    lambda timeout, retries, first_wait, probe_after: Timing(
         timeout * retries, first_wait, min(timeout, 16.0), probe_after
     ),
     st.one_of(st.sampled_from([5.0, 20.0]), st.floats(0.1, 280)),
@@ -165,7 +165,7 @@ PATIENCES = st.builds(
     st.one_of(st.sampled_from([3.0, 0.5]), st.none(), st.floats(0.1, 280)),
 )
 CONFIGURATIONS = st.lists(
-    st.tuples(st.sampled_from(NAMES + ("192.0.2.2", "2001:DB8:0::1")), st.sampled_from(PORTS), PATIENCES),
+    st.tuples(st.sampled_from(NAMES + ("192.0.2.2", "2001:DB8:0::1")), st.sampled_from(PORTS), TIMINGS),
     min_size=1,
     max_size=3,
 )
@@ -199,7 +199,7 @@ class AnyNetwork(RuleBasedStateMachine):
     def begin(
         self,
         now: float,
-        configuration: List[Tuple[str, int, Patience]],
+        configuration: List[Tuple[str, int, Timing]],
         peers: Tuple[Peer, ...],
         names: Tuple[Optional[List[str]], ...],
         status_is_known: bool,
@@ -226,16 +226,16 @@ class AnyNetwork(RuleBasedStateMachine):
         self.replies: List[bytes] = [b""]
         self.owners: Dict[bytes, Place] = {}
         # The login in progress
-        self.exchange: Optional[Exchange] = None
+        self.schedule: Optional[Schedule] = None
         self.found: Optional[Place] = None
 
     # The client
 
     def log_in(self) -> bool:
         """Begin a login or answer a challenge unless one is in progress; return whether the client waits."""
-        if self.exchange is None:
+        if self.schedule is None:
             self.begin_login()
-        return self.exchange is not None
+        return self.schedule is not None
 
     def begin_login(self) -> None:
         """Ask all servers, or the one that sent the challenge; if it is not configured any more, begin anew."""
@@ -245,13 +245,13 @@ class AnyNetwork(RuleBasedStateMachine):
             self.challenge = None
             allowed = [each.settings for each in self.configuration]
         servers = [each for each in self.configuration if each.settings in allowed]
-        self.asked = [servers[index] for index in healthy_first([each.name in self.marked_dead for each in servers])]
+        self.asked = [servers[index] for index in put_dead_last([each.name in self.marked_dead for each in servers])]
         assert sorted(self.asked) == sorted(servers), "a server marked dead is asked last, not never"
         assert self.challenge is None or [each.settings.section for each in self.asked] == [self.challenge[1].section]
-        self.patiences = [
-            each.patience._replace(answers_status=each.name in self.known_to_answer_status) for each in self.asked
+        self.timings = [
+            each.timing._replace(answers_probes=each.name in self.known_to_answer_status) for each in self.asked
         ]
-        self.exchange = Exchange(self.patiences, self.now, self.total_timeout, lambda: next(self.jitter))
+        self.schedule = Schedule(self.timings, self.now, self.total_timeout, lambda: next(self.jitter))
         self.deadline = self.now + self.total_timeout
         self.server = self.address = -1
         self.addresses: Optional[List[str]] = []
@@ -266,9 +266,9 @@ class AnyNetwork(RuleBasedStateMachine):
 
     def go_on(self) -> None:
         """Follow the schedule until it waits or gives up."""
-        while self.exchange is not None:
+        while self.schedule is not None:
             self.now += next(self.pauses)
-            action = self.exchange.next(self.now)
+            action = self.schedule.next(self.now)
             self.check(action)
             if isinstance(action, Wait):
                 self.until = action.until
@@ -308,7 +308,7 @@ class AnyNetwork(RuleBasedStateMachine):
 
     def do(self, action: Action) -> None:
         """Do one action and report its outcome."""
-        assert self.exchange is not None
+        assert self.schedule is not None
         if isinstance(action, GiveUp):
             self.challenge = None
             cut_off = self.connection is not None and self.connection.is_half_waited(self.now)
@@ -319,9 +319,9 @@ class AnyNetwork(RuleBasedStateMachine):
             found = self.look_up(client.host_for(self.asked[self.server].settings, self._origin))
             self.addresses = found or []
             if found is None:
-                self.exchange.failed()
+                self.schedule.failed()
             else:
-                self.exchange.resolved(len(found))
+                self.schedule.resolved(len(found))
         elif isinstance(action, Connect):
             self.connect(action)
         else:
@@ -332,7 +332,7 @@ class AnyNetwork(RuleBasedStateMachine):
         return [literal] if literal else self.names[host]
 
     def connect(self, action: Connect) -> None:
-        assert self.exchange is not None and self.addresses is not None
+        assert self.schedule is not None and self.addresses is not None
         self.address = action.address
         place = (self.addresses[self.address], self.asked[self.server].settings.port)
         state = self.challenge[0] if self.challenge else None
@@ -340,16 +340,16 @@ class AnyNetwork(RuleBasedStateMachine):
         request = packet.encode(packet.Login("alice", Secret("0"), "pap", state, identity), SECRET, self.random)
         status_request = packet.encode_status(identity, SECRET, self.random)
         self.right[request], self.right[status_request] = set(), set()
-        self.connection = Connection(place, self.patiences[self.server], self.now, request, status_request)
+        self.connection = Connection(place, self.timings[self.server], self.now, request, status_request)
         # What is in flight to the old port is lost.
         self.flying: List[Datagram] = []
         if not self.peers[place[0]].connects:
             self.connection.failed = True
-            self.exchange.failed()
+            self.schedule.failed()
 
     def send(self, is_status: bool) -> None:
         here = self.connection
-        assert self.exchange is not None and here is not None
+        assert self.schedule is not None and here is not None
         (here.probes if is_status else here.sends).append(self.now)
         octets = here.status_request if is_status else here.request
         states = Request(octets, (), 0).values(STATE)
@@ -359,12 +359,12 @@ class AnyNetwork(RuleBasedStateMachine):
             self.flying.append(Datagram(octets, False, is_status))
         else:
             here.failed = True
-            self.exchange.failed()
+            self.schedule.failed()
 
     def receive(self, octets: bytes, is_status: bool) -> None:
         """Verify a datagram that has arrived."""
         here = self.connection
-        assert self.exchange is not None and here is not None
+        assert self.schedule is not None and here is not None
         request = here.status_request if is_status else here.request
         codes = packet.STATUS_CODES if is_status else packet.LOGIN_CODES
         is_right = octets[: int.from_bytes(octets[2:4], "big")] in self.right[request]
@@ -378,7 +378,7 @@ class AnyNetwork(RuleBasedStateMachine):
                 here.lives = True
                 self.alive.add(self.server)
                 self.known_to_answer_status.add(self.asked[self.server].name)
-                self.exchange.status_answered()
+                self.schedule.probe_answered()
             else:
                 self.answered(verified, here.place)
         self.go_on()
@@ -395,10 +395,10 @@ class AnyNetwork(RuleBasedStateMachine):
 
     def end(self, given_up: int) -> None:
         """Remember which servers are dead: those given up, except those that answered a probe."""
-        assert self.exchange is not None
-        assert self.exchange.dead == set(range(given_up)) - self.alive
-        self.marked_dead |= {self.asked[index].name for index in self.exchange.dead}
-        self.exchange = None
+        assert self.schedule is not None
+        assert self.schedule.dead == set(range(given_up)) - self.alive
+        self.marked_dead |= {self.asked[index].name for index in self.schedule.dead}
+        self.schedule = None
 
     def random(self, count: int) -> bytes:
         """Return octets that differ each time."""
@@ -432,8 +432,8 @@ class AnyNetwork(RuleBasedStateMachine):
     def deliver_all(self, code: Optional[int]) -> None:
         """Everything in flight arrives, in order."""
         if self.log_in():
-            login = self.exchange
-            while self.exchange is login and self.flying:
+            login = self.schedule
+            while self.schedule is login and self.flying:
                 self.deliver_oldest(code)
 
     def deliver_oldest(self, code: Optional[int]) -> None:
@@ -477,11 +477,11 @@ class AnyNetwork(RuleBasedStateMachine):
         """The host of a server that is down refuses the port."""
         if not self.log_in():
             return
-        assert self.exchange is not None and self.connection is not None
+        assert self.schedule is not None and self.connection is not None
         if not self.peers[self.connection.place[0]].alive:
             self.pass_time(share)
             self.connection.failed = True
-            self.exchange.failed()
+            self.schedule.failed()
             self.go_on()
 
     @rule(
@@ -547,7 +547,7 @@ class AnyNetwork(RuleBasedStateMachine):
         self.names[name] = addresses
 
     @rule(configuration=CONFIGURATIONS)
-    def configure(self, configuration: List[Tuple[str, int, Patience]]) -> None:
+    def configure(self, configuration: List[Tuple[str, int, Timing]]) -> None:
         """The admin configures other servers, perhaps between a challenge and its answer."""
         self.configuration = configured(configuration)
 
@@ -587,20 +587,20 @@ class AnyNetwork(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """After a storm, once the network works, a login ends by its deadline and finds a server that is up."""
-        if not hasattr(self, "exchange"):
+        if not hasattr(self, "schedule"):
             return
         self.storm(self.seed, 100)
         self.pauses = itertools.repeat(0.0)
         must_be_found = self.log_in() and self.will_find_a_server()
         late = self.now
         for _ in range(10000):
-            if self.exchange is None:
+            if self.schedule is None:
                 break
             if self.flying:
                 self.deliver_oldest(ACCEPT)
             else:
                 self.silence(1)
-        assert self.exchange is None, "the login does not end"
+        assert self.schedule is None, "the login does not end"
         assert self.now <= max(self.deadline, late)
         assert self.found or not must_be_found, "a server that is up was not found"
 
@@ -612,16 +612,16 @@ class AnyNetwork(RuleBasedStateMachine):
             ends_at = min(here.ends_at, self.deadline)
             if self.flying and self.peers[here.place[0]].alive and self.now + LATENCY * len(self.flying) < ends_at:
                 return not all(each.is_status for each in self.flying)
-            at = here.began + here.patience.bound
+            at = here.began + here.timing.limit
         for index in range(max(self.server, 0), len(self.asked)):
             found = self.look_up(client.host_for(self.asked[index].settings, self._origin)) or []
             if index == self.server and self.addresses is not None:
                 found = self.addresses[self.address + 1 :]
-            bound = self.patiences[index].bound
+            limit = self.timings[index].limit
             for host in found:
                 if self.peers[host].reachable:
-                    return bound > 3 * LATENCY and at + 3 * LATENCY < self.deadline
-                at += bound
+                    return limit > 3 * LATENCY and at + 3 * LATENCY < self.deadline
+                at += limit
         return False
 
 
