@@ -12,7 +12,8 @@ from ..radius import client, nas, packet
 from ..radius.accounting import ACCOUNTING_RESPONSE
 from ..radius.profile import Profile
 from ..radius.server import ServerSettings
-from ..radius.transport import udp
+from ..radius.transport.base import Address, Unreachable
+from ..radius.transport.resolve import resolve
 from ..secret import Secret
 from ..text import counted, one_line
 from . import FINE, NOT_FINE
@@ -72,8 +73,8 @@ def look(settings: Settings, how: Look, console: Console) -> Iterator[Facts]:
         console.progress("[{}] looking {} up ...".format(server.section, one_line(server.server)))
         began = time.monotonic()
         try:
-            addresses = udp.resolve(server.server, server.port, how.timeout)
-        except udp.Unreachable as error:
+            addresses = resolve(server.server, server.port, how.timeout)
+        except Unreachable as error:
             console.progress("")
             seconds = time.monotonic() - began
             yield Facts(server.section, server.server, "", False, one_line(str(error)), seconds, error.code)
@@ -86,7 +87,7 @@ def look(settings: Settings, how: Look, console: Console) -> Iterator[Facts]:
             yield facts._replace(look_up_seconds=seconds)
 
 
-def facts_of(asked: _Asked, address: udp.Address, how: Look) -> Facts:
+def facts_of(asked: _Asked, address: Address, how: Look) -> Facts:
     """Return what can be found out about one address of a server; it is asked now."""
     server = asked.server._replace(
         conn_timeout=how.timeout,

@@ -13,7 +13,9 @@ from . import packet, profile
 from .profile import Profile
 from .schedule import MAX_PROBES, Connect, GiveUp, Probe, Resolve, Schedule, Send, Timing, Wait, put_dead_last
 from .server import ServerSettings, TlsSettings
-from .transport.udp import Address, Channel, Udp, Unreachable, as_address, ready, resolve
+from .transport.base import Address, Received, Transport, Unreachable
+from .transport.resolve import numeric_address, resolve
+from .transport.udp import UdpTransport
 
 # The first of these that any server gave is the reason told; the log has them all.
 _CODES_BY_WEIGHT = (
@@ -238,47 +240,28 @@ class _Try:
 
 
 class _Link:
-    """What is open to one address: the request, how it is put on the wire, and the Status-Server if one was sent.
+    """An open transport, the way that packets are encoded on it, the request, and the Status-Server if one was sent."""
 
-    `over` says for the log what it is, if not UDP.
-    """
-
-    def __init__(self, channel: Channel, profile: Profile, request: Request, over: str) -> None:
-        self.channel = channel
+    def __init__(self, transport: Transport, profile: Profile, request: Request) -> None:
+        self.transport = transport
         self.profile = profile
         self.request = request
-        self.over = over
         self.status_request = b""
-        self._status_channel: Optional[Channel] = None
 
-    @property
-    def channels(self) -> List[Channel]:
-        """All that replies may come by."""
-        own = [self._status_channel] if self._status_channel not in (None, self.channel) else []
-        return [self.channel] + [channel for channel in own if channel is not None]
-
-    def status_channel(self, open_another: Callable[[], Channel]) -> Channel:
-        """Return what the Status-Server goes over: another port with UDP, the same connection with TLS.
-
-        RFC 6613 section 2.6.5. The first time it is made, too.
-        """
-        if self._status_channel is None:
+    def send_probe(self) -> bytes:
+        """Send the Status-Server, always the same; return its octets."""
+        if not self.status_request:
             self.status_request = self.profile.status(self.request.identity, os.urandom)
             while self.profile.belongs(self.status_request, self.request.octets):  # the replies must be told apart
                 self.status_request = self.profile.status(self.request.identity, os.urandom)
-            self._status_channel = self.channel if self.channel.is_stream else open_another()
-        return self._status_channel
+        self.transport.send_probe(self.status_request)
+        return self.status_request
 
-    def is_status(self, channel: Channel, octets: bytes) -> bool:
+    def answers_probe(self, octets: bytes, at_probe_port: Optional[bool]) -> bool:
         """Whether a packet answers the Status-Server rather than the request."""
-        if channel is not self._status_channel:
-            return False
-        return not channel.is_stream or self.profile.belongs(octets, self.status_request)
-
-    def close(self) -> None:
-        """Close the sockets."""
-        for channel in self.channels:
-            channel.close()
+        if at_probe_port is None:
+            return bool(self.status_request) and self.profile.belongs(octets, self.status_request)
+        return at_probe_port
 
 
 class _Run:
@@ -336,7 +319,7 @@ class _Run:
         """Close what is open."""
         link, self._link = self._link, None
         if link is not None:
-            link.close()
+            link.transport.close()
 
     def _do(self, action: object) -> Optional[Answer]:
         if isinstance(action, Resolve):
@@ -351,18 +334,15 @@ class _Run:
             self._connect()
         elif isinstance(action, Send) and self._link:
             self._tries[-1].sends += 1
-            self._send(self._link.channel, self._link.request.octets)
+            octets = self._link.request.octets
+            self._observe(Seen(True, octets, self._tries[-1].name))
+            self._link.transport.send(octets)
         elif isinstance(action, Probe) and self._link:
             self._tries[-1].probed = True
-            channel = self._link.status_channel(lambda: Udp(self._address, self._server.source_ip))
-            self._send(channel, self._link.status_request)
+            self._observe(Seen(True, self._link.send_probe(), self._tries[-1].name))
         elif isinstance(action, Wait) and self._link:
             return self._wait(self._link, action.until - time.monotonic())
         return None
-
-    def _send(self, channel: Channel, octets: bytes) -> None:
-        self._observe(Seen(True, octets, self._tries[-1].name))
-        channel.send(octets)
 
     def _resolve(self) -> List[Address]:
         patience = min(self._server.bound, self._schedule.deadline - time.monotonic())
@@ -371,63 +351,66 @@ class _Run:
     def _connect(self) -> None:
         self.close()
         server = self._server
-        channel, spoken, over = self._open_udp() if server.tls is None else self._open_tls(server.tls)
+        transport, spoken = self._open_udp() if server.tls is None else self._open_tls(server.tls)
         try:
             # A new server or address is a new request; sending again is not (RFC 5080 section 2.2.1).
-            request = self._request_for(server, channel.local_ip, spoken)
+            request = self._request_for(server, transport.local_ip, spoken)
         except BaseException:
-            channel.close()
+            transport.close()
             raise
-        self._link = _Link(channel, spoken, request, over)
+        self._link = _Link(transport, spoken, request)
 
-    def _open_udp(self) -> Tuple[Channel, Profile, str]:
+    def _open_udp(self) -> Tuple[Transport, Profile]:
         server = self._server
         spoken = profile.classic(server.secret.octets(), server.require_message_authenticator)
-        return Udp(self._address, server.source_ip), spoken, ""
+        return UdpTransport(self._address, server.source_ip), spoken
 
-    def _open_tls(self, settings: TlsSettings) -> Tuple[Channel, Profile, str]:
-        from .transport.tls import Tls  # and with it ssl, which is slow to import
+    def _open_tls(self, settings: TlsSettings) -> Tuple[Transport, Profile]:
+        from .transport.tls import TlsTransport  # only servers with transport=tls need it
 
         server = self._server
         # No certificate has an address's zone, nor the dot at the end of a whole name.
         name = (settings.server_name or server.server.partition("%")[0]).rstrip(".")
-        channel = Tls(self._address, server.source_ip, settings, name, self._schedule.connect_by)
+        transport = TlsTransport(self._address, server.source_ip, settings, name, self._schedule.connect_by)
         self._tries[-1].heard = True
-        if channel.protocol == profile.VERSION_1_1:
-            return channel, profile.version_1_1(), channel.version + ", RADIUS/1.1"
+        if transport.is_radius_1_1:
+            return transport, profile.version_1_1()
         # TLS proves every reply: a Message-Authenticator is verified if it comes, and not asked for.
-        return channel, profile.classic(server.secret.octets(), False), channel.version
+        return transport, profile.classic(server.secret.octets(), False)
 
     def _wait(self, link: _Link, seconds: float) -> Optional[Answer]:
-        for channel in ready(link.channels, seconds):
-            answer = self._taken(link, channel)
-            if answer is not None:
+        received = link.transport.receive(seconds)
+        while True:
+            try:
+                each = next(received, None)
+                answer = None if each is None else self._taken(link, each)
+            except packet.Dropped as dropped:
+                self._tries[-1].flaws[dropped.flaw] += 1
+                if link.transport.is_stream:  # nobody but the server can have sent it (RFC 6613 section 2.6.4)
+                    raise Unreachable("bad-reply", "closed the connection for that", False) from None
+                continue
+            if answer is not None or each is None:
                 return answer
-        return None
 
-    def _taken(self, link: _Link, channel: Channel) -> Optional[Answer]:
+    def _taken(self, link: _Link, received: Received) -> Optional[Answer]:
         """Take what has come; from a stream that is nothing beyond the answer, or it is none."""
         answer: Optional[Answer] = None
-        try:
-            for octets in channel.receive():
-                answer = self._judged(link, channel, octets, answer)
-            if answer is not None and channel.has_more:
-                raise packet.Dropped(_UNASKED)
-        except packet.Dropped as dropped:
-            self._tries[-1].flaws[dropped.flaw] += 1
-            if channel.is_stream:  # nobody but the server can have sent it (RFC 6613 section 2.6.4)
-                raise Unreachable("bad-reply", "closed the connection for that", False) from None
-            return None
+        for octets in received.packets:
+            answer = self._judged(link, octets, received.at_probe_port, answer)
+        if answer is not None and received.is_more:
+            raise packet.Dropped(_UNASKED)
         return answer
 
-    def _judged(self, link: _Link, channel: Channel, octets: bytes, before: Optional[Answer]) -> Optional[Answer]:
+    def _judged(
+        self, link: _Link, octets: bytes, at_probe_port: Optional[bool], before: Optional[Answer]
+    ) -> Optional[Answer]:
         """Return the answer that a packet is, or the one that came `before` it; raise packet.Dropped if it is wrong."""
-        is_status = link.is_status(channel, octets)
+        is_status = link.answers_probe(octets, at_probe_port)
         name = self._tries[-1].name
         try:
             if is_status:
                 # The login is on the same stream, which a wrong packet ends: whatever answers the status, it lives.
-                codes = packet.STREAM_STATUS_CODES if channel.is_stream else packet.STATUS_CODES
+                codes = packet.STREAM_STATUS_CODES if link.transport.is_stream else packet.STATUS_CODES
                 reply = link.profile.verify(octets, link.status_request, codes)
             elif before is None:
                 reply = link.request.verify(octets)
@@ -455,8 +438,17 @@ class _Run:
             )
             raise NoAnswer("server-unproved", remarks, seconds)
         origin = Origin(self._server.section, self._address.host, self._address.sockaddr[1])
-        until = link.channel.certificate_until
-        return Answer(reply, tuple(_messages(reply)), origin, seconds, tried.sends, tuple(remarks), link.over, until)
+        way = link.transport
+        return Answer(
+            reply,
+            tuple(_messages(reply)),
+            origin,
+            seconds,
+            tried.sends,
+            tuple(remarks),
+            way.description,
+            way.certificate_until,
+        )
 
     def _no_answer(self) -> NoAnswer:
         codes = {code for tried in self._tries for code in tried.codes}
@@ -494,7 +486,7 @@ def host_for(server: ServerSettings, origin: Optional[Origin]) -> str:
 def _is_origin(server: ServerSettings, origin: Origin) -> bool:
     """Whether the section still means the server that sent the challenge, as far as its name tells."""
     same = server.section == origin.section and server.port == origin.port
-    return same and as_address(server.server) in ("", origin.host)
+    return same and numeric_address(server.server) in ("", origin.host)
 
 
 def _name(server: ServerSettings) -> str:

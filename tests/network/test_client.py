@@ -14,7 +14,9 @@ import pytest
 from lib import reasons
 from lib.radius import client, packet
 from lib.radius.server import ServerSettings
-from lib.radius.transport import udp
+from lib.radius.transport.base import Address, Unreachable
+from lib.radius.transport.resolve import resolve
+from lib.radius.transport.udp import UdpTransport
 from lib.secret import Secret
 from tests.support.loopback import needs_ipv6
 from tests.support.misbehaving import (
@@ -639,7 +641,7 @@ def test_address_listed_twice_is_tried_once(mocker: Any) -> None:
 
 def test_localhost_resolves() -> None:
     with contextlib.ExitStack() as stack:
-        *_, last = udp.resolve("localhost", 1, 60)
+        *_, last = resolve("localhost", 1, 60)
         server = stack.enter_context(Server(answering(SECRET), last.sockaddr[0]))
         answer = ask(configured(("localhost", server.port)))
     expect_accept(answer, server)
@@ -762,21 +764,21 @@ def test_sockets_are_closed_when_the_second_request_cannot_be_encoded() -> None:
 # UDP sockets
 
 
-def udp_to(host: str, port: int) -> udp.Udp:
+def udp_to(host: str, port: int) -> UdpTransport:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return udp.Udp(udp.Address(family, (host, port)))
+    return UdpTransport(Address(family, (host, port)))
 
 
 def test_address_family_without_support() -> None:
-    with pytest.raises(udp.Unreachable) as caught:
-        udp.Udp(udp.Address(9999, ("127.0.0.1", 1812)))
+    with pytest.raises(Unreachable) as caught:
+        UdpTransport(Address(9999, ("127.0.0.1", 1812)))
     assert caught.value.code == "network"
     assert str(caught.value) == "cannot send: Address family not supported by protocol"
 
 
 def test_datagram_too_long_to_send() -> None:
     with Server(silent) as server, contextlib.closing(udp_to(server.host, server.port)) as connection:
-        with pytest.raises(udp.Unreachable) as caught:
+        with pytest.raises(Unreachable) as caught:
             connection.send(bytes(70000))
     assert caught.value.code == "network"
     assert str(caught.value) == "cannot send: Message too long"
@@ -785,24 +787,25 @@ def test_datagram_too_long_to_send() -> None:
 def test_second_send_to_a_closed_port_fails() -> None:
     with closed_port() as port, contextlib.closing(udp_to("127.0.0.1", port)) as connection:
         connection.send(b"first")
-        with pytest.raises(udp.Unreachable) as caught:
+        with pytest.raises(Unreachable) as caught:
             connection.send(b"second")
     assert caught.value.code == "port-closed"
 
 
-def received(connection: udp.Udp) -> bytes:
+def received(connection: UdpTransport) -> bytes:
     """Return the next datagram."""
-    assert udp.ready([connection], LONG) == [connection]
-    (datagram,) = connection.receive()
+    ((packets, at_probe_port, is_more),) = connection.receive(LONG)
+    assert (at_probe_port, is_more) == (False, False)
+    (datagram,) = packets
     return datagram
 
 
-def test_nothing_is_ready_while_nothing_arrives() -> None:
+def test_nothing_is_received_while_nothing_arrives() -> None:
     with Cases() as cases, Server(silent) as server:
         with contextlib.closing(udp_to(server.host, server.port)) as connection:
             for timeout in (0.0, -5.0, 0.001):
                 with cases.case(timeout):
-                    assert udp.ready([connection], timeout) == []
+                    assert list(connection.receive(timeout)) == []
 
 
 def test_empty_datagram_is_received() -> None:
@@ -821,7 +824,7 @@ def test_longest_datagram_is_received_whole() -> None:
 
 def test_numeric_address_resolves_to_itself() -> None:
     shown = {"127.0.0.1": "127.0.0.1:1812", "::1": "[::1]:1812", "2001:db8::1": "[2001:db8::1]:1812"}
-    found = {host: udp.resolve(host, 1812, LONG) for host in shown}
+    found = {host: resolve(host, 1812, LONG) for host in shown}
     assert {host: [str(address) for address in addresses] for host, addresses in found.items()} == {
         host: [text] for host, text in shown.items()
     }
@@ -835,8 +838,8 @@ def test_address_resolves_to_itself_again() -> None:
     with Cases() as cases:
         for host in ("127.0.0.1", "::1", "fe80::1%1"):
             with cases.case(host):
-                (address,) = udp.resolve(host, 1812, LONG)
-                assert udp.resolve(address.host, 1812, LONG) == [address]
+                (address,) = resolve(host, 1812, LONG)
+                assert resolve(address.host, 1812, LONG) == [address]
                 assert address.sockaddr[2:] in ((), (0, 0), (0, 1))
 
 

@@ -33,7 +33,7 @@ from lib.radius.schedule import (
     put_dead_last,
 )
 from lib.radius.server import ServerSettings
-from lib.radius.transport.udp import as_address
+from lib.radius.transport.resolve import numeric_address
 from lib.secret import Secret
 from tests.support.misbehaving import ACCEPT, CHALLENGE, REJECT, REPLY_MESSAGE, STATE, Request, reply
 
@@ -328,7 +328,7 @@ class AnyNetwork(RuleBasedStateMachine):
             self.send(is_status=isinstance(action, Probe))
 
     def look_up(self, host: str) -> Optional[List[str]]:
-        literal = as_address(host)
+        literal = numeric_address(host)
         return [literal] if literal else self.names[host]
 
     def connect(self, action: Connect) -> None:

@@ -1,25 +1,25 @@
-"""TLS connections (RFC 6614), on sockets that never block. Imported only where a server has transport=tls.
+"""RADIUS over TLS (RFC 6614), on sockets that never block. Imported only if a server has transport=tls.
 
-The TLS itself runs in memory; what it wants to send and what came for it pass through here, so that a peer that hands
-over an octet at a time holds up nothing. There is no way around the verification of the server's certificate.
+TLS itself runs in memory, and its octets pass through here, so a peer that sends one octet at a time blocks nothing.
+The certificate of the server is always verified.
 """
 
 import contextlib
 import errno
 import os
-import select
+import selectors
 import socket
 import ssl
 import tempfile
 import time
-from typing import Any, Iterator, List, Optional, Tuple
+from typing import Iterator, List, Optional, Tuple
 
 from ...secret import Secret
 from .. import packet, radius11
 from ..server import TlsSettings
-from .udp import Address, Unreachable, unreachable
+from .base import Address, Received, Transport, Unreachable, local_ip, unreachable, wait_for
 
-_CHUNK, _CHUNKS = 65536, 16  # octets, and how often at a time: a flood must not keep the clock from being looked at
+_CHUNK, _CHUNKS = 65536, 16  # octets, and how often at a time: in a flood, the time limits must still be checked
 _CERTIFICATE, _FAILED = "tls-certificate", "tls-failed"
 _CLOSED, _RESET = "the server closed the connection", "the server reset the connection"
 # RADIUS/1.1 needs TLS 1.3 (RFC 9765 section 3.4), which the OpenSSL of old SPS releases has not.
@@ -60,15 +60,15 @@ _NOT_TLS = (
 _TOO_OLD = ("alert protocol version", "unsupported protocol")
 
 
-class Tls:
-    """A TLS connection to an address. Packets go over it one after another, each once: TCP loses none."""
+class TlsTransport(Transport):
+    """A TLS connection. Packets go over it one after another, each once: TCP loses none."""
 
     is_stream = True
 
     def __init__(self, address: Address, source_ip: str, settings: TlsSettings, server_name: str, until: float) -> None:
-        """Connect and shake hands until the time `until` of the monotonic clock at the latest; raise Unreachable.
+        """Connect and shake hands by the time `until` of the monotonic clock.
 
-        The server's certificate must be for `server_name`, a host name or address.
+        The certificate of the server must be for `server_name`, a host name or address.
         """
         self._name = server_name
         self._has_certificate = bool(settings.client_certificate)
@@ -84,50 +84,44 @@ class Tls:
         except BaseException:
             self._socket.close()
             raise
-        self.protocol = self._tls.selected_alpn_protocol() or ""
+        self.is_radius_1_1 = self._tls.selected_alpn_protocol() == radius11.ALPN
+        self.description = str(self._tls.version()) + (", RADIUS/1.1" if self.is_radius_1_1 else "")
+        expires = (self._tls.getpeercert() or {})["notAfter"]
+        self.certificate_until = float(ssl.cert_time_to_seconds(str(expires)))
 
     @property
     def local_ip(self) -> str:
-        """The address that packets leave from."""
-        return str(self._socket.getsockname()[0]).partition("%")[0]
-
-    @property
-    def certificate_until(self) -> float:
-        """When the server's certificate expires, in seconds since the epoch."""
-        return float(ssl.cert_time_to_seconds(self._tls.getpeercert()["notAfter"]))
-
-    @property
-    def version(self) -> str:
-        """The version of TLS, as `TLSv1.3`."""
-        return str(self._tls.version())
-
-    @property
-    def is_due(self) -> bool:
-        """Whether `receive` has an end of the connection to tell, or something to read that came with the handshake."""
-        return bool(self._ended or self._flaw or self._incoming.pending)
-
-    @property
-    def is_unsent(self) -> bool:
-        """Whether octets wait to be sent, for which `receive` sees."""
-        return bool(self._unsent)
-
-    @property
-    def has_more(self) -> bool:
-        """Whether more has come than the packets that `receive` gave."""
-        return bool(self._stream)
+        return local_ip(self._socket)
 
     def send(self, octets: bytes) -> None:
-        """Begin to send a packet; raise Unreachable if the connection is broken."""
         try:
             self._tls.write(octets)
         except ssl.SSLError as error:
             raise self._failed(error) from None
         self._flush()
 
-    def receive(self) -> List[bytes]:
-        """Return the packets that have arrived whole, if any, having sent what waited for it.
+    def send_probe(self, octets: bytes) -> None:
+        """Send a Status-Server over the same connection."""
+        self.send(octets)
 
-        If there are none, raise Unreachable where the connection has ended, packet.Dropped where no packet can come.
+    def receive(self, timeout: float) -> Iterator[Received]:
+        # The end of the connection, or octets that came with the handshake, would wake no wait.
+        is_due = self._ended or self._flaw or self._incoming.pending
+        if is_due or wait_for({self._socket: _events(bool(self._unsent))}, timeout):
+            packets = self._packets()
+            yield Received(packets, None, bool(self._stream))
+
+    def close(self) -> None:
+        """End TLS, if that is possible at once, and close the socket."""
+        with contextlib.suppress(OSError, ValueError):  # ssl.SSLError is an OSError
+            self._tls.unwrap()
+        self._flush()
+        self._socket.close()
+
+    def _packets(self) -> List[bytes]:
+        """Return the packets that have arrived whole, after sending what is left to send.
+
+        If there are none, raise Unreachable if the connection has ended, packet.Dropped if no packet can come.
         """
         self._flush()
         self._fill()
@@ -141,28 +135,17 @@ class Tls:
         self._has_answered = self._has_answered or bool(packets)
         return packets
 
-    def fileno(self) -> int:
-        """Return the descriptor, for `ready`."""
-        return self._socket.fileno()
-
-    def close(self) -> None:
-        """Say that nothing more will come, if that goes at once, and close the socket."""
-        with contextlib.suppress(OSError, ValueError):  # ssl.SSLError is an OSError
-            self._tls.unwrap()
-        self._flush()
-        self._socket.close()
-
     def _shake_hands(self, until: float) -> None:
         while not self._has_shaken_hands():
             if self._ended:
                 raise self._end(" before TLS was set up")
-            if not _waited(self._socket, bool(self._unsent), until):
+            if not _is_ready(self._socket, bool(self._unsent), until):
                 words = "the TLS handshake was not over in time"
                 raise Unreachable(_FAILED if self._heard else "no-reply", words, not self._heard)
             self._flush()
             self._fill()
-        if self._tls.selected_alpn_protocol() == radius11.ALPN and self.version != "TLSv1.3":
-            words = "the server chose RADIUS/1.1 with {}, which needs TLS 1.3".format(self.version)
+        if self._tls.selected_alpn_protocol() == radius11.ALPN and self._tls.version() != "TLSv1.3":
+            words = "the server chose RADIUS/1.1 with {}, which needs TLS 1.3".format(self._tls.version())
             raise Unreachable(_FAILED, words, False)
 
     def _has_shaken_hands(self) -> bool:
@@ -243,7 +226,7 @@ def _connected(address: Address, source_ip: str, until: float) -> socket.socket:
             connecting.bind((source_ip, 0))
         number = connecting.connect_ex(address.sockaddr)
         if number == errno.EINPROGRESS:
-            if not _waited(connecting, True, until):
+            if not _is_ready(connecting, True, until):
                 raise Unreachable("no-reply", "no TCP connection in time")
             number = connecting.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if number:
@@ -256,16 +239,19 @@ def _connected(address: Address, source_ip: str, until: float) -> socket.socket:
     return connecting
 
 
-def _waited(waiting: socket.socket, writing: bool, until: float) -> bool:
-    """Whether the socket can be read from, or written to, before the time has come."""
+def _is_ready(connected: socket.socket, is_sending: bool, until: float) -> bool:
+    """Whether the socket is ready to be read, or to be written if `is_sending`, before this time."""
     left = until - time.monotonic()
-    if left <= 0:
-        return False
-    readable, writable, _ = select.select([waiting], [waiting] if writing else [], [], left)
-    return bool(readable or writable)
+    return left > 0 and bool(wait_for({connected: _events(is_sending)}, left))
 
 
-def _wrapped(settings: TlsSettings, server_name: str, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> Any:
+def _events(is_sending: bool) -> int:
+    return selectors.EVENT_READ | (selectors.EVENT_WRITE if is_sending else 0)
+
+
+def _wrapped(
+    settings: TlsSettings, server_name: str, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO
+) -> ssl.SSLObject:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # which verifies the certificate and the name in it
     versions = getattr(ssl, "TLSVersion", None)
     if versions is not None:
