@@ -136,11 +136,14 @@ class Backend:
         directory = self._directory("ephemeral") if self._settings.auth.serialize_user else None
         if directory is None:
             return self._exchange_now(wanted)
-        from .state.user_lock import Turns
+        from .state.user_lock import UserLocks
 
-        turns = Turns(directory, self._complain)
+        locks = UserLocks(directory)
         began = time.monotonic()
-        with turns.turn(self.radius_name(), self._settings.total_timeout - self._network_seconds) as is_ours:
+        seconds = self._settings.total_timeout - self._network_seconds
+        with locks.locked(self.radius_name(), seconds) as is_ours:
+            for warning in locks.warnings:
+                self._complain(warning)
             self._spent(time.monotonic() - began)
             return self._exchange_now(wanted) if is_ours else conversation.Unsent("user-busy")
 

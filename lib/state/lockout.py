@@ -10,8 +10,8 @@ import os
 import re
 from typing import Callable, Iterator, List, Optional
 
-from ..text import system_words
-from .lockout_rules import Rules, folded, locked_until
+from ..text import canonical, system_words
+from .lockout_rules import Rules, locked_until
 
 DIRECTORY = "lockout"
 _HOUR = 3600
@@ -58,7 +58,7 @@ class Lockout:
         """Return what is counted; one that is not known is not."""
         known = (("user", user, self._rules.by_user), ("client", client_ip, self._rules.by_client))
         return [
-            "{}-{}".format(kind, hashlib.sha256(folded(name).encode("utf-8", "surrogatepass")).hexdigest()[:32])
+            "{}-{}".format(kind, hashlib.sha256(canonical(name).encode("utf-8", "surrogatepass")).hexdigest()[:32])
             for kind, name, counts in known
             if counts and name and self._directory
         ]

@@ -3,7 +3,6 @@
 Guessing through SPS is to end here, before it locks the account in the directory behind the server.
 """
 
-import unicodedata
 from collections import deque
 from typing import Deque, Sequence
 
@@ -43,8 +42,3 @@ def locked_until(failures: Sequence[float], now: float, rules: Rules) -> float:
             until = moment + rules.duration
             recent.clear()
     return until if until > now else 0.0
-
-
-def folded(name: str) -> str:
-    """Return the one spelling that stands for all that servers take for the same name: Alice, ALICE, full-width."""
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())

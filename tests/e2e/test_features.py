@@ -10,7 +10,7 @@ from typing import Any, Dict, List
 
 import pytest
 
-from lib.state.user_lock import Turns
+from lib.state.user_lock import UserLocks
 from tests.support.misbehaving import ACCEPT, REJECT, Request, Server, answering, reply, silent
 from tests.support.plugin import OpenSession, code, metadata, prompts, text
 from tests.support.radiusd import FreeRadius
@@ -366,9 +366,9 @@ def test_logins_of_one_user_take_turns(open_session: OpenSession) -> None:
     assert between == []
 
 
-def test_turn_that_does_not_come(open_session: OpenSession, tmp_path: pathlib.Path) -> None:
-    turns = Turns(str(tmp_path / "state.ephemeral"), pytest.fail)
-    with Server(answering(SECRET)) as server, turns.turn("ALICE", 0.0) as is_ours:
+def test_a_lock_that_stays_held(open_session: OpenSession, tmp_path: pathlib.Path) -> None:
+    locks = UserLocks(str(tmp_path / "state.ephemeral"))
+    with Server(answering(SECRET)) as server, locks.locked("ALICE", 0.0) as is_ours:
         assert is_ours
         asked = section(server, total_timeout=1) + "[auth]\nserialize_user=yes\n"
         assert code(open_session(asked, gateway_user="alice").log_in("x")) == "user-busy"

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from lib.state.lockout import DIRECTORY, Lockout
-from lib.state.lockout_rules import Rules, folded, locked_until
+from lib.state.lockout_rules import Rules, locked_until
 
 NOW = 1700000000.25
 RULES = Rules(max_failures=3, window=600, duration=900, by_user=True, by_client=False)
@@ -98,22 +98,6 @@ def test_rules_agree_with_their_story(failures: List[int], now: int, number: int
 )
 def test_nobody_is_locked_for_longer_than_the_duration(failures: List[float], now: float) -> None:
     assert locked_until(failures, now, RULES) <= now + RULES.duration
-
-
-@pytest.mark.parametrize(
-    "names", [("alice", "ALICE", "Alice", "ａｌｉｃｅ"), ("straße", "STRASSE"), ("jürgen", "JU\u0308RGEN")]
-)
-def test_one_spelling_stands_for_all(names: Tuple[str, ...]) -> None:
-    assert len({folded(name) for name in names}) == 1
-
-
-def test_other_names_are_others() -> None:
-    assert len({folded(name) for name in ("alice", "alicia", "alice ", "corp\\alice", "", "\udcff")}) == 6
-
-
-@given(name=st.text())
-def test_folded_name_stays_as_it_is(name: str) -> None:
-    assert folded(folded(name)) == folded(name)
 
 
 # One process
