@@ -151,7 +151,7 @@ class Backend:
         """Return the memory of which servers failed lately."""
         from .state.server_status import Health
 
-        return Health(self._directory("ephemeral"), self._settings.dead_time, self._complain)
+        return Health(self._directory("ephemeral"), self._settings.dead_time)
 
     def radius_name(self, server: Optional[settings.ServerSettings] = None) -> str:
         """Return the User-Name that a server gets, or the first one does."""

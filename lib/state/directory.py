@@ -46,10 +46,10 @@ class Directory:
         """Return the names of all that is there."""
         return self._attempt(os.listdir) or []
 
-    def is_file(self, name: str) -> bool:
-        """Whether this is a file rather than a link, a pipe or a directory."""
+    def is_file(self, name: str) -> Optional[bool]:
+        """Return whether this is a file rather than a link, a pipe or a directory; None if there is nothing."""
         found = self._attempt(lambda directory: os.stat(name, dir_fd=directory, follow_symlinks=False))
-        return found is not None and stat.S_ISREG(found.st_mode)
+        return None if found is None else stat.S_ISREG(found.st_mode)
 
     def modified(self, name: str) -> Optional[float]:
         """Return when a file was written to or touched, in seconds since the epoch; None if there is none."""

@@ -217,11 +217,11 @@ def test_a_server_that_takes_no_accounting_has_recorded_nothing(protocols: Seque
     script = answering(accounting.ACCOUNTING_RESPONSE, [error_cause])
     with Peer(script, SERVER, protocols=protocols) as peer:
         settings = AccountingSettings((configured(peer),), 2 * PATIENT)
-        delivery.deliver(settings, kept, Health(None, 0.0, told.append), told.append)
+        delivery.deliver(settings, kept, Health(None, 0.0), told.append)
     assert "Error-Cause says that nothing was recorded" in told[0] and len(peer.requests) == 1
     with Peer(answering(accounting.ACCOUNTING_RESPONSE), SERVER, protocols=protocols) as peer:
         settings = AccountingSettings((configured(peer),), 2 * PATIENT)
-        delivery.deliver(settings, kept, Health(None, 0.0, told.append), told.append)
+        delivery.deliver(settings, kept, Health(None, 0.0), told.append)
     assert len(peer.requests) == 1
 
 
@@ -682,7 +682,7 @@ class Remembering(Health):
     """A memory in the process itself, that tells what it was told."""
 
     def __init__(self, told: Callable[[str, str], None] = lambda fact, server: None) -> None:
-        super().__init__(None, 0.0, print)
+        super().__init__(None, 0.0)
         self.facts: List[Tuple[str, str]] = []
         self._told = told
 
@@ -732,7 +732,7 @@ def test_a_status_that_is_answered_otherwise_does_not_end_the_login(code: int, p
 
 def test_a_server_known_to_answer_status_that_does_not_is_dead(tmp_path: Any) -> None:
     hurry = threading.Event()
-    health = Health(str(tmp_path), 60.0, print)
+    health = Health(str(tmp_path), 60.0)
     with Peer(slow(False, hurry), SERVER) as peer, Peer(answering(), SERVER) as backup:
         health.answered_status("127.0.0.1:{}/tls".format(peer.port))
         server = configured(peer, status_check="status-server", failover_after=0.1)

@@ -148,7 +148,9 @@ def test_logins_of_different_users_do_not_wait(tmp_path: pathlib.Path) -> None:
     assert len(list((tmp_path / DIRECTORY).iterdir())) == 1
 
 
-@pytest.mark.parametrize("obstacle", ["no state directory", "file for it", "file for ours", "directory", "pipe", "link"])
+@pytest.mark.parametrize(
+    "obstacle", ["no state directory", "file for it", "file for ours", "directory", "pipe", "link"]
+)
 def test_logins_go_on_where_locks_do_not_work(tmp_path: pathlib.Path, obstacle: str) -> None:
     state = tmp_path / "state"
     if obstacle == "file for it":
