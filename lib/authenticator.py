@@ -11,8 +11,10 @@ import time
 from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Set, Tuple
 
 from .config import settings
+from .config.model import Settings
 from .login import conversation, groups, username
 from .namedtuple import NamedTuple
+from .radius.server import ServerSettings
 from .secret import Secret
 from .text import counted, field, one_line, reply_message
 
@@ -37,7 +39,7 @@ class Session(NamedTuple):
     server_domain: Optional[str] = None
 
 
-def opening_remarks(configured: settings.Settings, problems: Iterable[settings.Problem]) -> List[str]:
+def opening_remarks(configured: Settings, problems: Iterable[settings.Problem]) -> List[str]:
     """Return what the log warns of when a session begins."""
     over_udp = (server for server in configured.servers if server.tls is None)
     unsigned = (server.section for server in over_udp if not server.require_message_authenticator)
@@ -83,7 +85,7 @@ class Backend:
 
     def __init__(
         self,
-        configured: settings.Settings,
+        configured: Settings,
         session: Session,
         record: Dict[str, Any],
         nas_identifier: str,
@@ -153,9 +155,10 @@ class Backend:
 
         return Health(self._directory("ephemeral"), self._settings.dead_time)
 
-    def radius_name(self, server: Optional[settings.ServerSettings] = None) -> str:
+    def radius_name(self, server: Optional[ServerSettings] = None) -> str:
         """Return the User-Name that a server gets, or the first one does."""
-        return username.radius_name((server or self._settings.servers[0]).names, self._session.identity)
+        section = (server or self._settings.servers[0]).section
+        return username.radius_name(self._settings.name_rules[section], self._session.identity)
 
     def request_attributes(self, local_ip: str) -> Any:
         """Return what each request says of this NAS and of the session; `local_ip` may be empty."""
@@ -182,7 +185,7 @@ class Backend:
         if locked_for:
             return conversation.Locked(locked_for)
 
-        def login_for(server: settings.ServerSettings, local_ip: str) -> packet.Login:
+        def login_for(server: ServerSettings, local_ip: str) -> packet.Login:
             self._record["method"] = server.auth_type
             self._record["radius_user"] = self.radius_name(server)
             return packet.Login(
@@ -255,7 +258,7 @@ class Backend:
             return False
         from .radius import client, packet
 
-        def stranger(server: settings.ServerSettings, local_ip: str) -> packet.Login:
+        def stranger(server: ServerSettings, local_ip: str) -> packet.Login:
             password = Secret(os.urandom(8).hex())
             return packet.Login(_STRANGER, password, server.auth_type, None, self.request_attributes(local_ip))
 

@@ -7,6 +7,7 @@ from typing import Callable, Iterable, Iterator, List, Optional, Sequence, Set, 
 
 from ..config import options as declared
 from ..config import settings
+from ..config.model import Settings
 from ..namedtuple import NamedTuple
 from ..text import counted
 from . import FINE, NOT_FINE, UNUSABLE
@@ -156,7 +157,7 @@ def _from_store(ini: settings.Ini) -> Iterator[Tuple[str, str]]:
                 yield section, option
 
 
-def _doubts(ini: settings.Ini, built: Optional[settings.Settings]) -> Iterator[Words]:
+def _doubts(ini: settings.Ini, built: Optional[Settings]) -> Iterator[Words]:
     """Find what works and is hardly meant."""
     for section, values in ini.sections.items():
         ours = declared.declaration(section)
@@ -201,7 +202,7 @@ def _without_effect(ini: settings.Ini) -> Iterator[Words]:
             yield section, "", ours.options[0].ignored
 
 
-def _doubts_of_servers(ini: settings.Ini, built: settings.Settings) -> Iterator[Words]:
+def _doubts_of_servers(ini: settings.Ini, built: Settings) -> Iterator[Words]:
     seen: Set[Tuple[str, int, bool]] = set()
     for server in built.servers:
         values = ini.sections.get(server.section, {})

@@ -6,6 +6,7 @@ import sys
 from typing import Callable, List, Mapping, Optional
 
 from ..config import settings
+from ..config.model import Settings
 from ..namedtuple import NamedTuple
 from ..text import counted, one_line, system_words
 from . import Unusable, console
@@ -102,7 +103,7 @@ class Usable(NamedTuple):
     """A configuration that can be used, what is doubtful about it, and what stands in for its Credential Store."""
 
     ini: settings.Ini
-    settings: settings.Settings
+    settings: Settings
     problems: List[settings.Problem]
     store: Store
 

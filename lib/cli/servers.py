@@ -6,11 +6,12 @@ import os
 import time
 from typing import Any, Container, Dict, Iterator, List, Optional, Tuple
 
-from ..config.settings import ServerSettings, Settings
+from ..config.model import Settings
 from ..namedtuple import NamedTuple
 from ..radius import client, nas, packet
 from ..radius.accounting import ACCOUNTING_RESPONSE
 from ..radius.profile import Profile
+from ..radius.server import ServerSettings
 from ..radius.transport import udp
 from ..secret import Secret
 from ..text import counted, one_line

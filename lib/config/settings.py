@@ -12,19 +12,27 @@ from typing import (
     List,
     Mapping,
     Optional,
-    Pattern,
     Sequence,
     Set,
     Tuple,
 )
 
-from ..login.groups import GroupRules
-from ..login.username import NameRules
 from ..namedtuple import NamedTuple
+from ..radius.server import ServerSettings, TlsSettings
 from ..secret import Secret
-from ..state.lockout_rules import Rules
 from ..text import did_you_mean
 from . import options
+from .model import (
+    AccountingSettings,
+    AuthSettings,
+    ChallengeAnswer,
+    GroupRules,
+    LockoutRules,
+    NameRules,
+    RadiusAttribute,
+    Settings,
+    UsernameSettings,
+)
 from .options import SECTIONS, Kind, Option, declaration
 
 CredentialLookup = Callable[[str, str], Optional[str]]
@@ -52,100 +60,6 @@ class Problem(NamedTuple):
     def __str__(self) -> str:
         place = "[{}]".format(self.section) if self.section else ""
         return " ".join(part for part in (place, self.option) if part) + ": " + self.text
-
-
-class TlsSettings(NamedTuple):
-    """How a server with transport=tls is known, and SPS to it; certificates and key in PEM, empty where not set."""
-
-    server_name: str
-    ca_certificate: str
-    client_certificate: Secret
-
-
-class ServerSettings(NamedTuple):
-    """One RADIUS server: the options of [radius] or [radius_N]; times in seconds. `tls` is None with udp."""
-
-    section: str
-    server: str
-    port: int
-    secret: Secret
-    auth_type: str
-    conn_timeout: float
-    conn_retries: int
-    retransmit_after: float
-    require_message_authenticator: bool
-    source_ip: str
-    status_check: str
-    failover_after: float
-    names: NameRules = NameRules()
-    tls: Optional[TlsSettings] = None
-
-    @property
-    def bound(self) -> float:
-        """For how many seconds one address of the server is waited for."""
-        return self.conn_timeout * self.conn_retries
-
-
-class AuthSettings(NamedTuple):
-    """The options of [auth]."""
-
-    prompt: str
-    disable_echo: bool
-    interactive_protocols: Tuple[str, ...]
-    push_password: Secret
-    max_attempts: int
-    max_challenges: int
-    serialize_user: bool = False
-    bypass_when_unreachable: Tuple[str, ...] = ()
-
-
-class UsernameSettings(NamedTuple):
-    """The options of [username]."""
-
-    prompt: str
-    disable_echo: bool
-    allow_override: bool
-
-
-class ChallengeAnswer(NamedTuple):
-    """A line of [challenge_answers]: a challenge that `pattern` matches is answered with `answer`."""
-
-    pattern: Pattern[str]
-    answer: Secret
-
-
-class RadiusAttribute(NamedTuple):
-    """A line of [radius_attributes]: the attribute, and the text that its value is made of."""
-
-    attribute: Any
-    text: str
-
-
-class AccountingSettings(NamedTuple):
-    """The options of [accounting]: whom to tell, for at most `timeout` seconds in all."""
-
-    servers: Tuple[ServerSettings, ...]
-    timeout: float
-
-
-class Settings(NamedTuple):
-    """A whole valid configuration; what is None is turned off. `messages` are those that are not the default.
-
-    `dictionary` are the attributes that [radius_dictionary] defines.
-    """
-
-    servers: Tuple[ServerSettings, ...]
-    total_timeout: float
-    dead_time: float
-    auth: AuthSettings
-    username: UsernameSettings
-    challenge_answers: Tuple[ChallengeAnswer, ...]
-    groups: Optional[GroupRules] = None
-    attributes: Tuple[RadiusAttribute, ...] = ()
-    accounting: Optional[AccountingSettings] = None
-    lockout: Optional[Rules] = None
-    messages: Mapping[str, str] = {}
-    dictionary: Tuple[Any, ...] = ()
 
 
 Lines = Sequence[Tuple[int, str]]
@@ -267,7 +181,7 @@ def build(
     problems.extend(_sdk_problems(ini))
     reader = _Reader(credential, trusted_ca, problems)
     radius = ini.sections.get("radius", {})
-    servers = _servers(ini, reader)
+    servers, name_rules = _servers(ini, reader)
     only = reader.read("radius", options.RADIUS_ONLY_OPTIONS, radius)
     auth = AuthSettings(**reader.read("auth", options.AUTH_OPTIONS, ini.sections.get("auth", {})))
     username = UsernameSettings(**reader.read("username", options.USERNAME_OPTIONS, ini.sections.get("username", {})))
@@ -275,6 +189,7 @@ def build(
     messages = reader.read("messages", options.MESSAGE_OPTIONS, ini.sections.get("messages", {}))
     lockout = reader.read("lockout", options.LOCKOUT_OPTIONS, ini.sections.get("lockout", {}))
     by = lockout.pop("by")
+    lockout_rules = LockoutRules(by_user=by != "client", by_client=by != "user", **lockout)
     accounting = _accounting(ini, reader, servers)
     groups, attributes, dictionary = _with_names_of_attributes(ini, reader, problems)
     if any(problem.error for problem in problems):
@@ -288,10 +203,11 @@ def build(
         auth=auth,
         username=username,
         challenge_answers=answers,
+        name_rules=name_rules,
         groups=groups,
         attributes=attributes,
         accounting=accounting,
-        lockout=Rules(by_user=by != "client", by_client=by != "user", **lockout) if lockout["max_failures"] else None,
+        lockout=lockout_rules if lockout_rules.max_failures else None,
         messages={name: text for name, text in messages.items() if text != defaults[name]},
         dictionary=dictionary,
     )
@@ -314,12 +230,13 @@ def _inherited(ini: Ini, section: str, base: Dict[str, str]) -> Tuple[Dict[str, 
     return values, set(base) - set(own)
 
 
-def _servers(ini: Ini, reader: "_Reader") -> List[ServerSettings]:
-    """Read [radius] and those after it; names as the server wants them are by default as [username] says."""
+def _servers(ini: Ini, reader: "_Reader") -> Tuple[List[ServerSettings], Dict[str, NameRules]]:
+    """Read [radius] and [radius_N], and the name rules of each, which are by default those of [username]."""
     in_username = ini.sections.get("username", {})
     in_radius = ini.sections.get("radius", {})
-    names = NameRules(**reader.read("username", options.NAME_OPTIONS, in_username))
+    inherited_rules = NameRules(**reader.read("username", options.NAME_OPTIONS, in_username))
     servers: List[ServerSettings] = []
+    name_rules: Dict[str, NameRules] = {}
     first: Dict[str, Any] = {}
     for section in _numbered(ini, "radius"):
         values, inherited = _inherited(ini, section, in_radius) if servers else (in_radius, set())
@@ -334,10 +251,11 @@ def _servers(ini: Ini, reader: "_Reader") -> List[ServerSettings]:
         first = first or dict(read)
         tls = _tls(section, read, reader)
         values, inherited = _inherited(ini, section, {option.name: "" for option in options.NAME_OPTIONS})
-        its_names = NameRules(**reader.read(section, options.NAME_OPTIONS, values, inherited, names._asdict()))
-        names = names if servers else its_names
-        servers.append(ServerSettings(section=section, names=its_names, tls=tls, **read))
-    return servers
+        read_rules = reader.read(section, options.NAME_OPTIONS, values, inherited, inherited_rules._asdict())
+        name_rules[section] = NameRules(**read_rules)
+        inherited_rules = inherited_rules if servers else name_rules[section]
+        servers.append(ServerSettings(section=section, tls=tls, **read))
+    return servers, name_rules
 
 
 def _tls(section: str, read: Dict[str, Any], reader: "_Reader") -> Optional[TlsSettings]:

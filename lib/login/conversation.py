@@ -16,7 +16,7 @@ import math
 from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 
 from .. import messages, text
-from ..config.settings import Settings
+from ..config.model import Settings
 from ..namedtuple import NamedTuple
 from ..secret import Secret
 from .groups import allowed

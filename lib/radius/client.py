@@ -6,13 +6,13 @@ import time
 from collections import Counter
 from typing import Callable, List, Optional, Sequence, Tuple
 
-from ..config.settings import ServerSettings, TlsSettings
 from ..namedtuple import NamedTuple
 from ..state.server_status import NO_MEMORY, Health
 from ..text import counted
 from . import packet, profile
 from .profile import Profile
 from .schedule import STATUS_SENDS, Connect, Exchange, GiveUp, Patience, Probe, Resolve, Send, Wait, healthy_first
+from .server import ServerSettings, TlsSettings
 from .transport.udp import Address, Channel, Udp, Unreachable, as_address, ready, resolve
 
 # The first of these that any server gave is the reason told; the log has them all.

@@ -8,7 +8,7 @@ its file's name. Power failure may take what the system had not written to disk:
 import hashlib
 import os
 import re
-from typing import Iterable, Iterator, List, Optional, Set
+from typing import Generator, Iterable, Iterator, List, Optional, Set
 
 from ..namedtuple import NamedTuple
 from ..radius.accounting import Record, Waiting, given_up, in_order
@@ -54,7 +54,7 @@ class AccountingQueue:
         if not self._directory.replace(key, record.to_json().encode("ascii")):
             self._unwritten.append(record)
 
-    def due(self, now: float) -> Iterator[Entry]:
+    def due(self, now: float) -> Generator[Entry, None, None]:
         """Give the records to send at this time (seconds since the epoch), each once, in order.
 
         Report each as `sent` or `failed` before the next. Only one process sends at a time: another gets nothing, and

@@ -9,6 +9,7 @@ import yaml
 from lib import __version__, reasons
 from lib.cli import listing
 from lib.config import options, settings
+from lib.config.model import Settings
 from tests.support import ROOT
 from tools import documents
 
@@ -70,7 +71,7 @@ def test_defaults_of_default_cfg_are_those_of_the_plugin() -> None:
     assert built(text) == built("[radius]\nserver=a\nsecret=$\n")
 
 
-def built(text: str) -> settings.Settings:
+def built(text: str) -> Settings:
     taken, problems = settings.build(settings.parse_ini(text), lambda section, option: "x" * 16)
     assert taken is not None and not problems
     return taken

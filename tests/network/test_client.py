@@ -11,8 +11,8 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tupl
 import pytest
 
 from lib import reasons
-from lib.config.settings import ServerSettings
 from lib.radius import client, packet
+from lib.radius.server import ServerSettings
 from lib.radius.transport import udp
 from lib.secret import Secret
 from tests.support.misbehaving import (

@@ -16,8 +16,9 @@ import pytest
 
 from lib import accounting as delivery
 from lib import reasons
-from lib.config.settings import AccountingSettings, ServerSettings, TlsSettings
+from lib.config.model import AccountingSettings
 from lib.radius import accounting, client, packet, profile
+from lib.radius.server import ServerSettings, TlsSettings
 from lib.secret import Secret
 from lib.state import accounting_queue
 from lib.state.server_status import Health

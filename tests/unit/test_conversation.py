@@ -4,7 +4,7 @@ import re
 from typing import Any, Dict, Optional, Tuple, cast
 
 from lib import messages, reasons
-from lib.config.settings import Settings
+from lib.config.model import GroupRules, Settings
 from lib.login import conversation
 from lib.login.conversation import (
     Accept,
@@ -21,7 +21,6 @@ from lib.login.conversation import (
     Unsent,
     Unusable,
 )
-from lib.login.groups import GroupRules
 from lib.secret import Secret
 from tests.support.cases import for_each
 from tests.support.conversation import (

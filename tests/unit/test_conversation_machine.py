@@ -7,7 +7,7 @@ import hypothesis.strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from lib import messages, reasons
-from lib.config.settings import Settings
+from lib.config.model import Settings
 from lib.login import conversation
 from lib.login.conversation import (
     Accept,

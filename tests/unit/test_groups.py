@@ -7,7 +7,8 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
-from lib.login.groups import GroupRules, allowed, gateway_groups
+from lib.config.model import GroupRules
+from lib.login.groups import allowed, gateway_groups
 from lib.text import holds_control
 
 FILTER_ID = ((0, 11),)

@@ -12,11 +12,12 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from lib.config.model import LockoutRules
 from lib.state.lockout import DIRECTORY, Lockout
-from lib.state.lockout_rules import Rules, locked_until
+from lib.state.lockout_rules import locked_until
 
 NOW = 1700000000.25
-RULES = Rules(max_failures=3, window=600, duration=900, by_user=True, by_client=False)
+RULES = LockoutRules(max_failures=3, window=600, duration=900, by_user=True, by_client=False)
 BY_CLIENT = RULES._replace(by_user=False, by_client=True)
 BY_BOTH = RULES._replace(by_client=True)
 CLIENT = "198.51.100.7"
@@ -55,11 +56,11 @@ def test_locked_until(failures: Sequence[float], now: float, until: float) -> No
 
 
 def test_without_a_number_nobody_is_locked() -> None:
-    assert locked_until([1, 2, 3] * 100, 3, Rules()) == 0
+    assert locked_until([1, 2, 3] * 100, 3, LockoutRules()) == 0
     assert locked_until([1], 1, RULES._replace(max_failures=1)) == 901
 
 
-def replayed(failures: List[float], now: float, rules: Rules) -> float:
+def replayed(failures: List[float], now: float, rules: LockoutRules) -> float:
     """What `locked_until` returns, lock by lock: the first that the failures make, then what follows its end."""
     left = sorted(moment for moment in failures if moment <= now)
     while True:
@@ -87,7 +88,7 @@ Moments = st.lists(st.integers(min_value=1, max_value=60), max_size=25)
     duration=st.integers(min_value=1, max_value=20),
 )
 def test_rules_agree_with_their_story(failures: List[int], now: int, number: int, window: int, duration: int) -> None:
-    rules = Rules(number, window, duration)
+    rules = LockoutRules(number, window, duration)
     moments = [float(moment) for moment in failures]
     assert locked_until(moments, now, rules) == replayed(moments, now, rules)
 
@@ -110,15 +111,15 @@ def said() -> List[str]:
 
 
 @pytest.fixture
-def lockout(tmp_path: pathlib.Path, said: List[str]) -> Callable[[Rules], Lockout]:
+def lockout(tmp_path: pathlib.Path, said: List[str]) -> Callable[[LockoutRules], Lockout]:
     """Makes what a new process would have, with these rules."""
     return lambda rules: Lockout(str(tmp_path), rules, said.append)
 
 
-Make = Callable[[Rules], Lockout]
+Make = Callable[[LockoutRules], Lockout]
 
 
-def fail(make: Make, rules: Rules, user: str = "alice", client: str = CLIENT, *seconds: float) -> None:
+def fail(make: Make, rules: LockoutRules, user: str = "alice", client: str = CLIENT, *seconds: float) -> None:
     for second in seconds:
         make(rules).failed(user, client, NOW + second)
 
@@ -186,8 +187,8 @@ def test_what_is_not_known_is_not_counted(lockout: Make, tmp_path: pathlib.Path)
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("rules", [Rules(), RULES._replace(by_user=False)])
-def test_off_leaves_nothing_behind(lockout: Make, tmp_path: pathlib.Path, rules: Rules, said: List[str]) -> None:
+@pytest.mark.parametrize("rules", [LockoutRules(), RULES._replace(by_user=False)])
+def test_off_leaves_nothing_behind(lockout: Make, tmp_path: pathlib.Path, rules: LockoutRules, said: List[str]) -> None:
     fail(lockout, rules, "alice", CLIENT, *range(10))
     lockout(rules).succeeded("alice")
     assert lockout(rules).locked_for("alice", CLIENT, NOW + 10) == 0
@@ -195,7 +196,7 @@ def test_off_leaves_nothing_behind(lockout: Make, tmp_path: pathlib.Path, rules:
 
 
 def test_locks_last_across_hours_and_windows_as_long_as_days(lockout: Make) -> None:
-    rules = Rules(max_failures=3, window=86400, duration=172800)
+    rules = LockoutRules(max_failures=3, window=86400, duration=172800)
     fail(lockout, rules, "alice", CLIENT, 0, 40000, 86400)
     assert lockout(rules).locked_for("alice", CLIENT, NOW + 86400) == 172800
     assert lockout(rules).locked_for("alice", CLIENT, NOW + 86400 + 172799) == 1
@@ -242,7 +243,7 @@ def test_nobody_else_may_read_them_and_no_name_is_in_them(lockout: Make, tmp_pat
 def test_any_octets_in_a_file_are_no_failure_and_one_line(tmp_path_factory: Any, octets: bytes, before: bool) -> None:
     directory, said = tmp_path_factory.mktemp("lockout"), []  # type: Tuple[pathlib.Path, List[str]]
 
-    def make(rules: Rules) -> Lockout:
+    def make(rules: LockoutRules) -> Lockout:
         return Lockout(str(directory), rules, said.append)
 
     fail(make, RULES, "alice", CLIENT, 0, 1)
