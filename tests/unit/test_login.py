@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from lib import messages, reasons
+from lib import reasons
 from lib.config.model import AuthSettings, ChallengeAnswer, GroupRules, Settings, UsernameSettings
 from lib.login import conversation
 from lib.login.conversation import (
@@ -327,7 +327,7 @@ def test_the_reason_for_an_empty_name_says_it_once() -> None:
     conversation.call()
     action = conversation.answer("")
     assert isinstance(action, Deny)
-    assert messages.reason({}, action.code, action.detail).lower().count("no user name given") == 1
+    assert reasons.format_reason({}, action.code, action.detail).lower().count("no user name given") == 1
 
 
 def test_empty_names_and_rejects_are_counted_together(cumulative: bool) -> None:
@@ -994,7 +994,7 @@ class AnyConversation(RuleBasedStateMachine):
         if isinstance(action, Deny):
             assert action.code in reasons.DENIALS
             assert "\n" not in action.detail
-            assert messages.reason({}, action.code, action.detail)
+            assert reasons.format_reason({}, action.code, action.detail)
         elif isinstance(action, Ask):
             assert self.conversation.known.can_ask
             assert action.key not in self.keys | set(self.conversation.known.pairs)
@@ -1258,9 +1258,9 @@ def prompt(action: Action) -> str:
     ],
 )
 def test_reason_of_a_deny(words: Dict[str, str], code: str, detail: str, reason: str) -> None:
-    assert messages.reason(words, code, detail) == reason
+    assert reasons.format_reason(words, code, detail) == reason
 
 
 def test_every_denial_has_a_reason_of_its_own() -> None:
     for code in reasons.DENIALS:
-        assert messages.reason({}, code, "d", minutes="3").endswith(" [{}]".format(code))
+        assert reasons.format_reason({}, code, "d", minutes="3").endswith(" [{}]".format(code))
