@@ -292,7 +292,7 @@ def _challenged(settings: Settings, state: State, known: Known, outcome: Challen
         origin=outcome.origin,
     )
     if state.rounds > settings.auth.max_challenges:
-        return _forget_challenge(state), Deny("too-many-rounds")
+        return _forget_challenge(state), Deny("too-many-challenges")
     for number, line in enumerate(settings.challenge_answers):
         if number not in state.answered and line.pattern.search(outcome.message):
             state = state._replace(answered=state.answered + (number,))

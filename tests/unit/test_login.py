@@ -575,7 +575,7 @@ def test_the_last_challenge_of_an_attempt(most: int, cumulative: bool) -> None:
         conversation.answer(str(number))
         assert asked(conversation.receive(challenge())) == "Token? "
     conversation.answer("last")
-    assert conversation.receive(challenge()) == Deny("too-many-rounds")
+    assert conversation.receive(challenge()) == Deny("too-many-challenges")
     assert keeps_no_challenge(conversation.state)
 
 
@@ -701,7 +701,7 @@ def test_lines_cannot_answer_for_ever(can_ask: bool) -> None:
     conversation.call()
     for _ in range(5):
         assert isinstance(conversation.receive(challenge()), Exchange)
-    assert conversation.receive(challenge()) == Deny("too-many-rounds")
+    assert conversation.receive(challenge()) == Deny("too-many-challenges")
 
 
 def test_a_challenge_that_no_line_matches_is_denied_where_none_can_be_asked() -> None:
@@ -1170,7 +1170,7 @@ def test_who_is_locked_out_is_told_before_anything_is_asked_or_sent(seconds: flo
     assert conversation.call() == Deny("locked", minutes=minutes)
 
 
-@pytest.mark.parametrize("code", ["user-busy", "bad-username"])
+@pytest.mark.parametrize("code", ["login-in-progress", "bad-username"])
 def test_what_cannot_be_sent_ends_the_login_even_in_a_challenge(code: str) -> None:
     settings = configured()._replace(servers=cast(Any, ("one", "two")))
     assert asked_once(settings).receive(Unsent(code)) == Deny(code)
