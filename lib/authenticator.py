@@ -124,7 +124,7 @@ class Backend:
         state, action = conversation.proceed(self._settings, state, known)
         while isinstance(action, conversation.Exchange):
             state, action = conversation.receive(self._settings, state, known, self.exchange(action))
-        if action == conversation.Deny("too-many-rounds") and self._lockout:
+        if action == conversation.Deny("too-many-challenges") and self._lockout:
             # A server may answer a wrong code with another challenge, and never with an Access-Reject.
             self._lockout.failed(self._account, self._session.client_ip or "", time.time())
         locked_for = self._locked_for() if isinstance(action, conversation.Ask) else 0.0
@@ -147,7 +147,7 @@ class Backend:
             for warning in locks.warnings:
                 self._complain(warning)
             self._spent(time.monotonic() - began)
-            return self._exchange_now(wanted) if is_ours else conversation.Unsent("user-busy")
+            return self._exchange_now(wanted) if is_ours else conversation.Unsent("login-in-progress")
 
     def health(self) -> Any:
         """Return the memory of which servers failed lately."""

@@ -19,7 +19,7 @@ from safeguard.sessions.plugin import (
 )
 from safeguard.sessions.plugin.exceptions import PluginSDKRuntimeError, PluginSDKValueError
 
-from . import __version__, messages
+from . import __version__, reasons
 from .authenticator import Backend, Session, count, metadata, new_record, opening_remarks
 from .config import settings
 from .login import conversation
@@ -429,7 +429,7 @@ class Plugin(AAPlugin):  # type: ignore[misc]
         return response if action.groups is None else response.with_gateway_user(self.username, action.groups)
 
     def _denied(self, code: str, detail: str = "", **values: str) -> Verdict:
-        reason = messages.reason(self._messages, code, detail, **values)
+        reason = reasons.format_reason(self._messages, code, detail, **values)
         user = self.cookie.get("username") or "unknown"
         _log.warning("Denied user %s: %s", field(str(user)), reason)
         return AAResponse(verdict="DENY", reason=reason, additional_metadata=self._metadata(code=code, reason=reason))

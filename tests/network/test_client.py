@@ -507,7 +507,7 @@ def test_a_closed_port_is_passed_over_at_once() -> None:
 def test_a_closed_port_alone() -> None:
     with closed_port() as port:
         error = refused(configured(("127.0.0.1", port)))
-    assert error.code == "port-closed"
+    assert error.code == "connection-refused"
     assert error.remarks == ("[radius] 127.0.0.1:{}: nothing listens on this port".format(port),)
 
 
@@ -796,7 +796,7 @@ def test_a_closed_port_shows_when_sending_again() -> None:
         connection.send(b"first")
         with pytest.raises(udp.Unreachable) as caught:
             connection.send(b"second")
-    assert caught.value.code == "port-closed"
+    assert caught.value.code == "connection-refused"
 
 
 def received(connection: udp.Udp) -> bytes:

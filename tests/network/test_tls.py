@@ -758,7 +758,7 @@ def test_a_closed_port() -> None:
     with contextlib.closing(socket.socket()) as held:  # bound, and not listening
         held.bind(("127.0.0.1", 0))
         error = refused(configured(held.getsockname()))
-    assert (error.code, error.unreachable) == ("port-closed", True)
+    assert (error.code, error.unreachable) == ("connection-refused", True)
 
 
 def test_no_tcp_connection_in_time() -> None:
