@@ -112,7 +112,7 @@ class Backend:
         if configured.lockout is not None:
             from .state.lockout import Lockout  # only who wants one pays for it
 
-            self._lockout = Lockout(directory("persistent"), configured.lockout, self._complain)
+            self._lockout = Lockout(directory("persistent"), configured.lockout)
         self.accepted: Any = None
         """The Access-Accept, a packet.Reply, once it has come."""
 

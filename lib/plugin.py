@@ -385,12 +385,14 @@ class Plugin(AAPlugin):  # type: ignore[misc]
         A session that has begun has an end, even if the configuration does not hold any more.
         """
         from . import accounting
-        from .state.accounting_queue import Records
+        from .state.accounting_queue import AccountingQueue
 
-        records = Records(self._state_directory("persistent"), self._complain)
-        records.add(accounting.record(kind, self.cookie["accounting"], time.time()))
+        queue = AccountingQueue(self._state_directory("persistent"))
+        queue.add(accounting.record(kind, self.cookie["accounting"], time.time()))
         if self._settings is not None and self._settings.accounting:
-            accounting.deliver(self._settings.accounting, records, self._backend().health(), self._complain)
+            accounting.deliver(self._settings.accounting, queue, self._backend().health(), self._complain)
+        for warning in queue.warnings:
+            self._complain(warning)
 
     def _guarded(self, what: str, action: Callable[[], None]) -> None:
         try:

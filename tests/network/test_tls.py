@@ -212,7 +212,7 @@ def test_accounting_goes_the_same_way(protocols: Sequence[str]) -> None:
 @pytest.mark.parametrize("protocols", PROTOCOLS)
 def test_a_server_that_takes_no_accounting_has_recorded_nothing(protocols: Sequence[str], tmp_path: Any) -> None:
     told: List[str] = []
-    kept = accounting_queue.Records(str(tmp_path), told.append)
+    kept = accounting_queue.AccountingQueue(str(tmp_path))
     kept.add(accounting.Record("Stop", time.time(), "a session", "alice", (), 7))
     error_cause = (101, struct.pack("!L", 406))
     script = answering(accounting.ACCOUNTING_RESPONSE, [error_cause])
