@@ -1,16 +1,17 @@
 """Sends the accounting records that wait in the state directory, for as long as a hook may take for it."""
 
 import base64
+import contextlib
 import os
 import time
-from typing import Any, Callable, Dict, Mapping, Optional
+from typing import Any, Callable, Dict, Mapping
 
 from .config.model import AccountingSettings
 from .radius import accounting, client, nas, packet
 from .radius.accounting import Record
 from .radius.profile import Profile
 from .radius.server import ServerSettings
-from .state.accounting_queue import Records
+from .state.accounting_queue import AccountingQueue
 from .state.server_status import Health
 
 
@@ -62,33 +63,35 @@ def record(kind: str, session: Mapping[str, Any], now: float) -> Record:
     )
 
 
-def deliver(settings: AccountingSettings, records: Records, health: Health, complain: Callable[[str], None]) -> None:
+def deliver(
+    settings: AccountingSettings, queue: AccountingQueue, health: Health, complain: Callable[[str], None]
+) -> None:
     """Send what waits, oldest first, for at most the settings' seconds; what is not acknowledged goes on waiting.
 
     `complain` is told what went wrong with the servers. While all of them are held for dead no login waits for them.
     """
     if client.all_dead(settings.servers, health):
-        records.sweep(time.time())
+        queue.sweep(time.time())
         return
     deadline = time.monotonic() + settings.timeout
     patience = sum(server.bound for server in settings.servers)
 
-    def send(record: Record) -> Optional[bool]:
-        left = deadline - time.monotonic()
-        if left < patience:
-            # A server that is cut off may have recorded what it has not acknowledged yet.
-            return None
-        try:
-            answer = client.exchange(settings.servers, _request_for(record), left, health=health)
-        except client.NoAnswer as no_answer:
-            for remark in no_answer.remarks:
+    with contextlib.closing(queue.due(time.time())) as entries:
+        for entry in entries:
+            left = deadline - time.monotonic()
+            if left < patience:
+                # A server that is cut off may have recorded what it has not acknowledged yet.
+                return
+            try:
+                answer = client.exchange(settings.servers, _request_for(entry.record), left, health=health)
+            except client.NoAnswer as no_answer:
+                for remark in no_answer.remarks:
+                    complain(remark)
+                queue.failed(entry, time.time())
+                return
+            for remark in answer.remarks:
                 complain(remark)
-            return False
-        for remark in answer.remarks:
-            complain(remark)
-        return True
-
-    records.deliver(send, time.time())
+            queue.sent(entry)
 
 
 def _request_for(record: Record) -> client.RequestFor:

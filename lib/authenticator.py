@@ -112,7 +112,7 @@ class Backend:
         if configured.lockout is not None:
             from .state.lockout import Lockout  # only who wants one pays for it
 
-            self._lockout = Lockout(directory("persistent"), configured.lockout, self._complain)
+            self._lockout = Lockout(directory("persistent"), configured.lockout)
         self.accepted: Any = None
         """The Access-Accept, a packet.Reply, once it has come."""
 
@@ -124,7 +124,7 @@ class Backend:
         state, action = conversation.proceed(self._settings, state, known)
         while isinstance(action, conversation.Exchange):
             state, action = conversation.receive(self._settings, state, known, self.exchange(action))
-        if action == conversation.Deny("too-many-rounds") and self._lockout:
+        if action == conversation.Deny("too-many-challenges") and self._lockout:
             # A server may answer a wrong code with another challenge, and never with an Access-Reject.
             self._lockout.failed(self._account, self._session.client_ip or "", time.time())
         locked_for = self._locked_for() if isinstance(action, conversation.Ask) else 0.0
@@ -138,19 +138,22 @@ class Backend:
         directory = self._directory("ephemeral") if self._settings.auth.serialize_user else None
         if directory is None:
             return self._exchange_now(wanted)
-        from .state.user_lock import Turns
+        from .state.user_lock import UserLocks
 
-        turns = Turns(directory, self._complain)
+        locks = UserLocks(directory)
         began = time.monotonic()
-        with turns.turn(self.radius_name(), self._settings.total_timeout - self._network_seconds) as is_ours:
+        seconds = self._settings.total_timeout - self._network_seconds
+        with locks.locked(self.radius_name(), seconds) as is_ours:
+            for warning in locks.warnings:
+                self._complain(warning)
             self._spent(time.monotonic() - began)
-            return self._exchange_now(wanted) if is_ours else conversation.Unsent("user-busy")
+            return self._exchange_now(wanted) if is_ours else conversation.Unsent("login-in-progress")
 
     def health(self) -> Any:
         """Return the memory of which servers failed lately."""
         from .state.server_status import Health
 
-        return Health(self._directory("ephemeral"), self._settings.dead_time, self._complain)
+        return Health(self._directory("ephemeral"), self._settings.dead_time)
 
     def radius_name(self, server: Optional[ServerSettings] = None) -> str:
         """Return the User-Name that a server gets, or the first one does."""

@@ -19,7 +19,7 @@ from safeguard.sessions.plugin import (
 )
 from safeguard.sessions.plugin.exceptions import PluginSDKRuntimeError, PluginSDKValueError
 
-from . import __version__, messages
+from . import __version__, reasons
 from .authenticator import Backend, Session, count, metadata, new_record, opening_remarks
 from .config import settings
 from .login import conversation
@@ -385,12 +385,14 @@ class Plugin(AAPlugin):  # type: ignore[misc]
         A session that has begun has an end, even if the configuration does not hold any more.
         """
         from . import accounting
-        from .state.accounting_queue import Records
+        from .state.accounting_queue import AccountingQueue
 
-        records = Records(self._state_directory("persistent"), self._complain)
-        records.add(accounting.record(kind, self.cookie["accounting"], time.time()))
+        queue = AccountingQueue(self._state_directory("persistent"))
+        queue.add(accounting.record(kind, self.cookie["accounting"], time.time()))
         if self._settings is not None and self._settings.accounting:
-            accounting.deliver(self._settings.accounting, records, self._backend().health(), self._complain)
+            accounting.deliver(self._settings.accounting, queue, self._backend().health(), self._complain)
+        for warning in queue.warnings:
+            self._complain(warning)
 
     def _guarded(self, what: str, action: Callable[[], None]) -> None:
         try:
@@ -429,7 +431,7 @@ class Plugin(AAPlugin):  # type: ignore[misc]
         return response if action.groups is None else response.with_gateway_user(self.username, action.groups)
 
     def _denied(self, code: str, detail: str = "", **values: str) -> Verdict:
-        reason = messages.reason(self._messages, code, detail, **values)
+        reason = reasons.format_reason(self._messages, code, detail, **values)
         user = self.cookie.get("username") or "unknown"
         _log.warning("Denied user %s: %s", field(str(user)), reason)
         return AAResponse(verdict="DENY", reason=reason, additional_metadata=self._metadata(code=code, reason=reason))

@@ -127,6 +127,11 @@ def radius_name_problem(name: str) -> str:
     return ""
 
 
+def canonical(name: str) -> str:
+    """Return the one spelling that stands for all that servers take for the same name: Alice, ALICE, full-width."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+
+
 def holds_control(value: str) -> bool:
     """Whether a text holds a control, format or surrogate character, or a line or paragraph separator."""
     return any(unicodedata.category(char) in _UNSHOWN or char in "\u2028\u2029" for char in value)

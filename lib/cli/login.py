@@ -7,7 +7,7 @@ import tempfile
 import time
 from typing import Any, Dict, List, Optional
 
-from .. import __version__, messages, reasons
+from .. import __version__, reasons
 from ..authenticator import Backend, Session, count, metadata, new_record, opening_remarks
 from ..login import conversation
 from ..radius import client, display, packet
@@ -149,7 +149,7 @@ class _Trial:
     def _verdict(self, action: conversation.Action) -> int:
         say, styled = self._console.say, self._console.styled
         if isinstance(action, conversation.Deny):
-            reason = messages.reason(
+            reason = reasons.format_reason(
                 self._found.settings.messages, action.code, action.detail, minutes=str(action.minutes)
             )
             say(styled("error", "DENY"))

@@ -210,9 +210,9 @@ def _answered(facts: Facts, what: str, answer: client.Answer, server: ServerSett
     )
 
 
-_SAID_ENOUGH = ("no-reply", "name-lookup", "port-closed")  # what the details would only say again
+_SAID_ENOUGH = ("no-reply", "name-lookup", "connection-refused")  # what the details would only say again
 _LIVES: Dict[str, str] = {
-    "port-closed": "the host is there, but nothing listens on this port",
+    "connection-refused": "the host is there, but nothing listens on this port",
     "wrong-secret": "it lives, and its secret is another one: a reply came that was not made with ours",
     "bad-reply": "something answers, but not to what it was asked",
 }

@@ -7,7 +7,7 @@ knows a default or a range.
 import re
 from typing import Any, Callable, Optional, Pattern, Tuple
 
-from .. import messages
+from .. import reasons
 from ..namedtuple import NamedTuple
 from ..secret import Secret
 from ..text import did_you_mean, placeholders
@@ -349,7 +349,8 @@ LOCKOUT_OPTIONS = (
     Option("by", _choice("user", "client", "both"), "user", "What is counted and locked: user name, client address."),
 )
 MESSAGE_OPTIONS = tuple(
-    Option(message.name, _template(*message.placeholders), message.default, message.help) for message in messages.ALL
+    Option(message.name, _template(*message.placeholders), message.default, message.help)
+    for message in reasons.MESSAGES
 )
 
 _NO_HTTP = "has no effect: RADIUS does not use HTTP"

@@ -19,13 +19,13 @@ from .transport.udp import UdpTransport
 
 # The first of these that any server gave is the reason told; the log has them all.
 _CODES_BY_WEIGHT = (
-    "server-unproved",
+    "mutual-auth-failed",
     "wrong-secret",
     "no-message-authenticator",
     "tls-certificate",
     "bad-reply",
     "tls-failed",
-    "port-closed",
+    "connection-refused",
     "name-lookup",
     "network",
     "no-reply",
@@ -436,7 +436,7 @@ class _Run:
             remarks.append(
                 "{}: the server did not prove that it knows the password (MS-CHAP2-Success)".format(tried.name)
             )
-            raise NoAnswer("server-unproved", remarks, seconds)
+            raise NoAnswer("mutual-auth-failed", remarks, seconds)
         origin = Origin(self._server.section, self._address.host, self._address.sockaddr[1])
         way = link.transport
         return Answer(

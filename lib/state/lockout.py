@@ -1,18 +1,19 @@
-"""The failed logins that a lockout counts, in files that all processes of the plugin share.
+"""The lockout: after how many failed logins, and for how long, a user or a client is kept from the server.
+
+Guessing through SPS is to end here, before it locks the account in the directory behind the server.
 
 A failure is one line, appended, which the system does in one piece: a hundred processes need no lock. Each user and
 each client has a file for every hour, so that old ones can be removed while others are written to.
 """
 
-import contextlib
 import hashlib
-import os
 import re
-from typing import Callable, Iterator, List, Optional
+from collections import deque
+from typing import Callable, Deque, Iterator, List, Match, Optional, Sequence
 
 from ..config.model import LockoutRules
-from ..text import system_words
-from .lockout_rules import folded, locked_until
+from ..text import canonical
+from .directory import Directory
 
 DIRECTORY = "lockout"
 _HOUR = 3600
@@ -22,113 +23,92 @@ _LINE = re.compile(rb"[0-9]{1,10}\.[0-9]{1,9}")
 _MAX_OCTETS, _MAX_READ = 1048576, 65536
 
 
+def locked_until(failures: Sequence[float], now: float, rules: LockoutRules) -> float:
+    """Return until when these failures lock, 0.0 if they do not at this time; all in seconds since the epoch.
+
+    A lock begins with the failure that reaches the limit. A failure during a lock does not count: that login had begun
+    before. Nor does a failure from the future: the clock was set back.
+    """
+    if rules.max_failures <= 0:
+        return 0.0
+    until = 0.0
+    recent: Deque[float] = deque()
+    for moment in sorted(failure for failure in failures if failure <= now):
+        if moment < until:
+            continue
+        recent.append(moment)
+        while moment - recent[0] > rules.window:
+            recent.popleft()
+        if len(recent) >= rules.max_failures:
+            until = moment + rules.duration
+            recent.clear()
+    return until if until > now else 0.0
+
+
 class Lockout:
-    """Who has failed how often; where that cannot be kept nobody is locked out, which `complain` is told once.
+    """The failed logins of all users and clients; where they cannot be kept nobody is locked out.
 
     The check comes before a request and the count after its reply. So before a user is locked out at most
-    `max_failures` - 1 + n requests of his reach the server, where n is how many logins of his run at the same time.
+    `max_failures` - 1 + n requests for this user reach the server, where n is how many of the user's logins run at the
+    same time.
     """
 
-    def __init__(self, directory: Optional[str], rules: LockoutRules, complain: Callable[[str], None]) -> None:
+    def __init__(self, state_directory: Optional[str], rules: LockoutRules) -> None:
         """Take the plugin's persistent state directory (None: no memory)."""
-        self._directory = os.path.join(directory, DIRECTORY) if directory and rules.max_failures > 0 else ""
+        state_directory = state_directory if rules.max_failures > 0 else None
+        self._directory = Directory(state_directory, DIRECTORY, "Lockout cannot count failed logins")
         self._rules = rules
-        self._complain = complain
-        self._complained = False
+
+    @property
+    def warnings(self) -> List[str]:
+        """What went wrong so far, for the log."""
+        return self._directory.warnings
 
     def locked_for(self, user: str, client_ip: str, now: float) -> float:
-        """Return for how many seconds neither is to be let near the server; 0.0 if they may."""
+        """Return for how many seconds the user or the client is locked out; 0.0 if neither is."""
         untils = [locked_until(self._failures(key, now), now, self._rules) for key in self._keys(user, client_ip)]
         return max([0.0] + [until - now for until in untils])
 
     def failed(self, user: str, client_ip: str, now: float) -> None:
-        """Count a login that the server rejected, and remove what nobody has to remember any more."""
+        """Count a failed login, and remove the files that no rule looks back at."""
         for key in self._keys(user, client_ip):
-            try:
-                self._append("{}-{}".format(key, int(now // _HOUR)), now)
-            except OSError as error:
-                self._trouble(error)
+            self._directory.append(f"{key}-{int(now // _HOUR)}", f"{float(now)!r}\n".encode("ascii"), _MAX_OCTETS)
         self._remove(lambda name: int(name.group(2)) < self._first_hour(now))
 
     def succeeded(self, user: str) -> None:
-        """Forget the user's failures. A client's stay: one who guesses may have an account of his own."""
+        """Forget the user's failures. A client's stay: one who guesses may have a valid account, too."""
         keys = self._keys(user, "")
         self._remove(lambda name: name.group(1) in keys)
 
     def _keys(self, user: str, client_ip: str) -> List[str]:
-        """Return what is counted; one that is not known is not."""
-        known = (("user", user, self._rules.by_user), ("client", client_ip, self._rules.by_client))
+        """Return the keys of what is counted; an empty name or address is not."""
+        counted = (("user", user, self._rules.by_user), ("client", client_ip, self._rules.by_client))
         return [
-            "{}-{}".format(kind, hashlib.sha256(folded(name).encode("utf-8", "surrogatepass")).hexdigest()[:32])
-            for kind, name, counts in known
-            if counts and name and self._directory
+            f"{kind}-{hashlib.sha256(canonical(name).encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
+            for kind, name, counts in counted
+            if counts and name
         ]
-
-    def _names(self, key: str, now: float) -> Iterator[str]:
-        for hour in range(self._first_hour(now), int(now // _HOUR) + 1):
-            yield "{}-{}".format(key, hour)
 
     def _first_hour(self, now: float) -> int:
         return int((now - self._rules.window - self._rules.duration) // _HOUR)
 
     def _failures(self, key: str, now: float) -> List[float]:
         failures: List[float] = []
-        for name in self._names(key, now):
-            try:
-                lines = self._lines(name)
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                self._trouble(error)
-                continue
-            moments = [float(line) for line in lines if _LINE.fullmatch(line)]
-            if len(moments) < len(lines):
-                self._say("ignored what is no failed login in {}/".format(DIRECTORY))
-            failures += moments
+        for hour in range(self._first_hour(now), int(now // _HOUR) + 1):
+            failures += self._failures_in(f"{key}-{hour}")
         return failures
 
-    def _lines(self, name: str) -> List[bytes]:
-        # Neither a link is followed nor a pipe waited for, whatever somebody has put here.
-        file = os.open(self._path(name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        try:
-            size = os.fstat(file).st_size
-            os.lseek(file, max(0, size - _MAX_READ), os.SEEK_SET)
-            lines = os.read(file, _MAX_READ).split(b"\n")
-        finally:
-            os.close(file)
-        # The last is empty, or being written; the first may have been cut.
-        return lines[1 if size > _MAX_READ else 0 : -1]
+    def _failures_in(self, name: str) -> Iterator[float]:
+        octets = self._directory.read(name, _MAX_READ) or b""
+        lines = octets.split(b"\n")[:-1]  # the last is empty, or being written
+        for line in lines[1:] if len(octets) == _MAX_READ else lines:  # the first may have been cut
+            if _LINE.fullmatch(line):
+                yield float(line)
+            else:
+                self._directory.warn("Lockout ignored lines", f"no failed logins in {DIRECTORY}/")
 
-    def _append(self, name: str, now: float) -> None:
-        os.makedirs(self._directory, mode=0o700, exist_ok=True)
-        flags = os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK
-        file = os.open(self._path(name), flags, 0o600)
-        try:
-            if os.fstat(file).st_size > _MAX_OCTETS:
-                os.ftruncate(file, 0)
-            os.write(file, "{!r}\n".format(float(now)).encode("ascii"))
-        finally:
-            os.close(file)
-
-    def _remove(self, is_of_no_use: Callable[["re.Match[str]"], bool]) -> None:
-        try:
-            for name in os.listdir(self._directory) if self._directory else ():
-                match = _NAME.fullmatch(name)
-                if match and is_of_no_use(match):
-                    with contextlib.suppress(FileNotFoundError):  # another process was first
-                        os.unlink(self._path(name))
-        except FileNotFoundError:
-            pass
-        except OSError as error:
-            self._trouble(error)
-
-    def _path(self, name: str) -> str:
-        return os.path.join(self._directory, name)
-
-    def _trouble(self, error: OSError) -> None:
-        self._say("failed logins are not remembered: {}".format(system_words(error)))
-
-    def _say(self, text: str) -> None:
-        if not self._complained:
-            self._complained = True
-            self._complain(text)
+    def _remove(self, is_obsolete: Callable[[Match[str]], bool]) -> None:
+        for name in self._directory.names():
+            match = _NAME.fullmatch(name)
+            if match and is_obsolete(match):
+                self._directory.remove(name)

@@ -299,7 +299,7 @@ def files_in_the_way(stage: Stage) -> None:
     stage.ephemeral.mkdir()
     for path in (stage.ephemeral / "radius-servers", stage.state / "lockout", stage.state / "accounting"):
         path.write_text("a file where a directory should be")
-    (stage.ephemeral / "login-turns").mkdir()
+    (stage.ephemeral / "user-locks").write_text("another")
     options = "[auth]\nmax_attempts=2\nserialize_user=yes\n[lockout]\nmax_failures=5\n"
     accounting = "[accounting]\nenabled=yes\nport={}\n".format(stage.radiusd.acct_port)
     stage.whole(stage.radius + options + accounting, "wrong", "correct horse", gateway_user="alice")

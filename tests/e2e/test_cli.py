@@ -671,7 +671,7 @@ class TestServers:
     def test_closed_port(self, cli: Zip, down: str) -> None:
         closed = facts(cli, down)["radius"]
         assert (closed["code"], closed["text"]) == (
-            "port-closed",
+            "connection-refused",
             "the host is there, but nothing listens on this port",
         )
 
@@ -1064,8 +1064,8 @@ class TestTry:
         with tried(cli, down, "--user", "alice") as person:
             person.sees(PROMPT).types("x")
             assert person.to_the_end() == 1
-        assert told(person, "reason") == "Backend service unreachable [port-closed]"
-        assert told(person, "what to do") == reasons.DENIALS["port-closed"].remedy
+        assert told(person, "reason") == "Backend service unreachable [connection-refused]"
+        assert told(person, "what to do") == reasons.DENIALS["connection-refused"].remedy
 
     def test_dead_server_is_asked_last_from_then_on(self, cli: Zip, down: str, freeradius: FreeRadius) -> None:
         both = down + radius_section(freeradius).replace("[radius]", "[radius_2]")

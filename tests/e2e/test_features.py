@@ -10,7 +10,7 @@ from typing import Any, Dict, List
 
 import pytest
 
-from lib.state.user_lock import Turns
+from lib.state.user_lock import UserLocks
 from tests.support.misbehaving import ACCEPT, REJECT, Request, Server, answering, reply, silent
 from tests.support.plugin import OpenSession, code, metadata, prompts, text
 from tests.support.radiusd import FreeRadius
@@ -291,7 +291,7 @@ def test_other_spellings_of_a_name_are_locked_out_with_it(open_session: OpenSess
 def test_server_that_challenges_in_place_of_rejecting(open_session: OpenSession, radius: str) -> None:
     configuration = radius + "[auth]\nmax_challenges=2\n[lockout]\nmax_failures=1\n"
     session = open_session(configuration, gateway_user="endless")
-    assert code(session.log_in("1", "2", "3")) == "too-many-rounds"
+    assert code(session.log_in("1", "2", "3")) == "too-many-challenges"
     assert code(open_session(configuration, gateway_user="endless").authenticate()) == "locked"
 
 
@@ -317,7 +317,7 @@ def test_lockout_by_client(open_session: OpenSession, radius: str) -> None:
 def test_network_failures_lock_nobody_out(open_session: OpenSession, down: str) -> None:
     for _ in range(3):
         session = open_session(down + "[lockout]\nmax_failures=1\n", gateway_user="alice")
-        assert code(session.log_in("x")) == "port-closed"
+        assert code(session.log_in("x")) == "connection-refused"
 
 
 def test_100_guesses_at_once(open_session: OpenSession) -> None:
@@ -366,12 +366,12 @@ def test_logins_of_one_user_take_turns(open_session: OpenSession) -> None:
     assert between == []
 
 
-def test_turn_that_does_not_come(open_session: OpenSession, tmp_path: pathlib.Path) -> None:
-    turns = Turns(str(tmp_path / "state.ephemeral"), pytest.fail)
-    with Server(answering(SECRET)) as server, turns.turn("ALICE", 0.0) as is_ours:
+def test_a_lock_that_stays_held(open_session: OpenSession, tmp_path: pathlib.Path) -> None:
+    locks = UserLocks(str(tmp_path / "state.ephemeral"))
+    with Server(answering(SECRET)) as server, locks.locked("ALICE", 0.0) as is_ours:
         assert is_ours
         asked = section(server, total_timeout=1) + "[auth]\nserialize_user=yes\n"
-        assert code(open_session(asked, gateway_user="alice").log_in("x")) == "user-busy"
+        assert code(open_session(asked, gateway_user="alice").log_in("x")) == "login-in-progress"
         assert open_session(asked, gateway_user="bob").log_in("x")["verdict"] == "ACCEPT"
     assert [request.values(1) for request in server.requests] == [[b"bob"]]
 
@@ -389,7 +389,7 @@ def test_those_who_wait_in_vain(open_session: OpenSession) -> None:
             codes = list(pool.map(log_in, range(4)))
     # Whoever has the turn waits for the server until his time is over, and so does everybody for the turn; who gets it
     # at the last moment has no time left to send.
-    assert set(codes) <= {"no-reply", "user-busy"} and "no-reply" in codes
+    assert set(codes) <= {"no-reply", "login-in-progress"} and "no-reply" in codes
     assert 1 <= len(server.requests) <= codes.count("no-reply")
 
 
@@ -447,13 +447,13 @@ def test_break_glass(open_session: OpenSession, down: str) -> None:
 
 @pytest.mark.parametrize("user", ["Breakglass", "break", "alice"])
 def test_others_do_not_pass(open_session: OpenSession, down: str, user: str) -> None:
-    assert code(open_session(bypassing(down), gateway_user=user).log_in("x")) == "port-closed"
+    assert code(open_session(bypassing(down), gateway_user=user).log_in("x")) == "connection-refused"
 
 
 def test_only_whom_sps_has_authenticated(open_session: OpenSession, down: str) -> None:
     for known in ({"key_value_pairs": {"gu": "breakglass"}}, {"server_username": "breakglass"}):
         session = open_session(bypassing(down), **known)
-        assert code(session.log_in("x")) == "port-closed"
+        assert code(session.log_in("x")) == "connection-refused"
 
 
 def test_no_bypass_where_a_server_says_anything(open_session: OpenSession, down: str) -> None:

@@ -201,7 +201,7 @@ def test_mschapv2_server_that_does_not_prove_itself(open_session: OpenSession, s
         attributes = [(26, struct.pack("!LBB", 311, 26, 2 + len(success)) + success)]
     with Server(lambda request: [reply(request, SECRET, ACCEPT, attributes)]) as server:
         session = open_session(section(server, auth_type="mschapv2"), server_username="alice")
-        assert code(session.log_in("x")) == "server-unproved"
+        assert code(session.log_in("x")) == "mutual-auth-failed"
         assert "did not prove that it knows the password" in text(session)
 
 

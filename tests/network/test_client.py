@@ -511,7 +511,7 @@ def test_closed_port_is_skipped_at_once() -> None:
 def test_closed_port_alone() -> None:
     with closed_port() as port:
         error = no_answer(configured(("127.0.0.1", port)))
-    assert error.code == "port-closed"
+    assert error.code == "connection-refused"
     assert error.remarks == (f"[radius] 127.0.0.1:{port}: nothing listens on this port",)
 
 
@@ -789,7 +789,7 @@ def test_second_send_to_a_closed_port_fails() -> None:
         connection.send(b"first")
         with pytest.raises(Unreachable) as caught:
             connection.send(b"second")
-    assert caught.value.code == "port-closed"
+    assert caught.value.code == "connection-refused"
 
 
 def received(connection: UdpTransport) -> bytes:

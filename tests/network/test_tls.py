@@ -222,13 +222,13 @@ def test_accounting_uses_the_same_connection() -> None:
 def test_record_refused_with_error_cause_stays_in_the_queue(tmp_path: Any) -> None:
     def check(protocols: Sequence[str], directory: str) -> None:
         said: List[str] = []
-        queue = accounting_queue.Records(directory, said.append)
+        queue = accounting_queue.AccountingQueue(directory)
         queue.add(accounting.Record("Stop", time.time(), "a session", "alice", (), 7))
         refusing = answering(accounting.ACCOUNTING_RESPONSE, [(101, struct.pack("!L", 406))])
         for script in (refusing, answering(accounting.ACCOUNTING_RESPONSE)):
             with Peer(script, SERVER, protocols=protocols) as peer:
                 settings = AccountingSettings((configured(peer),), 2 * LONG)
-                delivery.deliver(settings, queue, Health(None, 0.0, said.append), said.append)
+                delivery.deliver(settings, queue, Health(None, 0.0), said.append)
             assert len(peer.requests) == 1
             assert "Error-Cause says that nothing was recorded" in said[0]
 
@@ -718,7 +718,7 @@ class Remembering(Health):
     """Records what it is asked to remember, in `facts`; calls back when a Status-Server is answered."""
 
     def __init__(self, on_status: Callable[[], None]) -> None:
-        super().__init__(None, 0.0, print)
+        super().__init__(None, 0.0)
         self.facts: List[Tuple[str, str]] = []
         self._on_status = on_status
 
@@ -776,7 +776,7 @@ def test_other_reply_to_status_server_does_not_end_the_login() -> None:
 
 def test_server_known_to_answer_status_server_is_marked_dead_if_it_does_not(tmp_path: Any) -> None:
     hurry = threading.Event()
-    health = Health(str(tmp_path), 60.0, print)
+    health = Health(str(tmp_path), 60.0)
     with Peer(slow(False, hurry), SERVER) as peer, Peer(answering(), SERVER) as backup:
         health.answered_status(f"127.0.0.1:{peer.port}/tls")
         server = configured(peer, status_check="status-server", failover_after=SHORT)
@@ -801,7 +801,7 @@ def test_closed_port() -> None:
     with contextlib.closing(socket.socket()) as held:  # bound, and not listening
         held.bind(("127.0.0.1", 0))
         error = no_answer(configured(held.getsockname()))
-    assert (error.code, error.unreachable) == ("port-closed", True)
+    assert (error.code, error.unreachable) == ("connection-refused", True)
 
 
 def test_tcp_connection_times_out() -> None:

@@ -34,12 +34,12 @@ NAMES = {dotted(path) for path in LIB.rglob("*.py")}
 IMPORTS: Dict[str, Set[str]] = {dotted(path): imports(path) for path in LIB.rglob("*.py")}
 
 BASICS = ("lib", "lib.text", "lib.secret", "lib.namedtuple")
-TEXTS = ("lib.reasons", "lib.messages")
+REASONS = ("lib.reasons",)
 ALLOWED = {
     "lib.radius": (),
     "lib.state": ("lib.radius.accounting", "lib.config.model"),
-    "lib.config": TEXTS + ("lib.radius.attributes", "lib.radius.server"),
-    "lib.login": TEXTS + ("lib.config",),
+    "lib.config": REASONS + ("lib.radius.attributes", "lib.radius.server"),
+    "lib.login": REASONS + ("lib.config",),
 }
 """What the modules of a package may import from lib, beside BASICS and the package itself."""
 STILL = {
@@ -90,7 +90,6 @@ PURE = (
     "lib.secret",
     "lib.namedtuple",
     "lib.reasons",
-    "lib.messages",
     "lib.radius",
 )
 

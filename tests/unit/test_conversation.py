@@ -3,7 +3,7 @@
 import re
 from typing import Any, Dict, Optional, Tuple, cast
 
-from lib import messages, reasons
+from lib import reasons
 from lib.config.model import GroupRules, Settings
 from lib.login import conversation
 from lib.login.conversation import (
@@ -333,7 +333,7 @@ def test_a_locked_user_is_denied_before_any_question_or_request(case: Tuple[floa
     assert conversation.call() == Deny("locked", minutes=minutes)
 
 
-@for_each(code=("user-busy", "bad-username"))
+@for_each(code=("login-in-progress", "bad-username"))
 def test_an_unsent_request_ends_the_login_even_after_a_challenge(code: str) -> None:
     settings = configured()._replace(servers=cast(Any, ("one", "two")))
     assert after_password(settings).receive(Unsent(code)) == Deny(code)
@@ -422,9 +422,9 @@ def test_every_text_of_a_login_can_be_replaced() -> None:
 )
 def test_the_reason_of_a_deny_holds_text_detail_and_code(case: Tuple[Dict[str, str], str, str, str]) -> None:
     texts, code, detail, reason = case
-    assert messages.reason(texts, code, detail) == reason
+    assert reasons.format_reason(texts, code, detail) == reason
 
 
 @for_each(code=reasons.DENIALS)
 def test_the_reason_of_every_deny_ends_in_its_code(code: str) -> None:
-    assert messages.reason({}, code, "d", minutes="3").endswith(f" [{code}]")
+    assert reasons.format_reason({}, code, "d", minutes="3").endswith(f" [{code}]")

@@ -6,15 +6,14 @@ import pathlib
 import signal
 import stat
 import time
-from typing import Any, Callable, List, Sequence, Tuple
+from typing import Any, Callable, List, Optional, Sequence
 
 import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
 
 from lib.config.model import LockoutRules
-from lib.state.lockout import DIRECTORY, Lockout
-from lib.state.lockout_rules import folded, locked_until
+from lib.state.lockout import DIRECTORY, Lockout, locked_until
 
 NOW = 1700000000.25
 RULES = LockoutRules(max_failures=3, window=600, duration=900, by_user=True, by_client=False)
@@ -55,7 +54,7 @@ def test_locked_until(failures: Sequence[float], now: float, until: float) -> No
     assert locked_until(failures, now, RULES) == until
 
 
-def test_without_a_number_nobody_is_locked() -> None:
+def test_without_a_limit_nobody_is_locked() -> None:
     assert locked_until([1, 2, 3] * 100, 3, LockoutRules()) == 0
     assert locked_until([1], 1, RULES._replace(max_failures=1)) == 901
 
@@ -87,7 +86,9 @@ Moments = st.lists(st.integers(min_value=1, max_value=60), max_size=25)
     window=st.integers(min_value=1, max_value=20),
     duration=st.integers(min_value=1, max_value=20),
 )
-def test_rules_agree_with_their_story(failures: List[int], now: int, number: int, window: int, duration: int) -> None:
+def test_rules_agree_with_a_second_implementation(
+    failures: List[int], now: int, number: int, window: int, duration: int
+) -> None:
     rules = LockoutRules(number, window, duration)
     moments = [float(moment) for moment in failures]
     assert locked_until(moments, now, rules) == replayed(moments, now, rules)
@@ -101,67 +102,57 @@ def test_nobody_is_locked_for_longer_than_the_duration(failures: List[float], no
     assert locked_until(failures, now, RULES) <= now + RULES.duration
 
 
-@pytest.mark.parametrize(
-    "names", [("alice", "ALICE", "Alice", "ａｌｉｃｅ"), ("straße", "STRASSE"), ("jürgen", "JU\u0308RGEN")]
-)
-def test_one_spelling_stands_for_all(names: Tuple[str, ...]) -> None:
-    assert len({folded(name) for name in names}) == 1
-
-
-def test_other_names_are_others() -> None:
-    assert len({folded(name) for name in ("alice", "alicia", "alice ", "corp\\alice", "", "\udcff")}) == 6
-
-
-@given(name=st.text())
-def test_folded_name_stays_as_it_is(name: str) -> None:
-    assert folded(folded(name)) == folded(name)
-
-
 # One process
 
 
-@pytest.fixture
-def said() -> List[str]:
-    """What the lockout complained of."""
-    return []
+class Processes:
+    """Makes what each new process of the plugin would have, and knows what all of them warned of."""
+
+    def __init__(self, state_directory: Optional[str]) -> None:
+        self._state_directory = state_directory
+        self._made: List[Lockout] = []
+
+    def __call__(self, rules: LockoutRules) -> Lockout:
+        self._made.append(Lockout(self._state_directory, rules))
+        return self._made[-1]
+
+    @property
+    def warnings(self) -> List[str]:
+        return [warning for lockout in self._made for warning in lockout.warnings]
 
 
 @pytest.fixture
-def lockout(tmp_path: pathlib.Path, said: List[str]) -> Callable[[LockoutRules], Lockout]:
-    """Makes what a new process would have, with these rules."""
-    return lambda rules: Lockout(str(tmp_path), rules, said.append)
+def lockout(tmp_path: pathlib.Path) -> Processes:
+    return Processes(str(tmp_path))
 
 
-Make = Callable[[LockoutRules], Lockout]
-
-
-def fail(make: Make, rules: LockoutRules, user: str = "alice", client: str = CLIENT, *seconds: float) -> None:
+def fail(lockout: Processes, rules: LockoutRules, user: str = "alice", client: str = CLIENT, *seconds: float) -> None:
     for second in seconds:
-        make(rules).failed(user, client, NOW + second)
+        lockout(rules).failed(user, client, NOW + second)
 
 
 def files(tmp_path: pathlib.Path) -> List[pathlib.Path]:
     return sorted((tmp_path / DIRECTORY).iterdir())
 
 
-def test_the_failure_that_makes_the_number_full_locks(lockout: Make, said: List[str]) -> None:
+def test_the_failure_that_reaches_the_limit_locks(lockout: Processes) -> None:
     fail(lockout, RULES, "alice", CLIENT, 0, 1)
     assert lockout(RULES).locked_for("alice", CLIENT, NOW + 1) == 0
     fail(lockout, RULES, "alice", CLIENT, 2)
     assert lockout(RULES).locked_for("alice", CLIENT, NOW + 2) == 900
     assert lockout(RULES).locked_for("alice", "192.0.2.1", NOW + 901) == 1
     assert lockout(RULES).locked_for("alice", CLIENT, NOW + 902) == 0
-    assert not said
+    assert not lockout.warnings
 
 
-def test_spellings_of_a_name_are_one(lockout: Make) -> None:
+def test_all_spellings_of_a_name_are_counted_together(lockout: Processes) -> None:
     for name in ("alice", "ALICE", "ａｌｉｃｅ"):
         fail(lockout, RULES, name, CLIENT, 0)
     assert lockout(RULES).locked_for("Alice", "", NOW) == 900
     assert lockout(RULES).locked_for("bob", CLIENT, NOW) == 0
 
 
-def test_by_client(lockout: Make) -> None:
+def test_failures_are_counted_by_client(lockout: Processes) -> None:
     for second, name in enumerate(("alice", "bob", "carol")):
         fail(lockout, BY_CLIENT, name, CLIENT, second)
     assert lockout(BY_CLIENT).locked_for("dave", CLIENT, NOW + 2) == 900
@@ -169,7 +160,7 @@ def test_by_client(lockout: Make) -> None:
     assert lockout(RULES).locked_for("alice", CLIENT, NOW + 2) == 0
 
 
-def test_by_both_each_on_its_own(lockout: Make) -> None:
+def test_failures_by_user_and_by_client_are_counted_apart(lockout: Processes) -> None:
     fail(lockout, BY_BOTH, "alice", CLIENT, 0, 1)
     fail(lockout, BY_BOTH, "alice", "192.0.2.1", 2)
     assert lockout(BY_BOTH).locked_for("alice", "192.0.2.9", NOW + 2) == 900
@@ -180,12 +171,12 @@ def test_by_both_each_on_its_own(lockout: Make) -> None:
     assert lockout(BY_BOTH).locked_for("alice", "", NOW + 100) == 802
 
 
-def test_a_user_is_no_client(lockout: Make) -> None:
+def test_a_user_named_like_an_address_is_no_client(lockout: Processes) -> None:
     fail(lockout, BY_BOTH, "192.0.2.1", "", 0, 1, 2)
     assert lockout(BY_BOTH).locked_for("alice", "192.0.2.1", NOW + 2) == 0
 
 
-def test_success_clears_the_user_but_not_the_client(lockout: Make, tmp_path: pathlib.Path) -> None:
+def test_success_clears_the_user_but_not_the_client(lockout: Processes, tmp_path: pathlib.Path) -> None:
     fail(lockout, BY_BOTH, "alice", CLIENT, -3599, 0, 1)
     lockout(BY_BOTH).succeeded("ALICE")
     assert [path.name.split("-")[0] for path in files(tmp_path)] == ["client", "client"]  # one for each hour
@@ -197,21 +188,21 @@ def test_success_clears_the_user_but_not_the_client(lockout: Make, tmp_path: pat
     assert len(files(tmp_path)) == 3
 
 
-def test_what_is_not_known_is_not_counted(lockout: Make, tmp_path: pathlib.Path) -> None:
+def test_an_unknown_user_or_client_is_not_counted(lockout: Processes, tmp_path: pathlib.Path) -> None:
     fail(lockout, BY_BOTH, "", "", 0, 1, 2)
     assert lockout(BY_BOTH).locked_for("", "", NOW + 2) == 0
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("rules", [LockoutRules(), RULES._replace(by_user=False)])
-def test_off_leaves_nothing_behind(lockout: Make, tmp_path: pathlib.Path, rules: LockoutRules, said: List[str]) -> None:
+def test_a_lockout_that_is_off_makes_no_files(lockout: Processes, tmp_path: pathlib.Path, rules: LockoutRules) -> None:
     fail(lockout, rules, "alice", CLIENT, *range(10))
     lockout(rules).succeeded("alice")
     assert lockout(rules).locked_for("alice", CLIENT, NOW + 10) == 0
-    assert not list(tmp_path.iterdir()) and not said
+    assert not list(tmp_path.iterdir()) and not lockout.warnings
 
 
-def test_locks_last_across_hours_and_windows_as_long_as_days(lockout: Make) -> None:
+def test_locks_and_windows_may_last_for_days(lockout: Processes) -> None:
     rules = LockoutRules(max_failures=3, window=86400, duration=172800)
     fail(lockout, rules, "alice", CLIENT, 0, 40000, 86400)
     assert lockout(rules).locked_for("alice", CLIENT, NOW + 86400) == 172800
@@ -219,7 +210,7 @@ def test_locks_last_across_hours_and_windows_as_long_as_days(lockout: Make) -> N
     assert lockout(rules).locked_for("alice", CLIENT, NOW + 86400 + 172800) == 0
 
 
-def test_clock_that_was_set_back_locks_nobody_for_ever(lockout: Make) -> None:
+def test_a_clock_set_back_locks_nobody_forever(lockout: Processes) -> None:
     fail(lockout, RULES, "alice", CLIENT, 10000000, 10000001, 10000002)
     for later in (0, 3600, 86400, 9000000):
         assert lockout(RULES).locked_for("alice", CLIENT, NOW + later) == 0
@@ -229,7 +220,7 @@ def test_clock_that_was_set_back_locks_nobody_for_ever(lockout: Make) -> None:
     assert lockout(RULES).locked_for("alice", CLIENT, NOW + 2) == 900
 
 
-def test_old_files_go_when_a_failure_is_written(lockout: Make, tmp_path: pathlib.Path) -> None:
+def test_a_failure_removes_obsolete_files(lockout: Processes, tmp_path: pathlib.Path) -> None:
     for second, name in enumerate(("alice", "bob", "carol")):
         fail(lockout, RULES, name, CLIENT, second)
     assert len(files(tmp_path)) == 3
@@ -239,7 +230,7 @@ def test_old_files_go_when_a_failure_is_written(lockout: Make, tmp_path: pathlib
     assert len(files(tmp_path)) == 1
 
 
-def test_nobody_else_may_read_them_and_no_name_is_in_them(lockout: Make, tmp_path: pathlib.Path) -> None:
+def test_files_are_private_and_hold_no_name(lockout: Processes, tmp_path: pathlib.Path) -> None:
     for name in ("../../alice", "a/b", "ü" * 300, "\udcff", "\0"):
         fail(lockout, BY_BOTH, name, CLIENT, 0)
     assert [path.name for path in tmp_path.iterdir()] == [DIRECTORY]
@@ -256,49 +247,48 @@ def test_nobody_else_may_read_them_and_no_name_is_in_them(lockout: Make, tmp_pat
 
 @settings(suppress_health_check=list(HealthCheck), deadline=None, max_examples=100)
 @given(octets=st.binary(max_size=200), before=st.booleans())
-def test_any_octets_in_a_file_are_no_failure_and_one_line(tmp_path_factory: Any, octets: bytes, before: bool) -> None:
-    directory, said = tmp_path_factory.mktemp("lockout"), []  # type: Tuple[pathlib.Path, List[str]]
-
-    def make(rules: LockoutRules) -> Lockout:
-        return Lockout(str(directory), rules, said.append)
-
-    fail(make, RULES, "alice", CLIENT, 0, 1)
+def test_any_octets_in_a_file_are_no_failure_and_one_warning(
+    tmp_path_factory: Any, octets: bytes, before: bool
+) -> None:
+    directory: pathlib.Path = tmp_path_factory.mktemp("lockout")
+    lockout = Processes(str(directory))
+    fail(lockout, RULES, "alice", CLIENT, 0, 1)
     (path,) = files(directory)
     lines = path.read_bytes()
     path.write_bytes(octets + b"\n" + lines if before else lines + octets + b"\n")
-    lockout = make(RULES)
-    locked = lockout.locked_for("alice", CLIENT, NOW + 1)
-    lockout.failed("alice", CLIENT, NOW + 2)
-    assert lockout.locked_for("alice", CLIENT, NOW + 2) > 0
-    if locked:  # the octets were a failure, for all that anybody can tell
+    one = lockout(RULES)
+    locked = one.locked_for("alice", CLIENT, NOW + 1)
+    one.failed("alice", CLIENT, NOW + 2)
+    assert one.locked_for("alice", CLIENT, NOW + 2) > 0
+    if locked:  # the octets look like a failure
         assert any(line.replace(b".", b"").isdigit() for line in octets.split(b"\n"))
-    assert len(said) <= 1
+    assert len(lockout.warnings) <= 1
     if not any(line.replace(b".", b"").isdigit() for line in octets.split(b"\n")):
-        assert said == ["ignored what is no failed login in lockout/"]
+        assert lockout.warnings == ["Lockout ignored lines: no failed logins in lockout/"]
 
 
 @pytest.mark.parametrize(
     "line", [b"nan", b"inf", b"-1.0", b"1e5", b"1_0.0", b" 17000000.0", b"", b"1700000000", b"\xff", b"0x10", b"1.0\r"]
 )
-def test_lines_that_are_no_failure(tmp_path: pathlib.Path, lockout: Make, said: List[str], line: bytes) -> None:
+def test_damaged_lines_do_not_count(tmp_path: pathlib.Path, lockout: Processes, line: bytes) -> None:
     fail(lockout, RULES, "alice", CLIENT, 0, 1)
     (path,) = files(tmp_path)
     path.write_bytes(path.read_bytes() + (line + b"\n") * 10)
     one = lockout(RULES)
     for _ in range(2):
         assert one.locked_for("alice", CLIENT, NOW + 1) == 0
-    assert said == ["ignored what is no failed login in lockout/"]
+    assert lockout.warnings == ["Lockout ignored lines: no failed logins in lockout/"]
 
 
-def test_line_that_is_being_written_is_no_garbage(tmp_path: pathlib.Path, lockout: Make, said: List[str]) -> None:
+def test_an_unfinished_line_is_no_damage(tmp_path: pathlib.Path, lockout: Processes) -> None:
     fail(lockout, RULES, "alice", CLIENT, 0, 1)
     (path,) = files(tmp_path)
     path.write_bytes(path.read_bytes() + b"17000")
     assert lockout(RULES).locked_for("alice", CLIENT, NOW + 1) == 0
-    assert not said
+    assert not lockout.warnings
 
 
-def test_no_file_grows_or_is_read_without_end(tmp_path: pathlib.Path, lockout: Make, said: List[str]) -> None:
+def test_no_file_grows_or_is_read_without_limit(tmp_path: pathlib.Path, lockout: Processes) -> None:
     fail(lockout, RULES, "alice", CLIENT, 0)
     (path,) = files(tmp_path)
     path.write_bytes(b"%r\n" % (NOW - 20000) * 50000)
@@ -308,7 +298,7 @@ def test_no_file_grows_or_is_read_without_end(tmp_path: pathlib.Path, lockout: M
     fail(lockout, RULES, "alice", CLIENT, 10, 11, 12)
     assert path.stat().st_size < 1000
     assert lockout(RULES).locked_for("alice", CLIENT, NOW + 12) == 900
-    assert not said
+    assert not lockout.warnings
 
 
 def make_odd(path: pathlib.Path, what: str) -> None:
@@ -322,9 +312,7 @@ def make_odd(path: pathlib.Path, what: str) -> None:
 
 
 @pytest.mark.parametrize("what", ["directory", "pipe", "link"])
-def test_what_is_no_file_is_one_line_and_no_memory(
-    tmp_path: pathlib.Path, lockout: Make, said: List[str], what: str
-) -> None:
+def test_what_is_no_file_is_one_warning_and_no_memory(tmp_path: pathlib.Path, lockout: Processes, what: str) -> None:
     passwd = pathlib.Path("/etc/passwd").read_bytes()
     fail(lockout, BY_BOTH, "alice", CLIENT, 0)
     (user,) = [path for path in files(tmp_path) if path.name.startswith("user-")]
@@ -335,36 +323,34 @@ def test_what_is_no_file_is_one_line_and_no_memory(
     assert one.locked_for("alice", "", NOW + 2) == 0
     assert one.locked_for("alice", CLIENT, NOW + 2) == 900, "the client's file is another"
     one.succeeded("alice")
-    assert len(said) == 1 and said[0].startswith("failed logins are not remembered: ")
+    assert len(one.warnings) == 1 and one.warnings[0].startswith("Lockout cannot count failed logins: ")
     assert pathlib.Path("/etc/passwd").read_bytes() == passwd
 
 
 @pytest.mark.parametrize("obstacle", ["no state directory", "file for it", "file for ours"])
-def test_directory_that_cannot_be_used_is_one_line_and_no_memory(
-    tmp_path: pathlib.Path, said: List[str], obstacle: str
-) -> None:
+def test_an_unusable_directory_is_one_warning_and_no_memory(tmp_path: pathlib.Path, obstacle: str) -> None:
     state = tmp_path / "state"
     if obstacle == "file for it":
         state.write_text("")
     elif obstacle == "file for ours":
         state.mkdir()
         (state / DIRECTORY).write_text("")
-    one = Lockout(None if obstacle == "no state directory" else str(state), BY_BOTH, said.append)
+    one = Lockout(None if obstacle == "no state directory" else str(state), BY_BOTH)
     for second in range(5):
         one.failed("alice", CLIENT, NOW + second)
         assert one.locked_for("alice", CLIENT, NOW + second) == 0
     one.succeeded("alice")
-    assert len(said) == (0 if obstacle == "no state directory" else 1)
-    assert all(text.startswith("failed logins are not remembered: ") for text in said)
+    assert len(one.warnings) == (0 if obstacle == "no state directory" else 1)
+    assert all(text.startswith("Lockout cannot count failed logins: ") for text in one.warnings)
 
 
-def test_foreign_files_are_left_alone(tmp_path: pathlib.Path, lockout: Make, said: List[str]) -> None:
+def test_other_files_stay(tmp_path: pathlib.Path, lockout: Processes) -> None:
     fail(lockout, RULES, "alice", CLIENT, 0)
     (tmp_path / DIRECTORY / "README").write_text("")
     fail(lockout, RULES, "alice", CLIENT, 100000)
     lockout(RULES).succeeded("alice")
     assert [path.name for path in files(tmp_path)] == ["README"]
-    assert not said
+    assert not lockout.warnings
 
 
 # Many processes
@@ -378,18 +364,18 @@ def forked(target: Callable[..., None], *arguments: Any) -> Any:
 
 def test_fifty_processes_that_fail_at_once_are_all_counted(tmp_path: pathlib.Path) -> None:
     together = FORK.Barrier(50)
-    complaints = FORK.SimpleQueue()
     rules = BY_BOTH._replace(max_failures=500)
     now = time.time()
 
     def guess() -> None:
-        lockout = Lockout(str(tmp_path), rules, complaints.put)
+        lockout = Lockout(str(tmp_path), rules)
         together.wait(PATIENCE)
         for _ in range(10):
             lockout.failed("alice", CLIENT, now)
             lockout.locked_for("alice", CLIENT, now)
+        assert not lockout.warnings
 
-    Lockout(str(tmp_path), rules, complaints.put).failed("bob", "", now - 100000)  # all of them sweep
+    Lockout(str(tmp_path), rules).failed("bob", "", now - 100000)  # all of them sweep
     processes = [forked(guess) for _ in range(50)]
     for process in processes:
         process.join(PATIENCE)
@@ -397,12 +383,11 @@ def test_fifty_processes_that_fail_at_once_are_all_counted(tmp_path: pathlib.Pat
     assert len(files(tmp_path)) == 2
     for path in files(tmp_path):
         assert path.read_text().split("\n") == [repr(now)] * 500 + [""]
-    assert Lockout(str(tmp_path), rules, print).locked_for("alice", "", now) == 900
-    assert Lockout(str(tmp_path), rules._replace(max_failures=501), print).locked_for("alice", CLIENT, now) == 0
-    assert complaints.empty()
+    assert Lockout(str(tmp_path), rules).locked_for("alice", "", now) == 900
+    assert Lockout(str(tmp_path), rules._replace(max_failures=501)).locked_for("alice", CLIENT, now) == 0
 
 
-def test_guesses_in_parallel_reach_the_server_only_so_often(tmp_path: pathlib.Path) -> None:
+def test_parallel_guesses_reach_the_server_a_limited_number_of_times(tmp_path: pathlib.Path) -> None:
     processes_at_once, rules = 10, RULES._replace(max_failures=5)
     together = FORK.Barrier(processes_at_once)
     server = os.open(str(tmp_path / "server"), os.O_CREAT | os.O_WRONLY | os.O_APPEND)
@@ -410,7 +395,7 @@ def test_guesses_in_parallel_reach_the_server_only_so_often(tmp_path: pathlib.Pa
     def guess() -> None:
         together.wait(PATIENCE)
         for _ in range(10):
-            lockout = Lockout(str(tmp_path), rules, print)
+            lockout = Lockout(str(tmp_path), rules)
             if not lockout.locked_for("alice", CLIENT, time.time()):
                 os.write(server, b"x")
                 lockout.failed("alice", CLIENT, time.time())
@@ -425,11 +410,10 @@ def test_guesses_in_parallel_reach_the_server_only_so_often(tmp_path: pathlib.Pa
 
 
 def test_processes_killed_while_they_write_lose_no_other_failure(tmp_path: pathlib.Path) -> None:
-    reports = FORK.SimpleQueue()
     log = os.open(str(tmp_path / "counted"), os.O_CREAT | os.O_WRONLY | os.O_APPEND)
 
     def guess() -> None:
-        lockout = Lockout(str(tmp_path), RULES, reports.put)
+        lockout = Lockout(str(tmp_path), RULES)
         while True:
             lockout.failed("alice", CLIENT, NOW)
             os.write(log, b"x")

@@ -2,9 +2,13 @@
 
 from typing import Optional, Tuple
 
-from lib import messages
+import hypothesis.strategies as st
+from hypothesis import given
+
+from lib import reasons
 from lib.login import conversation
 from lib.login.conversation import Ask, Deny, Identity, Outcome, Rejected, State, Unusable
+from lib.text import canonical
 from tests.support.cases import for_each
 from tests.support.conversation import (
     EITHER_WAY,
@@ -174,7 +178,7 @@ def test_the_reason_for_an_empty_name_says_it_once() -> None:
     conversation.call()
     action = conversation.answer("")
     assert isinstance(action, Deny)
-    assert messages.reason({}, action.code, action.detail).lower().count("no user name given") == 1
+    assert reasons.format_reason({}, action.code, action.detail).lower().count("no user name given") == 1
 
 
 @either_way
@@ -216,3 +220,22 @@ def test_a_known_name_is_not_asked_for_after_a_failure(
     conversation.answer("1")
     assert prompt_of(conversation.receive(Rejected(""))).endswith("\nCode: ")
     assert conversation.state.name_round == 0
+
+
+# Spellings of one name
+
+
+@for_each(
+    names=(("alice", "ALICE", "Alice", "ａｌｉｃｅ"), ("straße", "STRASSE"), ("jürgen", "JU\u0308RGEN")),
+)
+def test_one_spelling_stands_for_all(names: Tuple[str, ...]) -> None:
+    assert len({canonical(name) for name in names}) == 1
+
+
+def test_different_names_have_different_spellings() -> None:
+    assert len({canonical(name) for name in ("alice", "alicia", "alice ", "corp\\alice", "", "\udcff")}) == 6
+
+
+@given(name=st.text())
+def test_the_canonical_spelling_is_stable(name: str) -> None:
+    assert canonical(canonical(name)) == canonical(name)

@@ -104,5 +104,5 @@ def local_ip(bound: socket.socket) -> str:
 def unreachable(error: OSError) -> Unreachable:
     """Return what an error of the system means for the address."""
     if error.errno == errno.ECONNREFUSED:
-        return Unreachable("port-closed", "nothing listens on this port")
+        return Unreachable("connection-refused", "nothing listens on this port")
     return Unreachable("network", f"cannot send: {system_words(error)}")

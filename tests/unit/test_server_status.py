@@ -1,11 +1,10 @@
-"""The memory of servers' health: shared between processes, and never a reason to fail."""
+"""The status of servers: shared between processes, and never a reason to fail."""
 
 import os
 import pathlib
 import subprocess
 import sys
 import time
-from typing import List
 
 import pytest
 
@@ -15,31 +14,26 @@ from tests.support import ROOT
 SERVER = "radius.example.com:1812"
 
 
-@pytest.fixture
-def said() -> List[str]:
-    """What a memory complained of."""
-    return []
+def test_nothing_is_known_at_first(tmp_path: pathlib.Path) -> None:
+    health = Health(str(tmp_path), 120)
+    assert health.mark(SERVER) == Mark(False, False)
+    assert not health.warnings
 
 
-def test_nothing_is_known_at_first(tmp_path: pathlib.Path, said: List[str]) -> None:
-    assert Health(str(tmp_path), 120, said.append).mark(SERVER) == Mark(False, False)
-    assert not said
-
-
-def test_failure_is_remembered_until_an_answer(tmp_path: pathlib.Path, said: List[str]) -> None:
-    Health(str(tmp_path), 120, said.append).failed(SERVER)
-    other = Health(str(tmp_path), 120, said.append)
+def test_a_server_stays_dead_until_it_answers(tmp_path: pathlib.Path) -> None:
+    one, other = Health(str(tmp_path), 120), Health(str(tmp_path), 120)
+    one.failed(SERVER)
     assert other.mark(SERVER).dead
     assert not other.mark("radius.example.com:1645").dead
     other.answered(SERVER)
     other.answered(SERVER)
-    assert not Health(str(tmp_path), 120, said.append).mark(SERVER).dead
-    assert not said
+    assert not Health(str(tmp_path), 120).mark(SERVER).dead
+    assert not one.warnings and not other.warnings
 
 
 @pytest.mark.parametrize("age, dead", [(0, True), (119, True), (121, False), (-60, False)])
-def test_failure_is_forgotten_after_dead_time(tmp_path: pathlib.Path, said: List[str], age: int, dead: bool) -> None:
-    health = Health(str(tmp_path), 120, said.append)
+def test_a_server_is_dead_for_dead_time(tmp_path: pathlib.Path, age: int, dead: bool) -> None:
+    health = Health(str(tmp_path), 120)
     health.failed(SERVER)
     (mark,) = (tmp_path / DIRECTORY).iterdir()
     os.utime(str(mark), (time.time() - age,) * 2)
@@ -48,8 +42,8 @@ def test_failure_is_forgotten_after_dead_time(tmp_path: pathlib.Path, said: List
     assert health.mark(SERVER).dead
 
 
-def test_status_answers_are_remembered_for_a_while(tmp_path: pathlib.Path, said: List[str]) -> None:
-    health = Health(str(tmp_path), 120, said.append)
+def test_answers_to_status_server_are_remembered_for_an_hour(tmp_path: pathlib.Path) -> None:
+    health = Health(str(tmp_path), 120)
     health.answered_status(SERVER)
     assert health.mark(SERVER) == Mark(False, True)
     (mark,) = (tmp_path / DIRECTORY).iterdir()
@@ -57,21 +51,21 @@ def test_status_answers_are_remembered_for_a_while(tmp_path: pathlib.Path, said:
     assert health.mark(SERVER) == Mark(False, False)
 
 
-def test_names_make_files_inside_the_directory_only(tmp_path: pathlib.Path, said: List[str]) -> None:
-    health = Health(str(tmp_path / "state"), 120, said.append)
+def test_names_make_files_inside_the_directory_only(tmp_path: pathlib.Path) -> None:
+    health = Health(str(tmp_path / "state"), 120)
     names = ["../../x:1", "[fe80::1%eth0]:1812", "a" * 300 + ":1", "ü:1", "/etc/passwd:1"]
     for name in names:
         health.failed(name)
         assert health.mark(name).dead
     assert len(list((tmp_path / "state" / DIRECTORY).iterdir())) == len(names)
     assert [path.name for path in tmp_path.iterdir()] == ["state"]
-    assert not said
+    assert not health.warnings
 
 
-@pytest.mark.parametrize("obstacle", ["file for the directory", "file for the state directory", "directory for a mark"])
-def test_state_that_cannot_be_used_is_no_memory_and_one_complaint(
-    tmp_path: pathlib.Path, said: List[str], obstacle: str
-) -> None:
+@pytest.mark.parametrize(
+    "obstacle", ["file for the directory", "file for the state directory", "directory", "pipe", "link"]
+)
+def test_unusable_state_is_no_memory_and_one_warning(tmp_path: pathlib.Path, obstacle: str) -> None:
     state = tmp_path / "state"
     if obstacle == "file for the state directory":
         state.write_text("")
@@ -79,23 +73,30 @@ def test_state_that_cannot_be_used_is_no_memory_and_one_complaint(
         state.mkdir()
     if obstacle == "file for the directory":
         (state / DIRECTORY).write_text("")
-    health = Health(str(state), 120, said.append)
-    if obstacle == "directory for a mark":
+    health = Health(str(state), 120)
+    if obstacle in ("directory", "pipe", "link"):
         health.failed(SERVER)
-        (mark,) = (state / DIRECTORY).iterdir()
-        mark.unlink()
-        mark.mkdir()
-        health.answered(SERVER)
+        health.answered_status(SERVER)
+        for path in (state / DIRECTORY).iterdir():
+            path.unlink()
+            if obstacle == "directory":
+                path.mkdir()
+            elif obstacle == "pipe":
+                os.mkfifo(str(path))
+            else:
+                path.symlink_to(tmp_path / "elsewhere")
     for _ in range(2):
         health.failed(SERVER)
-        health.answered(SERVER)
         health.answered_status(SERVER)
         assert health.mark(SERVER) == Mark(False, False)
-    assert len(said) == 1 and said[0].startswith("servers' health is not remembered: ")
+    health.answered(SERVER)
+    assert len(health.warnings) == 1
+    assert health.warnings[0].startswith("Server status is not shared between logins: ")
+    assert [path.name for path in tmp_path.iterdir()] == ["state"]
 
 
-def test_mark_whose_content_is_garbage_is_a_mark(tmp_path: pathlib.Path, said: List[str]) -> None:
-    health = Health(str(tmp_path), 120, said.append)
+def test_the_content_of_a_file_means_nothing(tmp_path: pathlib.Path) -> None:
+    health = Health(str(tmp_path), 120)
     health.failed(SERVER)
     (mark,) = (tmp_path / DIRECTORY).iterdir()
     mark.write_bytes(b"\0garbage")
@@ -113,7 +114,7 @@ def test_a_hundred_processes_at_once(tmp_path: pathlib.Path) -> None:
     program = (
         "import sys\n"
         "from lib.state.server_status import Health\n"
-        "health = Health(sys.argv[1], 120, print)\n"
+        "health = Health(sys.argv[1], 120)\n"
         "for turn in range(50):\n"
         "    health.failed('a:1'); health.mark('a:1'); health.answered('a:1'); health.answered_status('b:1')\n"
     )

@@ -1,0 +1,187 @@
+"""The one way to open, append to, replace, list, lock and remove the files that the plugin's processes share.
+
+Nothing found in a directory is trusted: links are not followed, pipes are not waited for, and files of other users are
+refused. No method raises for what the system refuses: it returns nothing and adds a warning, one for each problem.
+"""
+
+import contextlib
+import errno
+import os
+import stat
+import time
+from typing import Callable, Dict, Iterator, List, Optional, TypeVar
+
+from ..text import system_words
+
+UNFINISHED = ".new-"
+"""How the name of a file begins that is being written; a killed process may leave one behind."""
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.2  # seconds
+_Result = TypeVar("_Result")
+
+
+class Directory:
+    """A directory of the plugin below one of its state directories, made when it is first written to."""
+
+    def __init__(self, state_directory: Optional[str], name: str, trouble: str) -> None:
+        """Take the state directory (None: nothing is kept) and how the warning begins when something fails."""
+        self._path = os.path.join(state_directory, name) if state_directory else ""
+        self._trouble = trouble
+        self._warnings: Dict[str, str] = {}
+
+    @property
+    def warnings(self) -> List[str]:
+        """What went wrong so far, for the log."""
+        return list(self._warnings.values())
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether there is a directory at all, and nothing has failed in it."""
+        return bool(self._path) and self._trouble not in self._warnings
+
+    def warn(self, problem: str, cause: str) -> None:
+        """Add a warning unless there is one of this problem."""
+        self._warnings.setdefault(problem, f"{problem}: {cause}")
+
+    def names(self) -> List[str]:
+        """Return the names of all that is there."""
+        return self._attempt(os.listdir) or []
+
+    def is_file(self, name: str) -> Optional[bool]:
+        """Return whether this is a file rather than a link, a pipe or a directory; None if there is nothing."""
+        found = self._attempt(lambda directory: os.stat(name, dir_fd=directory, follow_symlinks=False))
+        return None if found is None else stat.S_ISREG(found.st_mode)
+
+    def modified(self, name: str) -> Optional[float]:
+        """Return when a file was written to or touched, in seconds since the epoch; None if there is none."""
+        return self._with_file(name, os.O_RDONLY, lambda file: os.fstat(file).st_mtime)
+
+    def read(self, name: str, limit: int) -> Optional[bytes]:
+        """Return the last octets of a file, at most `limit`; None if there is none."""
+
+        def read_end(file: int) -> bytes:
+            os.lseek(file, max(0, os.fstat(file).st_size - limit), os.SEEK_SET)
+            return os.read(file, limit)
+
+        return self._with_file(name, os.O_RDONLY, read_end)
+
+    def touch(self, name: str) -> None:
+        """Make a file, or set its time to now."""
+        self._with_file(name, os.O_CREAT | os.O_WRONLY, os.utime)
+
+    def append(self, name: str, octets: bytes, limit: int) -> None:
+        """Add octets to a file in one piece; a file that has grown beyond `limit` begins anew."""
+
+        def write(file: int) -> None:
+            if os.fstat(file).st_size > limit:
+                os.ftruncate(file, 0)
+            os.write(file, octets)
+
+        self._with_file(name, os.O_CREAT | os.O_WRONLY | os.O_APPEND, write)
+
+    def replace(self, name: str, octets: bytes) -> bool:
+        """Write a file so that no process ever sees half of it; return whether it was written."""
+        unfinished = UNFINISHED + os.urandom(8).hex()
+
+        def write(directory: int) -> bool:
+            try:
+                with os.fdopen(_open(directory, unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY), "wb") as file:
+                    file.write(octets)
+                os.rename(unfinished, name, src_dir_fd=directory, dst_dir_fd=directory)
+            except OSError:
+                with contextlib.suppress(OSError):
+                    os.unlink(unfinished, dir_fd=directory)
+                raise
+            return True
+
+        return self._attempt(write, create=True) or False
+
+    def rename(self, name: str, new_name: str) -> None:
+        """Give a file another name, if it is still there."""
+        self._attempt(lambda directory: os.rename(name, new_name, src_dir_fd=directory, dst_dir_fd=directory))
+
+    def remove(self, name: str) -> None:
+        """Remove a file, if it is still there."""
+        self._attempt(lambda directory: os.unlink(name, dir_fd=directory))
+
+    @contextlib.contextmanager
+    def lock(self, name: str, octet: int = 0, seconds: float = 0.0) -> Iterator[Optional[bool]]:
+        """Wait for the lock on one octet of a file and hold it for the block.
+
+        Give True once it is held, False if another process still holds it after so many seconds, None if there are no
+        locks here. The system frees the locks of a process that dies. A process may lock one octet of a file at a
+        time: the system drops all its locks on a file when it closes the file once.
+        """
+        file = self._attempt(lambda directory: _open(directory, name, os.O_CREAT | os.O_WRONLY), create=True)
+        try:
+            yield None if file is None else self._acquire(file, octet, time.monotonic() + seconds)
+        finally:
+            if file is not None:
+                os.close(file)
+
+    def _acquire(self, file: int, octet: int, deadline: float) -> Optional[bool]:
+        import fcntl  # not where the command line runs without state directories
+
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, octet)
+                return True
+            except (BlockingIOError, PermissionError):
+                pass  # another process has it
+            except OSError as error:
+                self.warn(self._trouble, system_words(error))
+                return None
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            time.sleep(min(pause, left))
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _with_file(self, name: str, flags: int, action: Callable[[int], _Result]) -> Optional[_Result]:
+        """Open a file and return what the action on its descriptor returns."""
+
+        def open_and_act(directory: int) -> _Result:
+            file = _open(directory, name, flags)
+            try:
+                return action(file)
+            finally:
+                os.close(file)
+
+        return self._attempt(open_and_act, create=bool(flags & os.O_CREAT))
+
+    def _attempt(self, action: Callable[[int], _Result], create: bool = False) -> Optional[_Result]:
+        """Return what the action on the directory's descriptor returns; None if it fails or something is missing."""
+        if not self._path:
+            return None
+        try:
+            directory = self._open_directory(create)
+            try:
+                return action(directory)
+            finally:
+                os.close(directory)
+        except OSError as error:
+            if create or not isinstance(error, FileNotFoundError):
+                self.warn(self._trouble, system_words(error))
+            return None
+
+    def _open_directory(self, create: bool) -> int:
+        if create:
+            os.makedirs(self._path, mode=0o700, exist_ok=True)
+        directory = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        return _checked(directory, stat.S_ISDIR)
+
+
+def _open(directory: int, name: str, flags: int) -> int:
+    """Return the descriptor of a file; raise OSError if it is none of ours."""
+    file = os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600, dir_fd=directory)
+    return _checked(file, stat.S_ISREG)
+
+
+def _checked(descriptor: int, is_right: Callable[[int], bool]) -> int:
+    found = os.fstat(descriptor)
+    if is_right(found.st_mode) and found.st_uid == os.geteuid():
+        return descriptor
+    os.close(descriptor)
+    if is_right(found.st_mode):
+        raise PermissionError(errno.EPERM, "it belongs to another user")
+    raise OSError(errno.EINVAL, "it is not a file")
