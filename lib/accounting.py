@@ -2,15 +2,14 @@
 
 import base64
 import contextlib
-import os
 import time
 from typing import Any, Callable, Dict, Mapping
 
 from .config.model import AccountingSettings
 from .radius import accounting, client, nas, packet
 from .radius.accounting import Record
-from .radius.profile import Profile
-from .radius.server import ServerSettings
+from .radius.request import AccountingRequest
+from .radius.result import NoAnswer
 from .state.accounting_queue import AccountingQueue
 from .state.server_status import Health
 
@@ -83,26 +82,15 @@ def deliver(
                 # A server that is cut off may have recorded what it has not acknowledged yet.
                 return
             try:
-                answer = client.exchange(settings.servers, _request_for(entry.record), left, health=health)
-            except client.NoAnswer as no_answer:
-                for remark in no_answer.remarks:
+                answer = client.ask(settings.servers, AccountingRequest(entry.record), left, health)
+            except NoAnswer as no_answer:
+                for remark in no_answer.log_lines:
                     complain(remark)
                 queue.failed(entry, time.time())
                 return
-            for remark in answer.remarks:
+            for remark in answer.log_lines:
                 complain(remark)
             queue.sent(entry)
-
-
-def _request_for(record: Record) -> client.RequestFor:
-    def request_for(server: ServerSettings, local_ip: str, spoken: Profile) -> client.Request:
-        told = {each[:2] for each in record.attributes}
-        own = tuple(each for each in nas.address(local_ip) if each[:2] not in told)
-        complete = record._replace(attributes=own + record.attributes)
-        octets = spoken.accounting(complete, time.time(), os.urandom)
-        return client.Request(octets, lambda reply: spoken.verify_accounting(reply, octets), client.always, ())
-
-    return request_for
 
 
 def _text(octets: bytes) -> str:

@@ -91,12 +91,12 @@ class Backend:
         nas_identifier: str,
         directory: Callable[[str], Optional[str]],
         log: logging.Logger,
-        observe: Any = None,
+        packets: Any = None,
     ) -> None:
         """Take `record`, which is kept up to date, and where the `persistent` and the `ephemeral` directory are.
 
-        Without directories nothing is remembered: no server is held for dead, and nobody is locked out. `observe` is a
-        client.Observer.
+        Without directories nothing is remembered: no server is marked dead, and nobody is locked out. To the list
+        `packets`, every result.TracedPacket is added.
         """
         self._settings = configured
         self._session = session
@@ -104,7 +104,7 @@ class Backend:
         self._nas_identifier = nas_identifier
         self._directory = directory
         self._log = log
-        self._observe = observe
+        self._packets = packets
         self._network_seconds = 0.0
         self._said: Set[str] = set()
         self._account = username.bare(session.identity)
@@ -160,69 +160,55 @@ class Backend:
         section = (server or self._settings.servers[0]).section
         return username.radius_name(self._settings.name_rules[section], self._session.identity)
 
-    def request_attributes(self, local_ip: str) -> Any:
-        """Return what each request says of this NAS and of the session; `local_ip` may be empty."""
-        return self._with_configured(local_ip, self._configured_attributes())
+    def request_attributes(self) -> Any:
+        """Return what each request says of the session and of this NAS, but for its address, which the client adds.
 
-    def accounting_attributes(self) -> Any:
-        """Return the same for accounting; what the configuration takes away is there without a value."""
-        configured = self._configured_attributes()
-        return self._with_configured("", configured) + tuple(each for each in configured if not each[2])
-
-    def _with_configured(self, local_ip: str, configured: List[Tuple[int, int, bytes]]) -> Any:
+        An attribute that the configuration takes away is there without a value.
+        """
         from .radius import nas
 
-        session = self._session
+        session, configured = self._session, self._configured_attributes()
         came_by = "{} {}".format(session.protocol, session.connection_name or "").strip()
-        usual = nas.attributes(self._nas_identifier, local_ip, session.client_ip or "", came_by)
-        return nas.with_configured(usual, configured)
+        usual = nas.attributes(self._nas_identifier, session.client_ip or "", came_by)
+        return nas.with_configured(usual, configured) + tuple(each for each in configured if not each[2])
 
     def _exchange_now(self, wanted: conversation.Exchange) -> conversation.Outcome:
         """Ask the servers and translate what came of it."""
-        from .radius import client, packet  # pyrad is slow to import: only the calls that need it pay
+        from .radius import client, packet, request, result  # pyrad is slow to import: only these calls need it
 
         locked_for = self._locked_for()
         if locked_for:
             return conversation.Locked(locked_for)
-
-        def login_for(server: ServerSettings, local_ip: str) -> packet.Login:
-            self._record["method"] = server.auth_type
-            self._record["radius_user"] = self.radius_name(server)
-            return packet.Login(
-                self._record["radius_user"],
-                wanted.password,
-                server.auth_type,
-                wanted.state,
-                self.request_attributes(local_ip),
-            )
-
+        servers = self._settings.servers
+        login = request.LoginRequest(
+            {server.section: self.radius_name(server) for server in servers},
+            wanted.password,
+            self.request_attributes(),
+            wanted.state,
+            request.Origin(*wanted.origin) if wanted.origin else None,
+        )
         remaining = self._settings.total_timeout - self._network_seconds
-        origin = client.Origin(*wanted.origin) if wanted.origin else None
         try:
-            answer = client.ask(
-                self._settings.servers,
-                login_for,
-                remaining,
-                origin,
-                self.health(),
-                self._observe or client.unobserved,
-            )
-        except client.OriginGone:
+            answer = client.ask(servers, login, remaining, self.health())
+        except result.OriginGone:
             self._log.warning("The server that sent the challenge is not configured any more; starting over")
             return conversation.OriginGone()
-        except packet.RequestError as error:
+        except result.NotSent as error:
+            self._asked(error.section, error.packets)
             self._log.warning("User %s: nothing sent: %s", field(self._session.username), error)
             return (
                 conversation.Unusable(str(error)) if error.code == "bad-password" else conversation.Unsent(error.code)
             )
-        except client.NoAnswer as no_answer:
+        except result.NoAnswer as no_answer:
+            self._asked(no_answer.section, no_answer.packets)
             self._spent(no_answer.seconds)
-            for remark in no_answer.remarks:
-                self._log.error("RADIUS: %s", one_line(remark))
+            for line in no_answer.log_lines:
+                self._log.error("RADIUS: %s", one_line(line))
             return conversation.Failed(no_answer.code, no_answer.unreachable and self._is_nobody_there())
+        self._asked(answer.origin.section, answer.packets)
         self._spent(answer.seconds)
-        for remark in answer.remarks:
-            self._log.warning("RADIUS: %s", one_line(remark))
+        for line in answer.log_lines:
+            self._log.warning("RADIUS: %s", one_line(line))
         reply = answer.reply
         self._record["server"] = "{0.host}:{0.port}".format(answer.origin)
         message = reply_message(answer.messages)
@@ -232,7 +218,7 @@ class Backend:
             field(self._record["radius_user"]),
             answer.origin.section,
             self._record["server"],
-            " ({})".format(answer.over) if answer.over else "",
+            " ({})".format(answer.transport) if answer.transport else "",
             answer.seconds,
             counted(answer.sends, "send", "sends"),
             _told(reply.code == packet.ACCESS_REJECT, message),
@@ -256,19 +242,17 @@ class Backend:
         """
         if not conversation.may_bypass(self._settings, self._session.gateway_user):
             return False
-        from .radius import client, packet
+        from .radius import client, packet, request, result
 
-        def stranger(server: ServerSettings, local_ip: str) -> packet.Login:
-            password = Secret(os.urandom(8).hex())
-            return packet.Login(_STRANGER, password, server.auth_type, None, self.request_attributes(local_ip))
-
+        names = {server.section: _STRANGER for server in self._settings.servers}
+        login = request.LoginRequest(names, Secret(os.urandom(8).hex()), self.request_attributes())
         servers = [
             server._replace(conn_timeout=_STRANGER_SECONDS, conn_retries=1, status_check="none")
             for server in self._settings.servers
         ]
         try:
-            answer = client.ask(servers, stranger, 2 * _STRANGER_SECONDS * len(servers))
-        except client.NoAnswer as no_answer:
+            answer = client.ask(servers, login, 2 * _STRANGER_SECONDS * len(servers))
+        except result.NoAnswer as no_answer:
             return no_answer.unreachable
         except packet.RequestError:
             return False
@@ -313,6 +297,14 @@ class Backend:
             except ValueError as error:
                 self._complain("[radius_attributes] {}: left out: {}".format(line.attribute.name, error))
         return found
+
+    def _asked(self, section: str, packets: Iterable[Any]) -> None:
+        """Note the server that was asked last, if any was, and the packets."""
+        for server in self._settings.servers:
+            if server.section == section:
+                self._record.update(method=server.auth_type, radius_user=self.radius_name(server))
+        if self._packets is not None:
+            self._packets.extend(packets)
 
     def _spent(self, seconds: float) -> None:
         self._network_seconds += seconds

@@ -372,7 +372,7 @@ class Plugin(AAPlugin):  # type: ignore[misc]
             started=time.time(),
             user_name=backend.radius_name(),
             accepted=self.cookie.get("accounted") or {},
-            attributes=backend.accounting_attributes() + accounting.target(self.connection),
+            attributes=backend.request_attributes() + accounting.target(self.connection),
         )
         self._account("Start")
 

@@ -12,7 +12,7 @@ from typing import Any, Iterable, List, Optional, Sequence, Tuple
 from ..namedtuple import NamedTuple
 from . import packet
 
-ACCOUNTING_REQUEST, ACCOUNTING_RESPONSE = 4, 5
+ACCOUNTING_REQUEST, ACCOUNTING_RESPONSE = packet.ACCOUNTING_REQUEST, packet.ACCOUNTING_RESPONSE
 RESPONSE_CODES = (ACCOUNTING_RESPONSE,)  # what answers a Status-Server on this port too, RFC 5997 section 4.3
 START, STOP = "Start", "Stop"
 MAX_OCTETS = 4095  # RFC 2866 section 3, one fewer than in RFC 2865

@@ -12,13 +12,12 @@ LOGIN_IP_HOST, LOGIN_TCP_PORT, CALLED_STATION_ID = 14, 16, 30
 _LOGIN, _VIRTUAL = struct.pack("!L", 1), struct.pack("!L", 5)
 
 
-def attributes(identifier: str, local_ip: str, client_ip: str, connect_info: str) -> Attributes:
+def attributes(identifier: str, client_ip: str, connect_info: str) -> Attributes:
     """Return who asks and for whom, for an Access-Request: RFC 2865 section 4.1 wants an identifier or an address.
 
     `connect_info` says how the client came (RFC 2869 section 5.11). What is empty is left out.
     """
     found = [(0, NAS_IDENTIFIER, _text(identifier)), (0, SERVICE_TYPE, _LOGIN), (0, NAS_PORT_TYPE, _VIRTUAL)]
-    found += address(local_ip)
     found.append((0, CALLING_STATION_ID, _text(client_ip)))
     found.append((0, CONNECT_INFO, _text(connect_info)))
     return tuple(each for each in found if each[2])

@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from .mschap import Response
 
 ACCESS_REQUEST, ACCESS_ACCEPT, ACCESS_REJECT, ACCESS_CHALLENGE, STATUS_SERVER = 1, 2, 3, 11, 12
+ACCOUNTING_REQUEST, ACCOUNTING_RESPONSE = 4, 5
 LOGIN_CODES = (ACCESS_ACCEPT, ACCESS_REJECT, ACCESS_CHALLENGE)
 STATUS_CODES = (ACCESS_ACCEPT,)  # what a server answers to a Status-Server on this port, RFC 5997 section 4.2
 # Over TLS one port takes requests of every kind: accounting's answer comes too, a no, and Protocol-Error (RFC 7930).
-STREAM_STATUS_CODES = (ACCESS_ACCEPT, ACCESS_REJECT, 5, 52)
+STREAM_STATUS_CODES = (ACCESS_ACCEPT, ACCESS_REJECT, ACCOUNTING_RESPONSE, 52)
 NAMES = {
     ACCESS_REQUEST: "Access-Request",
     ACCESS_ACCEPT: "Access-Accept",

@@ -13,6 +13,8 @@ import pytest
 
 from lib import reasons
 from lib.radius import client, packet
+from lib.radius.request import LoginRequest, Origin
+from lib.radius.result import Answer, NoAnswer, NotSent, OriginGone
 from lib.radius.server import ServerSettings
 from lib.radius.transport.base import Address, Unreachable
 from lib.radius.transport.resolve import resolve
@@ -76,31 +78,31 @@ def configured(
     )
 
 
-def login_for(server: ServerSettings, local_ip: str) -> packet.Login:
-    return packet.Login("alice", Secret(PASSWORD), server.auth_type, None, ((0, packet.NAS_IDENTIFIER, b"sps"),))
-
-
-def answer_to_challenge(server: ServerSettings, local_ip: str) -> packet.Login:
-    return login_for(server, local_ip)._replace(state=b"\0state")
-
-
-def ask(
+def login(
     *servers: ServerSettings,
-    total_timeout: float = LONG,
-    origin: Optional[client.Origin] = None,
-    what: client.LoginFor = login_for,
-) -> client.Answer:
-    return client.ask(servers, what, total_timeout, origin)
+    user_name: str = "alice",
+    password: str = PASSWORD,
+    state: Optional[bytes] = None,
+    origin: Optional[Origin] = None,
+) -> LoginRequest:
+    """Return a login, with the same User-Name for all servers."""
+    names = {server.section: user_name for server in servers}
+    return LoginRequest(names, Secret(password), ((0, packet.NAS_IDENTIFIER, b"sps"),), state, origin)
 
 
-def no_answer(*servers: ServerSettings, **options: Any) -> client.NoAnswer:
+def ask(*servers: ServerSettings, total_timeout: float = LONG, **options: Any) -> Answer:
+    """Ask the servers for a login; `options` are those of `login`."""
+    return client.ask(servers, login(*servers, **options), total_timeout)
+
+
+def no_answer(*servers: ServerSettings, **options: Any) -> NoAnswer:
     """Return the NoAnswer that `ask` raises, after the checks that hold for every one."""
-    with pytest.raises(client.NoAnswer) as caught:
+    with pytest.raises(NoAnswer) as caught:
         ask(*servers, **options)
     error = caught.value
     assert error.code in reasons.DENIALS
     assert error.seconds >= 0
-    assert_no_secret(error.remarks + (str(error), repr(error)))
+    assert_no_secret(error.log_lines + (str(error), repr(error)))
     return error
 
 
@@ -111,11 +113,11 @@ def assert_no_secret(texts: Iterable[str]) -> None:
             assert secret.decode("ascii") not in text
 
 
-def expect_accept(answer: client.Answer, server: Server, section: str = "radius") -> None:
+def expect_accept(answer: Answer, server: Server, section: str = "radius") -> None:
     assert answer.reply.code == ACCEPT
-    assert answer.origin == client.Origin(section, server.host, server.port)
+    assert answer.origin == Origin(section, server.host, server.port)
     assert answer.seconds >= 0
-    assert_no_secret(answer.remarks)
+    assert_no_secret(answer.log_lines)
 
 
 # Valid replies
@@ -131,17 +133,14 @@ def test_each_kind_of_answer_is_returned() -> None:
                 assert answer.reply.code == code
                 assert answer.reply.values(REPLY_MESSAGE) == [b"one", b"two"]
                 assert answer.reply.state == b"0x\0\xff"
-                assert answer.origin == client.Origin("radius", "127.0.0.1", server.port)
-                assert (answer.sends, answer.remarks) == (1, ())
+                assert answer.origin == Origin("radius", "127.0.0.1", server.port)
+                assert (answer.sends, answer.log_lines) == (1, ())
                 assert len(server.requests) == 1
 
 
 def test_request_holds_the_login_and_its_signature() -> None:
-    def login(settings: ServerSettings, local_ip: str) -> packet.Login:
-        return answer_to_challenge(settings, local_ip)._replace(user_name="ülice")
-
     with Server(answering(SECRET)) as server:
-        ask(configured(server), what=login)
+        ask(configured(server), user_name="ülice", state=b"\0state")
     (request,) = server.requests
     assert request.attributes()[0][0] == MESSAGE_AUTHENTICATOR
     unsigned = request.octets[:22] + bytes(16) + request.octets[38:]
@@ -159,7 +158,7 @@ def test_ipv6_server() -> None:
         assert answer.origin.host == "::1"
         expect_accept(ask(configured(server), origin=answer.origin), server)
     with closed_port("::1") as port:
-        assert no_answer(configured(("::1", port))).remarks[0].startswith(f"[radius] [::1]:{port}: ")
+        assert no_answer(configured(("::1", port))).log_lines[0].startswith(f"[radius] [::1]:{port}: ")
 
 
 def appending(octets: bytes) -> Callable[[Request], List[bytes]]:
@@ -194,7 +193,7 @@ def test_unsigned_reply_is_accepted_only_if_configured() -> None:
         expect_accept(ask(configured(server, required=False)), server)
         error = no_answer(configured(server, timeout=SHORT))
     assert error.code == "no-message-authenticator"
-    assert "without Message-Authenticator" in error.remarks[0]
+    assert "without Message-Authenticator" in error.log_lines[0]
 
 
 # Retransmissions, and replies at the wrong time
@@ -254,27 +253,22 @@ def test_late_reply_does_not_answer_the_next_request() -> None:
         assert no_answer(configured(server, timeout=0.2)).code == "no-reply"
         answer = ask(configured(server))
     assert answer.reply.code == REJECT
-    assert len(answer.remarks) in (1, 2)
-    assert "whose Response Authenticator did not verify" in answer.remarks[-1]
+    assert len(answer.log_lines) in (1, 2)
+    assert "whose Response Authenticator did not verify" in answer.log_lines[-1]
 
 
 def test_failover_sends_a_new_request_with_the_secret_of_the_next_server() -> None:
-    asked_for: List[str] = []
-
-    def recording(settings: ServerSettings, local_ip: str) -> packet.Login:
-        asked_for.append(settings.section)
-        return login_for(settings, local_ip)
-
     with Server(silent) as dead, Server(answering(OTHER_SECRET)) as living:
-        answer = ask(
+        servers = (
             configured(dead, timeout=3, retransmit_after=1.2),
             configured(living, "radius_2", OTHER_SECRET),
-            what=recording,
         )
+        request = login(*servers)._replace(user_names={"radius": "alice", "radius_2": "alice@example.com"})
+        answer = client.ask(servers, request, LONG)
     expect_accept(answer, living, "radius_2")
-    assert answer.remarks == (f"[radius] 127.0.0.1:{dead.port}: no reply to 2 sends",)
-    assert asked_for == ["radius", "radius_2"]
+    assert answer.log_lines == (f"[radius] 127.0.0.1:{dead.port}: no reply to 2 sends",)
     first, second = dead.requests[0], living.requests[0]
+    assert (first.values(USER_NAME), second.values(USER_NAME)) == ([b"alice"], [b"alice@example.com"])
     assert first.authenticator != second.authenticator
     assert first.source != second.source
     assert first.password(SECRET) == second.password(OTHER_SECRET) == PASSWORD.encode("ascii")
@@ -386,7 +380,7 @@ def test_bad_reply_is_discarded_and_the_right_one_awaited() -> None:
                 with Server(script) as server:
                     answer = ask(configured(server))
                 assert answer.reply.code == REJECT
-                assert answer.remarks == (f"[radius] 127.0.0.1:{server.port}: dropped 2 replies {flaw.words}",)
+                assert answer.log_lines == (f"[radius] 127.0.0.1:{server.port}: dropped 2 replies {flaw.words}",)
                 assert answer.sends == len(server.requests) == 1
 
 
@@ -397,7 +391,7 @@ def test_bad_replies_alone_decide_the_reason() -> None:
             error = no_answer(configured(server, timeout=SHORT, retransmit_after=LONG))
         place = f"[radius] 127.0.0.1:{server.port}: "
         assert error.code == flaw.code
-        assert error.remarks == (place + "dropped 1 reply " + flaw.words, place + "no reply to 1 send")
+        assert error.log_lines == (place + "dropped 1 reply " + flaw.words, place + "no reply to 1 send")
 
     names = ("empty", "unsigned", "other-secret", "wrongly-signed")
     with Cases() as cases:
@@ -424,7 +418,7 @@ def test_reply_with_a_flipped_bit_is_discarded() -> None:
     with Server(script) as server:
         answer = ask(configured(server, timeout=1, retries=30))
     assert answer.reply.code == REJECT
-    assert answer.remarks
+    assert answer.log_lines
 
 
 def test_flood_of_junk_does_not_hide_the_right_reply() -> None:
@@ -439,7 +433,7 @@ def test_flood_of_junk_does_not_hide_the_right_reply() -> None:
     with Server(script) as server:
         answer = ask(configured(server, timeout=1, retries=30))
     expect_accept(answer, server)
-    assert sum(int(remark.split(" dropped ")[1].split(" ")[0]) for remark in answer.remarks) > 50
+    assert sum(int(remark.split(" dropped ")[1].split(" ")[0]) for remark in answer.log_lines) > 50
 
 
 def test_endless_flood_does_not_extend_the_time_limits() -> None:
@@ -486,7 +480,7 @@ def test_replies_from_another_port_or_address_are_ignored() -> None:
         sockets.append(stack.enter_context(listening(ELSEWHERE, server.port)))
         answer = ask(configured(server))
     assert answer.reply.code == REJECT
-    assert answer.remarks == ()
+    assert answer.log_lines == ()
 
 
 def test_replies_from_another_port_alone_are_no_reply() -> None:
@@ -505,14 +499,14 @@ def test_closed_port_is_skipped_at_once() -> None:
         closed = configured(("127.0.0.1", port), timeout=100, retries=3)
         answer = ask(closed, configured(living, "radius_2"), total_timeout=30)
     expect_accept(answer, living, "radius_2")
-    assert answer.remarks == (f"[radius] 127.0.0.1:{port}: nothing listens on this port",)
+    assert answer.log_lines == (f"[radius] 127.0.0.1:{port}: nothing listens on this port",)
 
 
 def test_closed_port_alone() -> None:
     with closed_port() as port:
         error = no_answer(configured(("127.0.0.1", port)))
     assert error.code == "connection-refused"
-    assert error.remarks == (f"[radius] 127.0.0.1:{port}: nothing listens on this port",)
+    assert error.log_lines == (f"[radius] 127.0.0.1:{port}: nothing listens on this port",)
 
 
 def test_name_that_does_not_resolve_is_skipped() -> None:
@@ -522,7 +516,7 @@ def test_name_that_does_not_resolve_is_skipped() -> None:
             with cases.case(ascii(name)):
                 answer = ask(configured((name, 1812)), configured(living, "radius_2"))
                 expect_accept(answer, living, "radius_2")
-                (remark,) = answer.remarks
+                (remark,) = answer.log_lines
                 assert remark.startswith(f"[radius] {name}: name look-up failed: ")
                 assert "no answer in time" not in remark
 
@@ -530,7 +524,7 @@ def test_name_that_does_not_resolve_is_skipped() -> None:
 def test_name_that_does_not_resolve_alone() -> None:
     error = no_answer(configured(("radius.invalid", 1812)))
     assert error.code == "name-lookup"
-    assert len(error.remarks) == 1
+    assert len(error.log_lines) == 1
 
 
 @pytest.fixture
@@ -553,7 +547,7 @@ def hanging_lookup(mocker: Any) -> Iterator[None]:
 def test_hanging_lookup_ends_at_the_total_timeout() -> None:
     error = no_answer(configured(("radius.example", 1812)), total_timeout=0.2)
     assert error.code == "name-lookup"
-    assert error.remarks == ("[radius] radius.example: name look-up failed: no answer in time",)
+    assert error.log_lines == ("[radius] radius.example: name look-up failed: no answer in time",)
 
 
 @pytest.mark.usefixtures("hanging_lookup")
@@ -570,7 +564,7 @@ def test_address_that_the_system_refuses_is_skipped() -> None:
     with Server(answering(SECRET)) as living:
         answer = ask(configured(("255.255.255.255", 1812)), configured(living, "radius_2"))
     expect_accept(answer, living, "radius_2")
-    assert answer.remarks == ("[radius] 255.255.255.255:1812: cannot send: Permission denied",)
+    assert answer.log_lines == ("[radius] 255.255.255.255:1812: cannot send: Permission denied",)
 
 
 def test_address_that_the_system_refuses_alone() -> None:
@@ -595,8 +589,8 @@ def test_remarks_name_every_server() -> None:
         f"[radius_10] 127.0.0.1:{wrong.port}: ",
         f"[radius_10] 127.0.0.1:{wrong.port}: ",
     ]
-    assert [remark[: len(place)] for remark, place in zip(error.remarks, places)] == places
-    assert len(error.remarks) == len(places)
+    assert [remark[: len(place)] for remark, place in zip(error.log_lines, places)] == places
+    assert len(error.log_lines) == len(places)
     assert error.code == "wrong-secret"
 
 
@@ -624,9 +618,9 @@ def test_addresses_of_a_name_are_tried_in_order(mocker: Any) -> None:
         unasked = stack.enter_context(Server(answering(SECRET), "127.0.0.4", living.port))
         answer = ask(configured(("radius.example", living.port), timeout=3, retransmit_after=LONG))
     expect_accept(answer, living)
-    assert len(answer.remarks) == 2
-    assert answer.remarks[0] == f"[radius] 127.0.0.3:{living.port}: nothing listens on this port"
-    assert answer.remarks[1].startswith(f"[radius] 127.0.0.2:{living.port}: no reply to 1 send")
+    assert len(answer.log_lines) == 2
+    assert answer.log_lines[0] == f"[radius] 127.0.0.3:{living.port}: nothing listens on this port"
+    assert answer.log_lines[1].startswith(f"[radius] 127.0.0.2:{living.port}: no reply to 1 send")
     assert unasked.requests == []
     assert dead.requests[0].authenticator != living.requests[0].authenticator
 
@@ -659,8 +653,8 @@ def test_challenge_is_answered_at_its_server() -> None:
             configured(third, "radius_3"),
         )
         origin = ask(*servers).origin
-        assert origin == client.Origin("radius_2", "127.0.0.1", second.port)
-        answer = ask(*servers, origin=client.Origin(*origin), what=answer_to_challenge)
+        assert origin == Origin("radius_2", "127.0.0.1", second.port)
+        answer = ask(*servers, origin=origin, state=b"\0state")
     assert answer.origin == origin
     assert [request.values(STATE) for request in first.requests] == [[]]
     assert [request.values(STATE) for request in second.requests] == [[], [b"\0state"]]
@@ -669,7 +663,7 @@ def test_challenge_is_answered_at_its_server() -> None:
 
 def test_silent_challenger_is_not_replaced_by_another_server() -> None:
     with Server(silent) as first, Server(silent) as second, Server(answering(SECRET)) as third:
-        origin = client.Origin("radius_2", second.host, second.port)
+        origin = Origin("radius_2", second.host, second.port)
         error = no_answer(
             configured(first),
             configured(second, "radius_2", timeout=0.1),
@@ -677,7 +671,7 @@ def test_silent_challenger_is_not_replaced_by_another_server() -> None:
             origin=origin,
         )
     assert error.code == "no-reply"
-    (remark,) = error.remarks
+    (remark,) = error.log_lines
     assert remark.startswith(f"[radius_2] 127.0.0.1:{second.port}: no reply to 1 send")
     assert len(second.requests) == 1
     assert first.requests == third.requests == []
@@ -687,15 +681,15 @@ def test_only_the_address_that_challenged_is_asked(mocker: Any) -> None:
     resolve_to(mocker, ELSEWHERE, "127.0.0.1")
     with Server(answering(SECRET)) as right, Server(answering(SECRET), ELSEWHERE, right.port) as wrong:
         server = configured(("radius.example", right.port))
-        expect_accept(ask(server, origin=client.Origin("radius", "127.0.0.1", right.port)), right)
+        expect_accept(ask(server, origin=Origin("radius", "127.0.0.1", right.port)), right)
     assert wrong.requests == []
 
 
 def test_challenger_that_is_no_longer_configured() -> None:
     with Cases() as cases, Server(answering(SECRET)) as server:
         for section, port in (("radius_2", server.port), ("radius", server.port ^ 1), ("radius_2", server.port ^ 1)):
-            with cases.case((section, port)), pytest.raises(client.OriginGone):
-                origin = client.Origin(section, server.host, port)
+            with cases.case((section, port)), pytest.raises(OriginGone):
+                origin = Origin(section, server.host, port)
                 ask(configured(server), configured(server, "radius_3"), origin=origin)
     assert server.requests == []
 
@@ -703,8 +697,8 @@ def test_challenger_that_is_no_longer_configured() -> None:
 def test_challenger_whose_section_has_another_address_now() -> None:
     """The answer would go, with the new server's secret, to a server that the admin has removed."""
     with Server(answering(SECRET)) as old, Server(answering(SECRET), ELSEWHERE, old.port) as new:
-        with pytest.raises(client.OriginGone):
-            ask(configured(new), origin=client.Origin("radius", old.host, old.port))
+        with pytest.raises(OriginGone):
+            ask(configured(new), origin=Origin("radius", old.host, old.port))
     assert old.requests == new.requests == []
 
 
@@ -725,7 +719,7 @@ def test_total_timeout_limits_all_servers_together() -> None:
         error = no_answer(configured(dead, timeout=5), configured(living, "radius_2"), total_timeout=0.3)
     assert error.code == "no-reply"
     assert living.requests == []
-    assert any(remark.startswith("[radius_2] ") for remark in error.remarks)
+    assert any(remark.startswith("[radius_2] ") for remark in error.log_lines)
 
 
 # Requests that cannot be encoded
@@ -740,25 +734,21 @@ def test_request_that_cannot_be_encoded() -> None:
     )
     with Cases() as cases, Server(answering(SECRET)) as server:
         for name, password, code in table:
-            login = packet.Login(name, Secret(password), "pap", None, ())
             with cases.case((name, ascii(password))):
-                with pytest.raises(packet.RequestError) as caught:
-                    ask(configured(server), what=lambda settings, local_ip, login=login: login)  # type: ignore[misc]
-                assert caught.value.code == code
+                with pytest.raises(NotSent) as caught:
+                    ask(configured(server), user_name=name, password=password)
+                assert (caught.value.code, caught.value.section, caught.value.packets) == (code, "radius", ())
     assert server.requests == []
 
 
-def test_sockets_are_closed_when_the_second_request_cannot_be_encoded() -> None:
-    class Stop(Exception):
-        pass
-
-    def once(settings: ServerSettings, local_ip: str) -> packet.Login:
-        if settings.section == "radius_2":
-            raise Stop()
-        return login_for(settings, local_ip)
-
-    with Server(silent) as dead, pytest.raises(Stop):
-        ask(configured(dead, timeout=0.1), configured(dead, "radius_2"), what=once)
+def test_second_request_that_cannot_be_encoded() -> None:
+    with Server(silent) as dead:
+        servers = configured(dead, timeout=0.1), configured(dead, "radius_2")
+        request = login(*servers)._replace(user_names={"radius": "alice", "radius_2": ""})
+        with pytest.raises(NotSent) as caught:
+            client.ask(servers, request, LONG)
+    assert (caught.value.code, caught.value.section) == ("bad-username", "radius_2")
+    assert [each.octets for each in caught.value.packets] == [each.octets for each in dead.requests]
 
 
 # UDP sockets
@@ -794,8 +784,8 @@ def test_second_send_to_a_closed_port_fails() -> None:
 
 def received(connection: UdpTransport) -> bytes:
     """Return the next datagram."""
-    ((packets, at_probe_port, is_more),) = connection.receive(LONG)
-    assert (at_probe_port, is_more) == (False, False)
+    ((packets, at_probe_port, is_more, flaw),) = connection.receive(LONG)
+    assert (at_probe_port, is_more, flaw) == (False, False, None)
     (datagram,) = packets
     return datagram
 
@@ -843,26 +833,23 @@ def test_address_resolves_to_itself_again() -> None:
                 assert address.sockaddr[2:] in ((), (0, 0), (0, 1))
 
 
-# Packets shown to the observer
+# The packets that the result lists
 
 
-def test_observer_sees_each_packet_and_why_one_was_discarded() -> None:
-    seen: List[client.Seen] = []
-
+def test_answer_lists_each_packet_and_why_one_was_discarded() -> None:
     def twice(request: Request) -> List[bytes]:
         return [reply(request, OTHER_SECRET), reply(request, SECRET)]
 
     with Server(twice) as server:
-        client.ask([configured(server)], login_for, LONG, observe=seen.append)
+        packets = ask(configured(server)).packets
     place = f"[radius] 127.0.0.1:{server.port}"
-    assert [(each.sent, each.place) for each in seen] == [(True, place), (False, place), (False, place)]
-    assert seen[0].octets == server.requests[0].octets
-    assert [each.flaw for each in seen] == [None, packet.AUTHENTICATOR, None]
+    assert [(each.sent, each.place) for each in packets] == [(True, place), (False, place), (False, place)]
+    assert packets[0].octets == server.requests[0].octets
+    assert [each.flaw for each in packets] == [None, packet.AUTHENTICATOR, None]
+    assert 0 <= packets[0].seconds <= packets[1].seconds <= packets[2].seconds
 
 
-def test_observer_sees_retransmissions_and_status_server() -> None:
-    seen: List[client.Seen] = []
-
+def test_answer_lists_retransmissions_and_status_server() -> None:
     def at_last(request: Request) -> List[bytes]:
         asked = [each.octets[0] for each in server.requests]
         status = request.octets[0] == packet.STATUS_SERVER
@@ -871,8 +858,15 @@ def test_observer_sees_retransmissions_and_status_server() -> None:
 
     with Server(at_last) as server:
         waiting = configured(server, retransmit_after=0.05)._replace(status_check="status-server", failover_after=0.1)
-        client.ask([waiting], login_for, LONG, observe=seen.append)
-    logins = [each.octets for each in seen if each.sent and each.octets[0] == packet.ACCESS_REQUEST]
+        packets = ask(waiting).packets
+    logins = [each.octets for each in packets if each.sent and each.octets[0] == packet.ACCESS_REQUEST]
     assert len(logins) > 1 and len(set(logins)) == 1
-    assert packet.STATUS_SERVER in [each.octets[0] for each in seen if each.sent]
-    assert {each.octets[0] for each in seen if not each.sent} == {ACCEPT}
+    assert packet.STATUS_SERVER in [each.octets[0] for each in packets if each.sent]
+    assert {each.octets[0] for each in packets if not each.sent} == {ACCEPT}
+
+
+def test_no_answer_lists_the_packets_and_the_last_server() -> None:
+    with Server(silent) as first, Server(silent) as second:
+        error = no_answer(configured(first, timeout=0.1), configured(second, "radius_2", timeout=0.1))
+    assert [each.octets for each in error.packets] == [each.requests[0].octets for each in (first, second)]
+    assert error.section == "radius_2"

@@ -16,8 +16,11 @@ import pytest
 from lib import accounting as delivery
 from lib import reasons
 from lib.config.model import AccountingSettings
-from lib.radius import accounting, client, packet, profile
+from lib.radius import accounting, client, nas, packet
+from lib.radius.request import AccountingRequest, LoginRequest, Origin
+from lib.radius.result import Answer, NoAnswer, NotSent
 from lib.radius.server import ServerSettings, TlsSettings
+from lib.radius.server_status import NO_MEMORY, ServerStatus
 from lib.secret import Secret
 from lib.state import accounting_queue
 from lib.state.server_status import Health
@@ -84,21 +87,27 @@ def configured(peer: Any, section: str = "radius", authority: Authority = AUTHOR
     return ServerSettings(section, host, port, Secret(SECRET.decode("ascii")), **values)  # type: ignore[arg-type]
 
 
-def login_for(server: ServerSettings, local_ip: str) -> packet.Login:
-    attributes = ((0, packet.NAS_IDENTIFIER, b"sps"), (0, 4, socket.inet_pton(socket.AF_INET, "192.0.2.1")))
-    return packet.Login("alice", Secret(PASSWORD), server.auth_type, None, attributes)
+ATTRIBUTES = (
+    (0, packet.NAS_IDENTIFIER, b"sps"),
+    (0, nas.NAS_IP_ADDRESS, b"\xc0\0\2\1"),
+)
 
 
-def ask(*servers: ServerSettings, what: client.LoginFor = login_for, **options: Any) -> client.Answer:
-    return client.ask(servers, what, options.pop("total_timeout", LONG), **options)
+def login(*servers: ServerSettings, password: str = PASSWORD) -> LoginRequest:
+    return LoginRequest({server.section: "alice" for server in servers}, Secret(password), ATTRIBUTES)
 
 
-def no_answer(*servers: ServerSettings, **options: Any) -> client.NoAnswer:
+def ask(*servers: ServerSettings, memory: ServerStatus = NO_MEMORY, **options: Any) -> Answer:
+    """Ask the servers for a login; `options` are those of `login`."""
+    return client.ask(servers, login(*servers, **options), LONG, memory)
+
+
+def no_answer(*servers: ServerSettings, **options: Any) -> NoAnswer:
     """Return the NoAnswer that `ask` raises, after the checks that hold for every one."""
-    with pytest.raises(client.NoAnswer) as caught:
+    with pytest.raises(NoAnswer) as caught:
         ask(*servers, **options)
     assert caught.value.code in reasons.DENIALS
-    for remark in caught.value.remarks:
+    for remark in caught.value.log_lines:
         assert "\n" not in remark and PASSWORD not in remark and CLIENT.key.splitlines()[1] not in remark
     return caught.value
 
@@ -117,15 +126,15 @@ def test_each_kind_of_answer_is_returned() -> None:
                     assert found.reply.code == code
                     assert found.reply.values(REPLY_MESSAGE) == [b"one", b"two"]
                     assert found.reply.state == b"0x\0\xff"
-                    assert found.origin == client.Origin("radius", "127.0.0.1", peer.port)
-                    assert (found.sends, found.remarks) == (1, ())
-                    assert found.over == ("TLSv1.3, RADIUS/1.1" if VERSION_1_1 in protocols else "TLSv1.3")
+                    assert found.origin == Origin("radius", "127.0.0.1", peer.port)
+                    assert (found.sends, found.log_lines) == (1, ())
+                    assert found.transport == ("TLSv1.3, RADIUS/1.1" if VERSION_1_1 in protocols else "TLSv1.3")
                     assert len(peer.requests) == 1
 
 
 def test_tls_1_2_is_used_if_the_server_has_no_other() -> None:
     with Peer(answering(), SERVER, newest="TLSv1_2") as peer:
-        assert ask(configured(peer)).over == "TLSv1.2"
+        assert ask(configured(peer)).transport == "TLSv1.2"
 
 
 def test_request_is_the_same_as_over_udp() -> None:
@@ -167,17 +176,13 @@ def test_reply_of_4096_octets_is_accepted() -> None:
 
 @needs_ipv6
 def test_ipv6_and_source_ip() -> None:
-    left_from: List[str] = []
-
-    def noting(server: ServerSettings, local_ip: str) -> packet.Login:
-        left_from.append(local_ip)
-        return login_for(server, local_ip)
-
     with Peer(answering(), SERVER, host="::1") as peer:
-        assert ask(configured(peer), what=noting).origin.host == "::1"
+        assert ask(configured(peer)).origin.host == "::1"
+        assert Request(peer.requests[0], (), 0).values(nas.NAS_IPV6_ADDRESS) == [bytes(15) + b"\1"]
     with Peer(answering(), SERVER) as peer:
-        ask(configured(peer, source_ip="127.0.0.3"), what=noting)
-    assert left_from == ["::1", "127.0.0.3"]
+        server = configured(peer, source_ip="127.0.0.3")
+        client.ask([server], login(server)._replace(attributes=()), LONG)
+        assert Request(peer.requests[0], (), 0).values(nas.NAS_IP_ADDRESS) == [b"\x7f\0\0\3"]
 
 
 def test_message_authenticator_is_optional_but_verified() -> None:
@@ -203,20 +208,17 @@ def test_each_call_makes_its_own_connection_and_request() -> None:
 
 
 def test_accounting_uses_the_same_connection() -> None:
-    record = accounting.Record("Stop", 1000.0, "a session", "alice", (b"class",), 7)
-
-    def request_for(server: ServerSettings, local_ip: str, spoken: profile.Profile) -> client.Request:
-        octets = spoken.accounting(record, 1002.0, os.urandom)
-        return client.Request(octets, lambda found: spoken.verify_accounting(found, octets), client.always, ())
-
+    record = accounting.Record("Stop", 1000.0, "a session", "alice", (b"class",), 7, ATTRIBUTES)
     with Cases() as cases:
         for protocols in PROTOCOLS:
             with cases.case(protocols):
                 with Peer(answering(accounting.ACCOUNTING_RESPONSE), SERVER, protocols=protocols) as peer:
-                    found = client.exchange([configured(peer)], request_for, LONG)
+                    found = client.ask([configured(peer)], AccountingRequest(record), LONG)
                 assert found.reply.code == accounting.ACCOUNTING_RESPONSE
                 (octets,) = peer.requests
-                assert octets[0] == accounting.ACCOUNTING_REQUEST and octets[20:] == accounting.body(record, 1002.0)
+                assert octets[0] == accounting.ACCOUNTING_REQUEST
+                delay = int.from_bytes(Request(octets, (), 0).values(accounting.ACCT_DELAY_TIME)[0], "big")
+                assert octets[20:] == accounting.body(record, 1000.0 + delay)
 
 
 def test_record_refused_with_error_cause_stays_in_the_queue(tmp_path: Any) -> None:
@@ -256,7 +258,7 @@ def expect_certificate_error(identity: Identity, words: str, on_3_6: str = "", *
     with Peer(answering(), identity, newest=options.pop("newest", "")) as peer:
         error = no_answer(configured(peer, **options))
     expected = words if REASON_IS_KNOWN or not on_3_6 else on_3_6
-    assert error.remarks == (f"[radius] 127.0.0.1:{peer.port}: the server's certificate {expected}",)
+    assert error.log_lines == (f"[radius] 127.0.0.1:{peer.port}: the server's certificate {expected}",)
     assert (error.code, error.unreachable) == ("tls-certificate", False)
     assert peer.requests == []
 
@@ -348,7 +350,7 @@ def test_client_certificate() -> None:
                 for name, (certificate, words) in invalid.items():
                     with cases.case((newest, name)):
                         error = no_answer(configured(peer, certificate=certificate))
-                        assert words in error.remarks[0]
+                        assert words in error.log_lines[0]
                         assert (error.code, error.unreachable) == ("tls-certificate", False)
             with cases.case((newest, "requests")):
                 assert len(peer.requests) == 1
@@ -421,8 +423,8 @@ def test_server_that_ends_the_connection_at_any_step(end: Callable[[Connection],
                 with cases.case((newest, protocols, position)):
                     with Peer(cutting(position, end), SERVER, newest=newest, protocols=protocols) as peer:
                         found = ask(configured(peer), second)
-                    assert (found.origin.section, found.reply.code, found.over) == ("radius_2", ACCEPT, "")
-                    assert "the server " in found.remarks[0] and " the connection" in found.remarks[0]
+                    assert (found.origin.section, found.reply.code, found.transport) == ("radius_2", ACCEPT, "")
+                    assert "the server " in found.log_lines[0] and " the connection" in found.log_lines[0]
 
 
 def test_server_that_falls_silent_at_any_step() -> None:
@@ -431,7 +433,7 @@ def test_server_that_falls_silent_at_any_step() -> None:
             second = configured(backup, "radius_2", tls=None)._replace(secret=Secret("udp"))
             found = ask(configured(peer, conn_timeout=SHORT), second)
         assert found.origin.section == "radius_2"
-        assert found.remarks == (f"[radius] 127.0.0.1:{peer.port}: {words}",)
+        assert found.log_lines == (f"[radius] 127.0.0.1:{peer.port}: {words}",)
 
     in_handshake = "the TLS handshake was not over in time"
     calls = {position: partial(expect_failover, position, in_handshake) for position in (0, 1, 100, 600)}
@@ -463,13 +465,13 @@ def test_end_in_place_of_an_answer() -> None:
                 with Peer(ending(end), SERVER) as peer:
                     error = no_answer(configured(peer))
                 assert (error.code, error.unreachable) == ("tls-failed", False)
-                assert error.remarks[0].partition(": ")[2] in expected
+                assert error.log_lines[0].partition(": ")[2] in expected
 
 
 def test_end_with_a_client_certificate_names_another_cause() -> None:
     with Peer(ending(close), SERVER) as peer:
         error = no_answer(configured(peer, certificate=CLIENT.both))
-    assert error.remarks[0].endswith("; it may not know this client certificate")
+    assert error.log_lines[0].endswith("; it may not know this client certificate")
 
 
 def test_end_after_a_status_reply_names_no_cause() -> None:
@@ -482,7 +484,7 @@ def test_end_after_a_status_reply_names_no_cause() -> None:
     with Peer(script, SERVER) as peer:
         error = no_answer(configured(peer, status_check="status-server", failover_after=SHORT))
     words = "the server closed the connection, but it answered a Status-Server"
-    assert error.remarks == (f"[radius] 127.0.0.1:{peer.port}: {words}",)
+    assert error.log_lines == (f"[radius] 127.0.0.1:{peer.port}: {words}",)
 
 
 def test_server_that_closes_at_once_counts_as_silent() -> None:
@@ -504,7 +506,7 @@ def test_end_in_the_last_segment_of_the_handshake() -> None:
     with Peer(script, SERVER, newest="TLSv1_2") as peer:
         error = no_answer(configured(peer, conn_timeout=10.0))
     assert (error.code, error.unreachable) == ("tls-failed", False)
-    assert "the server closed the connection" in error.remarks[0]
+    assert "the server closed the connection" in error.log_lines[0]
 
 
 def test_answer_in_records_of_one_octet() -> None:
@@ -534,7 +536,7 @@ def test_trickling_answer_does_not_extend_the_timeout() -> None:
     with Peer(script, SERVER) as peer:
         error = no_answer(configured(peer, conn_timeout=SHORT))
         gone.set()
-    assert error.remarks == (f"[radius] 127.0.0.1:{peer.port}: no reply to 1 send",)
+    assert error.log_lines == (f"[radius] 127.0.0.1:{peer.port}: no reply to 1 send",)
 
 
 # A server whose TLS is wrong
@@ -565,7 +567,7 @@ def test_server_without_tls() -> None:
                 with Peer(saying(octets), SERVER) as peer:
                     error = no_answer(configured(peer))
                 assert (error.code, error.unreachable) == ("tls-failed", False)
-                assert "TLS" in error.remarks[0]
+                assert "TLS" in error.log_lines[0]
 
 
 def test_alert_or_message_in_place_of_a_handshake() -> None:
@@ -579,19 +581,19 @@ def test_alert_or_message_in_place_of_a_handshake() -> None:
     with Cases() as cases:
         for octets, words in table.items():
             with cases.case(octets), Peer(saying(bytes.fromhex(octets)), SERVER) as peer:
-                assert words in no_answer(configured(peer)).remarks[0]
+                assert words in no_answer(configured(peer)).log_lines[0]
 
 
 def test_tls_too_old() -> None:
     with Peer(answering(), SERVER, newest="TLSv1_1") as peer:
-        assert "speaks neither TLS 1.2 nor a newer one" in no_answer(configured(peer)).remarks[0]
+        assert "speaks neither TLS 1.2 nor a newer one" in no_answer(configured(peer)).log_lines[0]
 
 
 def test_radius_1_1_with_tls_too_old_for_it() -> None:
     with Peer(answering(), SERVER, newest="TLSv1_2", protocols=[VERSION_1_1]) as peer:
         error = no_answer(configured(peer))
     assert error.code == "tls-failed" and peer.requests == []
-    assert error.remarks[0].endswith("the server chose RADIUS/1.1 with TLSv1.2, which needs TLS 1.3")
+    assert error.log_lines[0].endswith("the server chose RADIUS/1.1 with TLSv1.2, which needs TLS 1.3")
 
 
 def test_octets_after_the_handshake_that_are_not_tls() -> None:
@@ -679,8 +681,8 @@ def test_wrong_reply_ends_the_connection() -> None:
                         found = ask(configured(peer), configured(backup, "radius_2"))
                         error = no_answer(configured(peer))
                     assert found.origin.section == "radius_2"
-                    assert words in found.remarks[0]
-                    assert found.remarks[1] == f"[radius] 127.0.0.1:{peer.port}: closed the connection for that"
+                    assert words in found.log_lines[0]
+                    assert found.log_lines[1] == f"[radius] 127.0.0.1:{peer.port}: closed the connection for that"
                     assert (error.code, error.unreachable) == ("bad-reply", False)
 
 
@@ -714,11 +716,10 @@ def slow(answers_status: bool, hurry: threading.Event) -> Script:
     return script
 
 
-class Remembering(Health):
+class RecordedStatus(ServerStatus):
     """Records what it is asked to remember, in `facts`; calls back when a Status-Server is answered."""
 
     def __init__(self, on_status: Callable[[], None]) -> None:
-        super().__init__(None, 0.0)
         self.facts: List[Tuple[str, str]] = []
         self._on_status = on_status
 
@@ -736,10 +737,10 @@ class Remembering(Health):
 def test_status_server_is_sent_once_over_the_same_connection() -> None:
     def check(protocols: Sequence[str]) -> None:
         hurry = threading.Event()
-        health = Remembering(hurry.set)
+        health = RecordedStatus(hurry.set)
         with Peer(slow(True, hurry), SERVER, protocols=protocols) as peer:
             server = configured(peer, status_check="status-server", failover_after=SHORT)
-            found = ask(server, health=health)
+            found = ask(server, memory=health)
         assert (found.reply.code, found.sends) == (ACCEPT, 1)
         (connection,) = peer.connections
         assert [octets[0] for octets in connection.requests] == [1, STATUS_SERVER]
@@ -761,10 +762,10 @@ def test_other_reply_to_status_server_does_not_end_the_login() -> None:
             connection.wait_for_end()
 
         hurry = threading.Event()
-        health = Remembering(hurry.set)
+        health = RecordedStatus(hurry.set)
         with Peer(script, SERVER, protocols=protocols) as peer:
-            found = ask(configured(peer, status_check="status-server", failover_after=SHORT), health=health)
-        assert (found.reply.code, found.remarks) == (ACCEPT, ())
+            found = ask(configured(peer, status_check="status-server", failover_after=SHORT), memory=health)
+        assert (found.reply.code, found.log_lines) == (ACCEPT, ())
         assert [fact for fact, _ in health.facts] == ["status", "answered"]
 
     codes = (REJECT, accounting.ACCOUNTING_RESPONSE, PROTOCOL_ERROR)
@@ -780,12 +781,12 @@ def test_server_known_to_answer_status_server_is_marked_dead_if_it_does_not(tmp_
     with Peer(slow(False, hurry), SERVER) as peer, Peer(answering(), SERVER) as backup:
         health.answered_status(f"127.0.0.1:{peer.port}/tls")
         server = configured(peer, status_check="status-server", failover_after=SHORT)
-        found = ask(server, configured(backup, "radius_2"), health=health)
+        found = ask(server, configured(backup, "radius_2"), memory=health)
         assert found.origin.section == "radius_2"
-        assert found.remarks == (f"[radius] 127.0.0.1:{peer.port}: no reply to 1 send, nor to a Status-Server",)
-        assert health.mark(f"127.0.0.1:{peer.port}/tls").dead
+        assert found.log_lines == (f"[radius] 127.0.0.1:{peer.port}: no reply to 1 send, nor to a Status-Server",)
+        assert health.status_of(f"127.0.0.1:{peer.port}/tls").dead
         hurry.set()
-        assert ask(server, configured(backup, "radius_2"), health=health).remarks == ()
+        assert ask(server, configured(backup, "radius_2"), memory=health).log_lines == ()
         assert len(backup.connections) == 2
     assert len(peer.connections) == 1
 
@@ -816,7 +817,7 @@ def test_tcp_connection_times_out() -> None:
             waiting.connect_ex(full.getsockname())
         error = no_answer(configured(full.getsockname(), failover_after=0.2))
         assert (error.code, error.unreachable) == ("no-reply", True)
-        assert error.remarks[0].endswith("no TCP connection in time")
+        assert error.log_lines[0].endswith("no TCP connection in time")
 
 
 def test_source_ip_that_this_machine_does_not_have() -> None:
@@ -826,9 +827,6 @@ def test_source_ip_that_this_machine_does_not_have() -> None:
 
 
 def test_connection_is_closed_when_the_request_cannot_be_encoded() -> None:
-    def too_much(server: ServerSettings, local_ip: str) -> packet.Login:
-        return login_for(server, local_ip)._replace(password=Secret("x" * 129))
-
-    with Peer(answering(), SERVER) as peer, pytest.raises(packet.RequestError):
-        ask(configured(peer), what=too_much)
+    with Peer(answering(), SERVER) as peer, pytest.raises(NotSent):
+        ask(configured(peer), password="x" * 129)
     assert peer.requests == []

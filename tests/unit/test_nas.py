@@ -10,18 +10,19 @@ from lib.radius import nas
 
 
 def test_all_of_it() -> None:
-    assert nas.attributes("Zürich-1", "192.0.2.7", "2001:db8::1", "ssh servers") == (
+    assert nas.attributes("Zürich-1", "2001:db8::1", "ssh servers") == (
         (0, 32, b"Z\xc3\xbcrich-1"),
         (0, 6, b"\0\0\0\1"),
         (0, 61, b"\0\0\0\5"),
-        (0, 4, b"\xc0\0\2\7"),
         (0, 31, b"2001:db8::1"),
         (0, 77, b"ssh servers"),
     )
 
 
-def test_an_ipv6_address_has_an_attribute_of_its_own() -> None:
-    assert (0, 95, bytes(15) + b"\1") in nas.attributes("sps", "::1", "", "")
+def test_ipv4_and_ipv6_addresses_have_an_attribute_each() -> None:
+    assert nas.address("192.0.2.7") == ((0, 4, b"\xc0\0\2\7"),)
+    assert nas.address("::1") == ((0, 95, bytes(15) + b"\1"),)
+    assert nas.address("") == ()
 
 
 def test_target() -> None:
@@ -49,17 +50,17 @@ def test_target_that_does_not_fit(ip: Any, port: Any, host: Any, user: Any, foun
 
 
 def test_what_is_not_known_is_left_out() -> None:
-    assert nas.attributes("sps", "", "", "") == ((0, 32, b"sps"), (0, 6, b"\0\0\0\1"), (0, 61, b"\0\0\0\5"))
+    assert nas.attributes("sps", "", "") == ((0, 32, b"sps"), (0, 6, b"\0\0\0\1"), (0, 61, b"\0\0\0\5"))
 
 
 @pytest.mark.parametrize("long, octets", [("x" * 300, 253), ("ü" * 200, 252), ("🔑" * 100, 252)])
 def test_text_is_cut_between_characters(long: str, octets: int) -> None:
-    ((_, _, value),) = [each for each in nas.attributes("sps", "", "", long) if each[1] == 77]
+    ((_, _, value),) = [each for each in nas.attributes("sps", "", long) if each[1] == 77]
     assert len(value) == octets
     assert long.startswith(value.decode("utf-8"))
 
 
 @given(st.text())
 def test_any_text_fits(text: str) -> None:
-    for _, _, value in nas.attributes(text, "", text, text):
+    for _, _, value in nas.attributes(text, text, text):
         assert 0 < len(value) <= 253

@@ -17,6 +17,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from lib.config.settings import build, parse_ini
 from lib.radius import client, packet
+from lib.radius.request import Origin
+from lib.radius.result import OriginGone
 from lib.radius.schedule import (
     END_MARGIN,
     MAX_PROBES,
@@ -220,7 +222,7 @@ class AnyNetwork(RuleBasedStateMachine):
         # Remembered between logins
         self.marked_dead: Set[str] = set()
         self.known_to_answer_status = {each.name for each in self.configuration if status_is_known}
-        self.challenge: Optional[Tuple[bytes, client.Origin]] = None
+        self.challenge: Optional[Tuple[bytes, Origin]] = None
         # Sent by the servers: the replies to each request, all replies, and the owner of each State
         self.right: Dict[bytes, Set[bytes]] = {}
         self.replies: List[bytes] = [b""]
@@ -241,7 +243,7 @@ class AnyNetwork(RuleBasedStateMachine):
         """Ask all servers, or the one that sent the challenge; if it is not configured any more, begin anew."""
         try:
             allowed = client.servers_for([each.settings for each in self.configuration], self._origin)
-        except client.OriginGone:
+        except OriginGone:
             self.challenge = None
             allowed = [each.settings for each in self.configuration]
         servers = [each for each in self.configuration if each.settings in allowed]
@@ -261,7 +263,7 @@ class AnyNetwork(RuleBasedStateMachine):
         self.go_on()
 
     @property
-    def _origin(self) -> Optional[client.Origin]:
+    def _origin(self) -> Optional[Origin]:
         return self.challenge[1] if self.challenge else None
 
     def go_on(self) -> None:
@@ -390,7 +392,7 @@ class AnyNetwork(RuleBasedStateMachine):
         self.challenge = None
         if verified.code == CHALLENGE:
             assert verified.state is not None and self.owners[verified.state] == place
-            self.challenge = (verified.state, client.Origin(server.settings.section, *place))
+            self.challenge = (verified.state, Origin(server.settings.section, *place))
         self.end(self.server)
 
     def end(self, given_up: int) -> None:

@@ -76,7 +76,7 @@ def test_nothing_of_md5_and_the_secret_is_left(method: str, monkeypatch: Any) ->
         monkeypatch.setattr("pyrad.packet.md5_constructor", None)
         radius11.encode(login(), counting)
         radius11.encode_status((), counting)
-        profile.version_1_1().accounting(RECORD, 1000.0, counting)
+        profile.Radius11().accounting(RECORD, 1000.0, counting)
         verified(reply())
 
 
@@ -118,8 +118,8 @@ def test_each_request_has_a_token_of_its_own() -> None:
 
 
 def test_an_accounting_request_says_what_it_says_elsewhere() -> None:
-    new = profile.version_1_1().accounting(RECORD, 1002.0, counting)
-    old = profile.classic(b"secret", True).accounting(RECORD, 1002.0, counting)
+    new = profile.Radius11().accounting(RECORD, 1002.0, counting)
+    old = profile.OriginalRadius(b"secret", True).accounting(RECORD, 1002.0, counting)
     assert new == b"\4\0" + old[2:4] + bytes([1, 2, 3, 4]) + bytes(12) + old[20:]
 
 
@@ -213,7 +213,7 @@ def test_a_length_that_no_packet_has_ends_a_stream(size: int) -> None:
 # Side by side
 
 
-@pytest.mark.parametrize("spoken", [profile.classic(b"a secret", True), profile.version_1_1()], ids=["1.0", "1.1"])
+@pytest.mark.parametrize("spoken", [profile.OriginalRadius(b"a secret", True), profile.Radius11()], ids=["1.0", "1.1"])
 def test_the_mark_of_a_request_is_in_its_reply_alone(spoken: profile.Profile) -> None:
     asked = spoken.login(login(), counting)
     other = spoken.status((), lambda count: bytes(range(7, count + 7)))
@@ -222,7 +222,7 @@ def test_the_mark_of_a_request_is_in_its_reply_alone(spoken: profile.Profile) ->
 
 
 def test_the_first_profile_is_radius_as_it_was() -> None:
-    spoken = profile.classic(b"a secret", True)
+    spoken = profile.OriginalRadius(b"a secret", True)
     assert spoken.login(login(), counting) == packet.encode(login(), b"a secret", counting)
     assert spoken.status((), counting) == packet.encode_status((), b"a secret", counting)
     assert spoken.accounting(RECORD, 1000.0, counting) == accounting.encode(RECORD, 1000.0, b"a secret", counting)

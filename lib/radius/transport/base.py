@@ -4,10 +4,13 @@ import abc
 import errno
 import selectors
 import socket
-from typing import Any, Iterable, Iterator, List, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Iterable, Iterator, List, Mapping, Optional, Tuple
 
 from ...namedtuple import NamedTuple
 from ...text import system_words
+
+if TYPE_CHECKING:
+    from ..packet import Flaw
 
 _SELECTOR = getattr(selectors, "PollSelector", selectors.SelectSelector)  # neither a file nor a limit of 1024
 
@@ -42,14 +45,16 @@ class Address(NamedTuple):
 
 
 class Received(NamedTuple):
-    """Packets that have arrived, in order, and whether part of another has followed them.
+    """Packets that have arrived, in order, and whether octets of another have followed them.
 
     `at_probe_port` is whether they came to the port of the probe; None if one port serves the request and the probe.
+    `flaw` is why no packet can follow, as those octets are not the beginning of one.
     """
 
     packets: Iterable[bytes]
     at_probe_port: Optional[bool]
     is_more: bool = False
+    flaw: "Optional[Flaw]" = None
 
 
 class Transport(abc.ABC):
@@ -77,10 +82,7 @@ class Transport(abc.ABC):
 
     @abc.abstractmethod
     def receive(self, timeout: float) -> Iterator[Received]:
-        """Wait at most `timeout` seconds for packets, and give them port by port.
-
-        Raise packet.Dropped if the octets of a stream can never be a packet.
-        """
+        """Wait at most `timeout` seconds for packets, and give them port by port."""
 
     @abc.abstractmethod
     def close(self) -> None:

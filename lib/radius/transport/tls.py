@@ -108,8 +108,7 @@ class TlsTransport(Transport):
         # The end of the connection, or octets that came with the handshake, would wake no wait.
         is_due = self._ended or self._flaw or self._incoming.pending
         if is_due or wait_for({self._socket: _events(bool(self._unsent))}, timeout):
-            packets = self._packets()
-            yield Received(packets, None, bool(self._stream))
+            yield Received(self._packets(), None, bool(self._stream), self._flaw)
 
     def close(self) -> None:
         """End TLS, if that is possible at once, and close the socket."""
@@ -121,16 +120,14 @@ class TlsTransport(Transport):
     def _packets(self) -> List[bytes]:
         """Return the packets that have arrived whole, after sending what is left to send.
 
-        If there are none, raise Unreachable if the connection has ended, packet.Dropped if no packet can come.
+        If there are none, raise Unreachable if the connection has ended.
         """
         self._flush()
         self._fill()
         self._stream += self._read()
         self._flush()
         packets, self._stream, self._flaw = packet.split(self._stream)
-        if not packets and self._flaw:
-            raise packet.Dropped(self._flaw)
-        if not packets and self._ended:
+        if self._ended and not packets and not self._flaw:
             raise self._end("")
         self._has_answered = self._has_answered or bool(packets)
         return packets
