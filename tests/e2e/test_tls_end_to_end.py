@@ -216,7 +216,7 @@ def test_only_tls_imports_tls(open_session: OpenSession, radius: str, radiusd: F
     for configuration, imported in ((radius, False), (over_tls(radiusd.tls_port), True)):
         session = open_session(configuration, gateway_user="alice")
         session.log_in("correct horse")
-        assert ("lib.radius.tls" in session.calls[-1].modules) == imported
+        assert ("lib.radius.transport.tls" in session.calls[-1].modules) == imported
 
 
 # RADIUS/1.1
