@@ -1,0 +1,66 @@
+"""A test over many cases fails if one of them fails, and lists every one that does."""
+
+from typing import Callable
+
+import pytest
+
+from tests.support.cases import for_each
+
+
+def failure(test: Callable[[], None]) -> str:
+    """Return the text of a test's failure."""
+    with pytest.raises(pytest.fail.Exception) as raised:
+        test()
+    return str(raised.value)
+
+
+def test_every_failing_case_is_listed() -> None:
+    @for_each(range(4))
+    def check(number: int) -> None:
+        assert number % 2 == 0
+
+    text = failure(check)
+    assert text.startswith("2 of 4 cases fail:\n1\n    line ")
+    assert "\n3\n    line " in text and "AssertionError" in text
+    assert "\n0\n" not in text and "\n2\n" not in text
+
+
+def test_cases_of_several_parts_are_unpacked() -> None:
+    seen = []
+
+    @for_each([("a", 1), ("b", 2)])
+    def check(text: str, number: int) -> None:
+        seen.append((text, number))
+
+    check()
+    assert seen == [("a", 1), ("b", 2)]
+
+
+def test_unexpected_exceptions_are_failures() -> None:
+    @for_each(["x", "7"])
+    def check(text: str) -> None:
+        int(text)
+
+    assert failure(check).startswith("1 of 2 cases fail:\n'x'\n    line ")
+
+
+def test_missing_exceptions_are_failures() -> None:
+    @for_each(["x", "7"])
+    def check(text: str) -> None:
+        with pytest.raises(ValueError):
+            int(text)
+
+    assert failure(check).startswith("1 of 2 cases fail:\n'7'\n    line ")
+
+
+def test_long_cases_are_shortened() -> None:
+    @for_each([bytes(70000)])
+    def check(octets: bytes) -> None:
+        assert not octets
+
+    assert len(failure(check)) < 2000
+
+
+def test_tables_without_cases_are_refused() -> None:
+    with pytest.raises(AssertionError):
+        for_each([])
