@@ -24,6 +24,7 @@ from lib.radius.server_status import NO_MEMORY, ServerStatus
 from lib.secret import Secret
 from lib.state import accounting_queue
 from lib.state.server_status import Health
+from tests.support.cases import Cases
 from tests.support.certificates import HOST_NAME, Authority, Identity
 from tests.support.loopback import needs_ipv6
 from tests.support.misbehaving import (
@@ -42,7 +43,6 @@ from tests.support.misbehaving import (
     reply,
 )
 from tests.support.misbehaving import answering as answering_udp
-from tests.support.tables import Cases
 from tests.support.tls_peer import (
     SECRET,
     VERSION_1_0,
