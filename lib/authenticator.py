@@ -220,7 +220,7 @@ class Backend:
             self._record["server"],
             " ({})".format(answer.transport) if answer.transport else "",
             answer.seconds,
-            counted(answer.sends, "send", "sends"),
+            counted(answer.transmissions, "send", "sends"),
             _told(reply.code == packet.ACCESS_REJECT, message),
         )
         if reply.code == packet.ACCESS_CHALLENGE:

@@ -211,8 +211,8 @@ class Trace:
         if traced.sent:
             again = " again" if traced.octets == self._last else ", to learn whether it lives"
             return ["To {} {}: {}{}".format(traced.place, after, name, again)]
-        if traced.flaw is not None:
-            return ["From {} {}: dropped a reply {}".format(traced.place, after, traced.flaw.words)]
+        if traced.discarded is not None:
+            return ["From {} {}: discarded a reply: {}".format(traced.place, after, traced.discarded.text)]
         head = "From {} {}: {}".format(traced.place, after, self._summary(name, traced.octets))
         return [head] + self._attributes(traced.octets)
 
@@ -222,6 +222,6 @@ class Trace:
 
     def _attributes(self, octets: bytes) -> List[str]:
         return [
-            "    {} = {}".format(*display.shown(vendor, number, value, self._dictionary))
-            for vendor, number, value in packet.contents(octets)
+            "    {} = {}".format(*display.describe(vendor, number, value, self._dictionary))
+            for vendor, number, value in packet.list_attributes(octets)
         ]

@@ -174,8 +174,8 @@ def _answered(facts: Facts, what: str, answer: Answer, server: ServerSettings, a
     words = "{} answered after {}".format(
         "Status-Server" if what == STATUS_SERVER else "a login, not Status-Server,", _milliseconds(answer.seconds)
     )
-    if answer.sends > 1:
-        words += " and {}".format(counted(answer.sends, "send", "sends"))
+    if answer.transmissions > 1:
+        words += " and {}".format(counted(answer.transmissions, "send", "sends"))
     days = None if answer.certificate_until is None else int((answer.certificate_until - time.time()) // _DAY)
     if answer.transport:
         words += " over " + answer.transport
@@ -192,7 +192,7 @@ def _answered(facts: Facts, what: str, answer: Answer, server: ServerSettings, a
         text=words,
         answered=what,
         seconds=round(answer.seconds, 6),
-        sends=answer.sends,
+        sends=answer.transmissions,
         signed=signed,
         over=answer.transport,
         certificate_days=days,

@@ -4,7 +4,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Iterable, List, Optional
 
 from ..text import counted
-from .packet import Flaw
+from .packet import DiscardReason
 
 if TYPE_CHECKING:
     from .transport.base import Unreachable
@@ -30,40 +30,42 @@ class Attempt:
     def __init__(self, section: str, place: object) -> None:
         self.section = section
         self.name = f"[{section}] {place}"
-        self.sends = 0
+        self.transmissions = 0
         self.probed = False
         self.probe_answered = False
         self.is_connected = False  # a TLS handshake proves that the server is up
-        self.flaws: "Counter[Flaw]" = Counter()
+        self.discards: "Counter[DiscardReason]" = Counter()
         self.error: "Optional[Unreachable]" = None
 
     @property
     def is_silent(self) -> bool:
         """Whether nothing at all came from the address."""
-        heard = self.flaws or self.probe_answered or self.is_connected
+        heard = self.discards or self.probe_answered or self.is_connected
         return not heard and (self.error is None or self.error.is_silence)
 
     @property
     def codes(self) -> List[str]:
         """The codes of denials that this attempt is a reason for."""
-        if self.flaws:
-            return [flaw.code for flaw in self.flaws]
+        if self.discards:
+            return [reason.code for reason in self.discards]
         return [self.error.code if self.error else "no-reply"]
 
     def discarded(self) -> List[str]:
         """Return a line for each reason to discard replies."""
         return [
-            f"{self.name}: dropped {counted(count, 'reply', 'replies')} {flaw.words}"
-            for flaw, count in self.flaws.items()
+            f"{self.name}: discarded {counted(count, 'reply', 'replies')}: {reason.text}"
+            for reason, count in self.discards.items()
         ]
 
     def failure(self) -> List[str]:
         """Return the lines of an attempt without an answer."""
-        text = str(self.error) if self.error else f"no reply to {counted(self.sends, 'send', 'sends')}"
+        if self.error:
+            text = str(self.error)
+        else:
+            text = f"no response to {counted(self.transmissions, 'transmission', 'transmissions')}"
+            text += " or to Status-Server" if self.probed and not self.probe_answered else ""
         if self.probe_answered:
-            text += ", but it answered a Status-Server"
-        elif self.probed:
-            text += ", nor to a Status-Server"
+            text += ", but Status-Server was answered"
         return self.discarded() + [f"{self.name}: {text}"]
 
 

@@ -17,7 +17,7 @@ from .transport.base import Address, Received, Transport, Unreachable
 from .transport.resolve import numeric_address, resolve
 from .transport.udp import UdpTransport
 
-_UNASKED = packet.Flaw("beyond the one that was asked for", "bad-reply")
+_UNSOLICITED = packet.DiscardReason("unsolicited data after the answer", "bad-reply")
 _MAX_WAIT = 16.0  # seconds between transmissions, MRT of RFC 5080 section 2.2.1
 
 
@@ -86,7 +86,7 @@ class _Connection:
         return at_probe_port
 
     def verify_probe_reply(self, octets: bytes) -> packet.Reply:
-        """Return the reply to the Status-Server; raise packet.Dropped if it is none."""
+        """Return the reply to the Status-Server; raise packet.Discarded if it is none."""
         # The login is on the same stream, which an invalid packet ends: any answer shows that the server is up.
         codes = packet.STREAM_STATUS_CODES if self.transport.is_stream else packet.STATUS_CODES
         return self.profile.verify(octets, self._probe, codes)
@@ -149,7 +149,7 @@ class _Run:
             self._connect(self._addresses[action.address])
         elif self._connection is not None:
             if isinstance(action, Send):
-                self._attempts[-1].sends += 1
+                self._attempts[-1].transmissions += 1
                 self._send(self._connection.transport.send, self._connection.request.octets)
             elif isinstance(action, Probe):
                 self._attempts[-1].probed = True
@@ -162,9 +162,9 @@ class _Run:
         self._trace(True, octets)
         send(octets)
 
-    def _trace(self, sent: bool, octets: bytes, flaw: Optional[packet.Flaw] = None) -> None:
+    def _trace(self, sent: bool, octets: bytes, discarded: Optional[packet.DiscardReason] = None) -> None:
         seconds = time.monotonic() - self._started
-        self._packets.append(TracedPacket(sent, octets, self._attempts[-1].name, seconds, flaw))
+        self._packets.append(TracedPacket(sent, octets, self._attempts[-1].name, seconds, discarded))
 
     def _resolve(self, index: int) -> None:
         server = self._server = self._servers[index]
@@ -210,10 +210,10 @@ class _Run:
         for received in connection.transport.receive(seconds):
             try:
                 answer = self._answer_in(connection, received)
-            except packet.Dropped as dropped:
-                self._attempts[-1].flaws[dropped.flaw] += 1
+            except packet.Discarded as discarded:
+                self._attempts[-1].discards[discarded.reason] += 1
                 if connection.transport.is_stream:  # only the server can have sent it (RFC 6613 section 2.6.4)
-                    raise Unreachable("bad-reply", "closed the connection for that", False) from None
+                    raise Unreachable("bad-reply", "connection closed because of an invalid reply", False) from None
                 continue
             if answer is not None:
                 return answer
@@ -231,17 +231,17 @@ class _Run:
             else:
                 verify = connection.request.verify if answer is None else _refuse
                 answer = self._answer(connection, self._verified(octets, verify))
-        if received.flaw is not None and answer is None:
-            raise packet.Dropped(received.flaw)
+        if received.error is not None and answer is None:
+            raise packet.Discarded(received.error)
         if received.is_more and answer is not None:
-            raise packet.Dropped(_UNASKED)
+            raise packet.Discarded(_UNSOLICITED)
         return answer
 
     def _verified(self, octets: bytes, verify: Callable[[bytes], packet.Reply]) -> packet.Reply:
         try:
             reply = verify(octets)
-        except packet.Dropped as dropped:
-            self._trace(False, octets, dropped.flaw)
+        except packet.Discarded as discarded:
+            self._trace(False, octets, discarded.reason)
             raise
         self._trace(False, octets)
         return reply
@@ -251,14 +251,14 @@ class _Run:
         lines = [line for each in self._attempts[:-1] for line in each.failure()] + attempt.discarded()
         seconds = time.monotonic() - self._started
         if not connection.request.is_proved(reply):
-            lines.append(f"{attempt.name}: the server did not prove that it knows the password (MS-CHAP2-Success)")
+            lines.append(f"{attempt.name}: MS-CHAP2-Success missing or invalid")
             raise NoAnswer("mutual-auth-failed", lines, seconds, False, self._section, self._packets)
         return Answer(
             reply=reply,
             messages=messages(reply),
             origin=Origin(self._server.section, self._address.host, self._address.sockaddr[1]),
             seconds=seconds,
-            sends=attempt.sends,
+            transmissions=attempt.transmissions,
             log_lines=tuple(lines),
             transport=connection.transport.description,
             certificate_until=connection.transport.certificate_until,
@@ -269,7 +269,7 @@ class _Run:
         tried = {attempt.section for attempt in self._attempts}
         untried = [server for server in self._servers if server.section not in tried]
         lines = [line for attempt in self._attempts for line in attempt.failure()]
-        lines += [f"[{server.section}] {server.server}: not asked, no time was left" for server in untried]
+        lines += [f"[{server.section}] {server.server}: not tried: total_timeout exhausted" for server in untried]
         unreachable = all(attempt.is_silent for attempt in self._attempts) and not untried
         return NoAnswer(
             gravest_code(self._attempts),
@@ -282,7 +282,7 @@ class _Run:
 
 
 def _refuse(octets: bytes) -> packet.Reply:
-    raise packet.Dropped(_UNASKED)
+    raise packet.Discarded(_UNSOLICITED)
 
 
 def _is_origin(server: ServerSettings, origin: Origin) -> bool:

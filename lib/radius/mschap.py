@@ -20,26 +20,26 @@ _MAGIC_2 = b"Pad to make it do more than one iteration"
 
 
 class Response(NamedTuple):
-    """What goes into an Access-Request, and what must come back; `repr` shows nothing of it."""
+    """The values for an Access-Request, and the success that must come back; `repr` shows none of them."""
 
     challenge: bytes
     """Value of MS-CHAP-Challenge: 16 octets."""
     value: bytes
     """Value of MS-CHAP2-Response: 50 octets. The password can be guessed from it."""
     success: str
-    """What a server that knows the password sends in MS-CHAP2-Success: `S=` and 40 hexadecimal digits."""
+    """MS-CHAP2-Success from a server that knows the password: `S=` and 40 hexadecimal digits."""
 
     def __repr__(self) -> str:
         return "<MS-CHAPv2 response>"
 
 
 class Error(NamedTuple):
-    """An MS-CHAP-Error: its code if it has one, words for the user, and the server's own text as it came."""
+    """An MS-CHAP-Error: its code if it has one, a text for the user, and the message of the server."""
 
     code: Optional[int]
-    words: str
+    text: str
     message: bytes
-    """Not yet safe to show; empty if there is none."""
+    """As received, so not yet safe to show; empty if there is none."""
 
 
 _REFUSED = "The server refused the login"
@@ -56,14 +56,14 @@ _ERRORS = {  # RFC 2759 section 6
 def response(
     user_name: str, password: Secret, authenticator_challenge: bytes, peer_challenge: bytes, identifier: int
 ) -> Response:
-    """Return the response to a challenge that the NAS made for itself, and the success to expect.
+    """Return the response to a challenge that the NAS made itself, and the success to expect.
 
-    Both challenges are 16 octets from a random source, `identifier` is 0 to 255. A `DOMAIN\\` before the name is not
-    part of the arithmetic. Raise ValueError, without the password in it, if the password is longer than 256 UTF-16
-    code units, if it or the name cannot be encoded, or if a challenge or the identifier is of a wrong size.
+    Both challenges are 16 octets from a random source, `identifier` is 0 to 255. A `DOMAIN\\` before the name is left
+    out of the calculation. Raise ValueError, without the password in it, if the password is longer than 256 UTF-16
+    code units, if it or the name cannot be encoded, or if a challenge or the identifier has the wrong size.
     """
     if not len(authenticator_challenge) == len(peer_challenge) == CHALLENGE_OCTETS or not 0 <= identifier <= 255:
-        raise ValueError("a challenge or the identifier is of a wrong size")
+        raise ValueError("a challenge or the identifier has the wrong size")
     challenge = _challenge_hash(peer_challenge, authenticator_challenge, user_name)
     password_hash = _password_hash(password)
     nt_response = _challenge_response(challenge, password_hash)
@@ -74,10 +74,10 @@ def response(
     )
 
 
-def server_proved(success: str, attribute: bytes, identifier: int) -> bool:
-    """Whether the value of an MS-CHAP2-Success (RFC 2548 section 2.3.3) holds this identifier and this success.
+def verify_success(success: str, attribute: bytes, identifier: int) -> bool:
+    """Whether the value of an MS-CHAP2-Success (RFC 2548 section 2.3.3) has this identifier and this success.
 
-    A message (` M=...`, RFC 2759 section 5) may follow. Whatever is malformed proves nothing.
+    A message (` M=...`, RFC 2759 section 5) may follow. A malformed value proves nothing.
     """
     match = re.fullmatch(rb"(?s)(.)(S=[0-9A-F]{40})(?: M=.*)?", attribute)
     if match is None or match.group(1)[0] != identifier:
@@ -85,10 +85,10 @@ def server_proved(success: str, attribute: bytes, identifier: int) -> bool:
     return hmac.compare_digest(match.group(2), success.encode("ascii", "replace"))
 
 
-def error_words(attribute: bytes) -> Error:
-    """Return what the value of an MS-CHAP-Error says (RFC 2548 section 2.1.5, RFC 2759 section 6).
+def parse_error(attribute: bytes) -> Error:
+    """Return the meaning of the value of an MS-CHAP-Error (RFC 2548 section 2.1.5, RFC 2759 section 6).
 
-    The identifier before the text may be missing. A value that cannot be read has no code and a general sentence.
+    The identifier before the text may be missing. A malformed value has no code and a general text.
     """
     text = attribute if attribute.startswith(b"E=") else attribute[1:]
     fields, _, message = text.partition(b" M=")
@@ -96,16 +96,16 @@ def error_words(attribute: bytes) -> Error:
     if match is None:
         return Error(None, _REFUSED, b"")
     code = int(match.group(1))
-    return Error(code, _ERRORS.get(code, "{} with error {}".format(_REFUSED, code)), message)
+    return Error(code, _ERRORS.get(code, f"{_REFUSED} with error {code}"), message)
 
 
 def _challenge_hash(peer_challenge: bytes, authenticator_challenge: bytes, user_name: str) -> bytes:
-    """RFC 2759 section 8.2. The RFC knows only ASCII names; in UTF-8 they are as in User-Name."""
+    """RFC 2759 section 8.2. The RFC has ASCII names only; others are in UTF-8, as in User-Name."""
     try:
         name = user_name.split("\\", 1)[-1].encode("utf-8")
     except UnicodeEncodeError:
         name = None
-    if name is None:  # not raised above: the error there holds the name
+    if name is None:  # not raised above, where the error contains the name
         raise ValueError("the user name holds characters that UTF-8 cannot encode")
     return hashlib.sha1(peer_challenge + authenticator_challenge + name).digest()[:8]
 
@@ -116,10 +116,10 @@ def _password_hash(password: Secret) -> bytes:
         octets = password.reveal().encode("utf-16-le")
     except UnicodeEncodeError:
         octets = None
-    if octets is None:  # not raised above: the error there holds the password
+    if octets is None:  # not raised above, where the error contains the password
         raise ValueError("the password holds characters that UTF-16 cannot encode")
     if len(octets) > 2 * MAX_PASSWORD_CHARACTERS:
-        raise ValueError("the password is longer than {} characters".format(MAX_PASSWORD_CHARACTERS))
+        raise ValueError(f"the password is longer than {MAX_PASSWORD_CHARACTERS} characters")
     return md4(octets)
 
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Profile:
-    """An encoding: makes requests of each kind and verifies the replies. What does not verify raises packet.Dropped."""
+    """An encoding of requests and replies. A reply that does not verify raises packet.Discarded."""
 
     def login(self, login: Login, random: Random) -> bytes:
         """Return an Access-Request."""
@@ -89,7 +89,7 @@ class Radius11(Profile):
         from . import accounting
 
         reply = radius11.verify(octets, request, accounting.RESPONSE_CODES)
-        accounting.check_taken(octets)
+        accounting.check_recorded(octets)
         return reply
 
     def belongs(self, octets: bytes, request: bytes) -> bool:

@@ -39,7 +39,7 @@ class EncodedRequest:
         self._codes = codes
 
     def verify(self, octets: bytes) -> Reply:
-        """Return the reply in a packet; raise packet.Dropped if it does not answer this request."""
+        """Return the reply in a packet; raise packet.Discarded if it does not answer this request."""
         return self._profile.verify(octets, self.octets, self._codes)
 
     def is_proved(self, reply: Reply) -> bool:
@@ -115,8 +115,8 @@ def messages(reply: Reply) -> Tuple[bytes, ...]:
     for value in reply.vendor_values(packet.MICROSOFT, packet.MS_CHAP_ERROR)[:1]:
         from . import mschap  # its tables take time
 
-        error = mschap.error_words(value)
-        found += [error.words.encode("utf-8"), error.message]
+        error = mschap.parse_error(value)
+        found += [error.text.encode("utf-8"), error.message]
     return tuple([message for message in found if message] + reply.values(packet.REPLY_MESSAGE))
 
 
@@ -132,7 +132,7 @@ class _MschapRequest(EncodedRequest):
 
         successes = reply.vendor_values(packet.MICROSOFT, packet.MS_CHAP2_SUCCESS)
         expected, identifier = self._response.success, self._response.value[0]
-        is_valid = len(successes) == 1 and mschap.server_proved(expected, successes[0], identifier)
+        is_valid = len(successes) == 1 and mschap.verify_success(expected, successes[0], identifier)
         return is_valid or reply.code != packet.ACCESS_ACCEPT
 
 

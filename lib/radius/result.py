@@ -10,20 +10,20 @@ from .request import Origin
 class TracedPacket(NamedTuple):
     """A packet that was sent or received: when, in seconds after the start, and the server and address as in the log.
 
-    `flaw` is why a reply was discarded.
+    `discarded` is why a reply was discarded.
     """
 
     sent: bool
     octets: bytes
     place: str
     seconds: float
-    flaw: Optional[packet.Flaw] = None
+    discarded: Optional[packet.DiscardReason] = None
 
 
 class Answer(NamedTuple):
     """A verified reply and the facts about it.
 
-    `messages` are its texts for the user, in the octets of the server. `sends` counts the transmissions to the address
+    `messages` are its texts for the user, in the octets of the server. `transmissions` counts those to the address
     that answered. `log_lines` are for the log. `transport` describes the transport, if it is not UDP, and
     `certificate_until` is when the server's certificate expires, in seconds since the epoch.
     """
@@ -32,7 +32,7 @@ class Answer(NamedTuple):
     messages: Tuple[bytes, ...]
     origin: Origin
     seconds: float
-    sends: int
+    transmissions: int
     log_lines: Tuple[str, ...]
     transport: str = ""
     certificate_until: Optional[float] = None

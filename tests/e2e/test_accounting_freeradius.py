@@ -59,7 +59,7 @@ def test_freeradius_records_the_largest_packet(freeradius: FreeRadius) -> None:
     record = RECORD._replace(session_id="test/large", class_=tuple(bytes([number]) * 253 for number in range(20)))
     request = deliver(freeradius, record)
     (one,) = [one for one in freeradius.accounting() if one.get("Acct-Session-Id") == "test/large"]
-    assert one.values("Class") == [value for _, number, value in packet.contents(request) if number == CLASS]
+    assert one.values("Class") == [value for _, number, value in packet.list_attributes(request) if number == CLASS]
     assert len(one.values("Class")) > 10
 
 

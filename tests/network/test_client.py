@@ -50,7 +50,7 @@ PASSWORD = "correct horse battery"
 ELSEWHERE = "127.0.0.2"  # loopback too, on Linux
 LONG = 60.0  # seconds; only a test that fails waits that long
 SHORT = 2.0  # seconds; waited in full where no valid reply comes, so long enough for a reply on a busy machine
-FLAWS = [value for value in vars(packet).values() if isinstance(value, packet.Flaw)]
+DISCARD_REASONS = [value for value in vars(packet).values() if isinstance(value, packet.DiscardReason)]
 
 Addressed = Union[Server, Tuple[str, int]]
 
@@ -134,7 +134,7 @@ def test_each_kind_of_answer_is_returned() -> None:
                 assert answer.reply.values(REPLY_MESSAGE) == [b"one", b"two"]
                 assert answer.reply.state == b"0x\0\xff"
                 assert answer.origin == Origin("radius", "127.0.0.1", server.port)
-                assert (answer.sends, answer.log_lines) == (1, ())
+                assert (answer.transmissions, answer.log_lines) == (1, ())
                 assert len(server.requests) == 1
 
 
@@ -193,7 +193,7 @@ def test_unsigned_reply_is_accepted_only_if_configured() -> None:
         expect_accept(ask(configured(server, required=False)), server)
         error = no_answer(configured(server, timeout=SHORT))
     assert error.code == "no-message-authenticator"
-    assert "without Message-Authenticator" in error.log_lines[0]
+    assert "no Message-Authenticator" in error.log_lines[0]
 
 
 # Retransmissions, and replies at the wrong time
@@ -203,8 +203,8 @@ def test_retransmissions_are_the_same_datagram_from_the_same_port() -> None:
     with Server(lambda request: [reply(request, SECRET)] if request.number >= 3 else []) as server:
         answer = ask(configured(server, timeout=0.2, retries=300))
     expect_accept(answer, server)
-    assert answer.sends >= 4
-    assert len(server.requests) == answer.sends
+    assert answer.transmissions >= 4
+    assert len(server.requests) == answer.transmissions
     assert len({(request.octets, request.source) for request in server.requests}) == 1
 
 
@@ -254,7 +254,7 @@ def test_late_reply_does_not_answer_the_next_request() -> None:
         answer = ask(configured(server))
     assert answer.reply.code == REJECT
     assert len(answer.log_lines) in (1, 2)
-    assert "whose Response Authenticator did not verify" in answer.log_lines[-1]
+    assert "wrong Response Authenticator" in answer.log_lines[-1]
 
 
 def test_failover_sends_a_new_request_with_the_secret_of_the_next_server() -> None:
@@ -266,7 +266,7 @@ def test_failover_sends_a_new_request_with_the_secret_of_the_next_server() -> No
         request = login(*servers)._replace(user_names={"radius": "alice", "radius_2": "alice@example.com"})
         answer = client.ask(servers, request, LONG)
     expect_accept(answer, living, "radius_2")
-    assert answer.log_lines == (f"[radius] 127.0.0.1:{dead.port}: no reply to 2 sends",)
+    assert answer.log_lines == (f"[radius] 127.0.0.1:{dead.port}: no response to 2 transmissions",)
     first, second = dead.requests[0], living.requests[0]
     assert (first.values(USER_NAME), second.values(USER_NAME)) == ([b"alice"], [b"alice@example.com"])
     assert first.authenticator != second.authenticator
@@ -330,48 +330,54 @@ def too_long(request: Request) -> bytes:
     return reply(request, SECRET, ACCEPT, attributes)
 
 
-BAD_REPLIES: Dict[str, Tuple[packet.Flaw, Callable[[Request], bytes]]] = {
-    "empty": (packet.NOT_RADIUS, lambda request: b""),
-    "19-octets": (packet.NOT_RADIUS, lambda request: reply(request, SECRET)[:19]),
-    "cut-short": (packet.NOT_RADIUS, lambda request: reply(request, SECRET)[:-1]),
-    "length-19": (packet.NOT_RADIUS, lambda request: changed(3, 19)(request)),
-    "length-65535": (packet.NOT_RADIUS, lambda request: reply(request, SECRET)[:2] + b"\xff\xff" + bytes(65000)),
-    "4097-octets": (packet.NOT_RADIUS, too_long),
-    "identifier": (packet.IDENTIFIER, lambda request: changed(1, request.octets[1] ^ 1)(request)),
-    "access-request": (packet.CODE, lambda request: reply(request, SECRET, 1)),
-    "accounting-response": (packet.CODE, lambda request: reply(request, SECRET, 5)),
-    "code-0": (packet.CODE, lambda request: reply(request, SECRET, 0)),
-    "code-255": (packet.CODE, lambda request: reply(request, SECRET, 255)),
-    "the-request-itself": (packet.CODE, lambda request: request.octets),
-    "attribute-length-0": (packet.ATTRIBUTES, with_tail(b"\x1a\0")),
-    "attribute-length-1": (packet.ATTRIBUTES, with_tail(b"\x1a\1")),
-    "attribute-past-the-end": (packet.ATTRIBUTES, with_tail(b"\x1a\xff\0\0\0\0")),
-    "attribute-without-length": (packet.ATTRIBUTES, with_tail(b"\x1a")),
-    "201-attributes": (packet.TOO_MANY, lambda request: reply(request, SECRET, ACCEPT, [(REPLY_MESSAGE, b"x")] * 200)),
-    "unsigned": (packet.NO_MESSAGE_AUTHENTICATOR, lambda request: reply(request, SECRET, signature=None)),
-    "blast-radius": (packet.NO_MESSAGE_AUTHENTICATOR, forged_accept),
-    "signed-twice": (packet.ODD_MESSAGE_AUTHENTICATOR, with_tail(pack([(MESSAGE_AUTHENTICATOR, bytes(16))]))),
+BAD_REPLIES: Dict[str, Tuple[packet.DiscardReason, Callable[[Request], bytes]]] = {
+    "empty": (packet.MALFORMED_HEADER, lambda request: b""),
+    "19-octets": (packet.MALFORMED_HEADER, lambda request: reply(request, SECRET)[:19]),
+    "cut-short": (packet.MALFORMED_HEADER, lambda request: reply(request, SECRET)[:-1]),
+    "length-19": (packet.MALFORMED_HEADER, lambda request: changed(3, 19)(request)),
+    "length-65535": (packet.MALFORMED_HEADER, lambda request: reply(request, SECRET)[:2] + b"\xff\xff" + bytes(65000)),
+    "4097-octets": (packet.MALFORMED_HEADER, too_long),
+    "identifier": (packet.UNEXPECTED_IDENTIFIER, lambda request: changed(1, request.octets[1] ^ 1)(request)),
+    "access-request": (packet.UNEXPECTED_CODE, lambda request: reply(request, SECRET, 1)),
+    "accounting-response": (packet.UNEXPECTED_CODE, lambda request: reply(request, SECRET, 5)),
+    "code-0": (packet.UNEXPECTED_CODE, lambda request: reply(request, SECRET, 0)),
+    "code-255": (packet.UNEXPECTED_CODE, lambda request: reply(request, SECRET, 255)),
+    "the-request-itself": (packet.UNEXPECTED_CODE, lambda request: request.octets),
+    "attribute-length-0": (packet.MALFORMED_ATTRIBUTES, with_tail(b"\x1a\0")),
+    "attribute-length-1": (packet.MALFORMED_ATTRIBUTES, with_tail(b"\x1a\1")),
+    "attribute-past-the-end": (packet.MALFORMED_ATTRIBUTES, with_tail(b"\x1a\xff\0\0\0\0")),
+    "attribute-without-length": (packet.MALFORMED_ATTRIBUTES, with_tail(b"\x1a")),
+    "201-attributes": (
+        packet.TOO_MANY_ATTRIBUTES,
+        lambda request: reply(request, SECRET, ACCEPT, [(REPLY_MESSAGE, b"x")] * 200),
+    ),
+    "unsigned": (packet.MISSING_MESSAGE_AUTHENTICATOR, lambda request: reply(request, SECRET, signature=None)),
+    "blast-radius": (packet.MISSING_MESSAGE_AUTHENTICATOR, forged_accept),
+    "signed-twice": (packet.MALFORMED_MESSAGE_AUTHENTICATOR, with_tail(pack([(MESSAGE_AUTHENTICATOR, bytes(16))]))),
     "signature-of-17": (
-        packet.ODD_MESSAGE_AUTHENTICATOR,
+        packet.MALFORMED_MESSAGE_AUTHENTICATOR,
         lambda request: reply(request, SECRET, ACCEPT, [(MESSAGE_AUTHENTICATOR, bytes(17))], signature=None),
     ),
-    "proxy-state": (packet.UNSENT_PROXY_STATE, lambda request: reply(request, SECRET, ACCEPT, [(PROXY_STATE, b"x")])),
-    "other-secret": (packet.AUTHENTICATOR, lambda request: reply(request, OTHER_SECRET)),
-    "no-secret": (packet.AUTHENTICATOR, lambda request: reply(request, b"")),
-    "other-request": (packet.AUTHENTICATOR, lambda request: reply(request, SECRET, authenticator=bytes(16))),
-    "reject-turned": (packet.AUTHENTICATOR, turned_reject),
+    "proxy-state": (
+        packet.UNEXPECTED_PROXY_STATE,
+        lambda request: reply(request, SECRET, ACCEPT, [(PROXY_STATE, b"x")]),
+    ),
+    "other-secret": (packet.WRONG_AUTHENTICATOR, lambda request: reply(request, OTHER_SECRET)),
+    "no-secret": (packet.WRONG_AUTHENTICATOR, lambda request: reply(request, b"")),
+    "other-request": (packet.WRONG_AUTHENTICATOR, lambda request: reply(request, SECRET, authenticator=bytes(16))),
+    "reject-turned": (packet.WRONG_AUTHENTICATOR, turned_reject),
     "wrongly-signed": (packet.WRONG_MESSAGE_AUTHENTICATOR, wrongly_signed),
 }
 
 
-def test_table_has_a_bad_reply_for_every_flaw() -> None:
-    assert {flaw for flaw, _ in BAD_REPLIES.values()} == set(FLAWS)
-    assert {flaw.code for flaw in FLAWS} <= set(reasons.DENIALS)
+def test_table_has_a_bad_reply_for_every_reason_to_discard() -> None:
+    assert {reason for reason, _ in BAD_REPLIES.values()} == set(DISCARD_REASONS)
+    assert {reason.code for reason in DISCARD_REASONS} <= set(reasons.DENIALS)
 
 
 def test_bad_reply_is_discarded_and_the_right_one_awaited() -> None:
     with Cases() as cases:
-        for name, (flaw, make) in BAD_REPLIES.items():
+        for name, (reason, make) in BAD_REPLIES.items():
 
             def script(request: Request, make: Callable[[Request], bytes] = make) -> List[bytes]:
                 return [make(request), make(request), reply(request, SECRET, REJECT)]
@@ -380,18 +386,18 @@ def test_bad_reply_is_discarded_and_the_right_one_awaited() -> None:
                 with Server(script) as server:
                     answer = ask(configured(server))
                 assert answer.reply.code == REJECT
-                assert answer.log_lines == (f"[radius] 127.0.0.1:{server.port}: dropped 2 replies {flaw.words}",)
-                assert answer.sends == len(server.requests) == 1
+                assert answer.log_lines == (f"[radius] 127.0.0.1:{server.port}: discarded 2 replies: {reason.text}",)
+                assert answer.transmissions == len(server.requests) == 1
 
 
 def test_bad_replies_alone_decide_the_reason() -> None:
     def expect_reason(name: str) -> None:
-        flaw, make = BAD_REPLIES[name]
+        reason, make = BAD_REPLIES[name]
         with Server(lambda request: [make(request)]) as server:
             error = no_answer(configured(server, timeout=SHORT, retransmit_after=LONG))
         place = f"[radius] 127.0.0.1:{server.port}: "
-        assert error.code == flaw.code
-        assert error.log_lines == (place + "dropped 1 reply " + flaw.words, place + "no reply to 1 send")
+        assert error.code == reason.code
+        assert error.log_lines == (place + "discarded 1 reply: " + reason.text, place + "no response to 1 transmission")
 
     names = ("empty", "unsigned", "other-secret", "wrongly-signed")
     with Cases() as cases:
@@ -433,7 +439,7 @@ def test_flood_of_junk_does_not_hide_the_right_reply() -> None:
     with Server(script) as server:
         answer = ask(configured(server, timeout=1, retries=30))
     expect_accept(answer, server)
-    assert sum(int(remark.split(" dropped ")[1].split(" ")[0]) for remark in answer.log_lines) > 50
+    assert sum(int(line.split(" discarded ")[1].split(" ")[0]) for line in answer.log_lines) > 50
 
 
 def test_endless_flood_does_not_extend_the_time_limits() -> None:
@@ -499,14 +505,14 @@ def test_closed_port_is_skipped_at_once() -> None:
         closed = configured(("127.0.0.1", port), timeout=100, retries=3)
         answer = ask(closed, configured(living, "radius_2"), total_timeout=30)
     expect_accept(answer, living, "radius_2")
-    assert answer.log_lines == (f"[radius] 127.0.0.1:{port}: nothing listens on this port",)
+    assert answer.log_lines == (f"[radius] 127.0.0.1:{port}: connection refused",)
 
 
 def test_closed_port_alone() -> None:
     with closed_port() as port:
         error = no_answer(configured(("127.0.0.1", port)))
     assert error.code == "connection-refused"
-    assert error.log_lines == (f"[radius] 127.0.0.1:{port}: nothing listens on this port",)
+    assert error.log_lines == (f"[radius] 127.0.0.1:{port}: connection refused",)
 
 
 def test_name_that_does_not_resolve_is_skipped() -> None:
@@ -517,8 +523,8 @@ def test_name_that_does_not_resolve_is_skipped() -> None:
                 answer = ask(configured((name, 1812)), configured(living, "radius_2"))
                 expect_accept(answer, living, "radius_2")
                 (remark,) = answer.log_lines
-                assert remark.startswith(f"[radius] {name}: name look-up failed: ")
-                assert "no answer in time" not in remark
+                assert remark.startswith(f"[radius] {name}: name resolution failed: ")
+                assert "timed out" not in remark
 
 
 def test_name_that_does_not_resolve_alone() -> None:
@@ -547,7 +553,7 @@ def hanging_lookup(mocker: Any) -> Iterator[None]:
 def test_hanging_lookup_ends_at_the_total_timeout() -> None:
     error = no_answer(configured(("radius.example", 1812)), total_timeout=0.2)
     assert error.code == "name-lookup"
-    assert error.log_lines == ("[radius] radius.example: name look-up failed: no answer in time",)
+    assert error.log_lines == ("[radius] radius.example: name resolution failed: timed out",)
 
 
 @pytest.mark.usefixtures("hanging_lookup")
@@ -619,8 +625,8 @@ def test_addresses_of_a_name_are_tried_in_order(mocker: Any) -> None:
         answer = ask(configured(("radius.example", living.port), timeout=3, retransmit_after=LONG))
     expect_accept(answer, living)
     assert len(answer.log_lines) == 2
-    assert answer.log_lines[0] == f"[radius] 127.0.0.3:{living.port}: nothing listens on this port"
-    assert answer.log_lines[1].startswith(f"[radius] 127.0.0.2:{living.port}: no reply to 1 send")
+    assert answer.log_lines[0] == f"[radius] 127.0.0.3:{living.port}: connection refused"
+    assert answer.log_lines[1].startswith(f"[radius] 127.0.0.2:{living.port}: no response to 1 transmission")
     assert unasked.requests == []
     assert dead.requests[0].authenticator != living.requests[0].authenticator
 
@@ -672,7 +678,7 @@ def test_silent_challenger_is_not_replaced_by_another_server() -> None:
         )
     assert error.code == "no-reply"
     (remark,) = error.log_lines
-    assert remark.startswith(f"[radius_2] 127.0.0.1:{second.port}: no reply to 1 send")
+    assert remark.startswith(f"[radius_2] 127.0.0.1:{second.port}: no response to 1 transmission")
     assert len(second.requests) == 1
     assert first.requests == third.requests == []
 
@@ -784,8 +790,8 @@ def test_second_send_to_a_closed_port_fails() -> None:
 
 def received(connection: UdpTransport) -> bytes:
     """Return the next datagram."""
-    ((packets, at_probe_port, is_more, flaw),) = connection.receive(LONG)
-    assert (at_probe_port, is_more, flaw) == (False, False, None)
+    ((packets, at_probe_port, is_more, error),) = connection.receive(LONG)
+    assert (at_probe_port, is_more, error) == (False, False, None)
     (datagram,) = packets
     return datagram
 
@@ -845,7 +851,7 @@ def test_answer_lists_each_packet_and_why_one_was_discarded() -> None:
     place = f"[radius] 127.0.0.1:{server.port}"
     assert [(each.sent, each.place) for each in packets] == [(True, place), (False, place), (False, place)]
     assert packets[0].octets == server.requests[0].octets
-    assert [each.flaw for each in packets] == [None, packet.AUTHENTICATOR, None]
+    assert [each.discarded for each in packets] == [None, packet.WRONG_AUTHENTICATOR, None]
     assert 0 <= packets[0].seconds <= packets[1].seconds <= packets[2].seconds
 
 

@@ -67,7 +67,7 @@ HOUR = datetime.timedelta(hours=1)
 PROTOCOLS = ((), (VERSION_1_1,))  # RADIUS as it always was, and RADIUS/1.1
 TLS_VERSIONS = ("TLSv1_2", "TLSv1_3")
 # OpenSSL does not tell Python 3.6 why a certificate did not verify.
-ANY_REASON = "has expired, is not valid yet, is not one for a server or is not from a CA in ca_certificate"
+ANY_REASON = "is not valid yet, has expired, is not a server certificate or is not issued by a CA in ca_certificate"
 REASON_IS_KNOWN = hasattr(ssl, "SSLCertVerificationError")
 
 
@@ -127,7 +127,7 @@ def test_each_kind_of_answer_is_returned() -> None:
                     assert found.reply.values(REPLY_MESSAGE) == [b"one", b"two"]
                     assert found.reply.state == b"0x\0\xff"
                     assert found.origin == Origin("radius", "127.0.0.1", peer.port)
-                    assert (found.sends, found.log_lines) == (1, ())
+                    assert (found.transmissions, found.log_lines) == (1, ())
                     assert found.transport == ("TLSv1.3, RADIUS/1.1" if VERSION_1_1 in protocols else "TLSv1.3")
                     assert len(peer.requests) == 1
 
@@ -232,7 +232,7 @@ def test_record_refused_with_error_cause_stays_in_the_queue(tmp_path: Any) -> No
                 settings = AccountingSettings((configured(peer),), 2 * LONG)
                 delivery.deliver(settings, queue, Health(None, 0.0), said.append)
             assert len(peer.requests) == 1
-            assert "Error-Cause says that nothing was recorded" in said[0]
+            assert "Error-Cause reports that nothing was recorded" in said[0]
 
     with Cases() as cases:
         for number, protocols in enumerate(PROTOCOLS):
@@ -267,9 +267,9 @@ def test_certificate_that_does_not_verify() -> None:
     table: Tuple[Tuple[str, Identity, str, Authority], ...] = (
         ("expired", AUTHORITY.issue(ends=-HOUR), "has expired", AUTHORITY),
         ("not yet valid", AUTHORITY.issue(begins=HOUR), "is not valid yet", AUTHORITY),
-        ("other CA", OTHER.issue(), "is not from a CA in ca_certificate", AUTHORITY),
-        ("other CA configured", SERVER, "is not from a CA in ca_certificate", OTHER),
-        ("for a client", CLIENT, "is not one for a server", AUTHORITY),
+        ("other CA", OTHER.issue(), "is not issued by a CA in ca_certificate", AUTHORITY),
+        ("other CA configured", SERVER, "is not issued by a CA in ca_certificate", OTHER),
+        ("for a client", CLIENT, "is not a server certificate", AUTHORITY),
     )
     with Cases() as cases:
         for newest in TLS_VERSIONS:
@@ -286,22 +286,22 @@ def test_ca_may_be_an_intermediate_one() -> None:
     with Peer(answering(), issued._replace(certificate=issued.certificate + below.certificate)) as peer:
         assert ask(configured(peer)).reply.code == ACCEPT
         assert ask(configured(peer, authority=below)).reply.code == ACCEPT
-    expect_certificate_error(issued, "is not from a CA in ca_certificate", ANY_REASON)
+    expect_certificate_error(issued, "is not issued by a CA in ca_certificate", ANY_REASON)
     expect_certificate_error(below.issue(ends=-HOUR), "has expired", ANY_REASON, authority=below)
     expect_certificate_error(
         below.issue(names=["other.example.com"], addresses=[]),
-        "is for another address than 127.0.0.1",
-        "is for another name than 127.0.0.1",
+        "does not match the address 127.0.0.1",
+        "does not match the name 127.0.0.1",
         authority=below,
     )
 
 
 def test_certificate_must_have_the_name_of_the_server() -> None:
-    other_name = "is for another name than other.example.com"
+    other_name = "does not match the name other.example.com"
     expect_certificate_error(SERVER, other_name, name="other.example.com")
     no_address = AUTHORITY.issue(addresses=["192.0.2.1"])
     expect_certificate_error(
-        no_address, "is for another address than 127.0.0.1", "is for another name than 127.0.0.1", name=""
+        no_address, "does not match the address 127.0.0.1", "does not match the name 127.0.0.1", name=""
     )
     expect_certificate_error(AUTHORITY.issue(names=["*.other.com"]), other_name, name="other.example.com")
 
@@ -329,10 +329,10 @@ def test_name_that_no_certificate_can_have() -> None:
 
 def test_client_certificate() -> None:
     invalid = {
-        "none": ("", "want"),
+        "none": ("", "require"),
         "other CA": (
             OTHER.issue(for_client=True).both,
-            "the server refused the client certificate: tlsv1 alert unknown ca",
+            "the server rejected the client certificate: tlsv1 alert unknown ca",
         ),
         "expired": (AUTHORITY.issue(for_client=True, ends=-HOUR).both, "alert certificate expired"),
         "other key": (CLIENT.certificate + SERVER.key, "client_certificate cannot be used: key values mismatch"),
@@ -435,10 +435,10 @@ def test_server_that_falls_silent_at_any_step() -> None:
         assert found.origin.section == "radius_2"
         assert found.log_lines == (f"[radius] 127.0.0.1:{peer.port}: {words}",)
 
-    in_handshake = "the TLS handshake was not over in time"
+    in_handshake = "TLS handshake timed out"
     calls = {position: partial(expect_failover, position, in_handshake) for position in (0, 1, 100, 600)}
     last = steps("TLSv1_3", ())[-1]
-    calls[last] = partial(expect_failover, last, "no reply to 1 send")
+    calls[last] = partial(expect_failover, last, "no response to 1 transmission")
     with Cases() as cases:
         cases.run_together(calls)
 
@@ -458,7 +458,9 @@ def ends_tls(connection: Connection) -> None:
 
 
 def test_end_in_place_of_an_answer() -> None:
-    expected = [f"the server {verb} the connection; it may want a client certificate" for verb in ("closed", "reset")]
+    expected = [
+        f"the server {verb} the connection; it may require a client certificate" for verb in ("closed", "reset")
+    ]
     with Cases() as cases:
         for end in (close, Connection.reset, Connection.end, ends_tls):
             with cases.case(end.__name__):
@@ -471,7 +473,7 @@ def test_end_in_place_of_an_answer() -> None:
 def test_end_with_a_client_certificate_names_another_cause() -> None:
     with Peer(ending(close), SERVER) as peer:
         error = no_answer(configured(peer, certificate=CLIENT.both))
-    assert error.log_lines[0].endswith("; it may not know this client certificate")
+    assert error.log_lines[0].endswith("; it may not accept this client certificate")
 
 
 def test_end_after_a_status_reply_names_no_cause() -> None:
@@ -483,7 +485,7 @@ def test_end_after_a_status_reply_names_no_cause() -> None:
 
     with Peer(script, SERVER) as peer:
         error = no_answer(configured(peer, status_check="status-server", failover_after=SHORT))
-    words = "the server closed the connection, but it answered a Status-Server"
+    words = "the server closed the connection, but Status-Server was answered"
     assert error.log_lines == (f"[radius] 127.0.0.1:{peer.port}: {words}",)
 
 
@@ -536,7 +538,7 @@ def test_trickling_answer_does_not_extend_the_timeout() -> None:
     with Peer(script, SERVER) as peer:
         error = no_answer(configured(peer, conn_timeout=SHORT))
         gone.set()
-    assert error.log_lines == (f"[radius] 127.0.0.1:{peer.port}: no reply to 1 send",)
+    assert error.log_lines == (f"[radius] 127.0.0.1:{peer.port}: no response to 1 transmission",)
 
 
 # A server whose TLS is wrong
@@ -572,11 +574,11 @@ def test_server_without_tls() -> None:
 
 def test_alert_or_message_in_place_of_a_handshake() -> None:
     table = {
-        "15030300020278": "speaks something other than RADIUS",
-        "15030300020246": "speaks neither TLS 1.2 nor a newer one",
-        "15030300020228": "it may want a client certificate",
-        "15030300020250": "TLS failed: ",
-        "160303000402000000": "TLS failed: ",
+        "15030300020278": "does not offer RADIUS on this port",
+        "15030300020246": "supports neither TLS 1.2 nor TLS 1.3",
+        "15030300020228": "it may require a client certificate",
+        "15030300020250": "TLS error: ",
+        "160303000402000000": "TLS error: ",
     }
     with Cases() as cases:
         for octets, words in table.items():
@@ -586,14 +588,14 @@ def test_alert_or_message_in_place_of_a_handshake() -> None:
 
 def test_tls_too_old() -> None:
     with Peer(answering(), SERVER, newest="TLSv1_1") as peer:
-        assert "speaks neither TLS 1.2 nor a newer one" in no_answer(configured(peer)).log_lines[0]
+        assert "supports neither TLS 1.2 nor TLS 1.3" in no_answer(configured(peer)).log_lines[0]
 
 
 def test_radius_1_1_with_tls_too_old_for_it() -> None:
     with Peer(answering(), SERVER, newest="TLSv1_2", protocols=[VERSION_1_1]) as peer:
         error = no_answer(configured(peer))
     assert error.code == "tls-failed" and peer.requests == []
-    assert error.log_lines[0].endswith("the server chose RADIUS/1.1 with TLSv1.2, which needs TLS 1.3")
+    assert error.log_lines[0].endswith("the server selected RADIUS/1.1 over TLSv1.2, but RADIUS/1.1 requires TLS 1.3")
 
 
 def test_octets_after_the_handshake_that_are_not_tls() -> None:
@@ -654,15 +656,15 @@ def the_request_itself(connection: Connection, request: Request) -> bytes:
 
 
 WRONG_REPLIES: Dict[Callable[[Connection, Request], bytes], str] = {
-    wrong_mark: "dropped 1 reply whose ",
-    second_reply: "beyond the one that was asked for",
-    reply_and_one_octet: "beyond the one that was asked for",
-    reply_and_garbage: "beyond the one that was asked for",
-    protocol_error: "of a code that answers no such request",
-    too_long: "whose header or length is wrong",
-    too_short: "whose header or length is wrong",
-    attribute_past_the_end: "whose attributes do not fit the packet",
-    the_request_itself: "of a code that answers no such request",
+    wrong_mark: "discarded 1 reply: unexpected ",
+    second_reply: "unsolicited data after the answer",
+    reply_and_one_octet: "unsolicited data after the answer",
+    reply_and_garbage: "unsolicited data after the answer",
+    protocol_error: "unexpected code",
+    too_long: "malformed header or length",
+    too_short: "malformed header or length",
+    attribute_past_the_end: "malformed attributes",
+    the_request_itself: "unexpected code",
 }
 
 
@@ -682,7 +684,10 @@ def test_wrong_reply_ends_the_connection() -> None:
                         error = no_answer(configured(peer))
                     assert found.origin.section == "radius_2"
                     assert words in found.log_lines[0]
-                    assert found.log_lines[1] == f"[radius] 127.0.0.1:{peer.port}: closed the connection for that"
+                    assert (
+                        found.log_lines[1]
+                        == f"[radius] 127.0.0.1:{peer.port}: connection closed because of an invalid reply"
+                    )
                     assert (error.code, error.unreachable) == ("bad-reply", False)
 
 
@@ -741,7 +746,7 @@ def test_status_server_is_sent_once_over_the_same_connection() -> None:
         with Peer(slow(True, hurry), SERVER, protocols=protocols) as peer:
             server = configured(peer, status_check="status-server", failover_after=SHORT)
             found = ask(server, memory=health)
-        assert (found.reply.code, found.sends) == (ACCEPT, 1)
+        assert (found.reply.code, found.transmissions) == (ACCEPT, 1)
         (connection,) = peer.connections
         assert [octets[0] for octets in connection.requests] == [1, STATUS_SERVER]
         name = f"127.0.0.1:{peer.port}/tls"
@@ -783,7 +788,9 @@ def test_server_known_to_answer_status_server_is_marked_dead_if_it_does_not(tmp_
         server = configured(peer, status_check="status-server", failover_after=SHORT)
         found = ask(server, configured(backup, "radius_2"), memory=health)
         assert found.origin.section == "radius_2"
-        assert found.log_lines == (f"[radius] 127.0.0.1:{peer.port}: no reply to 1 send, nor to a Status-Server",)
+        assert found.log_lines == (
+            f"[radius] 127.0.0.1:{peer.port}: no response to 1 transmission or to Status-Server",
+        )
         assert health.status_of(f"127.0.0.1:{peer.port}/tls").dead
         hurry.set()
         assert ask(server, configured(backup, "radius_2"), memory=health).log_lines == ()
@@ -817,7 +824,7 @@ def test_tcp_connection_times_out() -> None:
             waiting.connect_ex(full.getsockname())
         error = no_answer(configured(full.getsockname(), failover_after=0.2))
         assert (error.code, error.unreachable) == ("no-reply", True)
-        assert error.log_lines[0].endswith("no TCP connection in time")
+        assert error.log_lines[0].endswith("TCP connection timed out")
 
 
 def test_source_ip_that_this_machine_does_not_have() -> None:

@@ -15,7 +15,7 @@ from lib.radius.accounting import (
     MAX_AGE,
     MAX_OCTETS,
     MAX_UNSENT,
-    NOT_TAKEN,
+    NOT_RECORDED,
     START,
     STOP,
     Record,
@@ -351,34 +351,34 @@ SIGNED_ANSWER = with_message_authenticator(REQUEST, bytes(16))
 
 @for_each(
     [
-        (answer(REQUEST, secret=b"other"), packet.AUTHENTICATOR),
-        (answer(OTHER_REQUEST, identifier=REQUEST[1]), packet.AUTHENTICATOR),
-        (answer(REQUEST, identifier=REQUEST[1] ^ 1), packet.IDENTIFIER),
-        (answer(REQUEST, code=2), packet.CODE),
-        (answer(REQUEST, code=4), packet.CODE),
-        (answer(REQUEST)[:19], packet.NOT_RADIUS),
-        (b"", packet.NOT_RADIUS),
-        (REQUEST, packet.CODE),
-        (answer(REQUEST, body=b"\x12\x09abc"), packet.ATTRIBUTES),
-        (answer(REQUEST, body=b"\x21\x03x"), packet.UNSENT_PROXY_STATE),
-        (answer(REQUEST, body=b"\x50\x03x"), packet.ODD_MESSAGE_AUTHENTICATOR),
-        (SIGNED_ANSWER[:19] + bytes([SIGNED_ANSWER[19] ^ 1]) + SIGNED_ANSWER[20:], packet.AUTHENTICATOR),
-        (SIGNED_ANSWER[:-1] + bytes([SIGNED_ANSWER[-1] ^ 1]), packet.AUTHENTICATOR),
-        (answer(REQUEST, body=b"\x65\x06\0\0\x01\x96"), NOT_TAKEN),
-        (answer(REQUEST, body=SIGNED_ANSWER[20:] + b"\x65\x06\0\0\x01\xf6"), NOT_TAKEN),
+        (answer(REQUEST, secret=b"other"), packet.WRONG_AUTHENTICATOR),
+        (answer(OTHER_REQUEST, identifier=REQUEST[1]), packet.WRONG_AUTHENTICATOR),
+        (answer(REQUEST, identifier=REQUEST[1] ^ 1), packet.UNEXPECTED_IDENTIFIER),
+        (answer(REQUEST, code=2), packet.UNEXPECTED_CODE),
+        (answer(REQUEST, code=4), packet.UNEXPECTED_CODE),
+        (answer(REQUEST)[:19], packet.MALFORMED_HEADER),
+        (b"", packet.MALFORMED_HEADER),
+        (REQUEST, packet.UNEXPECTED_CODE),
+        (answer(REQUEST, body=b"\x12\x09abc"), packet.MALFORMED_ATTRIBUTES),
+        (answer(REQUEST, body=b"\x21\x03x"), packet.UNEXPECTED_PROXY_STATE),
+        (answer(REQUEST, body=b"\x50\x03x"), packet.MALFORMED_MESSAGE_AUTHENTICATOR),
+        (SIGNED_ANSWER[:19] + bytes([SIGNED_ANSWER[19] ^ 1]) + SIGNED_ANSWER[20:], packet.WRONG_AUTHENTICATOR),
+        (SIGNED_ANSWER[:-1] + bytes([SIGNED_ANSWER[-1] ^ 1]), packet.WRONG_AUTHENTICATOR),
+        (answer(REQUEST, body=b"\x65\x06\0\0\x01\x96"), NOT_RECORDED),
+        (answer(REQUEST, body=SIGNED_ANSWER[20:] + b"\x65\x06\0\0\x01\xf6"), NOT_RECORDED),
     ]
 )
-def test_invalid_answers_are_dropped(octets: bytes, flaw: packet.Flaw) -> None:
-    with pytest.raises(packet.Dropped) as raised:
+def test_invalid_answers_are_discarded(octets: bytes, reason: packet.DiscardReason) -> None:
+    with pytest.raises(packet.Discarded) as raised:
         verify(octets, REQUEST, SECRET)
-    assert raised.value.flaw == flaw
+    assert raised.value.reason == reason
 
 
 @for_each(itertools.product(range(20), range(1, 256)))
-def test_answer_with_any_header_octet_changed_is_dropped(at: int, mask: int) -> None:
+def test_answer_with_any_header_octet_changed_is_discarded(at: int, mask: int) -> None:
     octets = bytearray(answer(REQUEST))
     octets[at] ^= mask
-    with pytest.raises(packet.Dropped):
+    with pytest.raises(packet.Discarded):
         verify(bytes(octets), REQUEST, SECRET)
 
 

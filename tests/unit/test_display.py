@@ -9,7 +9,7 @@ from hypothesis import given
 
 from lib.radius import packet
 from lib.radius.attributes import FORBIDDEN, Attribute, encode, find
-from lib.radius.display import shown
+from lib.radius.display import describe
 from lib.secret import Secret
 from lib.text import holds_control
 from tests.support.cases import for_each
@@ -47,15 +47,15 @@ SECRET_VALUE = b"hunter2 and more"
 )
 def test_values_of_every_kind_are_shown(name: str, octets: bytes, value: str) -> None:
     attribute = find(name)
-    assert shown(attribute.vendor, attribute.number, octets) == (name, value)
+    assert describe(attribute.vendor, attribute.number, octets) == (name, value)
 
 
 @for_each(sorted(set(FORBIDDEN) - {"User-Name", "Vendor-Specific"} | {"Tunnel-Password"}))
 def test_secrets_are_hidden_under_any_configured_name(name: str) -> None:
     vendor, number = find(name).key
-    assert shown(vendor, number, SECRET_VALUE) == (name, "<hidden, 16 octets>")
+    assert describe(vendor, number, SECRET_VALUE) == (name, "<hidden, 16 octets>")
     harmless = Attribute("Harmless", vendor, number, "string")
-    assert shown(vendor, number, SECRET_VALUE, [harmless]) == ("Harmless", "<hidden, 16 octets>")
+    assert describe(vendor, number, SECRET_VALUE, [harmless]) == ("Harmless", "<hidden, 16 octets>")
 
 
 @for_each(
@@ -63,22 +63,22 @@ def test_secrets_are_hidden_under_any_configured_name(name: str) -> None:
 )
 def test_attributes_named_like_a_secret_are_hidden(name: str) -> None:
     vendor, number = find(name).key
-    assert shown(vendor, number, SECRET_VALUE) == (name, "<hidden, 16 octets>")
+    assert describe(vendor, number, SECRET_VALUE) == (name, "<hidden, 16 octets>")
 
 
 @for_each([(0, 250, "250"), (9999, 3, "26.9999.3"), (2**32 - 1, 1, "26.4294967295.1"), (0, 0, "0")])
 def test_unknown_attributes_are_shown_by_length(vendor: int, number: int, name: str) -> None:
-    assert shown(vendor, number, b"x") == (name, "<unknown, 1 octet>")
+    assert describe(vendor, number, b"x") == (name, "<unknown, 1 octet>")
 
 
 def test_configured_attributes_are_decoded() -> None:
-    assert shown(9999, 3, b"\0\0\0\7", [Attribute("Acme-Level", 9999, 3, "integer")]) == ("Acme-Level", "7")
+    assert describe(9999, 3, b"\0\0\0\7", [Attribute("Acme-Level", 9999, 3, "integer")]) == ("Acme-Level", "7")
 
 
 @given(st.sampled_from(NAMES), st.binary(max_size=253))
 def test_any_octets_are_safe_to_show(name: str, octets: bytes) -> None:
     attribute = find(name)
-    shown_name, value = shown(attribute.vendor, attribute.number, octets)
+    shown_name, value = describe(attribute.vendor, attribute.number, octets)
     assert shown_name == name
     assert not holds_control(value.replace("\u200c", "").replace("\u200d", ""))
 
@@ -95,7 +95,7 @@ def test_any_octets_are_safe_to_show(name: str, octets: bytes) -> None:
 )
 def test_encoded_values_are_shown_as_they_were_written(name: str, text: str) -> None:
     attribute = find(name)
-    assert shown(attribute.vendor, attribute.number, encode(attribute, text)) == (name, text)
+    assert describe(attribute.vendor, attribute.number, encode(attribute, text)) == (name, text)
 
 
 def vendor_specific(vendor: int, *inside: Tuple[int, bytes]) -> Tuple[int, bytes]:
@@ -114,12 +114,12 @@ def vendor_specific(vendor: int, *inside: Tuple[int, bytes]) -> Tuple[int, bytes
 def test_contents_lists_the_attributes_of_vendors(attributes: object, expected: object) -> None:
     packed = pack(attributes)  # type: ignore[arg-type]
     octets = struct.pack("!BBH", 2, 1, 20 + len(packed)) + bytes(16) + packed
-    assert list(packet.contents(octets)) == expected
-    assert list(packet.contents(octets + b"padding")) == expected
+    assert list(packet.list_attributes(octets)) == expected
+    assert list(packet.list_attributes(octets + b"padding")) == expected
 
 
 def test_contents_of_an_access_request() -> None:
     login = packet.Login("alice", Secret("x"), "pap", b"state", ((0, 32, b"sps"), (9, 1, b"shell:x=1")))
     octets = packet.encode(login, b"secret", lambda count: b"r" * count)
-    kinds = [(vendor, number) for vendor, number, _ in packet.contents(octets)]
+    kinds = [(vendor, number) for vendor, number, _ in packet.list_attributes(octets)]
     assert kinds == [(0, 80), (0, 1), (0, 2), (0, 32), (9, 1), (0, 24)]

@@ -137,7 +137,7 @@ def test_user_name_with_a_lone_surrogate_is_refused() -> None:
     ]
 )
 def test_challenges_and_identifiers_of_a_wrong_size_are_refused(wrong: Any) -> None:
-    assert str(refusal(**wrong)) == "a challenge or the identifier is of a wrong size"
+    assert str(refusal(**wrong)) == "a challenge or the identifier has the wrong size"
 
 
 @for_each([repr, str, "{}".format, lambda made: "%r" % [made]])
@@ -150,14 +150,14 @@ def test_response_is_never_shown(show: Any) -> None:
 
 @for_each([b"", b" M=", b" M=Welcome", b" M=\0\xff\r\n M=S="])
 def test_proof_may_be_followed_by_a_message(after: bytes) -> None:
-    assert mschap.server_proved(SUCCESS, PROOF + after, IDENTIFIER) is True
+    assert mschap.verify_success(SUCCESS, PROOF + after, IDENTIFIER) is True
 
 
 @for_each(range(8 * len(PROOF)))
 def test_proof_with_one_bit_flipped_proves_nothing(bit: int) -> None:
     flipped = bytearray(PROOF)
     flipped[bit // 8] ^= 1 << bit % 8
-    assert mschap.server_proved(SUCCESS, bytes(flipped), IDENTIFIER) is False
+    assert mschap.verify_success(SUCCESS, bytes(flipped), IDENTIFIER) is False
 
 
 @for_each(
@@ -178,17 +178,17 @@ def test_proof_with_one_bit_flipped_proves_nothing(bit: int) -> None:
     ]
 )
 def test_malformed_proofs_prove_nothing(attribute: bytes) -> None:
-    assert mschap.server_proved(SUCCESS, attribute, IDENTIFIER) is False
+    assert mschap.verify_success(SUCCESS, attribute, IDENTIFIER) is False
 
 
 @for_each([0, 6, 8, -249, 263, 1000])
 def test_proof_of_another_response_proves_nothing(identifier: int) -> None:
-    assert mschap.server_proved(SUCCESS, PROOF, identifier) is False
+    assert mschap.verify_success(SUCCESS, PROOF, identifier) is False
 
 
 @given(st.binary(max_size=300), st.integers(0, 255))
 def test_any_other_octets_prove_nothing(attribute: bytes, identifier: int) -> None:
-    assert mschap.server_proved(SUCCESS, attribute, identifier) is False
+    assert mschap.verify_success(SUCCESS, attribute, identifier) is False
 
 
 @given(st.text(max_size=50), st.binary(max_size=60) | st.just(PROOF))
@@ -198,15 +198,15 @@ def test_any_other_octets_prove_nothing(attribute: bytes, identifier: int) -> No
 @example("S=" + "é" * 40, b"\x07S=" + b"?" * 40)
 @example("\ud800", b"\x07?")
 def test_malformed_expectations_are_never_proved(success: str, attribute: bytes) -> None:
-    assert mschap.server_proved(success, attribute, IDENTIFIER) is False
+    assert mschap.verify_success(success, attribute, IDENTIFIER) is False
 
 
 @given(st.text(ENCODABLE, max_size=300), st.text(ENCODABLE, max_size=128))
 @example("CORP\\jürgen", "🔑" * 128)
 def test_only_the_same_password_is_proved(name: str, password: str) -> None:
     made, other = respond(name, password), respond(name, password[:-1] + "xy"[password.endswith("x")])
-    assert mschap.server_proved(made.success, made.value[:1] + made.success.encode(), IDENTIFIER)
-    assert not mschap.server_proved(made.success, other.value[:1] + other.success.encode(), IDENTIFIER)
+    assert mschap.verify_success(made.success, made.value[:1] + made.success.encode(), IDENTIFIER)
+    assert not mschap.verify_success(made.success, other.value[:1] + other.success.encode(), IDENTIFIER)
 
 
 # Errors
@@ -228,7 +228,7 @@ def test_only_the_same_password_is_proved(name: str, password: str) -> None:
 )
 def test_error_codes_are_explained(code: int, message: str, identifier: bytes) -> None:
     text = "E={} R=1 C=0123456789ABCDEF0123456789ABCDEF V=3 M=Call 4444".format(code).encode()
-    assert mschap.error_words(identifier + text) == mschap.Error(code, message, b"Call 4444")
+    assert mschap.parse_error(identifier + text) == mschap.Error(code, message, b"Call 4444")
 
 
 @for_each(
@@ -244,9 +244,9 @@ def test_error_codes_are_explained(code: int, message: str, identifier: bytes) -
     ]
 )
 def test_errors_of_any_form_are_read(text: bytes, code: int, message: bytes) -> None:
-    assert mschap.error_words(b"\x07" + text) == mschap.error_words(text)
-    assert mschap.error_words(text).code == code
-    assert mschap.error_words(text).message == message
+    assert mschap.parse_error(b"\x07" + text) == mschap.parse_error(text)
+    assert mschap.parse_error(text).code == code
+    assert mschap.parse_error(text).message == message
 
 
 @for_each(
@@ -268,15 +268,15 @@ def test_errors_of_any_form_are_read(text: bytes, code: int, message: bytes) -> 
     ]
 )
 def test_malformed_errors_get_a_general_text(attribute: bytes) -> None:
-    assert mschap.error_words(attribute) == mschap.Error(None, "The server refused the login", b"")
+    assert mschap.parse_error(attribute) == mschap.Error(None, "The server refused the login", b"")
 
 
 @given(st.binary(max_size=300) | st.builds(bytes.__add__, st.just(b"\x07E="), st.binary(max_size=250)))
 def test_any_octets_are_read_as_an_error(attribute: bytes) -> None:
-    error = mschap.error_words(attribute)
-    assert error.words.startswith("The server refused the login") or error.code in mschap._ERRORS
+    error = mschap.parse_error(attribute)
+    assert error.text.startswith("The server refused the login") or error.code in mschap._ERRORS
     assert attribute.endswith(error.message)
-    assert error.words.isprintable() and len(error.words) < 60
+    assert error.text.isprintable() and len(error.text) < 60
 
 
 # MD4 and DES

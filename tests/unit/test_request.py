@@ -98,8 +98,8 @@ def test_status_server_is_answered_with_a_code_of_its_port() -> None:
                     reply = misbehaving.reply(misbehaving.Request(encoded.octets, (), 0), SECRET, code)
                     try:
                         accepted.append(encoded.verify(reply).code)
-                    except packet.Dropped as dropped:
-                        assert dropped.flaw == packet.CODE
+                    except packet.Discarded as discarded:
+                        assert discarded.reason == packet.UNEXPECTED_CODE
                 assert accepted == expected
 
 

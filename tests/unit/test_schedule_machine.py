@@ -372,7 +372,7 @@ class AnyNetwork(RuleBasedStateMachine):
         is_right = octets[: int.from_bytes(octets[2:4], "big")] in self.right[request]
         try:
             verified = packet.verify(octets, request, SECRET, True, codes)
-        except packet.Dropped:
+        except packet.Discarded:
             assert not is_right, "a valid reply was discarded"
         else:
             assert is_right, "a reply was accepted that the server did not send"

@@ -10,7 +10,7 @@ from ...namedtuple import NamedTuple
 from ...text import system_words
 
 if TYPE_CHECKING:
-    from ..packet import Flaw
+    from ..packet import DiscardReason
 
 _SELECTOR = getattr(selectors, "PollSelector", selectors.SelectSelector)  # neither a file nor a limit of 1024
 
@@ -48,13 +48,13 @@ class Received(NamedTuple):
     """Packets that have arrived, in order, and whether octets of another have followed them.
 
     `at_probe_port` is whether they came to the port of the probe; None if one port serves the request and the probe.
-    `flaw` is why no packet can follow, as those octets are not the beginning of one.
+    `error` is there if those octets cannot be the start of a packet.
     """
 
     packets: Iterable[bytes]
     at_probe_port: Optional[bool]
     is_more: bool = False
-    flaw: "Optional[Flaw]" = None
+    error: "Optional[DiscardReason]" = None
 
 
 class Transport(abc.ABC):
@@ -106,5 +106,5 @@ def local_ip(bound: socket.socket) -> str:
 def unreachable(error: OSError) -> Unreachable:
     """Return what an error of the system means for the address."""
     if error.errno == errno.ECONNREFUSED:
-        return Unreachable("connection-refused", "nothing listens on this port")
+        return Unreachable("connection-refused", "connection refused")
     return Unreachable("network", f"cannot send: {system_words(error)}")

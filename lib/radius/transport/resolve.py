@@ -38,5 +38,5 @@ def resolve(host: str, port: int, timeout: float) -> List[Address]:
     thread.start()
     thread.join(timeout)
     if not found:
-        raise Unreachable("name-lookup", "name look-up failed: " + "".join(errors or ["no answer in time"]))
+        raise Unreachable("name-lookup", "name resolution failed: " + "".join(errors or ["timed out"]))
     return found[0]

@@ -22,26 +22,26 @@ from .base import Address, Received, Transport, Unreachable, local_ip, unreachab
 _CHUNK, _CHUNKS = 65536, 16  # octets, and how often at a time: in a flood, the time limits must still be checked
 _CERTIFICATE, _FAILED = "tls-certificate", "tls-failed"
 _CLOSED, _RESET = "the server closed the connection", "the server reset the connection"
-# RADIUS/1.1 needs TLS 1.3 (RFC 9765 section 3.4), which the OpenSSL of old SPS releases has not.
+# RADIUS/1.1 requires TLS 1.3 (RFC 9765 section 3.4), which OpenSSL of old SPS releases does not support.
 _HAS_TLS_1_3 = bool(getattr(ssl, "OP_NO_TLSv1_3", 0))
 _PROTOCOLS = [radius11.ALPN, "radius/1.0"] if _HAS_TLS_1_3 else ["radius/1.0"]
 
-_PARTIAL_CHAIN = 0x80000  # X509_V_FLAG_PARTIAL_CHAIN, which the ssl module names from Python 3.10 on
+_PARTIAL_CHAIN = 0x80000  # X509_V_FLAG_PARTIAL_CHAIN, which the ssl module has since Python 3.10
 
-# X509_V_ERR_* of OpenSSL, by which Python tells from 3.7 on why a certificate did not verify.
-_FLAWS = {
+# X509_V_ERR_* of OpenSSL: the reason why a certificate does not verify, since Python 3.7.
+_CERTIFICATE_ERRORS = {
     9: "is not valid yet",
     10: "has expired",
-    18: "is not from a CA in ca_certificate",
-    19: "is not from a CA in ca_certificate",
-    20: "is not from a CA in ca_certificate",
-    21: "is not from a CA in ca_certificate",
-    26: "is not one for a server",
-    62: "is for another name than {}",
-    64: "is for another address than {}",
+    18: "is not issued by a CA in ca_certificate",
+    19: "is not issued by a CA in ca_certificate",
+    20: "is not issued by a CA in ca_certificate",
+    21: "is not issued by a CA in ca_certificate",
+    26: "is not a server certificate",
+    62: "does not match the name {}",
+    64: "does not match the address {}",
 }
-# What OpenSSL calls the alerts and errors that an admin can do something about.
-_REFUSED = (
+# The names in OpenSSL of alerts and errors that an admin can do something about.
+_CERTIFICATE_ALERTS = (
     "alert bad certificate",
     "alert unsupported certificate",
     "alert certificate revoked",
@@ -77,7 +77,7 @@ class TlsTransport(Transport):
         self._unsent = self._stream = b""
         self._heard = self._has_answered = False
         self._ended = ""
-        self._flaw: Optional[packet.Flaw] = None
+        self._malformed: Optional[packet.DiscardReason] = None
         self._socket = _connected(address, source_ip, until)
         try:
             self._shake_hands(until)
@@ -106,9 +106,9 @@ class TlsTransport(Transport):
 
     def receive(self, timeout: float) -> Iterator[Received]:
         # The end of the connection, or octets that came with the handshake, would wake no wait.
-        is_due = self._ended or self._flaw or self._incoming.pending
+        is_due = self._ended or self._malformed or self._incoming.pending
         if is_due or wait_for({self._socket: _events(bool(self._unsent))}, timeout):
-            yield Received(self._packets(), None, bool(self._stream), self._flaw)
+            yield Received(self._packets(), None, bool(self._stream), self._malformed)
 
     def close(self) -> None:
         """End TLS, if that is possible at once, and close the socket."""
@@ -126,8 +126,8 @@ class TlsTransport(Transport):
         self._fill()
         self._stream += self._read()
         self._flush()
-        packets, self._stream, self._flaw = packet.split(self._stream)
-        if self._ended and not packets and not self._flaw:
+        packets, self._stream, self._malformed = packet.split_stream(self._stream)
+        if self._ended and not packets and not self._malformed:
             raise self._end("")
         self._has_answered = self._has_answered or bool(packets)
         return packets
@@ -135,15 +135,14 @@ class TlsTransport(Transport):
     def _shake_hands(self, until: float) -> None:
         while not self._has_shaken_hands():
             if self._ended:
-                raise self._end(" before TLS was set up")
+                raise self._end(" during the TLS handshake")
             if not _is_ready(self._socket, bool(self._unsent), until):
-                words = "the TLS handshake was not over in time"
-                raise Unreachable(_FAILED if self._heard else "no-reply", words, not self._heard)
+                raise Unreachable(_FAILED if self._heard else "no-reply", "TLS handshake timed out", not self._heard)
             self._flush()
             self._fill()
         if self._tls.selected_alpn_protocol() == radius11.ALPN and self._tls.version() != "TLSv1.3":
-            words = "the server chose RADIUS/1.1 with {}, which needs TLS 1.3".format(self._tls.version())
-            raise Unreachable(_FAILED, words, False)
+            text = f"the server selected RADIUS/1.1 over {self._tls.version()}, but RADIUS/1.1 requires TLS 1.3"
+            raise Unreachable(_FAILED, text, False)
 
     def _has_shaken_hands(self) -> bool:
         try:
@@ -153,7 +152,7 @@ class TlsTransport(Transport):
         except (ssl.SSLError, ssl.CertificateError) as error:
             raise self._failed(error) from None
         finally:
-            self._flush()  # an alert too, from which the server's admin learns what was wrong
+            self._flush()  # an alert too: it tells the admin of the server what is wrong
         return True
 
     def _flush(self) -> None:
@@ -164,7 +163,7 @@ class TlsTransport(Transport):
             except (BlockingIOError, InterruptedError):
                 return
             except OSError:
-                self._unsent = b""  # what has arrived before may tell why; its end is seen there
+                self._unsent = b""  # reading finds the end of the connection, and what the server sent before it
                 return
             self._unsent = self._unsent[sent:]
 
@@ -200,14 +199,14 @@ class TlsTransport(Transport):
             octets += chunk
 
     def _end(self, when: str) -> Unreachable:
-        # To close the connection is all that some servers do about a certificate.
-        doubt = "not know this client certificate" if self._has_certificate else "want a client certificate"
-        words = self._ended + when + ("; it may " + doubt if self._heard and not self._has_answered else "")
-        return Unreachable(_FAILED, words, not self._heard)
+        # Some servers close the connection without an alert if they do not like the certificate.
+        cause = "not accept this client certificate" if self._has_certificate else "require a client certificate"
+        hint = "; it may " + cause if self._heard and not self._has_answered else ""
+        return Unreachable(_FAILED, self._ended + when + hint, not self._heard)
 
     def _failed(self, error: Exception) -> Unreachable:
-        code, words = _meaning(error, self._name, self._has_certificate)
-        return Unreachable(code, words, not self._heard)
+        code, text = _explain(error, self._name, self._has_certificate)
+        return Unreachable(code, text, not self._heard)
 
 
 def _connected(address: Address, source_ip: str, until: float) -> socket.socket:
@@ -217,14 +216,14 @@ def _connected(address: Address, source_ip: str, until: float) -> socket.socket:
         raise unreachable(error) from None
     try:
         connecting.setblocking(False)
-        # Else the request would wait for the server to acknowledge the end of the handshake.
+        # Otherwise the request would wait until the server acknowledges the end of the handshake.
         connecting.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if source_ip:
             connecting.bind((source_ip, 0))
         number = connecting.connect_ex(address.sockaddr)
         if number == errno.EINPROGRESS:
             if not _is_ready(connecting, True, until):
-                raise Unreachable("no-reply", "no TCP connection in time")
+                raise Unreachable("no-reply", "TCP connection timed out")
             number = connecting.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if number:
             raise unreachable(OSError(number, os.strerror(number)))
@@ -249,72 +248,76 @@ def _events(is_sending: bool) -> int:
 def _wrapped(
     settings: TlsSettings, server_name: str, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO
 ) -> ssl.SSLObject:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # which verifies the certificate and the name in it
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies the certificate and its name
     versions = getattr(ssl, "TLSVersion", None)
     if versions is not None:
         context.minimum_version = versions.TLSv1_2  # novm
     else:
         context.options |= ssl.OP_NO_TLSv1 | ssl.OP_NO_TLSv1_1
     context.options |= getattr(ssl, "OP_NO_RENEGOTIATION", 0)
-    context.verify_flags |= _PARTIAL_CHAIN  # the CA may be below another, which ca_certificate need not have
+    context.verify_flags |= _PARTIAL_CHAIN  # ca_certificate may have an intermediate CA alone
     context.set_alpn_protocols(_PROTOCOLS)
     try:
         context.load_verify_locations(cadata=settings.ca_certificate)
     except (ssl.SSLError, ValueError) as error:
-        raise Unreachable(_CERTIFICATE, "ca_certificate cannot be used: " + _told(error), False) from None
+        raise Unreachable(_CERTIFICATE, f"ca_certificate cannot be used: {_openssl_text(error)}", False) from None
     if settings.client_certificate:
         try:
             with _readable_path(settings.client_certificate) as path:
-                context.load_cert_chain(path, password=lambda: "")  # it would ask at a terminal
+                context.load_cert_chain(path, password=lambda: "")  # OpenSSL would prompt for it otherwise
         except (OSError, ValueError) as error:
-            raise Unreachable(_CERTIFICATE, "client_certificate cannot be used: " + _told(error), False) from None
+            raise Unreachable(
+                _CERTIFICATE, "client_certificate cannot be used: " + _openssl_text(error), False
+            ) from None
     try:
         return context.wrap_bio(incoming, outgoing, server_hostname=server_name)
     except (TypeError, ValueError):
-        raise Unreachable(_CERTIFICATE, "no certificate can be for the name {}".format(server_name), False) from None
+        raise Unreachable(_CERTIFICATE, f"no certificate can match the name {server_name}", False) from None
 
 
 @contextlib.contextmanager
 def _readable_path(secret: Secret) -> Iterator[str]:
-    """Give a path that OpenSSL can open, of a file that has no name anywhere and that only this process can reach."""
-    memory = getattr(os, "memfd_create", None)  # Python 3.8; elsewhere a file whose name is gone before it is written
+    """Yield a path that OpenSSL can open, of a file without a name that only this process can reach."""
+    memory = getattr(os, "memfd_create", None)  # Python 3.8; before, a file that is unlinked before it is written
     with os.fdopen(memory("sps"), "w+b") if memory else tempfile.TemporaryFile() as file:
-        os.fchmod(file.fileno(), 0o600)  # that of memory is anybody's to read
+        os.fchmod(file.fileno(), 0o600)  # memfd_create makes it readable for everybody
         file.write(secret.octets())
         file.flush()
-        yield "/proc/self/fd/{}".format(file.fileno())
+        yield f"/proc/self/fd/{file.fileno()}"
 
 
-def _meaning(error: Exception, server_name: str, has_certificate: bool) -> Tuple[str, str]:
-    """Return the denial's code for an error of TLS, and what it means in words."""
+def _explain(error: Exception, server_name: str, has_certificate: bool) -> Tuple[str, str]:
+    """Return the code of the denial for an error of TLS, and its meaning for the log."""
     number = getattr(error, "verify_code", None)
     if number:
-        words = _FLAWS.get(number, "did not verify: " + str(getattr(error, "verify_message", "")))
-        return _CERTIFICATE, "the server's certificate " + words.format(server_name)
+        reason = _CERTIFICATE_ERRORS.get(number, f"does not verify: {getattr(error, 'verify_message', '')}")
+        return _CERTIFICATE, "the server's certificate " + reason.format(server_name)
     if not isinstance(error, ssl.SSLError):  # Python 3.6 compares the names itself
-        return _CERTIFICATE, "the server's certificate is for another name than {}".format(server_name)
-    told = _told(error)
-    if "certificate verify failed" in told:  # Python 3.6 does not say why
-        words = "has expired, is not valid yet, is not one for a server or is not from a CA in ca_certificate"
-        return _CERTIFICATE, "the server's certificate " + words
-    if "alert certificate required" in told:
-        return _CERTIFICATE, "the server wants a client certificate"
-    if any(words in told for words in _REFUSED):
-        which = "the client certificate" if has_certificate else "SPS"
-        return _CERTIFICATE, "the server refused {}: {}".format(which, told)
-    if "alert handshake failure" in told and not has_certificate:
-        return _CERTIFICATE, "the server refused the handshake; it may want a client certificate"
-    if any(words in told for words in _NOT_TLS):
-        return _FAILED, "the server sent what is not TLS: is this its port for RADIUS over TLS?"
-    if any(words in told for words in _TOO_OLD):
-        return _FAILED, "the server speaks neither TLS 1.2 nor a newer one"
-    if "no application protocol" in told:
-        return _FAILED, "the server speaks something other than RADIUS on this port"
-    return _FAILED, "TLS failed: " + told
+        return _CERTIFICATE, f"the server's certificate does not match the name {server_name}"
+    text = _openssl_text(error)
+    if "certificate verify failed" in text:  # Python 3.6 does not know why
+        reasons = (
+            "has expired, is not valid yet, is not a server certificate or is not issued by a CA in ca_certificate"
+        )
+        return _CERTIFICATE, "the server's certificate " + reasons
+    if "alert certificate required" in text:
+        return _CERTIFICATE, "the server requires a client certificate"
+    if any(each in text for each in _CERTIFICATE_ALERTS):
+        what = "the client certificate" if has_certificate else "the connection"
+        return _CERTIFICATE, f"the server rejected {what}: {text}"
+    if "alert handshake failure" in text and not has_certificate:
+        return _CERTIFICATE, "the server rejected the handshake; it may require a client certificate"
+    if any(each in text for each in _NOT_TLS):
+        return _FAILED, "reply is not TLS; check that the port is that of RADIUS over TLS"
+    if any(each in text for each in _TOO_OLD):
+        return _FAILED, "the server supports neither TLS 1.2 nor TLS 1.3"
+    if "no application protocol" in text:
+        return _FAILED, "the server does not offer RADIUS on this port"
+    return _FAILED, "TLS error: " + text
 
 
-def _told(error: Exception) -> str:
-    """Return OpenSSL's own words for an error; they are fixed, and hold nothing that was given to it."""
+def _openssl_text(error: Exception) -> str:
+    """Return the text of OpenSSL for an error; it is fixed, and contains no input."""
     reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or type(error).__name__
     text = str(error.args[-1]) if isinstance(error, ssl.SSLError) and error.args else ""
     return (text.partition("] ")[2] or text or str(reason)).partition(" (_ssl")[0].lower().replace("_", " ")
