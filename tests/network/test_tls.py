@@ -67,7 +67,7 @@ HOUR = datetime.timedelta(hours=1)
 PROTOCOLS = ((), (VERSION_1_1,))  # RADIUS as it always was, and RADIUS/1.1
 TLS_VERSIONS = ("TLSv1_2", "TLSv1_3")
 # OpenSSL does not tell Python 3.6 why a certificate did not verify.
-ANY_REASON = "is not valid yet, has expired, is not a server certificate or is not issued by a CA in ca_certificate"
+ANY_REASON = "has expired, is not valid yet, is not a server certificate or is not issued by a CA in ca_certificate"
 REASON_IS_KNOWN = hasattr(ssl, "SSLCertVerificationError")
 
 
