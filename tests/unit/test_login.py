@@ -1133,7 +1133,7 @@ TestAnyConversation = AnyConversation.TestCase
 
 
 def with_groups(*required: str) -> Settings:
-    return configured()._replace(groups=GroupRules(((0, 11),), require_any=required))
+    return configured()._replace(groups=GroupRules(((0, 11),), required_groups=required))
 
 
 def test_groups_of_the_server_come_with_the_accept() -> None:
