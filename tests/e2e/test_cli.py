@@ -416,7 +416,7 @@ LEAST = "[radius]\nserver=a\nsecret=sixteen octets!!\n[lockout]\nmax_failures=5\
             ],
         ),
         (
-            "\ufeff" + LEAST.replace("\n", "\r\n") + "\r\nby=nobody\r\n",
+            "\ufeff" + LEAST.replace("\n", "\r\n") + "\r\nscope=nobody\r\n",
             [
                 "7: error: [lockout] scope: expected one of user, client, both",
             ],

@@ -204,7 +204,7 @@ Called-Station-Id = {username}->{server_username}@{connection_name}{client_hostn
         ("[gateway_groups]\nattribute=Class\nrequre_any=x", "[gateway_groups] requre_any: unknown option"),
         ("[lockout]\nmax_failure=3", "[lockout] max_failure: unknown option"),
         ("[accounting]\nenabled=yes\n[accounting_2]\nserver=x", "[accounting_2] server: needs [accounting] server"),
-        ("[lockout]\nby=name", "[lockout] by: expected one of user, client, both"),
+        ("[lockout]\nscope=name", "[lockout] scope: expected one of user, client, both"),
     ],
 )
 def test_errors_of_the_configuration(open_session: OpenSession, down: str, line: str, said: str) -> None:
@@ -306,7 +306,7 @@ def test_broken_memory_is_said_once(open_session: OpenSession, radius: str, tmp_
 
 
 def test_lockout_by_client(open_session: OpenSession, radius: str) -> None:
-    configuration = radius + "[auth]\nmax_attempts=1\n[lockout]\nmax_failures=2\nby=client\n"
+    configuration = radius + "[auth]\nmax_attempts=1\n[lockout]\nmax_failures=2\nscope=client\n"
     for user in ("alice", "locked"):
         open_session(configuration, gateway_user=user, client_ip="192.0.2.66").log_in("wrong")
     assert code(open_session(configuration, gateway_user="pin1", client_ip="192.0.2.66").authenticate()) == "locked"
