@@ -214,11 +214,11 @@ def _doubts_of_servers(ini: settings.Ini, built: Settings) -> Iterator[Words]:
             if option in values:
                 yield server.section, option, "has no effect with transport=tls"
         probed = server.status_check == "status-server"
-        if "failover_after" in values and not probed and not server.tls:
-            yield server.section, "failover_after", "has no effect with status_check=none"
-        if "failover_after" in values and probed and server.failover_after >= server.bound:
+        if "status_check_after" in values and not probed:
+            yield server.section, "status_check_after", "has no effect with status_check=none"
+        if "status_check_after" in values and probed and server.status_check_after >= server.bound:
             text = "is as long as conn_timeout times conn_retries, {:g} s: the server is given up before it is asked"
-            yield server.section, "failover_after", text.format(server.bound)
+            yield server.section, "status_check_after", text.format(server.bound)
         if "retransmit_after" in values and not server.tls and server.retransmit_after >= server.bound:
             text = "is as long as conn_timeout times conn_retries, {:g} s: nothing is sent again"
             yield server.section, "retransmit_after", text.format(server.bound)

@@ -223,6 +223,9 @@ _CERTIFICATE_AND_KEY = Kind("PEM, or `$`", _certificate_and_key, "certificate")
 TRANSPORT_OPTIONS = (
     Option("transport", _choice("udp", "tls"), "udp", "tls: RADIUS over TLS (RFC 6614), RADIUS/1.1 where offered."),
 )
+_CONNECT_TIMEOUT = Option(
+    "connect_timeout", _seconds(0.1, 280), "3", "Seconds for the TCP connection and the TLS handshake, with tls."
+)
 SERVER_OPTIONS = (
     Option("server", _HOST, "", "Host name or address of the RADIUS server.", required=True),
     Option("port", _whole(1, 65535), "1812", "Port of the server; with tls by default 2083.", tls_default="2083"),
@@ -259,11 +262,12 @@ SERVER_OPTIONS = (
         "How to tell a slow server from a dead one (RFC 5997), or not.",
     ),
     Option(
-        "failover_after",
+        "status_check_after",
         _seconds(0.1, 280),
         "3",
-        "Seconds without an answer after which that is asked; with tls also those that connecting may take.",
+        "Seconds of silence before the server is probed with Status-Server.",
     ),
+    _CONNECT_TIMEOUT,
 )
 TLS_OPTIONS = (
     Option("tls_server_name", _HOST_OR_NONE, "", "Name in the server's certificate, if it is not that in server."),
@@ -280,6 +284,7 @@ TLS_OPTIONS = (
         "Certificate and key for servers that ask for one, in PEM, further lines indented, or $.",
     ),
 )
+NEEDING_TLS = (_CONNECT_TIMEOUT,) + TLS_OPTIONS
 NAME_OPTIONS = (
     Option("strip_realm", _YES_NO, "no", "Send the User-Name without @realm."),
     Option("strip_domain", _YES_NO, "no", "Send the User-Name without DOMAIN\\."),
@@ -331,7 +336,7 @@ GROUP_OPTIONS = (
     Option("pattern", _PATTERN, "", "What of a value is the name, its group 1: OU=([^;]+)"),
     Option("separator", _TEXT, "", "What stands between several groups in one value."),
     Option("unmapped", _choice("keep", "drop"), "keep", "What becomes of groups not in [gateway_groups map]."),
-    Option("require_any", _NAMES, "", "Users who end up in none of these groups are denied."),
+    Option("required_groups", _NAMES, "", "Users who end up in none of these groups are denied."),
 )
 ACCOUNTING_SERVER_OPTIONS = (
     Option("server", _HOST_OR_NONE, "", "Host name or address; empty: the servers of [radius]."),
@@ -346,7 +351,9 @@ LOCKOUT_OPTIONS = (
     Option("max_failures", _whole(0, 1000), "0", "Rejects after which a user is locked out here; 0: never."),
     Option("window", _seconds(1, 604800), "600", "Seconds within which they count."),
     Option("duration", _seconds(1, 604800), "900", "Seconds that the lockout lasts."),
-    Option("by", _choice("user", "client", "both"), "user", "What is counted and locked: user name, client address."),
+    Option(
+        "scope", _choice("user", "client", "both"), "user", "What is counted and locked: user name, client address."
+    ),
 )
 MESSAGE_OPTIONS = tuple(
     Option(message.name, _template(*message.placeholders), message.default, message.help)
@@ -486,6 +493,17 @@ SECTIONS: Tuple[Section, ...] = (
         sdk=True,
     ),
 )
+
+RENAMED = {
+    ("radius", "failover_after"): "status_check_after or connect_timeout",
+    ("gateway_groups", "require_any"): "required_groups",
+    ("lockout", "by"): "scope",
+    ("messages", "server-unproved"): reasons.MUTUAL_AUTH_FAILED,
+    ("messages", "user-busy"): reasons.LOGIN_IN_PROGRESS,
+    ("messages", "too-many-rounds"): reasons.TOO_MANY_CHALLENGES,
+    ("messages", "port-closed"): reasons.CONNECTION_REFUSED,
+}
+"""(section, option of a preview) -> what it is called now."""
 
 _ALIASES = {"https_proxy": "https-proxy"}
 _NUMBERED = r"(radius|accounting|question)_[1-9][0-9]{0,3}\Z"

@@ -188,8 +188,8 @@ def build(
     answers = tuple(_challenge_answers(ini.lines[_CHALLENGE_ANSWERS], problems))
     messages = reader.read("messages", options.MESSAGE_OPTIONS, ini.sections.get("messages", {}))
     lockout = reader.read("lockout", options.LOCKOUT_OPTIONS, ini.sections.get("lockout", {}))
-    by = lockout.pop("by")
-    lockout_rules = LockoutRules(by_user=by != "client", by_client=by != "user", **lockout)
+    scope = lockout.pop("scope")
+    lockout_rules = LockoutRules(by_user=scope != "client", by_client=scope != "user", **lockout)
     accounting = _accounting(ini, reader, servers)
     groups, attributes, dictionary = _with_names_of_attributes(ini, reader, problems)
     if any(problem.error for problem in problems):
@@ -341,10 +341,10 @@ def _with_names_of_attributes(
         )
     )
     names = values["attribute"]
-    if ini.sections.get(_GROUPS, {}).get("require_any") and not values["require_any"]:
-        problems.append(Problem(True, _GROUPS, "require_any", "names no group"))
+    if ini.sections.get(_GROUPS, {}).get("required_groups") and not values["required_groups"]:
+        problems.append(Problem(True, _GROUPS, "required_groups", "names no group"))
     if not names:
-        for option in ("pattern", "separator", "require_any"):
+        for option in ("pattern", "separator", "required_groups"):
             if ini.sections.get(_GROUPS, {}).get(option):
                 problems.append(Problem(True, _GROUPS, option, "needs [gateway_groups] attribute"))
         if mapping:
@@ -387,7 +387,7 @@ def _with_names_of_attributes(
         separator=values["separator"],
         mapping=mapping,
         keep_unmapped=values["unmapped"] == "keep",
-        require_any=values["require_any"] or (),
+        required_groups=values["required_groups"] or (),
     )
     return groups if names else None, tuple(sent), tuple(own)
 
@@ -397,8 +397,8 @@ def _doubts(
 ) -> Iterator[Problem]:
     yield from _too_long(servers, total_timeout)
     for section in _numbered(ini, "radius") if not any(server.tls for server in servers) else ():
-        for option in options.TLS_OPTIONS:
-            if ini.sections.get(section, {}).get(option.name):
+        for option in options.NEEDING_TLS:
+            if ini.sections.get(section, {}).get(option.name, "") not in ("", option.default):
                 yield Problem(False, section, option.name, "has no effect without transport=tls")
     cache = ini.sections.get("authentication_cache", {})
     if groups and cache.get("reuse_limit", "0") not in ("", "0"):
@@ -658,7 +658,9 @@ def _unknown_names(ini: Ini) -> Iterator[Problem]:
             for name in values:
                 if name not in known and name not in ini.from_default[section]:
                     error = declared.name in _STRICT_SECTIONS
-                    yield Problem(error, section, name, "unknown option" + _home_of(name, known))
+                    renamed = options.RENAMED.get((declared.first or declared.name, name))
+                    advice = f"; use {renamed} instead" if renamed else _home_of(name, known)
+                    yield Problem(error, section, name, "unknown option" + advice)
 
 
 def _section_like(name: str, known: Sequence[str]) -> str:

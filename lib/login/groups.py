@@ -42,7 +42,7 @@ def gateway_groups(rules: GroupRules, values: Sequence[bytes]) -> Tuple[Tuple[st
 
 def allowed(rules: GroupRules, groups: Sequence[str]) -> bool:
     """Whether a user of these groups has one that is required, or none is."""
-    return not rules.require_any or not set(rules.require_any).isdisjoint(groups)
+    return not rules.required_groups or not set(rules.required_groups).isdisjoint(groups)
 
 
 def _names(rules: GroupRules, text: str) -> List[str]:

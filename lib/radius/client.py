@@ -508,10 +508,10 @@ def _patience(server: ServerSettings, answers_status: bool) -> Patience:
         bound=server.bound,
         first_wait=0.0 if over_tls else server.retransmit_after,  # never twice over TCP, RFC 6613 section 2.6.1
         longest_wait=min(server.conn_timeout, _LONGEST_WAIT),
-        probe_after=server.failover_after if server.status_check == "status-server" else None,
+        probe_after=server.status_check_after if server.status_check == "status-server" else None,
         answers_status=answers_status,
         probes=1 if over_tls else STATUS_SENDS,
-        connect_within=server.failover_after if over_tls else None,
+        connect_within=server.connect_timeout if over_tls else None,
     )
 
 

@@ -77,7 +77,7 @@ def configured(
     host, port = (server.host, server.port) if isinstance(server, Server) else server
     secret_text = Secret(secret.decode("utf-8"))
     return ServerSettings(
-        section, host, port, secret_text, "pap", timeout, retries, retransmit_after, required, "", "none", 3.0
+        section, host, port, secret_text, "pap", timeout, retries, retransmit_after, required, "", "none", 3.0, 3.0
     )
 
 
@@ -869,7 +869,9 @@ def test_observer_sees_what_is_sent_again_and_the_status_server() -> None:
         return [reply(request, SECRET)] if status or enough else []
 
     with Server(at_last) as server:
-        waiting = configured(server, retransmit_after=0.05)._replace(status_check="status-server", failover_after=0.1)
+        waiting = configured(server, retransmit_after=0.05)._replace(
+            status_check="status-server", status_check_after=0.1
+        )
         client.ask([waiting], login_for, PATIENT, observe=seen.append)
     logins = [each.octets for each in seen if each.sent and each.octets[0] == packet.ACCESS_REQUEST]
     assert len(logins) > 1 and len(set(logins)) == 1

@@ -77,7 +77,8 @@ def configured(peer: Any, section: str = "radius", authority: Authority = AUTHOR
     tls = TlsSettings(options.pop("name", ""), authority.certificate, Secret(options.pop("certificate", "")))
     host, port = peer if isinstance(peer, tuple) else (peer.host, peer.port)
     values = dict(auth_type="pap", conn_timeout=PATIENT, conn_retries=1, retransmit_after=0.01, source_ip="")
-    values.update(require_message_authenticator=True, status_check="none", failover_after=PATIENT, tls=tls)
+    values.update(require_message_authenticator=True, status_check="none", status_check_after=PATIENT)
+    values.update(connect_timeout=PATIENT, tls=tls)
     values.update(options)
     return ServerSettings(section, host, port, Secret(SECRET.decode("ascii")), **values)  # type: ignore[arg-type]
 
@@ -447,7 +448,7 @@ def test_an_end_after_a_status_leaves_no_doubt() -> None:
         close(connection)
 
     with Peer(script, SERVER) as peer:
-        error = refused(configured(peer, status_check="status-server", failover_after=0.1))
+        error = refused(configured(peer, status_check="status-server", status_check_after=0.1))
     words = "the server closed the connection, but it answered a Status-Server"
     assert error.remarks == ("[radius] 127.0.0.1:{}: {}".format(peer.port, words),)
 
@@ -703,7 +704,7 @@ def test_status_is_asked_once_over_the_same_connection(protocols: Sequence[str])
     hurry = threading.Event()
     health = Remembering(lambda fact, server: hurry.set())
     with Peer(slow(True, hurry), SERVER, protocols=protocols) as peer:
-        server = configured(peer, status_check="status-server", failover_after=0.1)
+        server = configured(peer, status_check="status-server", status_check_after=0.1)
         found = ask(server, health=health)
     assert (found.reply.code, found.sends) == (ACCEPT, 1)
     (connection,) = peer.connections
@@ -726,7 +727,7 @@ def test_a_status_that_is_answered_otherwise_does_not_end_the_login(code: int, p
     hurry = threading.Event()
     health = Remembering(lambda fact, server: hurry.set())
     with Peer(script, SERVER, protocols=protocols) as peer:
-        found = ask(configured(peer, status_check="status-server", failover_after=0.1), health=health)
+        found = ask(configured(peer, status_check="status-server", status_check_after=0.1), health=health)
     assert (found.reply.code, found.remarks) == (ACCEPT, ())
     assert [fact for fact, _ in health.facts] == ["status", "answered"]
 
@@ -736,7 +737,7 @@ def test_a_server_known_to_answer_status_that_does_not_is_dead(tmp_path: Any) ->
     health = Health(str(tmp_path), 60.0)
     with Peer(slow(False, hurry), SERVER) as peer, Peer(answering(), SERVER) as backup:
         health.answered_status("127.0.0.1:{}/tls".format(peer.port))
-        server = configured(peer, status_check="status-server", failover_after=0.1)
+        server = configured(peer, status_check="status-server", status_check_after=0.1)
         found = ask(server, configured(backup, "radius_2"), health=health)
         assert found.origin.section == "radius_2"
         assert found.remarks == ("[radius] 127.0.0.1:{}: no reply to 1 send, nor to a Status-Server".format(peer.port),)
@@ -771,7 +772,7 @@ def test_no_tcp_connection_in_time() -> None:
             waiting = stack.enter_context(contextlib.closing(socket.socket()))
             waiting.setblocking(False)
             waiting.connect_ex(full.getsockname())
-        error = refused(configured(full.getsockname(), failover_after=0.2))
+        error = refused(configured(full.getsockname(), connect_timeout=0.2))
         assert (error.code, error.unreachable) == ("no-reply", True)
         assert error.remarks[0].endswith("no TCP connection in time")
 

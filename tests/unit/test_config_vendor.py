@@ -108,7 +108,19 @@ ignore=false
     settings = valid(text, store_of("from the store"))
     assert settings.servers == (
         ServerSettings(
-            "radius", "192.0.2.1", 1645, Secret("from the store"), "chap", 10.0, 5, 0.3, True, "", "status-server", 3.0
+            "radius",
+            "192.0.2.1",
+            1645,
+            Secret("from the store"),
+            "chap",
+            10.0,
+            5,
+            0.3,
+            True,
+            "",
+            "status-server",
+            3.0,
+            3.0,
         ),
     )
     assert settings.auth == AuthSettings("Code:", False, ("ssh", "rdp"), Secret(""), 3, 10)

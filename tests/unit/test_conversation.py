@@ -300,7 +300,7 @@ def test_an_unusable_response_to_a_challenge_is_a_failed_attempt(cumulative: boo
 
 
 def with_groups(*required: str) -> Settings:
-    return configured()._replace(groups=GroupRules(((0, 11),), require_any=required))
+    return configured()._replace(groups=GroupRules(((0, 11),), required_groups=required))
 
 
 def test_the_accept_brings_the_groups_of_the_server() -> None:

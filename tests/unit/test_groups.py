@@ -179,11 +179,11 @@ def test_both_kinds_of_dropped_values_are_counted() -> None:
     ],
 )
 def test_a_login_may_need_a_group(required: Tuple[str, ...], names: Tuple[str, ...], may: bool) -> None:
-    assert allowed(PLAIN._replace(require_any=required), names) is may
+    assert allowed(PLAIN._replace(required_groups=required), names) is may
 
 
 def test_the_group_needed_is_one_of_ours() -> None:
-    rules = PLAIN._replace(mapping=MAPPING, require_any=("sps_admins",), keep_unmapped=False)
+    rules = PLAIN._replace(mapping=MAPPING, required_groups=("sps_admins",), keep_unmapped=False)
     assert allowed(rules, groups(rules, "Admins"))
     assert not allowed(rules, groups(rules, "sps_admins"))
 

@@ -113,7 +113,7 @@ def test_the_table_holds_the_transitions_of_the_code() -> None:
         plain = plain._replace(servers=cast(Any, ("one", "two")))
         guarded = plain._replace(
             servers=cast(Any, ("one",)),
-            groups=GroupRules(((0, 11),), require_any=("admins",)),
+            groups=GroupRules(((0, 11),), required_groups=("admins",)),
             auth=plain.auth._replace(bypass_when_unreachable=("alice",)),
         )
         for settings in (plain, guarded):
