@@ -114,14 +114,14 @@ ELSEWHERE: List[socket.socket] = []
 ZERO = (MESSAGE_AUTHENTICATOR, bytes(16))
 
 FAULTS = [
-    Fault("lost request", second_send_only, ACCEPT, "and 2 sends"),
+    Fault("lost request", second_send_only, ACCEPT, "and 2 transmissions"),
     Fault("duplicated reply", lambda r: [right(r)] * 3, ACCEPT),
     Fault("reject first, the late accept counts no more", lambda r: [reply(r, SECRET, REJECT), right(r)], "rejected"),
     Fault("reply from another port", from_elsewhere, "no-reply"),
     Fault("reply from another address", from_another_address, "no-reply"),
-    Fault("reply to an earlier send", to_an_earlier_send, ACCEPT, "and 2 sends"),
+    Fault("reply to an earlier send", to_an_earlier_send, ACCEPT, "and 2 transmissions"),
     Fault("late and reordered replies", reordered, ACCEPT, "dropped 1 reply"),
-    Fault("server restarting", restarting, ACCEPT, "and 3 sends"),
+    Fault("server restarting", restarting, ACCEPT, "and 3 transmissions"),
     Fault("3,000 datagrams of junk", flooding, ACCEPT, "replies whose header", seconds=30),
     Fault("wrong identifier", lambda r: [right(r)[:1] + bytes([r.octets[1] ^ 1]) + right(r)[2:]], "bad-reply"),
     Fault("wrong secret", lambda r: [reply(r, b"another secret", ACCESS_ACCEPT)], "wrong-secret", "secret probably"),

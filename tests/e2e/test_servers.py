@@ -133,7 +133,7 @@ def test_state_directory_that_cannot_be_used_is_no_memory(
     (tmp_path / "state.ephemeral").write_text("a file where the directory should be")
     session = open_session(radius, server_username="alice")
     assert session.log_in("correct horse")["verdict"] == "ACCEPT"
-    assert text(session).count("nothing is remembered between hooks") == 1
+    assert text(session).count("State directory unavailable: ") == 1
 
 
 def test_total_timeout_bounds_all_servers(open_session: OpenSession) -> None:

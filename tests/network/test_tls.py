@@ -212,18 +212,17 @@ def test_accounting_goes_the_same_way(protocols: Sequence[str]) -> None:
 
 @pytest.mark.parametrize("protocols", PROTOCOLS)
 def test_a_server_that_takes_no_accounting_has_recorded_nothing(protocols: Sequence[str], tmp_path: Any) -> None:
-    told: List[str] = []
     kept = accounting_queue.AccountingQueue(str(tmp_path))
     kept.add(accounting.Record("Stop", time.time(), "a session", "alice", (), 7))
     error_cause = (101, struct.pack("!L", 406))
     script = answering(accounting.ACCOUNTING_RESPONSE, [error_cause])
     with Peer(script, SERVER, protocols=protocols) as peer:
         settings = AccountingSettings((configured(peer),), 2 * PATIENT)
-        delivery.deliver(settings, kept, Health(None, 0.0), told.append)
-    assert "Error-Cause says that nothing was recorded" in told[0] and len(peer.requests) == 1
+        remarks = delivery.deliver(settings, kept, Health(None, 0.0))
+    assert "Error-Cause says that nothing was recorded" in remarks[0] and len(peer.requests) == 1
     with Peer(answering(accounting.ACCOUNTING_RESPONSE), SERVER, protocols=protocols) as peer:
         settings = AccountingSettings((configured(peer),), 2 * PATIENT)
-        delivery.deliver(settings, kept, Health(None, 0.0), told.append)
+        assert delivery.deliver(settings, kept, Health(None, 0.0)) == []
     assert len(peer.requests) == 1
 
 

@@ -126,7 +126,7 @@ def test_no_groups_are_told() -> None:
     assert remarks(PLAIN, b"admins") == ()
     assert remarks(PLAIN._replace(pattern=OU), b"Admins", b"x") == ("no group in 2 values",)
     assert remarks(PLAIN._replace(pattern=OU), b"Admins", b"\xff") == (
-        "dropped 1 of 2 values: not UTF-8",
+        "discarded 1 of 2 values: not UTF-8",
         "no group in 1 value",
     )
 
@@ -155,8 +155,8 @@ def test_no_groups_are_told() -> None:
 )
 def test_values_that_are_dropped(value: bytes, why: str) -> None:
     for rules in (PLAIN, PLAIN._replace(separator="\n"), PLAIN._replace(pattern=re.compile("admins"))):
-        assert gateway_groups(rules, [b"admins!", value, b"admins!"])[1] == ("dropped 1 of 3 values: " + why,)
-        assert gateway_groups(rules, [value]) == ((), ("dropped 1 of 1 value: " + why,))
+        assert gateway_groups(rules, [b"admins!", value, b"admins!"])[1] == ("discarded 1 of 3 values: " + why,)
+        assert gateway_groups(rules, [value]) == ((), ("discarded 1 of 1 value: " + why,))
 
 
 def test_both_kinds_of_dropped_values_are_counted() -> None:
