@@ -323,7 +323,8 @@ def damaged_files(stage: Stage) -> None:
     for path in [path for path in waiting.iterdir() if "-Start-" in path.name]:
         path.rename(path.with_name("0" * 16 + path.name[16:]))  # from 1970
     accounting = stage.radius + "[accounting]\nenabled=yes\nport={}\n".format(stage.radiusd.acct_port)
-    stage.whole(accounting, "correct horse", gateway_user="alice", session_id=5)
+    stage.whole(accounting, "correct horse", gateway_user="alice")
+    stage.whole(accounting, "correct horse", gateway_user="alice", session_id=5)  # SPS passes text
 
 
 def damaged_arguments(stage: Stage) -> None:

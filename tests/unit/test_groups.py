@@ -162,7 +162,7 @@ def test_values_that_are_dropped(value: bytes, why: str) -> None:
 def test_both_kinds_of_dropped_values_are_counted() -> None:
     found, told = gateway_groups(PLAIN, [b"\xff\xfe", b"a", b"b\0", b"\x80", b"c\n"])
     assert found == ("a",)
-    assert told == ("dropped 2 of 5 values: not UTF-8", "dropped 2 of 5 values: with control characters")
+    assert told == ("discarded 2 of 5 values: not UTF-8", "discarded 2 of 5 values: with control characters")
 
 
 @pytest.mark.parametrize(
