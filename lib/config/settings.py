@@ -21,7 +21,7 @@ from ..namedtuple import NamedTuple
 from ..radius.server import ServerSettings, TlsSettings
 from ..secret import Secret
 from ..text import did_you_mean
-from . import options
+from . import options, value_types
 from .model import (
     AccountingSettings,
     AuthSettings,
@@ -33,7 +33,8 @@ from .model import (
     Settings,
     UsernameSettings,
 )
-from .options import SECTIONS, Kind, Option, declaration
+from .options import SECTIONS, Option, declaration
+from .value_types import ValueType
 
 CredentialLookup = Callable[[str, str], Optional[str]]
 """(section, option) -> the password the Credential Store has for host=section, user=option, or None.
@@ -440,7 +441,7 @@ def sdk_text(ini: Ini) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _as_the_sdk_spells_it(kind: Optional[Kind], value: str) -> str:
+def _as_the_sdk_spells_it(kind: Optional[ValueType], value: str) -> str:
     """Return a choice in lower case: the SDK compares some of them with case."""
     parsed = kind.parse(value) if kind and value not in ("$", "$$") else value
     return parsed if isinstance(parsed, str) else value
@@ -504,7 +505,7 @@ class _Reader:
             return option.default
         if given == "$$":
             return "$"
-        trusted = re.match(_TRUSTED_CA, given) if option.kind is options.CERTIFICATES else None
+        trusted = re.match(_TRUSTED_CA, given) if option.kind is value_types.CERTIFICATES else None
         if trusted:
             return self._trusted(trusted.group(1))
         return self._credential(section, option.name) if given == "$" else given
@@ -632,7 +633,7 @@ def _pairs(
 def _challenge_answers(lines: Lines, problems: List[Problem]) -> Iterator[ChallengeAnswer]:
     for number, pattern, answer in _pairs(_CHALLENGE_ANSWERS, lines, "pattern = answer", problems):
         with _noting(problems, _CHALLENGE_ANSWERS, "line {}".format(number)):
-            yield ChallengeAnswer(options.compiled(pattern, re.IGNORECASE), Secret(_unquoted(answer)))
+            yield ChallengeAnswer(value_types.compile_pattern(pattern, re.IGNORECASE), Secret(_unquoted(answer)))
 
 
 def _unquoted(value: str) -> str:
