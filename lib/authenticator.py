@@ -11,6 +11,7 @@ import time
 from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Set, Tuple
 
 from .config import settings
+from .config.ini import Problem
 from .config.model import Settings
 from .login import conversation, groups, username
 from .namedtuple import NamedTuple
@@ -39,7 +40,7 @@ class Session(NamedTuple):
     server_domain: Optional[str] = None
 
 
-def opening_remarks(configured: Settings, problems: Iterable[settings.Problem]) -> List[str]:
+def opening_remarks(configured: Settings, problems: Iterable[Problem]) -> List[str]:
     """Return what the log warns of when a session begins."""
     over_udp = (server for server in configured.servers if server.tls is None)
     unsigned = (server.section for server in over_udp if not server.require_message_authenticator)

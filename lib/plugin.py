@@ -22,6 +22,7 @@ from safeguard.sessions.plugin.exceptions import PluginSDKRuntimeError, PluginSD
 from . import __version__, reasons
 from .authenticator import Backend, Session, count, metadata, new_record, opening_remarks
 from .config import settings
+from .config.ini import Problem, parse_ini
 from .login import conversation
 from .text import field, name_problem, one_line, radius_name_problem
 
@@ -36,7 +37,7 @@ class Plugin(AAPlugin):  # type: ignore[misc]
 
     def __init__(self, configuration: str = "") -> None:
         """Take the configuration as the admin wrote it; what is wrong with it is logged and denies every session."""
-        ini = settings.parse_ini(configuration or "")
+        ini = parse_ini(configuration or "")
         refused = ""
         try:
             super().__init__(settings.sdk_text(ini))
@@ -49,7 +50,7 @@ class Plugin(AAPlugin):  # type: ignore[misc]
             refused = "it cannot be read: " + _place(error)
             self._settings, self._problems = None, ()
         if refused:
-            self._settings, self._problems = None, self._problems + (settings.Problem(True, "", "", refused),)
+            self._settings, self._problems = None, self._problems + (Problem(True, "", "", refused),)
         self._messages = self._settings.messages if self._settings else {}
         self._directories: Dict[str, Optional[str]] = {}
         self._said: Set[str] = set()

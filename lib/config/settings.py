@@ -1,6 +1,5 @@
 """The configuration: INI text in, frozen settings or all the errors at once. What options there are is in `options`."""
 
-import configparser
 import contextlib
 import re
 from typing import (
@@ -17,11 +16,11 @@ from typing import (
     Tuple,
 )
 
-from ..namedtuple import NamedTuple
 from ..radius.server import ServerSettings, TlsSettings
 from ..secret import Secret
 from ..text import did_you_mean
 from . import options, value_types
+from .ini import Ini, Lines, Problem, unquoted
 from .model import (
     AccountingSettings,
     AuthSettings,
@@ -50,40 +49,10 @@ class ConfigurationError(Exception):
     """What a look-up raises when it cannot look; its text is shown in the log."""
 
 
-class Problem(NamedTuple):
-    """One thing wrong (`error`) or doubtful (not `error`) in a configuration."""
-
-    error: bool
-    section: str
-    option: str
-    text: str
-
-    def __str__(self) -> str:
-        place = "[{}]".format(self.section) if self.section else ""
-        return " ".join(part for part in (place, self.option) if part) + ": " + self.text
-
-
-Lines = Sequence[Tuple[int, str]]
-"""Lines of the file with their numbers."""
-
-
-class Ini(NamedTuple):
-    """A parsed file: section -> option -> value, and the `lines` of the sections that are read as they are written.
-
-    `from_default` are the names that a section has from [DEFAULT] alone.
-    """
-
-    sections: Dict[str, Dict[str, str]]
-    from_default: Dict[str, Set[str]]
-    lines: Mapping[str, Lines]
-    problems: Tuple[Problem, ...]
-
-
 NO_STORE = "`$` needs [credential_store] name"
 PLUGIN_TIME_LIMIT = 300.0  # seconds: half of the proxy's time limit, by default
 _CHALLENGE_ANSWERS, _GROUPS, _GROUPS_MAP = "challenge_answers", "gateway_groups", "gateway_groups map"
 _ATTRIBUTES, _DICTIONARY = "radius_attributes", "radius_dictionary"
-_LINE_SECTIONS = frozenset(section.name for section in SECTIONS if section.lines)
 PLACEHOLDERS = (
     "client_ip",
     "client_port",
@@ -99,70 +68,8 @@ PLACEHOLDERS = (
 """What values in [radius_attributes] may hold in braces."""
 _MOST_OCTETS_OF_OURS, _MOST_HEADER_OCTETS = 3000, 8  # of [radius_attributes]; a packet has 4096 (RFC 2865 section 3)
 _STRICT_SECTIONS = ("gateway_groups", "lockout", "accounting")  # where a misspelt option would be a hole or a loss
-_NO_SECTION = "\0no section has this name"
 _TRUSTED_CA = r"\$\[(.+)\]\Z"
-_PADDED = r"[A-Za-z0-9+/]+={1,2}\s*\Z"
-_NO_OPTION = "is not `option = value`"
 _TAKEN_KEYS = r"(otp\d*|rp|radius_password)\Z"
-
-
-def parse_ini(text: str) -> Ini:
-    """Parse INI text as the SDK does, except that a `%` which ConfigParser would refuse stands for itself.
-
-    A value in double quotes whose inside begins or ends with white space loses the quotes and keeps the space.
-    Sections of lines are read apart: what stands there keeps its case and may hold `:`.
-    """
-    rest, lines = _set_lines_apart(text.lstrip("\ufeff"))
-    parser, problems = _read(rest, configparser.DEFAULTSECT)
-    explicit, _ = _read(rest, _NO_SECTION)  # the same again, with [DEFAULT] a section like any other
-    sections: Dict[str, Dict[str, str]] = {}
-    from_default: Dict[str, Set[str]] = {}
-    for given in parser.sections():
-        section = re.sub("\0[0-9]+\\Z", "", given)
-        values = {name: _value(parser, given, name, _is_sdk(section)) for name in parser.options(given)}
-        sections[section] = dict(values, **sections.get(section, {}))
-        from_default[section] = set(values) - set(explicit.options(given))
-    return Ini(sections, from_default, lines, tuple(problems))
-
-
-Places = Mapping[Tuple[str, str], int]
-"""(section, option) -> the number of its line; (section, "") -> that of the section's header."""
-
-
-def places(text: str) -> Places:
-    """Return where in INI text everything stands, the first time it does; for whoever has a problem to tell.
-
-    Lines are taken as ConfigParser takes them: one that is indented deeper goes on with the value before.
-    """
-    found: Dict[Tuple[str, str], int] = {}
-    section, name, indent = "", "", 0
-    rest, _ = _set_lines_apart(text.lstrip("\ufeff"))
-    for number, line in enumerate(rest.split("\n"), 1):
-        stripped = line.strip()
-        if not stripped or stripped[0] in "#;":
-            continue
-        deeper = len(line) - len(line.lstrip()) > indent
-        if name and deeper:
-            continue
-        indent = len(line) - len(line.lstrip())
-        header = configparser.ConfigParser.SECTCRE.match(stripped)
-        option = None if header else configparser.ConfigParser.OPTCRE.match(stripped)
-        if header:
-            section, name = header.group("header"), ""
-        elif option and section:
-            name = option.group("option").rstrip().lower()
-        found.setdefault((section, name), number)
-    return found
-
-
-def line_of(problem: Problem, found: Places) -> int:
-    """Return the line that a problem is in, or that of its section if it is about what is not there; 0 if neither."""
-    numbered = re.match("line ([0-9]+)\\Z", problem.option)
-    if numbered:
-        return int(numbered.group(1))
-    sections = (problem.section, configparser.DEFAULTSECT) if problem.option else ()
-    keys = [(section, problem.option) for section in sections] + [(problem.section, "")]
-    return next((found[key] for key in keys if key in found), 0)
 
 
 def no_trusted_ca(name: str) -> Optional[str]:
@@ -374,8 +281,8 @@ def _with_names_of_attributes(
             refusal = attributes.refusal(attribute)
             if refusal:
                 raise ValueError(refusal)
-            attributes.check(attribute, _unquoted(text), PLACEHOLDERS)
-            sent.append(RadiusAttribute(attribute, _unquoted(text)))
+            attributes.check(attribute, unquoted(text), PLACEHOLDERS)
+            sent.append(RadiusAttribute(attribute, unquoted(text)))
     if sum(len(line.text.encode("utf-8", "replace")) + _MOST_HEADER_OCTETS for line in sent) > _MOST_OCTETS_OF_OURS:
         problems.append(Problem(True, _ATTRIBUTES, "", "is more than fits into a request"))
     taken = {line.attribute.key for line in sent if not line.text} - {line.attribute.key for line in sent if line.text}
@@ -517,93 +424,6 @@ class _Reader:
         return certificates
 
 
-def _read(text: str, default_section: str) -> Tuple[configparser.ConfigParser, List[Problem]]:
-    """Parse, noting syntax errors without quoting the lines: they may hold a secret.
-
-    A line that is wrong is taken out and the rest read again, so that all are found. A section given again goes by
-    its name, a NUL and its line.
-    """
-    problems: List[Problem] = []
-    lines = text.split("\n")  # as ConfigParser does; splitlines would know more ends of lines than it
-    for index in _ends_of_pem(lines):
-        problems.append(Problem(True, "", "line {}".format(index + 1), _NO_OPTION))
-        lines[index] = ""
-    while True:
-        parser = configparser.ConfigParser(default_section=default_section)
-        try:
-            parser.read_string("\n".join(lines))
-            return parser, problems
-        except configparser.DuplicateOptionError as error:
-            section = error.section.partition("\0")[0]
-            problems.append(Problem(True, section, error.option, "given twice, again in line {}".format(error.lineno)))
-            lines[(error.lineno or 0) - 1] = ""
-        except configparser.DuplicateSectionError as error:
-            problems.append(Problem(True, error.section, "", "given twice, again in line {}".format(error.lineno)))
-            lines[(error.lineno or 0) - 1] = "[{}\0{}]".format(error.section, error.lineno)
-        except configparser.MissingSectionHeaderError as error:
-            for number in _before_a_section(lines, error.lineno):
-                problems.append(Problem(True, "", "line {}".format(number), "stands before the first [section]"))
-                lines[number - 1] = ""
-        except configparser.ParsingError as error:
-            for number, _ in error.errors:
-                problems.append(Problem(True, "", "line {}".format(number), _NO_OPTION))
-                lines[number - 1] = ""
-
-
-def _ends_of_pem(lines: Sequence[str]) -> List[int]:
-    """Return the indexes of the lines of PEM that are not indented and whose Base64 ends in `=`.
-
-    They would be options, whose names are shown where nobody knows them: here a piece of a private key.
-    """
-    found: List[int] = []
-    inside = False
-    for index, line in enumerate(lines):
-        if inside and re.match(_PADDED, line):
-            found.append(index)
-        if "-----BEGIN " in line:
-            inside = True
-        elif "-----END " in line or line.startswith("["):
-            inside = False
-    return found
-
-
-def _before_a_section(lines: Sequence[str], first: int) -> Iterator[int]:
-    """Yield the numbers of the lines from `first` to the next header; blank ones and comments may stand there."""
-    for number, line in enumerate(lines[first - 1 :], first):
-        stripped = line.strip()
-        if configparser.ConfigParser.SECTCRE.match(stripped):
-            return
-        if stripped and stripped[0] not in "#;":
-            yield number
-
-
-def _value(parser: configparser.ConfigParser, section: str, name: str, sdk: bool) -> str:
-    try:
-        value = parser.get(section, name)
-    except configparser.InterpolationError:
-        value = parser.get(section, name, raw=True)
-    return value if sdk else _unquoted(value)
-
-
-def _set_lines_apart(text: str) -> Tuple[str, Dict[str, List[Tuple[int, str]]]]:
-    """Return the text with the sections of lines emptied, so that line numbers stay, and the numbered lines of each.
-
-    Inside one, only a line that is nothing but a header ends it: a pattern may begin with a bracket.
-    """
-    rest: List[str] = []
-    lines: Dict[str, List[Tuple[int, str]]] = {name: [] for name in _LINE_SECTIONS}
-    inside = ""
-    for number, line in enumerate(text.split("\n"), 1):
-        stripped = line.strip()
-        header = re.match(r"\[([^]]+)\]" + (r"\s*([#;].*)?\Z" if inside else ""), stripped)
-        if header:
-            inside = header.group(1) if header.group(1) in _LINE_SECTIONS else ""
-        elif inside and stripped and stripped[0] not in "#;":
-            lines[inside].append((number, stripped))
-        rest.append("" if inside and not header else line)
-    return "\n".join(rest), lines
-
-
 def _at_the_first(line: str) -> Tuple[str, str, str]:
     return line.partition("=")
 
@@ -633,19 +453,7 @@ def _pairs(
 def _challenge_answers(lines: Lines, problems: List[Problem]) -> Iterator[ChallengeAnswer]:
     for number, pattern, answer in _pairs(_CHALLENGE_ANSWERS, lines, "pattern = answer", problems):
         with _noting(problems, _CHALLENGE_ANSWERS, "line {}".format(number)):
-            yield ChallengeAnswer(value_types.compile_pattern(pattern, re.IGNORECASE), Secret(_unquoted(answer)))
-
-
-def _unquoted(value: str) -> str:
-    inside = value[1:-1]
-    if len(value) > 2 and value[0] == value[-1] == '"' and inside != inside.strip():
-        return inside
-    return value
-
-
-def _is_sdk(section: str) -> bool:
-    declared = declaration(section)
-    return declared is not None and declared.sdk
+            yield ChallengeAnswer(value_types.compile_pattern(pattern, re.IGNORECASE), Secret(unquoted(answer)))
 
 
 def _unknown_names(ini: Ini) -> Iterator[Problem]:

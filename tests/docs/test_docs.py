@@ -15,6 +15,7 @@ import pytest
 
 from lib import reasons
 from lib.config import options, settings
+from lib.config.ini import parse_ini
 from lib.config.settings import ConfigurationError
 from lib.radius import packet
 from simulator.demo import configure
@@ -62,7 +63,7 @@ CONFIGURATIONS = [block for page in PAGES for block in blocks(page) if block.inf
 def problems_of(block: Block) -> List[str]:
     """Return what is wrong or doubtful with a block's configuration; a fragment is added to the least one."""
     whole = "[radius]\nserver=a\nsecret=sixteen octets..\n" + block.text if block.info == "ini fragment" else block.text
-    ini = settings.parse_ini(whole)
+    ini = parse_ini(whole)
 
     def credential(section: str, option: str) -> Optional[str]:
         if not ini.sections.get("credential_store", {}).get("name"):
