@@ -10,9 +10,9 @@ import os
 import time
 from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Set, Tuple
 
-from .config import settings
 from .config.ini import Problem
 from .config.model import Settings
+from .config.options import PLACEHOLDERS
 from .login import conversation, groups, username
 from .namedtuple import NamedTuple
 from .radius.server import ServerSettings
@@ -303,7 +303,7 @@ class Backend:
             return []
         from .radius import attributes
 
-        values = {name: str(getattr(self._session, name) or "") for name in settings.PLACEHOLDERS}
+        values = {name: str(getattr(self._session, name) or "") for name in PLACEHOLDERS}
         found = []
         for line in self._settings.attributes:
             try:

@@ -6,9 +6,10 @@ import json
 from typing import Callable, Iterable, Iterator, List, Optional, Sequence, Set, Tuple
 
 from ..config import options as declared
-from ..config import settings
+from ..config.build import build
 from ..config.ini import Ini, Problem, line_of, parse_ini
 from ..config.model import Settings
+from ..config.reader import NO_STORE, ConfigurationError
 from ..namedtuple import NamedTuple
 from ..text import counted
 from . import FINE, NOT_FINE, UNUSABLE
@@ -45,20 +46,20 @@ def findings(text: str) -> List[Finding]:
 
     def look_up(section: str, option: str) -> Optional[str]:
         if not _has_store(ini):
-            raise settings.ConfigurationError(settings.NO_STORE)
+            raise ConfigurationError(NO_STORE)
         return _stand_in(section, option)
 
     def trusted_ca(name: str) -> str:
         return _STAND_IN_CA
 
-    built, problems = settings.build(ini, look_up, trusted_ca)
+    built, problems = build(ini, look_up, trusted_ca)
     rest, errors = ini, problems
     for _ in range(_MOST_ROUNDS):
         # Not where it is unclear how a server is spoken to: what has an effect there?
         if built is not None or any(problem.error and problem.option == "transport" for problem in errors):
             break
         rest = _without_errors(rest, errors)
-        built, errors = settings.build(rest, look_up, trusted_ca)
+        built, errors = build(rest, look_up, trusted_ca)
         problems += tuple(each for each in errors if not each.error and each not in problems)
     said = [(ERROR if problem.error else WARNING, problem) for problem in problems]
     said += [(ERROR, _problem(*words)) for words in _without_store(ini)]
@@ -147,7 +148,7 @@ def _without_store(ini: Ini) -> Iterator[Words]:
     for section, option in _from_store(ini):
         found = declared.declaration(section)
         if found and found.sdk and not _has_store(ini):
-            yield section, option, settings.NO_STORE
+            yield section, option, NO_STORE
 
 
 def _from_store(ini: Ini) -> Iterator[Tuple[str, str]]:

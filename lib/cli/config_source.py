@@ -5,9 +5,10 @@ import re
 import sys
 from typing import Callable, List, Mapping, Optional
 
-from ..config import settings
+from ..config.build import build
 from ..config.ini import Ini, Problem, line_of, parse_ini
 from ..config.model import Settings
+from ..config.reader import ConfigurationError
 from ..namedtuple import NamedTuple
 from ..text import counted, one_line, system_words
 from . import Unusable, console
@@ -65,7 +66,7 @@ class Store:
         self._speaks = False
 
     def __call__(self, section: str, option: str) -> Optional[str]:
-        """Return what is stored for the option, or None; a settings.CredentialLookup."""
+        """Return what is stored for the option, or None; a config.reader.CredentialLookup."""
         if self._file is not None:
             return self._file.sections.get(section, {}).get(option)
         variable = "SPS_{}_{}".format(section, option).upper()
@@ -79,7 +80,7 @@ class Store:
         except console.HungUp:
             return None
         except console.NoTerminal:
-            raise settings.ConfigurationError(
+            raise ConfigurationError(
                 "comes from the Credential Store; here: --secret-file or {}".format(variable)
             ) from None
 
@@ -115,7 +116,7 @@ def usable(path: str, secret_file: Optional[str]) -> Usable:
         raise Unusable(str(error)) from None
     ini = parse_ini(source.text)
     stand_in = store(secret_file)
-    found, problems = settings.build(ini, stand_in)
+    found, problems = build(ini, stand_in)
     if found is not None:
         return Usable(ini, found, list(problems), stand_in)
     wrong = [problem for problem in problems if problem.error]

@@ -28,6 +28,20 @@ from .value_types import (
     whole_number,
 )
 
+PLACEHOLDERS = (
+    "client_ip",
+    "client_port",
+    "client_hostname",
+    "protocol",
+    "connection_name",
+    "session_id",
+    "username",
+    "gateway_user",
+    "server_username",
+    "server_domain",
+)
+"""What values in [radius_attributes] may hold in braces."""
+
 
 class Option(NamedTuple):
     """One option's whole declaration; `default` is as it would be written in the file, `tls_default` that with tls."""
@@ -301,8 +315,7 @@ SECTIONS: Tuple[Section, ...] = (
         "radius_attributes",
         (),
         open="`Name = value`: sent with each request, in place of what is sent by itself; an empty value sends none. "
-        "Values may hold {client_ip}, {client_port}, {client_hostname}, {protocol}, {connection_name}, {session_id}, "
-        "{username}, {gateway_user}, {server_username}, {server_domain}.",
+        "Values may hold " + ", ".join("{" + name + "}" for name in PLACEHOLDERS) + ".",
         lines=True,
         example=("NAS-Identifier = bastion-1", "Cisco-AVPair = shell:user={gateway_user}"),
     ),

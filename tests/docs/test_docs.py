@@ -14,9 +14,10 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Set
 import pytest
 
 from lib import reasons
-from lib.config import options, settings
+from lib.config import options
+from lib.config.build import build
 from lib.config.ini import parse_ini
-from lib.config.settings import ConfigurationError
+from lib.config.reader import ConfigurationError
 from lib.radius import packet
 from simulator.demo import configure
 from tests.support import ROOT
@@ -70,7 +71,7 @@ def problems_of(block: Block) -> List[str]:
             raise ConfigurationError("`$` needs [credential_store] name")
         return "sixteen octets.."
 
-    return [str(problem) for problem in settings.build(ini, credential)[1]]
+    return [str(problem) for problem in build(ini, credential)[1]]
 
 
 def test_pages_have_configurations() -> None:

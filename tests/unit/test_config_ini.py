@@ -10,8 +10,8 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, reject
 
+from lib.config.build import build
 from lib.config.ini import Problem, line_of, parse_ini
-from lib.config.settings import build
 from lib.secret import Secret
 from tests.support.configuration import HIDDEN, MINIMAL, check, empty_store, no_store, valid
 from tests.support.ini_texts import FILES, OUR_SECTIONS, SDK_SECTIONS, VERBATIM, ini_texts
