@@ -3,7 +3,7 @@
 from typing import Iterator, List, Tuple
 
 from .config.model import Settings
-from .config.settings import PLACEHOLDERS
+from .config.options import PLACEHOLDERS
 from .radius import attributes, nas
 from .radius.packet import Attributes
 from .session import Session

@@ -19,7 +19,10 @@ from safeguard.sessions.plugin import (
 from safeguard.sessions.plugin.exceptions import PluginSDKRuntimeError, PluginSDKValueError
 
 from . import reasons
-from .config import settings
+from .config.build import build
+from .config.ini import Problem, parse_ini
+from .config.reader import NO_STORE, ConfigurationError
+from .config.sdk_sections import sdk_text
 from .login.state import Accept, Action, Ask, Deny, HookCall
 from .session import Session, SessionRecord, format_metadata
 from .state.directory import StateDirectories
@@ -39,20 +42,20 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
 
     def __init__(self, configuration: str = "") -> None:
         """Take the configuration as the admin wrote it; its errors are logged, and deny every session."""
-        ini = settings.parse_ini(configuration or "")
+        ini = parse_ini(configuration or "")
         refused = ""
         try:
-            super().__init__(settings.sdk_text(ini))
+            super().__init__(sdk_text(ini))
         except Exception as error:
             refused = "the SDK cannot use this configuration: " + type(error).__name__
             super().__init__("")
         try:
-            self._settings, self._problems = settings.build(ini, self._credential, _trusted_ca)
+            self._settings, self._problems = build(ini, self._credential, _trusted_ca)
         except Exception as error:
             refused = "it cannot be read: " + place(error)
             self._settings, self._problems = None, ()
         if refused:
-            self._settings, self._problems = None, self._problems + (settings.Problem(True, "", "", refused),)
+            self._settings, self._problems = None, self._problems + (Problem(True, "", "", refused),)
         self._record: Optional[SessionRecord] = None
         for problem in self._problems if self._settings is None else ():
             _log.error("Configuration %s: %s", "error" if problem.error else "warning", problem)
@@ -225,9 +228,9 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
                 return next(("{cert}\n{key}\n".format(**found) for found in certificates), None)
             return next(iter(store.get_passwords(section, option)), None)
         except RequiredConfigurationSettingNotFound:
-            raise settings.ConfigurationError(settings.NO_STORE) from None
+            raise ConfigurationError(NO_STORE) from None
         except Exception as error:
-            raise settings.ConfigurationError("the Credential Store failed: " + type(error).__name__) from None
+            raise ConfigurationError("the Credential Store failed: " + type(error).__name__) from None
 
 
 def accept(metadata: Optional[str] = None) -> Verdict:
@@ -266,7 +269,7 @@ def _trusted_ca(name: str) -> Optional[str]:
     except PluginSDKValueError:
         return None
     except Exception as error:
-        raise settings.ConfigurationError("the trusted CA lists failed: " + type(error).__name__) from None
+        raise ConfigurationError("the trusted CA lists failed: " + type(error).__name__) from None
 
 
 def _is_sound(cookie: Mapping[str, Any], in_login: bool) -> bool:

@@ -113,14 +113,11 @@ def servers_that_do_not_answer(stage: Stage) -> None:
     def only_status(request: Request) -> List[bytes]:
         return [reply(request, SECRET)] if request.octets[0] == STATUS_SERVER else []
 
+    probed = {"status_check": "status-server", "status_check_after": 0.1}
     with Server(silent) as first, Server(silent) as second, Server(only_status) as third, closed_port() as closed:
         configuration = section(first, conn_timeout=0.2, status_check="none")
-        configuration += section(
-            second, "radius_2", conn_timeout=1, status_check="status-server", status_check_after=0.1
-        )
-        configuration += section(
-            third, "radius_3", conn_timeout=3, status_check="status-server", status_check_after=0.1
-        )
+        configuration += section(second, "radius_2", conn_timeout=1, **probed)
+        configuration += section(third, "radius_3", conn_timeout=3, **probed)
         configuration += "[radius_4]\nport={}\n".format(closed)
         configuration += "[radius_5]\nserver=no.such.host.invalid\nconn_timeout=5\n"
         configuration += "[radius_6]\nsource_ip=192.0.2.1\n"

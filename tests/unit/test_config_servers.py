@@ -3,7 +3,7 @@
 from typing import List, Optional
 
 from lib.config.model import NameRules
-from lib.config.settings import ConfigurationError
+from lib.config.reader import ConfigurationError
 from lib.radius.server import ServerSettings
 from lib.secret import Secret
 from tests.support.configuration import MINIMAL, Store, check, empty_store, store_of, valid, with_option

@@ -2,8 +2,10 @@
 
 from typing import List, Optional, Tuple
 
+from lib.config.build import build
+from lib.config.ini import parse_ini
 from lib.config.model import Settings
-from lib.config.settings import ConfigurationError, CredentialLookup, build, parse_ini
+from lib.config.reader import ConfigurationError, CredentialLookup
 from lib.radius.server import ServerSettings
 from tests.support import configuration
 from tests.support.certificates import Authority, in_configuration
