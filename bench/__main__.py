@@ -16,7 +16,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from lib.radius.schedule import Exchange, GiveUp, Patience, Resolve, Send, Wait
+from lib.radius.schedule import GiveUp, Resolve, Schedule, Send, Timing, Wait
 from simulator.gateway import HOST, Session, UnpackedPlugin, unpack
 from simulator.host import RESULT_FD
 from simulator.server import DemoServer
@@ -227,14 +227,14 @@ def failover(zip_directory: pathlib.Path, scratch: pathlib.Path, living: DemoSer
 
 def simulated_login(loss: float, chance: random.Random) -> Optional[float]:
     """Return the simulated seconds until a reply comes through a network that loses packets; None if none does."""
-    exchange = Exchange([Patience(15, 0.3, 5)] * 2, 0.0, 150.0, chance.random)
+    schedule = Schedule([Timing(15, 0.3, 5)] * 2, 0.0, 150.0, chance.random)
     now, arrives = 0.0, float("inf")
     while True:
-        action = exchange.next(now)
+        action = schedule.next(now)
         if isinstance(action, GiveUp):
             return None
         if isinstance(action, Resolve):
-            exchange.resolved(1)
+            schedule.resolved(1)
             arrives = float("inf")
         elif isinstance(action, Send) and chance.random() >= loss and chance.random() >= loss:
             arrives = min(arrives, now + 0.02)

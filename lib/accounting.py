@@ -1,7 +1,6 @@
 """Accounting for one session: its Start, its Stop, and the delivery of all records in the queue. Imports pyrad."""
 
 import contextlib
-import os
 import time
 from typing import List, Optional, Tuple
 
@@ -9,9 +8,9 @@ from .config.model import AccountingSettings, Settings
 from .login.username import radius_name
 from .radius import client, nas
 from .radius.accounting import START, STOP, Record
-from .radius.profile import Profile
-from .radius.server import ServerSettings
-from .request_attributes import RequestAttributes
+from .radius.request import AccountingRequest
+from .radius.result import NoAnswer
+from .request_attributes import request_attributes
 from .session import AcceptedUser, AccountingSession, Session
 from .state.accounting_queue import AccountingQueue
 from .state.directory import StateDirectories
@@ -27,17 +26,18 @@ def begin(
 
     `accepted` is None if no server accepted the user.
     """
-    attributes = RequestAttributes(settings, session, nas_identifier)
+    attributes, warnings = request_attributes(settings, session, nas_identifier)
+    target = nas.target(session.server_ip, session.server_port, session.server_hostname, session.server_username)
     user_name = radius_name(settings.name_rules[settings.servers[0].section], session.identity)
     begun = AccountingSession(
         started=time.time(),
         session_id=session.session_id or "",
         user_name=(accepted and accepted.user_name) or user_name,
         classes=accepted.classes if accepted else (),
-        attributes=attributes.for_accounting(),
+        attributes=attributes + target,
         by_radius=accepted is not None,
     )
-    return begun, attributes.warnings
+    return begun, warnings
 
 
 def account(
@@ -65,21 +65,21 @@ def deliver(settings: AccountingSettings, queue: AccountingQueue, server_status:
         return []
     deadline = time.monotonic() + settings.timeout
     longest = sum(server.bound for server in settings.servers)
-    remarks: List[str] = []
+    lines: List[str] = []
     with contextlib.closing(queue.due(time.time())) as entries:
         for entry in entries:
             left = deadline - time.monotonic()
             if left < longest:  # a server that is cut off may have recorded what it has not acknowledged yet
                 break
             try:
-                answer = client.exchange(settings.servers, _request_for(entry.record), left, health=server_status)
-            except client.NoAnswer as no_answer:
-                remarks += no_answer.remarks
+                answer = client.ask(settings.servers, AccountingRequest(entry.record), left, server_status)
+            except NoAnswer as no_answer:
+                lines += no_answer.log_lines
                 queue.failed(entry, time.time())
                 break
-            remarks += answer.remarks
+            lines += answer.log_lines
             queue.sent(entry)
-    return [f"RADIUS: {remark}" for remark in dict.fromkeys(remarks)]
+    return [f"RADIUS: {line}" for line in dict.fromkeys(lines)]
 
 
 def _record(kind: str, session: AccountingSession, now: float) -> Record:
@@ -93,14 +93,3 @@ def _record(kind: str, session: AccountingSession, now: float) -> Record:
         session.attributes,
         session.by_radius,
     )
-
-
-def _request_for(record: Record) -> client.RequestFor:
-    def request_for(server: ServerSettings, local_ip: str, profile: Profile) -> client.Request:
-        configured = {each[:2] for each in record.attributes}
-        own = tuple(each for each in nas.address(local_ip) if each[:2] not in configured)
-        complete = record._replace(attributes=own + record.attributes)
-        octets = profile.accounting(complete, time.time(), os.urandom)
-        return client.Request(octets, lambda reply: profile.verify_accounting(reply, octets), client.always, ())
-
-    return request_for

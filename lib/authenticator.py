@@ -35,13 +35,12 @@ from .secret import Secret
 from .session import AcceptedUser, Session, SessionRecord
 from .state.directory import StateDirectories
 from .state.lockout import Lockout
-from .state.server_status import NO_MEMORY, Health
+from .state.server_status import Health
 from .state.user_lock import UserLocks
 from .text import counted, field, one_line, reply_message
 
 if TYPE_CHECKING:  # they import pyrad, which a hook that only asks the user must not pay for
-    from .radius import client, packet
-    from .request_attributes import RequestAttributes
+    from .radius import packet, result
 
 _PROBE_USER = "sps-is-anybody-there"  # a user name that no server knows
 _PROBE_SECONDS = 3.0  # for one address
@@ -59,18 +58,18 @@ class Authenticator:
         session: Session,
         nas_identifier: str,
         directories: StateDirectories,
-        observe: "Optional[client.Observer]" = None,
     ) -> None:
         """Take the session after mapping has made its `identity`."""
+        self.packets: "List[result.TracedPacket]" = []
+        """All that were sent and received."""
         self._settings = settings
         self._session = session
         self._nas_identifier = nas_identifier
-        self._observe = observe
         self._account = account_name(session.identity)
         self._lockout = Lockout(directories.persistent, settings.lockout) if settings.lockout else None
         self._locks = UserLocks(directories.ephemeral)
         self._server_status = Health(directories.ephemeral, settings.dead_time)
-        self._attributes: "Optional[RequestAttributes]" = None
+        self._attribute_warnings: List[str] = []
         self._record = SessionRecord(0.0)
         self._seconds = 0.0  # spent on waiting
 
@@ -103,30 +102,31 @@ class Authenticator:
 
     def _ask_servers(self, request: SendRequest) -> Outcome:
         """Send a request and return what came of it."""
-        from .radius import client, packet
+        from .radius import result
 
         locked_for = self._locked_for()
         if locked_for:
             return Locked(locked_for)
         try:
             answer = self._call_client(request)
-        except client.OriginGone:
+        except result.OriginGone:
             _log.warning("Login starts over: the server that sent the challenge is not configured any more")
             return OriginUnavailable()
-        except packet.RequestError as error:
+        except result.NotSent as error:
+            self._asked(error.section, error.packets)
             _log.warning("Request for user %s not sent: %s", field(self._session.username), error)
             return PasswordUnusable(str(error)) if error.code == reasons.BAD_PASSWORD else NotSent(error.code)
-        except client.NoAnswer as no_answer:
-            self._spend(no_answer.seconds)
-            for remark in no_answer.remarks:
-                _log.error("RADIUS: %s", one_line(remark))
+        except result.NoAnswer as no_answer:
+            self._asked(no_answer.section, no_answer.packets, no_answer.seconds)
+            for line in no_answer.log_lines:
+                _log.error("RADIUS: %s", one_line(line))
             return NoResponse(no_answer.code, no_answer.unreachable and self._is_every_server_silent())
-        self._spend(answer.seconds)
-        for remark in answer.remarks:
-            _log.warning("RADIUS: %s", one_line(remark))
+        self._asked(answer.origin.section, answer.packets, answer.seconds)
+        for line in answer.log_lines:
+            _log.warning("RADIUS: %s", one_line(line))
         return self._outcome(answer)
 
-    def _outcome(self, answer: "client.Answer") -> Outcome:
+    def _outcome(self, answer: "result.Answer") -> Outcome:
         """Log a reply, count it for the lockout, and return what the conversation needs of it."""
         from .radius import packet
 
@@ -139,9 +139,9 @@ class Authenticator:
             field(self._record.radius_user),
             origin.section,
             self._record.server,
-            f" ({answer.over})" if answer.over else "",
+            f" ({answer.transport})" if answer.transport else "",
             answer.seconds,
-            counted(answer.sends, "transmission", "transmissions"),
+            counted(answer.transmissions, "transmission", "transmissions"),
             _loggable(message, is_secret=reply.code != packet.ACCESS_REJECT),
         )
         if reply.code == packet.ACCESS_CHALLENGE:
@@ -155,37 +155,27 @@ class Authenticator:
             self._record = self._record._replace(accepted_user=_accepted_user(reply))
         return Accepted(self._groups(reply))
 
-    def _call_client(
-        self,
-        request: SendRequest,
-        servers: Optional[Sequence[ServerSettings]] = None,
-        user_name: str = "",
-        seconds: float = 0.0,
-    ) -> "client.Answer":
-        """Ask the servers; by default those of the settings, as the session's user, for the time that is left."""
-        from .radius import client, packet
-        from .request_attributes import RequestAttributes
+    def _call_client(self, request: SendRequest, probe_user: str = "") -> "result.Answer":
+        """Ask the servers for the time that is left; with `probe_user` for this user, shortly, and without memory."""
+        from .radius import client
+        from .radius.request import LoginRequest, Origin
+        from .request_attributes import request_attributes
 
-        if self._attributes is None:
-            self._attributes = RequestAttributes(self._settings, self._session, self._nas_identifier)
-        attributes = self._attributes
-
-        def login_for(server: ServerSettings, local_ip: str) -> packet.Login:
-            name = user_name or self._user_name(server)
-            if not user_name:
-                self._record = self._record._replace(method=server.auth_type, radius_user=name)
-            return packet.Login(
-                name, request.password, server.auth_type, request.server_state, attributes.for_login(local_ip)
-            )
-
-        return client.ask(
-            self._settings.servers if servers is None else servers,
-            login_for,
-            seconds or self._settings.total_timeout - self._seconds,
-            client.Origin(*request.origin) if request.origin else None,
-            NO_MEMORY if user_name else self._server_status,
-            client.unobserved if user_name or self._observe is None else self._observe,
+        servers, seconds = self._settings.servers, self._settings.total_timeout - self._seconds
+        attributes, self._attribute_warnings = request_attributes(self._settings, self._session, self._nas_identifier)
+        login = LoginRequest(
+            {server.section: probe_user or self._user_name(server) for server in servers},
+            request.password,
+            attributes,
+            request.server_state,
+            Origin(*request.origin) if request.origin else None,
         )
+        if not probe_user:
+            return client.ask(servers, login, seconds, self._server_status)
+        probed = [
+            server._replace(conn_timeout=_PROBE_SECONDS, conn_retries=1, status_check="none") for server in servers
+        ]
+        return client.ask(probed, login, 2 * _PROBE_SECONDS * len(servers))
 
     def _is_every_server_silent(self) -> bool:
         """Whether no server responds to anything, for a break-glass user.
@@ -193,20 +183,15 @@ class Authenticator:
         Silence alone proves little: a push may wait for its user, or be refused. For a user name that it does not know,
         a server that is up responds at once.
         """
-        from .radius import client, packet
+        from .radius import result
 
         if not conversation.may_bypass(self._settings, self._session.gateway_user):
             return False
-        servers = [
-            server._replace(conn_timeout=_PROBE_SECONDS, conn_retries=1, status_check="none")
-            for server in self._settings.servers
-        ]
-        probe = SendRequest(Secret(os.urandom(8).hex()), None, None)
         try:
-            answer = self._call_client(probe, servers, _PROBE_USER, 2 * _PROBE_SECONDS * len(servers))
-        except client.NoAnswer as no_answer:
+            answer = self._call_client(SendRequest(Secret(os.urandom(8).hex()), None, None), _PROBE_USER)
+        except result.NoAnswer as no_answer:
             return no_answer.unreachable
-        except packet.RequestError:
+        except result.NotSent:
             return False
         _log.warning("Break-glass refused: [%s] answered a probe for user %s", answer.origin.section, _PROBE_USER)
         return False
@@ -242,14 +227,22 @@ class Authenticator:
         if self._lockout is not None:
             self._lockout.failed(self._account, self._session.client_ip or "", time.time())
 
+    def _asked(self, section: str, packets: "Sequence[result.TracedPacket]", seconds: float = 0.0) -> None:
+        """Keep which server was asked last, if any was, the packets, and how long that took."""
+        self.packets += packets
+        self._spend(seconds)
+        for server in self._settings.servers:
+            if server.section == section:
+                self._record = self._record._replace(method=server.auth_type, radius_user=self._user_name(server))
+
     def _spend(self, seconds: float) -> None:
         self._seconds += seconds
         self._record = self._record._replace(seconds=round(self._record.seconds + seconds, 3))
 
     def _warnings(self) -> List[str]:
         """Return what could not be kept between logins, and what requests left out."""
-        sources = (self._lockout, self._locks, self._server_status, self._attributes)
-        return [warning for source in sources if source is not None for warning in source.warnings]
+        lockout = self._lockout.warnings if self._lockout else []
+        return lockout + self._locks.warnings + self._server_status.warnings + self._attribute_warnings
 
 
 def _accepted_user(reply: "packet.Reply") -> AcceptedUser:

@@ -1,6 +1,6 @@
-"""What each RADIUS request says of SPS and of the session. Imports pyrad."""
+"""What each RADIUS request says of SPS and of the session, as data; the client adds the address that it sends from."""
 
-from typing import Iterator, List, Tuple
+from typing import List, Tuple
 
 from .config.model import Settings
 from .config.options import PLACEHOLDERS
@@ -9,34 +9,20 @@ from .radius.packet import Attributes
 from .session import Session
 
 
-class RequestAttributes:
-    """The attributes of a session's requests; `warnings` says which lines of [radius_attributes] do not fit it."""
+def request_attributes(settings: Settings, session: Session, nas_identifier: str) -> Tuple[Attributes, List[str]]:
+    """Return the attributes, and warnings about lines of [radius_attributes] that do not fit this session.
 
-    def __init__(self, settings: Settings, session: Session, nas_identifier: str) -> None:
-        self.warnings: List[str] = []
-        self._session = session
-        self._nas_identifier = nas_identifier
-        self._configured: Attributes = tuple(self._encoded(settings)) if settings.attributes else ()
-
-    def for_login(self, local_ip: str) -> Attributes:
-        """Return what an Access-Request says; `local_ip` is the address that it leaves from."""
-        session = self._session
-        connect_info = f"{session.protocol} {session.connection_name or ''}".strip()
-        usual = nas.attributes(self._nas_identifier, local_ip, session.client_ip or "", connect_info)
-        return nas.with_configured(usual, self._configured)
-
-    def for_accounting(self) -> Attributes:
-        """Return what an Accounting-Request says but for the address; what the configuration removes has no value."""
-        session = self._session
-        target = nas.target(session.server_ip, session.server_port, session.server_hostname, session.server_username)
-        return self.for_login("") + tuple(each for each in self._configured if not each[2]) + target
-
-    def _encoded(self, settings: Settings) -> Iterator[Tuple[int, int, bytes]]:
-        values = {name: str(getattr(self._session, name) or "") for name in PLACEHOLDERS}
-        for line in settings.attributes:
-            try:
-                octets = attributes.encode(line.attribute, line.text, values)
-            except ValueError as error:
-                self.warnings.append(f"Request omits [radius_attributes] {line.attribute.name}: {error}")
-            else:
-                yield line.attribute.key + (octets,)
+    An attribute that the configuration removes is there without a value.
+    """
+    configured: List[Tuple[int, int, bytes]] = []
+    warnings: List[str] = []
+    values = {name: str(getattr(session, name) or "") for name in PLACEHOLDERS}
+    for line in settings.attributes:
+        try:
+            configured.append(line.attribute.key + (attributes.encode(line.attribute, line.text, values),))
+        except ValueError as error:
+            warnings.append(f"Request omits [radius_attributes] {line.attribute.name}: {error}")
+    connect_info = f"{session.protocol} {session.connection_name or ''}".strip()
+    usual = nas.attributes(nas_identifier, session.client_ip or "", connect_info)
+    removed = tuple(each for each in configured if not each[2])
+    return nas.with_configured(usual, configured) + removed, warnings

@@ -12,7 +12,8 @@ from ..authenticator import Authenticator
 from ..login import conversation
 from ..login.state import Accept, Action, Ask, Deny, HookCall, Identity
 from ..login.username import radius_name_problem
-from ..radius import client, display, packet
+from ..radius import display, packet
+from ..radius.result import TracedPacket
 from ..session import Session, SessionRecord, format_metadata, opening_warnings
 from ..state.directory import StateDirectories
 from ..text import field, one_line, safe
@@ -39,23 +40,26 @@ def run(options: argparse.Namespace) -> int:
     log = logging.getLogger("SPS_RADIUS")
     log.setLevel(logging.INFO)
     log.propagate = False
-    log.addHandler(_LogToConsole(console))
+    trace = Trace(console, found.settings.dictionary)
+    log.addHandler(_LogToConsole(console, trace))
     for section, option in _ON_SPS:
         if found.ini.sections.get(section, {}).get(option, "0") not in ("", "0"):
             console.say("Not here, but on SPS: [{}]".format(section))
     with tempfile.TemporaryDirectory(prefix="sps-radius-") as directory:
         # What servers failed is remembered from one answer to the next, as on SPS.
-        return _Trial(options, found, console, log, directory if os.name == "posix" else None).held()
+        return _Trial(options, found, console, log, trace, directory if os.name == "posix" else None).held()
 
 
 class _LogToConsole(logging.Handler):
-    """Shows what the plugin would log."""
+    """Shows what the plugin would log, after the packets before it."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, trace: "Trace") -> None:
         super().__init__()
         self._console = console
+        self._trace = trace
 
     def emit(self, record: logging.LogRecord) -> None:
+        self._trace.show()
         line = "log: {}: {}".format(record.levelname.lower(), one_line(record.getMessage(), 2000))
         self._console.say(self._console.styled("dim", line))
 
@@ -69,6 +73,7 @@ class _Trial:
         found: Usable,
         console: Console,
         log: logging.Logger,
+        trace: "Trace",
         ephemeral_directory: Optional[str],
     ) -> None:
         self._options = options
@@ -76,7 +81,7 @@ class _Trial:
         self._console = console
         self._log = log
         self._directories = StateDirectories(ephemeral=ephemeral_directory)
-        self._watch = Watch(console, found.settings.dictionary)
+        self._trace = trace
         self._record = SessionRecord(time.time(), options.client_ip or None)
         self._username = ""
         self._identity = ""
@@ -126,8 +131,12 @@ class _Trial:
             gateway_user=options.gateway_user,
             server_username=options.user,
         )
-        authenticator = Authenticator(settings, session, options.nas_identifier, self._directories, self._watch)
-        self._record, action = authenticator.run(self._record, call)
+        authenticator = Authenticator(settings, session, options.nas_identifier, self._directories)
+        self._trace.packets = authenticator.packets
+        try:
+            self._record, action = authenticator.run(self._record, call)
+        finally:
+            self._trace.show()
         return action
 
     def _without_suffix(self, name: str) -> str:
@@ -178,33 +187,37 @@ class _Trial:
         self._console.say("    {:<15} {}".format(name, one_line(value, 2000)))
 
 
-class Watch:
-    """Shows each packet as it passes: a client.Observer."""
+class Trace:
+    """Shows the packets that were sent and received: those that `packets` has since it last did."""
 
     def __init__(self, console: Console, dictionary: Any) -> None:
         """Take where to, and the attributes that the configuration defines."""
+        self.packets: List[TracedPacket] = []
         self._console = console
         self._dictionary = dictionary
         self._last: Optional[bytes] = None
         self._began = 0.0
 
-    def __call__(self, seen: client.Seen) -> None:
-        """Show a packet."""
-        self._console.say("\n".join(self._told(seen, time.monotonic())))
+    def show(self) -> None:
+        """Show the packets."""
+        for traced in self.packets:
+            self._console.say("\n".join(self._lines(traced)))
+        del self.packets[:]
 
-    def _told(self, seen: client.Seen, now: float) -> List[str]:
-        name = packet.NAMES.get(seen.octets[0], "packet") if seen.octets else "packet"
-        if seen.sent and seen.octets[0] == packet.ACCESS_REQUEST and seen.octets != self._last:
-            self._last, self._began = seen.octets, now
-            return ["To {}: {}".format(seen.place, self._summary(name, seen.octets))] + self._attributes(seen.octets)
-        after = "after {:.3f} s".format(now - self._began)
-        if seen.sent:
-            again = " again" if seen.octets == self._last else ", to learn whether it lives"
-            return ["To {} {}: {}{}".format(seen.place, after, name, again)]
-        if seen.flaw is not None:
-            return ["From {} {}: dropped a reply {}".format(seen.place, after, seen.flaw.words)]
-        head = "From {} {}: {}".format(seen.place, after, self._summary(name, seen.octets))
-        return [head] + self._attributes(seen.octets)
+    def _lines(self, traced: TracedPacket) -> List[str]:
+        name = packet.NAMES.get(traced.octets[0], "packet") if traced.octets else "packet"
+        if traced.sent and traced.octets[0] == packet.ACCESS_REQUEST and traced.octets != self._last:
+            self._last, self._began = traced.octets, traced.seconds
+            head = "To {}: {}".format(traced.place, self._summary(name, traced.octets))
+            return [head] + self._attributes(traced.octets)
+        after = "after {:.3f} s".format(traced.seconds - self._began)
+        if traced.sent:
+            again = " again" if traced.octets == self._last else ", to learn whether it lives"
+            return ["To {} {}: {}{}".format(traced.place, after, name, again)]
+        if traced.discarded is not None:
+            return ["From {} {}: discarded a reply: {}".format(traced.place, after, traced.discarded.text)]
+        head = "From {} {}: {}".format(traced.place, after, self._summary(name, traced.octets))
+        return [head] + self._attributes(traced.octets)
 
     @staticmethod
     def _summary(name: str, octets: bytes) -> str:
@@ -212,6 +225,6 @@ class Watch:
 
     def _attributes(self, octets: bytes) -> List[str]:
         return [
-            "    {} = {}".format(*display.shown(vendor, number, value, self._dictionary))
-            for vendor, number, value in packet.contents(octets)
+            "    {} = {}".format(*display.describe(vendor, number, value, self._dictionary))
+            for vendor, number, value in packet.list_attributes(octets)
         ]

@@ -4,15 +4,16 @@ import argparse
 import json
 import os
 import time
-from typing import Any, Container, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from ..config.model import Settings
 from ..namedtuple import NamedTuple
 from ..radius import client, nas, packet
-from ..radius.accounting import ACCOUNTING_RESPONSE
-from ..radius.profile import Profile
+from ..radius.request import LoginRequest, Origin, StatusRequest
+from ..radius.result import Answer, NoAnswer
 from ..radius.server import ServerSettings
-from ..radius.transport import udp
+from ..radius.transport.base import Address, Unreachable
+from ..radius.transport.resolve import resolve
 from ..secret import Secret
 from ..text import counted, one_line
 from . import FINE, NOT_FINE
@@ -21,7 +22,6 @@ from .console import Console
 
 STATUS_SERVER, LOGIN = "Status-Server", "login"
 _DAY = 86400.0  # seconds
-_WHO_ASKS = (packet.NAS_IDENTIFIER, nas.NAS_IP_ADDRESS, nas.NAS_IPV6_ADDRESS)  # RFC 5997 section 3
 
 
 class Look(NamedTuple):
@@ -58,11 +58,10 @@ class Facts(NamedTuple):
 
 
 class _Asked(NamedTuple):
-    """A server, whether it is one for accounting, and what it answers a Status-Server with (RFC 5997 section 4.2)."""
+    """A server, and whether it is one for accounting."""
 
     server: ServerSettings
     accounts: bool
-    codes: Container[int]
 
 
 def look(settings: Settings, how: Look, console: Console) -> Iterator[Facts]:
@@ -72,8 +71,8 @@ def look(settings: Settings, how: Look, console: Console) -> Iterator[Facts]:
         console.progress("[{}] looking {} up ...".format(server.section, one_line(server.server)))
         began = time.monotonic()
         try:
-            addresses = udp.resolve(server.server, server.port, how.timeout)
-        except udp.Unreachable as error:
+            addresses = resolve(server.server, server.port, how.timeout)
+        except Unreachable as error:
             console.progress("")
             seconds = time.monotonic() - began
             yield Facts(server.section, server.server, "", False, one_line(str(error)), seconds, error.code)
@@ -86,7 +85,7 @@ def look(settings: Settings, how: Look, console: Console) -> Iterator[Facts]:
             yield facts._replace(look_up_seconds=seconds)
 
 
-def facts_of(asked: _Asked, address: udp.Address, how: Look) -> Facts:
+def facts_of(asked: _Asked, address: Address, how: Look) -> Facts:
     """Return what can be found out about one address of a server; it is asked now."""
     server = asked.server._replace(
         conn_timeout=how.timeout,
@@ -95,12 +94,13 @@ def facts_of(asked: _Asked, address: udp.Address, how: Look) -> Facts:
         status_check="none",
     )
     # As a challenge's answer does, this goes to one address of the name, and to no other.
-    place = client.Origin(server.section, address.host, server.port)
+    place = Origin(server.section, address.host, server.port)
     known = Facts(server.section, asked.server.server, str(address), False, "", 0.0)
     try:
-        answer = client.exchange([_unsigned(server)], _status_request(asked, how), how.timeout, place)
-    except client.NoAnswer as no_answer:
-        facts = known._replace(code=no_answer.code, details=tuple(map(one_line, no_answer.remarks)))
+        status = StatusRequest(_identity(how), asked.accounts, place)
+        answer = client.ask([_unsigned(server)], status, how.timeout)
+    except NoAnswer as no_answer:
+        facts = known._replace(code=no_answer.code, details=tuple(map(one_line, no_answer.log_lines)))
         if facts.code == "no-reply" and how.probe_user and not asked.accounts:
             return _by_login(server, place, facts, how)
         return facts._replace(text=_silence(facts, how, asked))
@@ -136,23 +136,16 @@ def run(options: argparse.Namespace) -> int:
 
 def _all(settings: Settings) -> Iterator[_Asked]:
     for server in settings.servers:
-        yield _Asked(server, False, packet.STATUS_CODES)
+        yield _Asked(server, False)
     for server in settings.accounting.servers if settings.accounting else ():
         # Those of [radius], if [accounting] has none, are told apart by their port.
         section = server.section if server.section.startswith("accounting") else "accounting"
-        # Over TLS one port serves both (RFC 6614 section 2.1), and answers as for logins.
-        codes = (ACCOUNTING_RESPONSE,) + (packet.STATUS_CODES if server.tls else ())
-        yield _Asked(server._replace(section=section), True, codes)
+        yield _Asked(server._replace(section=section), True)
 
 
-def _status_request(asked: _Asked, how: Look) -> client.RequestFor:
-    def request_for(server: ServerSettings, local_ip: str, spoken: Profile) -> client.Request:
-        usual = nas.attributes(how.nas_identifier, local_ip, "", "")
-        identity = tuple(each for each in usual if each[1] in _WHO_ASKS)
-        octets = spoken.status(identity, os.urandom)
-        return client.Request(octets, lambda reply: spoken.verify(reply, octets, asked.codes), client.always, identity)
-
-    return request_for
+def _identity(how: Look) -> packet.Attributes:
+    usual = nas.attributes(how.nas_identifier, "", "")
+    return tuple(each for each in usual if each[1] == packet.NAS_IDENTIFIER)  # RFC 5997 section 3
 
 
 def _unsigned(server: ServerSettings) -> ServerSettings:
@@ -160,40 +153,38 @@ def _unsigned(server: ServerSettings) -> ServerSettings:
     return server._replace(require_message_authenticator=False)
 
 
-def _by_login(server: ServerSettings, place: client.Origin, facts: Facts, how: Look) -> Facts:
+def _by_login(server: ServerSettings, place: Origin, facts: Facts, how: Look) -> Facts:
     """Ask with a login that cannot succeed: any reply that verifies tells as much as one to a Status-Server."""
 
-    def login_for(server: ServerSettings, local_ip: str) -> packet.Login:
-        attributes = nas.attributes(how.nas_identifier, local_ip, "", "")
-        password = Secret(os.urandom(12).hex())
-        return packet.Login(how.probe_user, password, "pap", None, attributes)
-
+    password = Secret(os.urandom(12).hex())
+    attributes = nas.attributes(how.nas_identifier, "", "")
+    login = LoginRequest({server.section: how.probe_user}, password, attributes, origin=place)
     try:
-        answer = client.ask([_unsigned(server)], login_for, how.timeout, place)
-    except client.NoAnswer as no_answer:
-        details = facts.details + tuple(map(one_line, no_answer.remarks))
+        answer = client.ask([_unsigned(server)._replace(auth_type="pap")], login, how.timeout)
+    except NoAnswer as no_answer:
+        details = facts.details + tuple(map(one_line, no_answer.log_lines))
         facts = facts._replace(code=no_answer.code, details=details)
         return facts._replace(text=_silence(facts, how, None))
     return _answered(facts._replace(code=""), LOGIN, answer, server, False)
 
 
-def _answered(facts: Facts, what: str, answer: client.Answer, server: ServerSettings, accounts: bool) -> Facts:
+def _answered(facts: Facts, what: str, answer: Answer, server: ServerSettings, accounts: bool) -> Facts:
     signed = bool(answer.reply.values(packet.MESSAGE_AUTHENTICATOR))
     ok = signed or accounts or server.tls is not None or not server.require_message_authenticator
     words = "{} answered after {}".format(
         "Status-Server" if what == STATUS_SERVER else "a login, not Status-Server,", _milliseconds(answer.seconds)
     )
-    if answer.sends > 1:
-        words += " and {}".format(counted(answer.sends, "send", "sends"))
+    if answer.transmissions > 1:
+        words += " and {}".format(counted(answer.transmissions, "send", "sends"))
     days = None if answer.certificate_until is None else int((answer.certificate_until - time.time()) // _DAY)
-    if answer.over:
-        words += " over " + answer.over
+    if answer.transport:
+        words += " over " + answer.transport
         words += "" if days is None else ", certificate valid for {}".format(counted(days, "day", "days"))
     else:
         words += ", with Message-Authenticator" if signed else ", without Message-Authenticator"
     if not ok:
         words += ", so the plugin drops it: update the server, or accept the risk with require_message_authenticator=no"
-    elif not signed and not accounts and not answer.over:
+    elif not signed and not accounts and not answer.transport:
         words += ", so it can be forged (CVE-2024-3596)"
     return facts._replace(
         ok=ok,
@@ -201,11 +192,11 @@ def _answered(facts: Facts, what: str, answer: client.Answer, server: ServerSett
         text=words,
         answered=what,
         seconds=round(answer.seconds, 6),
-        sends=answer.sends,
+        sends=answer.transmissions,
         signed=signed,
-        over=answer.over,
+        over=answer.transport,
         certificate_days=days,
-        details=facts.details + tuple(map(one_line, answer.remarks)),
+        details=facts.details + tuple(map(one_line, answer.log_lines)),
     )
 
 

@@ -1,5 +1,5 @@
-"""A RADIUS client: pure packet and exchange logic, with sockets only at the edge.
+"""A RADIUS client that knows nothing of SPS. May import lib.text, lib.secret and lib.namedtuple only.
 
-Nothing in here knows the Plugin SDK or the login conversation, and nothing is imported before it is needed:
-importing pyrad costs more than a hook that does not talk RADIUS should pay.
+Packets and the schedule are pure; sockets are in `transport` and used by `client`. Importing pyrad takes time, so only
+hooks that talk RADIUS import `packet` and what builds on it.
 """

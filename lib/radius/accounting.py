@@ -1,6 +1,6 @@
-"""Accounting, pure: what happened becomes an Accounting-Request (RFC 2866), and its answer is verified.
+"""Accounting, pure: encodes records as Accounting-Requests (RFC 2866), verifies the answers, and orders the queue.
 
-No sockets, no clock, no files. Which unsent record is sent next, and which is given up, is decided here too.
+No sockets, no clock, no files.
 """
 
 import hashlib
@@ -12,22 +12,22 @@ from typing import Any, Iterable, List, Optional, Sequence, Tuple
 from ..namedtuple import NamedTuple
 from . import packet
 
-ACCOUNTING_REQUEST, ACCOUNTING_RESPONSE = 4, 5
-RESPONSE_CODES = (ACCOUNTING_RESPONSE,)  # what answers a Status-Server on this port too, RFC 5997 section 4.3
+ACCOUNTING_REQUEST, ACCOUNTING_RESPONSE = packet.ACCOUNTING_REQUEST, packet.ACCOUNTING_RESPONSE
+RESPONSE_CODES = (ACCOUNTING_RESPONSE,)  # the answer to a Status-Server on this port too, RFC 5997 section 4.3
 START, STOP = "Start", "Stop"
-MAX_OCTETS = 4095  # RFC 2866 section 3, one fewer than in RFC 2865
+MAX_OCTETS = 4095  # RFC 2866 section 3, one less than in RFC 2865
 
 CLASS, ACCT_STATUS_TYPE, ACCT_DELAY_TIME, ACCT_SESSION_ID, ACCT_AUTHENTIC, ACCT_SESSION_TIME = 25, 40, 41, 44, 45, 46
 EVENT_TIMESTAMP, ERROR_CAUSE = 55, 101
-NOT_TAKEN = packet.Flaw("whose Error-Cause says that nothing was recorded", "bad-reply")
+NOT_RECORDED = packet.DiscardReason("Error-Cause reports that nothing was recorded", "bad-reply")
 _STATUS_TYPES = {START: 1, STOP: 2}
 _RADIUS, _LOCAL = 1, 2  # who authenticated the user, RFC 2866 section 5.6
-_GIVEN_HERE = frozenset(
+_FROM_RECORD = frozenset(
     (packet.USER_NAME, CLASS, ACCT_STATUS_TYPE, ACCT_DELAY_TIME, ACCT_SESSION_ID, ACCT_AUTHENTIC, ACCT_SESSION_TIME)
     + (EVENT_TIMESTAMP,)
 )
-# What an Accounting-Request must not hold, RFC 2866 section 5.13 and RFC 2869 section 5.19. Message-Authenticator is
-# among it, and not needed: the Request Authenticator already is a keyed hash over all of the packet.
+# Attributes that an Accounting-Request must not have, RFC 2866 section 5.13 and RFC 2869 section 5.19. It needs no
+# Message-Authenticator: the Request Authenticator is a keyed hash of the whole packet.
 _FORBIDDEN = frozenset((2, 3, 18, 24, 60, 70, 71, 72, 73, 74, 75, 76, 78, 79, packet.MESSAGE_AUTHENTICATOR, 84, 85, 88))
 
 MAX_UNSENT = 1000
@@ -43,11 +43,11 @@ Attribute = Tuple[int, int, bytes]
 
 
 class Record(NamedTuple):
-    """What one Accounting-Request says.
+    """The content of one Accounting-Request.
 
-    `kind` is START or STOP, `event` the time of it in seconds since the epoch, `class_` the Class attributes of the
-    Access-Accept in their order, `session_seconds` how long the session was (STOP only), `attributes` all the rest,
-    `by_radius` whether a server let the user on.
+    `kind` is START or STOP, `event` its time in seconds since the epoch, `class_` the Class attributes of the
+    Access-Accept in order, `session_seconds` the length of the session (STOP only), `attributes` all the rest,
+    `by_radius` whether a RADIUS server authenticated the user.
     """
 
     kind: str
@@ -76,7 +76,7 @@ class Record(NamedTuple):
 
     @classmethod
     def from_json(cls, text: str) -> "Record":
-        """Return the record that `to_json` wrote; raise ValueError if it is anything else."""
+        """Return the record that `to_json` wrote; raise ValueError for any other text."""
         try:
             fields = json.loads(text)
             kind, seconds = fields.pop("kind"), fields.pop("session_seconds")
@@ -103,18 +103,18 @@ class Record(NamedTuple):
 def encode(record: Record, now: float, secret: bytes, random: packet.Random) -> bytes:
     """Return the octets of an Accounting-Request (RFC 2866 section 4.1) with a new identifier.
 
-    Acct-Delay-Time is that of `now`, so what is sent later must be encoded anew, and from another port if the
-    identifier is not to be the same by chance. No record makes it raise.
+    Acct-Delay-Time is that of `now`, so a record that is sent later must be encoded anew, and sent from another port,
+    as the identifier may be the same by chance. No record makes this raise.
     """
-    told = body(record, now)
-    header = struct.pack("!BBH", ACCOUNTING_REQUEST, random(1)[0], packet.HEADER_OCTETS + len(told))
-    return header + hashlib.md5(header + bytes(16) + told + secret).digest() + told  # RFC 2866 section 3
+    attributes = body(record, now)
+    header = struct.pack("!BBH", ACCOUNTING_REQUEST, random(1)[0], packet.HEADER_OCTETS + len(attributes))
+    return header + hashlib.md5(header + bytes(16) + attributes + secret).digest() + attributes  # RFC 2866 section 3
 
 
 def body(record: Record, now: float) -> bytes:
-    """Return what follows the header of an Accounting-Request, with the Acct-Delay-Time of `now`.
+    """Return the attributes of an Accounting-Request, with the Acct-Delay-Time of `now`.
 
-    An attribute that cannot be in such a packet or does not fit is left out, a Class before any other.
+    An attribute that is forbidden or does not fit is left out, a Class before any other.
     """
     own = [
         (ACCT_STATUS_TYPE, _integer(_STATUS_TYPES[record.kind])),
@@ -127,39 +127,38 @@ def body(record: Record, now: float) -> bytes:
     if record.kind == STOP:
         own.append((ACCT_SESSION_TIME, _integer(record.session_seconds or 0)))
     attributes: List[Attribute] = [(0, number, value) for number, value in own]
-    attributes += [attribute for attribute in record.attributes if _may_be_given(attribute)]
+    attributes += [attribute for attribute in record.attributes if _is_allowed(attribute)]
     attributes += [(0, CLASS, value) for value in record.class_]
-    return _joined(attributes, MAX_OCTETS - packet.HEADER_OCTETS)
+    return _join(attributes, MAX_OCTETS - packet.HEADER_OCTETS)
 
 
 def verify(octets: bytes, request: bytes, secret: bytes) -> None:
-    """Raise packet.Dropped with the flaw unless the datagram is an Accounting-Response that answers `request`."""
+    """Raise packet.Discarded unless the datagram is an Accounting-Response that answers `request`."""
     try:
         packet.verify(octets, request, secret, False, RESPONSE_CODES)
-    except packet.Dropped as dropped:
-        # FreeRADIUS 3 computes it over zeros in place of the Request Authenticator. That is no loss: none is required,
-        # and the Response Authenticator, which had been verified before, covers a request nobody could have altered.
-        if dropped.flaw != packet.WRONG_MESSAGE_AUTHENTICATOR:
+    except packet.Discarded as discarded:
+        # FreeRADIUS 3 computes it over zeros in place of the Request Authenticator. That does no harm: it is not
+        # required, and the Response Authenticator, verified before, covers the whole reply.
+        if discarded.reason != packet.WRONG_MESSAGE_AUTHENTICATOR:
             raise
-    check_taken(octets)
+    check_recorded(octets)
 
 
-def check_taken(octets: bytes) -> None:
-    """Raise packet.Dropped if a verified Accounting-Response is none: where one port takes every kind of request, that
-    is how a server says that it takes no accounting (RFC 6614 section 2.5).
+def check_recorded(octets: bytes) -> None:
+    """Raise packet.Discarded if a verified Accounting-Response has an Error-Cause from 400 on (RFC 5176 section 3.5).
 
-    Error-Cause is an error from 400 on (RFC 5176 section 3.5).
+    Where one port serves every kind of request, this is how a server refuses accounting (RFC 6614 section 2.5).
     """
-    for _, kind, value in packet.walk(packet.opened(octets)[1]):
+    for _, kind, value in packet.walk(packet.read_header(octets)[1]):
         if kind == ERROR_CAUSE and int.from_bytes(value, "big") >= 400:
-            raise packet.Dropped(NOT_TAKEN)
+            raise packet.Discarded(NOT_RECORDED)
 
 
 class Waiting(NamedTuple):
-    """The place of an unsent record among the others.
+    """The place of an unsent record in the queue.
 
-    `key` is where it is kept and `session` stands for its session; `tries` is how often it was sent in vain, and until
-    `held_until` (seconds since the epoch) it is not sent.
+    `key` is where it is kept and `session` identifies its session; `tries` counts the attempts that failed, and the
+    record is not sent before `held_until` (seconds since the epoch).
     """
 
     key: str
@@ -170,23 +169,23 @@ class Waiting(NamedTuple):
     held_until: float = 0.0
 
     def failed(self, now: float, others_went: bool) -> "Waiting":
-        """Return what becomes of it when it was sent in vain; `others_went` is whether the server took another.
+        """Return its place after another failed attempt; `others_went` is whether the server took another record.
 
-        If it did, again and again, then it is this one that it does not take, and no login is to wait for it often.
+        If the server takes others again and again, it refuses this one, and logins must not wait for it often.
         """
         hold = others_went and self.tries >= _TRIES_IN_ORDER
         seconds = min(_FIRST_HOLD * 2 ** min(self.tries - _TRIES_IN_ORDER, 16), _LONGEST_HOLD) if hold else 0.0
         return self._replace(tries=self.tries + 1, held_until=now + seconds if hold else 0.0)
 
     def is_held(self, now: float) -> bool:
-        """Whether it is not sent now; a hold longer than any is from before the clock was set back."""
+        """Whether it is not sent now; a hold that is too long is from before the clock was set back."""
         return now < self.held_until <= now + _LONGEST_HOLD
 
 
 def in_order(waiting: Sequence[Waiting], now: float) -> List[Waiting]:
-    """Return what is to be sent now: oldest first, but what failed often last, and no Stop before its Start.
+    """Return the records to send now: oldest first, those that failed often last, and no Stop before its Start.
 
-    One record that the server never takes would otherwise keep all the others back.
+    Otherwise one record that the server never takes would hold up all others.
     """
     starts = {one.session: one for one in waiting if one.kind == START}
 
@@ -200,7 +199,7 @@ def in_order(waiting: Sequence[Waiting], now: float) -> List[Waiting]:
 
 
 def given_up(waiting: Sequence[Waiting], now: float) -> List[Waiting]:
-    """Return those to be dropped: all but the newest MAX_UNSENT, and the older than MAX_AGE."""
+    """Return the records to remove: all but the newest MAX_UNSENT, and those older than MAX_AGE."""
     newest_first = sorted(waiting, key=lambda one: one.event, reverse=True)
     return newest_first[MAX_UNSENT:] + [one for one in newest_first[:MAX_UNSENT] if now - one.event > MAX_AGE]
 
@@ -209,12 +208,12 @@ def _age(one: Waiting) -> Tuple[bool, float]:
     return one.tries >= _TRIES_IN_ORDER, one.event
 
 
-def _may_be_given(attribute: Attribute) -> bool:
+def _is_allowed(attribute: Attribute) -> bool:
     vendor, number, _ = attribute
-    return vendor != 0 or number not in _GIVEN_HERE | _FORBIDDEN
+    return vendor != 0 or number not in _FROM_RECORD | _FORBIDDEN
 
 
-def _joined(attributes: Iterable[Attribute], room: int) -> bytes:
+def _join(attributes: Iterable[Attribute], room: int) -> bytes:
     body = b""
     for vendor, number, value in attributes:
         if vendor:  # RFC 2865 section 5.26
@@ -227,7 +226,7 @@ def _joined(attributes: Iterable[Attribute], room: int) -> bytes:
 
 
 def _attribute(number: int, value: bytes) -> bytes:
-    """Return an attribute's octets, or none if its number or value has no room in it (RFC 2865 section 5)."""
+    """Return the octets of an attribute, or none if its number or value does not fit (RFC 2865 section 5)."""
     if not 0 < number <= 255 or not 0 < len(value) <= packet.MAX_VALUE_OCTETS:
         return b""
     return bytes([number, len(value) + 2]) + value
@@ -243,7 +242,7 @@ def _integer(value: float) -> bytes:
 
 
 def _count(value: float) -> int:
-    """Return whole seconds as RADIUS carries them; a clock set back makes none of them negative."""
+    """Return whole seconds that fit an attribute; not negative, even if the clock was set back."""
     return int(min(max(0, value), _LARGEST))
 
 

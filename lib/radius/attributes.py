@@ -136,7 +136,7 @@ def encode(attribute: Attribute, text: str, values: Optional[Mapping[str, str]] 
     match = _TAG.match(text) if attribute.tagged else None
     if match:
         if int(match.group(1)) > MAX_TAG:
-            raise ValueError("expected a tag from 0 to {}".format(MAX_TAG))
+            raise ValueError(f"expected a tag from 0 to {MAX_TAG}")
         tag, text = bytes([int(match.group(1))]), text[match.end() :]
     elif attribute.tagged and attribute.kind == "integer":
         tag = b"\0"
@@ -147,7 +147,7 @@ def encode(attribute: Attribute, text: str, values: Optional[Mapping[str, str]] 
         octets = KINDS[attribute.kind](attribute, text) if text else b""
     limit = attribute.limit - len(tag)
     if len(octets) > limit:
-        raise ValueError("expected at most {} octets of UTF-8".format(limit))
+        raise ValueError(f"expected at most {limit} octets of UTF-8")
     return tag + octets if octets else b""
 
 
@@ -180,7 +180,7 @@ def _whole(size: int) -> Callable[[Attribute, str], bytes]:
         else:
             number = next((number for name, number in named_values(attribute) if name.lower() == text), -1)
         if not 0 <= number <= high:
-            raise ValueError("expected a whole number from 0 to {}{}".format(high, _or_a_name(attribute)))
+            raise ValueError(f"expected a whole number from 0 to {high}{_or_a_name(attribute)}")
         return number.to_bytes(octets, "big")
 
     return whole
@@ -218,11 +218,11 @@ def _ipv6_prefix(_: Attribute, text: str) -> bytes:
 
 
 def _numbers_with_colons(count: int, digits: int, example: str) -> Callable[[Attribute, str], bytes]:
-    pattern = ":".join(["[0-9a-fA-F]{{1,{}}}".format(digits)] * count) + r"\Z"
+    pattern = ":".join([f"[0-9a-fA-F]{{1,{digits}}}"] * count) + r"\Z"
 
     def numbers(_: Attribute, text: str) -> bytes:
         if not re.match(pattern, text.strip()):
-            raise ValueError("expected {} hexadecimal numbers with colons, such as {}".format(count, example))
+            raise ValueError(f"expected {count} hexadecimal numbers with colons, such as {example}")
         return b"".join(int(number, 16).to_bytes(digits // 2, "big") for number in text.split(":"))
 
     return numbers
@@ -250,7 +250,7 @@ def _key(match: Match[str]) -> Tuple[int, int]:
     if not 1 <= number <= 255:
         raise ValueError("expected an attribute's number from 1 to 255")
     if match.group(1) and not 1 <= vendor <= MAX_VENDOR:
-        raise ValueError("expected a vendor's number from 1 to {}".format(MAX_VENDOR))
+        raise ValueError(f"expected a vendor's number from 1 to {MAX_VENDOR}")
     return vendor, number
 
 
@@ -265,7 +265,7 @@ def _dictionary() -> Tuple[str, str]:
 
 def _named(name: str) -> Optional[Attribute]:
     text, lower = _dictionary()
-    at = lower.find("\nattribute\t{}\t".format(name.lower())) if _NAME.match(name) else -1
+    at = lower.find(f"\nattribute\t{name.lower()}\t") if _NAME.match(name) else -1
     return _read(text, at + 1) if at >= 0 else None
 
 
@@ -276,11 +276,11 @@ def _numbered(vendor: int, number: int, own: Sequence[Attribute] = ()) -> Option
     text, _ = _dictionary()
     begin, end = 0, text.find("\nVENDOR\t")
     if vendor:
-        header = re.search(r"\nVENDOR\t[^\t]+\t{}\n".format(vendor), text)
+        header = re.search(rf"\nVENDOR\t[^\t]+\t{vendor}\n", text)
         if not header:
             return None
         begin, end = header.start(), text.find("\nEND-VENDOR\t", header.start())
-    match = re.compile(r"\nATTRIBUTE\t[^\t]+\t{}\t".format(number)).search(text, begin, end)
+    match = re.compile(rf"\nATTRIBUTE\t[^\t]+\t{number}\t").search(text, begin, end)
     return _read(text, match.start() + 1) if match else None
 
 
@@ -295,7 +295,7 @@ def _read(text: str, at: int) -> Attribute:
 def named_values(attribute: Attribute) -> List[Tuple[str, int]]:
     """Return the named values of an attribute; in the dictionary they stand together."""
     text, lower = _dictionary()
-    start = "\nvalue\t{}\t".format(attribute.name.lower())
+    start = f"\nvalue\t{attribute.name.lower()}\t"
     begin, last = lower.find(start), lower.rfind(start)
     lines = text[begin + 1 : text.find("\n", last + 1)].split("\n") if begin >= 0 else []
     return [(name, int(number)) for _, _, name, number in (line.split("\t") for line in lines)]

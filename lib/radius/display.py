@@ -1,4 +1,4 @@
-"""Attributes as people read them, pure: a name and a value; of what is secret or unknown the length alone is told."""
+"""Attributes as text for people, pure: a name and a value, or only the length if the value is secret or unknown."""
 
 import ipaddress
 import re
@@ -7,41 +7,41 @@ from typing import Callable, Dict, Sequence, Tuple
 from ..text import counted, holds_control, one_line
 from .attributes import FORBIDDEN, Attribute, find, named_values
 
-_SHOWN_ALL_THE_SAME = ("User-Name", "Vendor-Specific")  # FORBIDDEN to configure, but no secret
+_NOT_SECRET = ("User-Name", "Vendor-Specific")  # FORBIDDEN in the configuration, but no secret
 _SECRET_NAME = re.compile("(?i)password|passwd|secret|key")
 
 
-def shown(vendor: int, number: int, octets: bytes, own: Sequence[Attribute] = ()) -> Tuple[str, str]:
-    """Return an attribute's name and its value on one line, safe to show; `own` are the configuration's definitions.
+def describe(vendor: int, number: int, octets: bytes, own: Sequence[Attribute] = ()) -> Tuple[str, str]:
+    """Return the name of an attribute and its value on one line, safe to show; `own` has the configured definitions.
 
-    An attribute without a name may be a secret of its vendor's. One that the dictionary knows for a secret stays one,
-    whatever the configuration calls it.
+    An attribute without a name may be a secret of its vendor. A secret of the dictionary stays one under any name that
+    the configuration gives it.
     """
     attribute = _named(vendor, number, own)
     if _is_secret(_named(vendor, number, ())) or _is_secret(attribute):
-        return attribute.name, "<hidden, {}>".format(_length(octets))
+        return attribute.name, f"<hidden, {_length(octets)}>"
     if attribute.name[0].isdigit():
-        return attribute.name, "<unknown, {}>".format(_length(octets))
+        return attribute.name, f"<unknown, {_length(octets)}>"
     tag = ""
     if attribute.tagged and octets and octets[0] <= 0x1F:  # RFC 2868 section 3.1
-        tag, octets = ":{}:".format(octets[0]) if octets[0] else "", octets[1:]
+        tag, octets = f":{octets[0]}:" if octets[0] else "", octets[1:]
     value = one_line(_DECODERS.get(attribute.kind, _hexadecimal)(attribute, octets), 2000)
     if "avpair" in attribute.name.lower() and _SECRET_NAME.search(value.partition("=")[0]):
-        return attribute.name, "<hidden, {}>".format(_length(octets))
+        return attribute.name, f"<hidden, {_length(octets)}>"
     return attribute.name, tag + value
 
 
 def _named(vendor: int, number: int, own: Sequence[Attribute]) -> Attribute:
-    name = "26.{}.{}".format(vendor, number) if vendor else str(number)
+    name = f"26.{vendor}.{number}" if vendor else str(number)
     try:
         return find(name, own)
-    except ValueError:  # numbers that no configuration may have, but a server may send
+    except ValueError:  # a server may send numbers that no configuration may have
         return Attribute(name, vendor, number, "octets")
 
 
 def _is_secret(attribute: Attribute) -> bool:
     if attribute.name in FORBIDDEN:
-        return attribute.name not in _SHOWN_ALL_THE_SAME
+        return attribute.name not in _NOT_SECRET
     return attribute.kind in ("string", "octets") and bool(_SECRET_NAME.search(attribute.name))
 
 
@@ -77,10 +77,11 @@ def _address(attribute: Attribute, octets: bytes) -> str:
 
 
 def _prefix(attribute: Attribute, octets: bytes) -> str:
-    """RFC 3162 section 2.3: what of the prefix is not sent is 0."""
+    """RFC 3162 section 2.3: the octets of the prefix that are not sent are 0."""
     if not 2 <= len(octets) <= 18 or octets[1] > 128:
         return _hexadecimal(attribute, octets)
-    return "{}/{}".format(ipaddress.IPv6Address(octets[2:].ljust(16, b"\0")), octets[1])
+    prefix = ipaddress.IPv6Address(octets[2:].ljust(16, b"\0"))
+    return f"{prefix}/{octets[1]}"
 
 
 _DECODERS: Dict[str, Callable[[Attribute, bytes], str]] = {

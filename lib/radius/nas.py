@@ -1,4 +1,4 @@
-"""What this NAS says of itself and of the client in every request, pure."""
+"""The attributes that describe the NAS, the client and the target in a request, pure."""
 
 import ipaddress
 import struct
@@ -12,28 +12,27 @@ LOGIN_IP_HOST, LOGIN_TCP_PORT, CALLED_STATION_ID = 14, 16, 30
 _LOGIN, _VIRTUAL = struct.pack("!L", 1), struct.pack("!L", 5)
 
 
-def attributes(identifier: str, local_ip: str, client_ip: str, connect_info: str) -> Attributes:
-    """Return who asks and for whom, for an Access-Request: RFC 2865 section 4.1 wants an identifier or an address.
+def attributes(identifier: str, client_ip: str, connect_info: str) -> Attributes:
+    """Return the attributes of the NAS and the client, without the address of the NAS; empty ones are left out.
 
-    `connect_info` says how the client came (RFC 2869 section 5.11). What is empty is left out.
+    `connect_info` describes the connection of the client (RFC 2869 section 5.11).
     """
     found = [(0, NAS_IDENTIFIER, _text(identifier)), (0, SERVICE_TYPE, _LOGIN), (0, NAS_PORT_TYPE, _VIRTUAL)]
-    found += address(local_ip)
     found.append((0, CALLING_STATION_ID, _text(client_ip)))
     found.append((0, CONNECT_INFO, _text(connect_info)))
     return tuple(each for each in found if each[2])
 
 
 def address(local_ip: str) -> Attributes:
-    """Return NAS-IP-Address or NAS-IPv6-Address for an address; nothing for none."""
+    """Return NAS-IP-Address or NAS-IPv6-Address for an address, or nothing if it is empty."""
     octets = _packed(local_ip)
     return ((0, NAS_IP_ADDRESS if len(octets) == 4 else NAS_IPV6_ADDRESS, octets),) if octets else ()
 
 
 def target(server_ip: Any, server_port: Any, server_hostname: Any, server_username: Any) -> Attributes:
-    """Return where a session goes: Login-IP-Host (or Login-IPv6-Host, RFC 3162), Login-TCP-Port, Called-Station-Id.
+    """Return the target of a session: Login-IP-Host (or Login-IPv6-Host, RFC 3162), Login-TCP-Port, Called-Station-Id.
 
-    The last is for people: `root@server.example.com:22`. What is not known or does not fit is left out.
+    The last is for people: `root@server.example.com:22`. Unknown values and those that do not fit are left out.
     """
     found = []
     octets = _packed(server_ip)
@@ -42,20 +41,20 @@ def target(server_ip: Any, server_port: Any, server_hostname: Any, server_userna
     port = str(server_port or "")
     if port.isdigit() and 0 < int(port) <= 65535:
         found.append((0, LOGIN_TCP_PORT, struct.pack("!L", int(port))))
-    user, host = ("{}@".format(server_username) if server_username else ""), server_hostname or server_ip or ""
-    called = "{}{}{}".format(user, host, ":" + port if port else "")
+    user, host = (f"{server_username}@" if server_username else ""), server_hostname or server_ip or ""
+    called = f"{user}{host}" + (f":{port}" if port else "")
     found.append((0, CALLED_STATION_ID, _text(called)))
     return tuple(each for each in found if each[2])
 
 
 def with_configured(usual: Attributes, configured: Sequence[Tuple[int, int, bytes]]) -> Attributes:
-    """Return what is sent by itself with [radius_attributes] in its place; one without a value takes away only."""
+    """Return the usual attributes with the configured ones in place of theirs; one without a value only removes."""
     replaced = {each[:2] for each in configured}
     return tuple(each for each in usual if each[:2] not in replaced) + tuple(each for each in configured if each[2])
 
 
 def _packed(address: Any) -> bytes:
-    """Return an address's octets, without the zone if it has one; none for what is no address."""
+    """Return the octets of an address without its zone; none if the text is not an address."""
     try:
         return ipaddress.ip_address(str(address or "").partition("%")[0]).packed
     except ValueError:
@@ -63,5 +62,5 @@ def _packed(address: Any) -> bytes:
 
 
 def _text(value: str) -> bytes:
-    """Return the text in UTF-8, cut at a character's end where an attribute has no more room."""
+    """Return the text in UTF-8, cut between characters at the size of an attribute."""
     return value.encode("utf-8", "replace")[:MAX_VALUE_OCTETS].decode("utf-8", "ignore").encode("utf-8")

@@ -1,33 +1,28 @@
-"""Packets, pure: a login becomes request octets; reply octets are verified, and only then believed.
+"""Packets, pure: encodes requests and verifies replies. No socket, no clock, no randomness of its own.
 
-No sockets, no clock, no randomness of its own. pyrad encodes the attributes; what an attacker can send is judged here
-on the raw octets, because pyrad decodes before it verifies.
+pyrad encodes the attributes of requests. Replies are verified here, in their raw octets, because pyrad decodes a reply
+before it verifies it, and an attacker can send anything.
 """
 
 import hashlib
 import hmac
 import struct
-import sys
-from typing import TYPE_CHECKING, Any, Callable, Container, Iterator, List, Optional, Tuple
+from typing import TYPE_CHECKING, Callable, Container, Iterator, List, Optional, Tuple
 
 from ..namedtuple import NamedTuple
 from ..secret import Secret
-from . import addresses
+from .pyrad_codec import RequestEncoder
 
 if TYPE_CHECKING:
     from .mschap import Response
 
-# pyrad's only use of netaddr is two small classes, and importing that costs more than all the rest of a login.
-sys.modules.setdefault("netaddr", addresses)
-
-from pyrad.dictionary import Dictionary  # noqa: E402
-from pyrad.packet import AuthPacket  # noqa: E402
-
 ACCESS_REQUEST, ACCESS_ACCEPT, ACCESS_REJECT, ACCESS_CHALLENGE, STATUS_SERVER = 1, 2, 3, 11, 12
+ACCOUNTING_REQUEST, ACCOUNTING_RESPONSE = 4, 5
 LOGIN_CODES = (ACCESS_ACCEPT, ACCESS_REJECT, ACCESS_CHALLENGE)
-STATUS_CODES = (ACCESS_ACCEPT,)  # what a server answers to a Status-Server on this port, RFC 5997 section 4.2
-# Over TLS one port takes requests of every kind: accounting's answer comes too, a no, and Protocol-Error (RFC 7930).
-STREAM_STATUS_CODES = (ACCESS_ACCEPT, ACCESS_REJECT, 5, 52)
+STATUS_CODES = (ACCESS_ACCEPT,)  # the answer to a Status-Server on the port for logins, RFC 5997 section 4.2
+# Over TLS one port serves requests of every kind. A server may also answer as for accounting, with a reject, or with
+# Protocol-Error (RFC 7930).
+STREAM_STATUS_CODES = (ACCESS_ACCEPT, ACCESS_REJECT, ACCOUNTING_RESPONSE, 52)
 NAMES = {
     ACCESS_REQUEST: "Access-Request",
     ACCESS_ACCEPT: "Access-Accept",
@@ -36,11 +31,10 @@ NAMES = {
     STATUS_SERVER: "Status-Server",
 }
 
-# Octets are set and read by these numbers: by name, pyrad takes those that begin with `0x` for hexadecimal.
 USER_NAME, USER_PASSWORD, CHAP_PASSWORD, REPLY_MESSAGE, STATE, PROXY_STATE = 1, 2, 3, 18, 24, 33
 NAS_IDENTIFIER, CHAP_CHALLENGE, PROMPT, MESSAGE_AUTHENTICATOR = 32, 60, 76, 80
 VENDOR_SPECIFIC, MICROSOFT = 26, 311
-# RFC 2548: Microsoft's own attribute types
+# The types of Microsoft's attributes, RFC 2548
 MS_CHAP_ERROR, MS_CHAP_CHALLENGE, MS_CHAP2_RESPONSE, MS_CHAP2_SUCCESS = 2, 11, 25, 26
 
 HEADER_OCTETS, MAX_OCTETS = 20, 4096  # RFC 2865 section 3
@@ -48,47 +42,45 @@ MAX_VALUE_OCTETS = 253
 MAX_PASSWORD_OCTETS = 128  # RFC 2865 section 5.2
 MAX_REPLY_ATTRIBUTES = 200
 _AUTHENTICATOR = slice(4, 20)
-_DIGEST_IN_REQUEST = slice(22, 38)  # Message-Authenticator goes first, so its value has a fixed place
-
-_NO_NAMES = Dictionary()  # attributes go in as octets, by number
+_DIGEST_IN_REQUEST = slice(22, 38)  # Message-Authenticator is the first attribute, so its value has a fixed place
 
 Random = Callable[[int], bytes]
-"""How many octets -> that many, from the system's random source."""
+"""Returns this many octets from the random source of the system."""
 
 
 class RequestError(Exception):
-    """A request that cannot be made; `code` is a denial's code. The text holds nothing the user typed."""
+    """A request that cannot be encoded: `code` is the code of a denial. The text contains no user input."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)
         self.code = code
 
 
-class Flaw(NamedTuple):
-    """Why a datagram was dropped: `words` for the log, `code` of the denial if nothing better comes in time."""
+class DiscardReason(NamedTuple):
+    """Why a reply was discarded: `text` for the log, `code` of the denial if no valid reply comes in time."""
 
-    words: str
+    text: str
     code: str
 
 
-class Dropped(Exception):
-    """A datagram that is not the reply waited for; `flaw` says why."""
+class Discarded(Exception):
+    """A packet that is not a valid reply to the request."""
 
-    def __init__(self, flaw: Flaw) -> None:
-        super().__init__(flaw.words)
-        self.flaw = flaw
+    def __init__(self, reason: DiscardReason) -> None:
+        super().__init__(reason.text)
+        self.reason = reason
 
 
-NOT_RADIUS = Flaw("whose header or length is wrong", "bad-reply")
-IDENTIFIER = Flaw("whose identifier was not asked for", "bad-reply")
-CODE = Flaw("of a code that answers no such request", "bad-reply")
-ATTRIBUTES = Flaw("whose attributes do not fit the packet", "bad-reply")
-TOO_MANY = Flaw("with more than {} attributes".format(MAX_REPLY_ATTRIBUTES), "bad-reply")
-NO_MESSAGE_AUTHENTICATOR = Flaw("without Message-Authenticator", "no-message-authenticator")
-ODD_MESSAGE_AUTHENTICATOR = Flaw("with two Message-Authenticators or one of a wrong length", "bad-reply")
-AUTHENTICATOR = Flaw("whose Response Authenticator did not verify: the shared secret probably differs", "wrong-secret")
-WRONG_MESSAGE_AUTHENTICATOR = Flaw("whose Message-Authenticator did not verify", "wrong-secret")
-UNSENT_PROXY_STATE = Flaw("with a Proxy-State that was not sent (the mark of a BlastRADIUS forgery)", "bad-reply")
+MALFORMED_HEADER = DiscardReason("malformed header or length", "bad-reply")
+UNEXPECTED_IDENTIFIER = DiscardReason("unexpected identifier", "bad-reply")
+UNEXPECTED_CODE = DiscardReason("unexpected code", "bad-reply")
+MALFORMED_ATTRIBUTES = DiscardReason("malformed attributes", "bad-reply")
+TOO_MANY_ATTRIBUTES = DiscardReason(f"more than {MAX_REPLY_ATTRIBUTES} attributes", "bad-reply")
+MISSING_MESSAGE_AUTHENTICATOR = DiscardReason("no Message-Authenticator", "no-message-authenticator")
+MALFORMED_MESSAGE_AUTHENTICATOR = DiscardReason("two Message-Authenticators, or one of the wrong length", "bad-reply")
+WRONG_AUTHENTICATOR = DiscardReason("wrong Response Authenticator; the shared secret probably differs", "wrong-secret")
+WRONG_MESSAGE_AUTHENTICATOR = DiscardReason("wrong Message-Authenticator", "wrong-secret")
+UNEXPECTED_PROXY_STATE = DiscardReason("unexpected Proxy-State, a sign of a BlastRADIUS forgery", "bad-reply")
 
 
 Attributes = Tuple[Tuple[int, int, bytes], ...]
@@ -96,9 +88,9 @@ Attributes = Tuple[Tuple[int, int, bytes], ...]
 
 
 class Login(NamedTuple):
-    """What an Access-Request says: `method` is pap, chap or mschapv2.
+    """The content of an Access-Request: `method` is pap, chap or mschapv2.
 
-    `state` is the server's, to be sent back; `mschap` is what mschapv2 sends for the password.
+    `state` is that of the challenge that is answered; `mschap` is what mschapv2 sends in place of the password.
     """
 
     user_name: str
@@ -110,7 +102,7 @@ class Login(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """A verified reply: its code, and its attributes as (type, value octets) in their order."""
+    """A verified reply: its code, and its attributes as (type, value octets) in order."""
 
     code: int
     attributes: Tuple[Tuple[int, bytes], ...]
@@ -122,7 +114,7 @@ class Reply(NamedTuple):
     def vendor_values(self, vendor: int, attribute: int) -> List[bytes]:
         """Return the values of every attribute of this vendor and type (RFC 2865 section 5.26), in order.
 
-        A Vendor-Specific attribute whose inner lengths do not add up is passed over.
+        A Vendor-Specific attribute with malformed contents is skipped.
         """
         return [
             value
@@ -137,12 +129,12 @@ class Reply(NamedTuple):
 
     @property
     def state(self) -> Optional[bytes]:
-        """The State to send back (RFC 2865 section 5.24), or None; an empty one is none (section 5)."""
+        """The State to send back (RFC 2865 section 5.24), or None; an empty one counts as none (section 5)."""
         return next(iter(self.values(STATE)), None) or None
 
     @property
     def echo(self) -> Optional[bool]:
-        """What Prompt asks for (RFC 2869 section 5.10); None if there is none, or one of a wrong form."""
+        """Whether Prompt asks to echo the response (RFC 2869 section 5.10); None without a valid Prompt."""
         value = next(iter(self.values(PROMPT)), b"")
         return {b"\0\0\0\0": False, b"\0\0\0\1": True}.get(value)
 
@@ -150,32 +142,31 @@ class Reply(NamedTuple):
 def encode(login: Login, secret: bytes, random: Random) -> bytes:
     """Return the octets of an Access-Request (RFC 2865 section 4.1) with a new identifier and authenticator.
 
-    Message-Authenticator (RFC 3579 section 3.2) comes first. The octets are for every send of this request.
+    Message-Authenticator (RFC 3579 section 3.2) comes first. Every transmission of the request sends the same octets.
     Raise RequestError if the name or the password does not fit.
     """
-    packet = _begun(ACCESS_REQUEST, secret, random)
-    # An empty password is a block of padding.
-    add_login(packet, login, random, lambda password: packet.PwCrypt(password or bytes(16)))
-    return _signed(packet, secret)
+    encoder = _signed_encoder(ACCESS_REQUEST, secret, random)
+    add_login(encoder, login, random, encoder.hidden_password)
+    return _signed(encoder, secret)
 
 
 def encode_status(attributes: Attributes, secret: bytes, random: Random) -> bytes:
     """Return the octets of a Status-Server (RFC 5997) with a new identifier and authenticator."""
-    packet = _begun(STATUS_SERVER, secret, random)
-    add_attributes(packet, attributes)
-    return _signed(packet, secret)
+    encoder = _signed_encoder(STATUS_SERVER, secret, random)
+    add_attributes(encoder, attributes)
+    return _signed(encoder, secret)
 
 
-def split(stream: bytes) -> Tuple[List[bytes], bytes, Optional[Flaw]]:
-    """Return the packets that a stream begins with (RFC 6613 section 2.1), and what has come beyond them.
+def split_stream(stream: bytes) -> Tuple[List[bytes], bytes, Optional[DiscardReason]]:
+    """Return the packets at the start of a stream (RFC 6613 section 2.1), the octets after them, and an error.
 
-    The flaw is there if that can never be a packet: where another one begins cannot be known then.
+    The error is there if those octets cannot be the start of a packet; then the next packet cannot be found.
     """
     packets: List[bytes] = []
     while len(stream) >= 4:
         size = int.from_bytes(stream[2:4], "big")
         if not HEADER_OCTETS <= size <= MAX_OCTETS:
-            return packets, stream, NOT_RADIUS
+            return packets, stream, MALFORMED_HEADER
         if len(stream) < size:
             break
         packets.append(stream[:size])
@@ -190,34 +181,34 @@ def verify(
     require_message_authenticator: bool,
     codes: Container[int] = LOGIN_CODES,
 ) -> Reply:
-    """Return the reply in a datagram that answers `request`; raise Dropped with the flaw if it is not to be believed.
+    """Return the reply in a datagram if it is a valid answer to `request`; raise Discarded if it is not.
 
-    RFC 2865 section 3 and RFC 3579 section 3.2. The cheap tests come first and nothing is hashed before a required
-    Message-Authenticator is there.
+    RFC 2865 section 3 and RFC 3579 section 3.2. The cheap checks come first, and nothing is hashed until a required
+    Message-Authenticator is present.
     """
-    code, octets = opened(octets)
+    code, octets = read_header(octets)
     if octets[1] != request[1]:
-        raise Dropped(IDENTIFIER)
+        raise Discarded(UNEXPECTED_IDENTIFIER)
     if code not in codes:
-        raise Dropped(CODE)
+        raise Discarded(UNEXPECTED_CODE)
     attributes, digest_at = _walk(octets)
     if digest_at is None and require_message_authenticator:
-        raise Dropped(NO_MESSAGE_AUTHENTICATOR)
+        raise Discarded(MISSING_MESSAGE_AUTHENTICATOR)
     if any(kind == PROXY_STATE for kind, _ in attributes):
-        raise Dropped(UNSENT_PROXY_STATE)
+        raise Discarded(UNEXPECTED_PROXY_STATE)
     signed = octets[:4] + request[_AUTHENTICATOR] + octets[HEADER_OCTETS:]
     if not hmac.compare_digest(hashlib.md5(signed + secret).digest(), octets[_AUTHENTICATOR]):
-        raise Dropped(AUTHENTICATOR)
+        raise Discarded(WRONG_AUTHENTICATOR)
     if digest_at is not None:
         digest = octets[digest_at : digest_at + 16]
         zeroed = signed[:digest_at] + bytes(16) + signed[digest_at + 16 :]
         if not hmac.compare_digest(hmac.new(secret, zeroed, hashlib.md5).digest(), digest):
-            raise Dropped(WRONG_MESSAGE_AUTHENTICATOR)
+            raise Discarded(WRONG_MESSAGE_AUTHENTICATOR)
     return Reply(code, tuple(attributes))
 
 
-def contents(octets: bytes) -> Attributes:
-    """Return the attributes of a packet of ours, or of one that is verified; a vendor's by its own number."""
+def list_attributes(octets: bytes) -> Attributes:
+    """Return the attributes of a request or of a verified reply; those of a vendor by vendor and number."""
     found: List[Tuple[int, int, bytes]] = []
     for _, kind, value in walk(octets[: int.from_bytes(octets[2:4], "big")]):
         vendor = int.from_bytes(value[:4], "big") if kind == VENDOR_SPECIFIC else 0
@@ -226,79 +217,74 @@ def contents(octets: bytes) -> Attributes:
     return tuple(found)
 
 
-def opened(octets: bytes) -> Tuple[int, bytes]:
-    """Return the code of a packet, and its octets without the padding past its length; raise Dropped if it is none."""
+def read_header(octets: bytes) -> Tuple[int, bytes]:
+    """Return the code of a packet, and its octets without the padding; raise Discarded if the header is malformed."""
     size = int.from_bytes(octets[2:4], "big")
     if not HEADER_OCTETS <= size <= min(len(octets), MAX_OCTETS):
-        raise Dropped(NOT_RADIUS)
+        raise Discarded(MALFORMED_HEADER)
     return octets[0], octets[:size]
 
 
 def walk(octets: bytes) -> Iterator[Tuple[int, int, bytes]]:
-    """Give each attribute of a packet: where its value begins, its type, its value; raise Dropped where none fits."""
+    """Yield the position of the value, the type and the value of each attribute; raise Discarded if malformed."""
     at, count = HEADER_OCTETS, 0
     while at < len(octets):
         if count == MAX_REPLY_ATTRIBUTES:
-            raise Dropped(TOO_MANY)
+            raise Discarded(TOO_MANY_ATTRIBUTES)
         size = octets[at + 1] if at + 1 < len(octets) else 0
         if size < 2 or at + size > len(octets):
-            raise Dropped(ATTRIBUTES)
+            raise Discarded(MALFORMED_ATTRIBUTES)
         yield at + 2, octets[at], octets[at + 2 : at + size]
         at, count = at + size, count + 1
 
 
 def _walk(octets: bytes) -> Tuple[List[Tuple[int, bytes]], Optional[int]]:
-    """Return the attributes, and where the value of the one Message-Authenticator begins, if there is one."""
+    """Return the attributes, and the position of the value of Message-Authenticator if there is one."""
     attributes: List[Tuple[int, bytes]] = []
     digest_at = None
     for at, kind, value in walk(octets):
         if kind == MESSAGE_AUTHENTICATOR:
             if digest_at is not None or len(value) != 16:
-                raise Dropped(ODD_MESSAGE_AUTHENTICATOR)
+                raise Discarded(MALFORMED_MESSAGE_AUTHENTICATOR)
             digest_at = at
         attributes.append((kind, value))
     return attributes, digest_at
 
 
-def begun(code: int, identifier: int, authenticator: bytes, secret: bytes = b"") -> Any:
-    """Return a packet of pyrad's with this header (RFC 2865 section 3) and no attributes."""
-    return AuthPacket(code=code, id=identifier, secret=secret, authenticator=authenticator, dict=_NO_NAMES)
-
-
-def add_login(packet: Any, login: Login, random: Random, conceal: Callable[[bytes], bytes]) -> None:
-    """Add what an Access-Request says; `conceal` makes the value of User-Password of a password.
+def add_login(encoder: RequestEncoder, login: Login, random: Random, hide: Callable[[bytes], bytes]) -> None:
+    """Add the attributes of an Access-Request; `hide` makes the value of User-Password from a password.
 
     Raise RequestError if the name or the password does not fit.
     """
-    packet[USER_NAME] = [_user_name(login.user_name)]
-    _add_password(packet, login, random, conceal)
-    add_attributes(packet, login.attributes)
+    encoder.add(USER_NAME, _user_name(login.user_name))
+    _add_password(encoder, login, random, hide)
+    add_attributes(encoder, login.attributes)
     if login.state is not None:
-        packet[STATE] = [login.state]
+        encoder.add(STATE, login.state)
 
 
-def add_attributes(packet: Any, attributes: Attributes) -> None:
+def add_attributes(encoder: RequestEncoder, attributes: Attributes) -> None:
     """Add attributes as they are."""
     for vendor, number, octets in attributes:
-        packet.setdefault((vendor, number) if vendor else number, []).append(octets)
+        encoder.add(number, octets, vendor)
 
 
-def packed(packet: Any) -> bytes:
-    """Return a packet's octets; raise RequestError if it is too long."""
-    octets = bytes(packet.RequestPacket())
+def encoded(encoder: RequestEncoder) -> bytes:
+    """Return the octets of a packet; raise RequestError if it is too long."""
+    octets = encoder.encode()
     if len(octets) > MAX_OCTETS:
-        raise RequestError("internal-error", "the request is longer than {} octets".format(MAX_OCTETS))
+        raise RequestError("internal-error", f"the request is longer than {MAX_OCTETS} octets")
     return octets
 
 
-def _begun(code: int, secret: bytes, random: Random) -> Any:
-    packet = begun(code, random(1)[0], random(16), secret)
-    packet[MESSAGE_AUTHENTICATOR] = [bytes(16)]
-    return packet
+def _signed_encoder(code: int, secret: bytes, random: Random) -> RequestEncoder:
+    encoder = RequestEncoder(code, random(1)[0], random(16), secret)
+    encoder.add(MESSAGE_AUTHENTICATOR, bytes(16))
+    return encoder
 
 
-def _signed(packet: Any, secret: bytes) -> bytes:
-    octets = bytearray(packed(packet))
+def _signed(encoder: RequestEncoder, secret: bytes) -> bytes:
+    octets = bytearray(encoded(encoder))
     octets[_DIGEST_IN_REQUEST] = hmac.new(secret, bytes(octets), hashlib.md5).digest()
     return bytes(octets)
 
@@ -322,14 +308,14 @@ def _user_name(name: str) -> bytes:
     except UnicodeEncodeError:
         octets = b""
     if not 0 < len(octets) <= MAX_VALUE_OCTETS:
-        raise RequestError("bad-username", "the user name is not 1 to {} octets of UTF-8".format(MAX_VALUE_OCTETS))
+        raise RequestError("bad-username", f"the user name is not 1 to {MAX_VALUE_OCTETS} octets of UTF-8")
     return octets
 
 
-def _add_password(packet: Any, login: Login, random: Random, conceal: Callable[[bytes], bytes]) -> None:
+def _add_password(encoder: RequestEncoder, login: Login, random: Random, hide: Callable[[bytes], bytes]) -> None:
     if login.mschap is not None:  # RFC 2548 sections 2.1.2 and 2.3.2
-        packet[(MICROSOFT, MS_CHAP_CHALLENGE)] = [login.mschap.challenge]
-        packet[(MICROSOFT, MS_CHAP2_RESPONSE)] = [login.mschap.value]
+        encoder.add(MS_CHAP_CHALLENGE, login.mschap.challenge, MICROSOFT)
+        encoder.add(MS_CHAP2_RESPONSE, login.mschap.value, MICROSOFT)
         return
     try:
         password = login.password.octets()
@@ -337,9 +323,9 @@ def _add_password(packet: Any, login: Login, random: Random, conceal: Callable[[
         raise RequestError("bad-password", "the password " + str(error)) from None
     if login.method == "chap":  # RFC 2865 sections 5.3 and 5.40
         identifier, challenge = random(1), random(16)
-        packet[CHAP_PASSWORD] = [identifier + hashlib.md5(identifier + password + challenge).digest()]
-        packet[CHAP_CHALLENGE] = [challenge]
+        encoder.add(CHAP_PASSWORD, identifier + hashlib.md5(identifier + password + challenge).digest())
+        encoder.add(CHAP_CHALLENGE, challenge)
         return
     if len(password) > MAX_PASSWORD_OCTETS:
-        raise RequestError("bad-password", "the password is longer than {} octets".format(MAX_PASSWORD_OCTETS))
-    packet[USER_PASSWORD] = [conceal(password)]
+        raise RequestError("bad-password", f"the password is longer than {MAX_PASSWORD_OCTETS} octets")
+    encoder.add(USER_PASSWORD, hide(password))

@@ -1,79 +1,96 @@
-"""The two ways to put packets on the wire, side by side and pure: RADIUS as it always was, and RADIUS/1.1.
+"""The two encodings of RADIUS, pure: the original one, which `packet` and `accounting` have, and RADIUS/1.1."""
 
-What is said is the same; `packet` and `accounting` have the first way, `version11` the second.
-"""
+from typing import TYPE_CHECKING, Container
 
-from typing import Any, Callable, Container
-
-from ..namedtuple import NamedTuple
 from . import packet, radius11
 from .packet import Attributes, Login, Random, Reply
 
-VERSION_1_1 = radius11.ALPN
+if TYPE_CHECKING:
+    from .accounting import Record
 
 
-class Profile(NamedTuple):
-    """A way to put packets on the wire: what makes each kind of request, and what verifies its reply.
+class Profile:
+    """An encoding of requests and replies. A reply that does not verify raises packet.Discarded."""
 
-    `accounting` takes a record and the time (seconds since the epoch) to say it. `verify` takes a packet that came, the
-    request that it should answer and the codes that may; it returns the reply or raises packet.Dropped, as does
-    `verify_accounting`. `belongs` is whether a packet has the mark by which the reply to a request is known.
-    """
+    def login(self, login: Login, random: Random) -> bytes:
+        """Return an Access-Request."""
+        raise NotImplementedError
 
-    login: Callable[[Login, Random], bytes]
-    status: Callable[[Attributes, Random], bytes]
-    verify: Callable[[bytes, bytes, Container[int]], Reply]
-    accounting: Callable[[Any, float, Random], bytes]
-    verify_accounting: Callable[[bytes, bytes], Reply]
-    belongs: Callable[[bytes, bytes], bool]
+    def status(self, attributes: Attributes, random: Random) -> bytes:
+        """Return a Status-Server."""
+        raise NotImplementedError
+
+    def accounting(self, record: "Record", now: float, random: Random) -> bytes:
+        """Return an Accounting-Request that is sent at this time, in seconds since the epoch."""
+        raise NotImplementedError
+
+    def verify(self, octets: bytes, request: bytes, codes: Container[int]) -> Reply:
+        """Return the reply in a packet if it answers the request with one of these codes."""
+        raise NotImplementedError
+
+    def verify_accounting(self, octets: bytes, request: bytes) -> Reply:
+        """Return the Accounting-Response in a packet if it answers the request."""
+        raise NotImplementedError
+
+    def belongs(self, octets: bytes, request: bytes) -> bool:
+        """Whether a packet has the mark of replies to the request."""
+        raise NotImplementedError
 
 
-def classic(secret: bytes, require_message_authenticator: bool) -> Profile:
-    """Return RADIUS as RFC 2865 and RFC 2866 have it, over UDP or TLS, with this shared secret."""
+class OriginalRadius(Profile):
+    """RADIUS as in RFC 2865 and RFC 2866, over UDP or TLS, with a shared secret."""
 
-    def account(record: Any, now: float, random: Random) -> bytes:
-        from . import accounting  # a login needs none of it
+    def __init__(self, secret: bytes, require_message_authenticator: bool) -> None:
+        self._secret = secret
+        self._require_message_authenticator = require_message_authenticator
 
-        return accounting.encode(record, now, secret, random)
+    def login(self, login: Login, random: Random) -> bytes:
+        return packet.encode(login, self._secret, random)
 
-    def verify_accounting(octets: bytes, request: bytes) -> Reply:
+    def status(self, attributes: Attributes, random: Random) -> bytes:
+        return packet.encode_status(attributes, self._secret, random)
+
+    def accounting(self, record: "Record", now: float, random: Random) -> bytes:
+        from . import accounting  # a login does not need it
+
+        return accounting.encode(record, now, self._secret, random)
+
+    def verify(self, octets: bytes, request: bytes, codes: Container[int]) -> Reply:
+        return packet.verify(octets, request, self._secret, self._require_message_authenticator, codes)
+
+    def verify_accounting(self, octets: bytes, request: bytes) -> Reply:
         from . import accounting
 
-        accounting.verify(octets, request, secret)
+        accounting.verify(octets, request, self._secret)
         return Reply(accounting.ACCOUNTING_RESPONSE, ())
 
-    return Profile(
-        login=lambda login, random: packet.encode(login, secret, random),
-        status=lambda attributes, random: packet.encode_status(attributes, secret, random),
-        verify=lambda octets, request, codes: packet.verify(
-            octets, request, secret, require_message_authenticator, codes
-        ),
-        accounting=account,
-        verify_accounting=verify_accounting,
-        belongs=lambda octets, request: octets[1] == request[1],
-    )
+    def belongs(self, octets: bytes, request: bytes) -> bool:
+        return octets[1] == request[1]
 
 
-def version_1_1() -> Profile:
-    """Return RADIUS/1.1 (RFC 9765), which knows no secret."""
+class Radius11(Profile):
+    """RADIUS/1.1 (RFC 9765), which has no secret."""
 
-    def account(record: Any, now: float, random: Random) -> bytes:
+    def login(self, login: Login, random: Random) -> bytes:
+        return radius11.encode(login, random)
+
+    def status(self, attributes: Attributes, random: Random) -> bytes:
+        return radius11.encode_status(attributes, random)
+
+    def accounting(self, record: "Record", now: float, random: Random) -> bytes:
         from . import accounting
 
         return radius11.with_header(accounting.ACCOUNTING_REQUEST, accounting.body(record, now), random)
 
-    def verify_accounting(octets: bytes, request: bytes) -> Reply:
+    def verify(self, octets: bytes, request: bytes, codes: Container[int]) -> Reply:
+        return radius11.verify(octets, request, codes)
+
+    def verify_accounting(self, octets: bytes, request: bytes) -> Reply:
         from . import accounting
 
         reply = radius11.verify(octets, request, accounting.RESPONSE_CODES)
-        accounting.check_taken(octets)
+        accounting.check_recorded(octets)
         return reply
 
-    return Profile(
-        login=radius11.encode,
-        status=radius11.encode_status,
-        verify=radius11.verify,
-        accounting=account,
-        verify_accounting=verify_accounting,
-        belongs=radius11.belongs,
-    )
+    def belongs(self, octets: bytes, request: bytes) -> bool:
+        return radius11.belongs(octets, request)

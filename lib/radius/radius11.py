@@ -1,17 +1,18 @@
-"""RADIUS/1.1 (RFC 9765), pure: the packets of a TLS connection whose ends have agreed on it.
+"""RADIUS/1.1 (RFC 9765), pure: the packets of a TLS connection on which client and server have agreed on it.
 
-TLS proves and hides everything, so there is no MD5, no secret and no Message-Authenticator. A Token tells which request
-a reply belongs to, where the identifier and the authenticators did.
+TLS authenticates and encrypts everything, so there is no MD5, no secret and no Message-Authenticator. A Token matches
+replies to requests, in place of identifier and authenticator.
 """
 
 import struct
 from typing import Container
 
 from . import packet
-from .packet import Attributes, Dropped, Flaw, Login, Random, Reply
+from .packet import Attributes, Discarded, DiscardReason, Login, Random, Reply
+from .pyrad_codec import RequestEncoder
 
 ALPN = "radius/1.1"
-TOKEN = Flaw("whose Token was not sent", "bad-reply")
+UNEXPECTED_TOKEN = DiscardReason("unexpected Token", "bad-reply")
 _TOKEN = slice(4, 8)
 _TOKEN_OCTETS, _RESERVED = 4, bytes(12)
 
@@ -19,22 +20,22 @@ _TOKEN_OCTETS, _RESERVED = 4, bytes(12)
 def encode(login: Login, random: Random) -> bytes:
     """Return the octets of an Access-Request with a new Token; raise RequestError if the name or password do not fit.
 
-    User-Password is as it is, and of one octet at least (section 5.1.1): an empty one is a NUL, which servers strip.
+    User-Password is sent as it is, with at least one octet (section 5.1.1): an empty one is a NUL, which servers strip.
     """
-    access_request = packet.begun(packet.ACCESS_REQUEST, 0, _token(random))
-    packet.add_login(access_request, login, random, lambda password: password or b"\0")
-    return packet.packed(access_request)
+    encoder = RequestEncoder(packet.ACCESS_REQUEST, 0, _token(random))
+    packet.add_login(encoder, login, random, lambda password: password or b"\0")
+    return packet.encoded(encoder)
 
 
 def encode_status(attributes: Attributes, random: Random) -> bytes:
     """Return the octets of a Status-Server (RFC 5997) with a new Token."""
-    status = packet.begun(packet.STATUS_SERVER, 0, _token(random))
-    packet.add_attributes(status, attributes)
-    return packet.packed(status)
+    encoder = RequestEncoder(packet.STATUS_SERVER, 0, _token(random))
+    packet.add_attributes(encoder, attributes)
+    return packet.encoded(encoder)
 
 
 def with_header(code: int, body: bytes, random: Random) -> bytes:
-    """Return the octets of a packet of this code with a new Token, its attributes being there already."""
+    """Return the octets of a packet with this code, a new Token and these attributes."""
     return struct.pack("!BBH", code, 0, packet.HEADER_OCTETS + len(body)) + _token(random) + body
 
 
@@ -44,15 +45,15 @@ def belongs(octets: bytes, request: bytes) -> bool:
 
 
 def verify(octets: bytes, request: bytes, codes: Container[int]) -> Reply:
-    """Return the reply that answers `request`, without the attributes that have no place here; raise Dropped if none.
+    """Return the reply in a packet if it answers `request`; raise Discarded if it does not.
 
-    What is reserved is not looked at, nor a Message-Authenticator (sections 4.1 and 5.2).
+    The reserved octets and any Message-Authenticator are ignored (sections 4.1 and 5.2).
     """
-    code, octets = packet.opened(octets)
+    code, octets = packet.read_header(octets)
     if not belongs(octets, request):
-        raise Dropped(TOKEN)
+        raise Discarded(UNEXPECTED_TOKEN)
     if code not in codes:
-        raise Dropped(packet.CODE)
+        raise Discarded(packet.UNEXPECTED_CODE)
     attributes = [(kind, value) for _, kind, value in packet.walk(octets) if kind != packet.MESSAGE_AUTHENTICATOR]
     return Reply(code, tuple(attributes))
 

@@ -1,15 +1,15 @@
-"""The exchange, pure: which server to ask, when to send again, when to give up.
+"""The schedule of a request, pure: which address to ask, when to retransmit, when to probe, when to give up.
 
-Everything that decides over time and order lives here, and nothing that touches a socket or a clock. The caller asks
-`next(now)` what to do, does it, and reports what came of it; `now` is any clock that never goes back, in seconds.
+Every decision about time and order is made here, without a socket or a clock. The caller asks `next(now)` for an
+action, does it, and reports the outcome; `now` is any clock that never goes back, in seconds.
 
     resolve -> connect -> send <-> wait -> (next address) connect ... -> (next server) resolve ... -> give up
-                            probe <-> wait: a Status-Server, when the answer is slow
+                            probe <-> wait: a Status-Server, if the answer is slow
 
-Sending again follows RFC 5080 section 2.2.1: the wait doubles with 10 % of jitter, and the server knows the packet for
-the one it has. A one-time code is spent when a server has seen it and a push rings once, so the next server is asked
-only when the one before is given up: at its bound, at an error, or earlier when it is known to answer Status-Server
-(RFC 5997) and does not. Nothing is spent while a connection is being made, so that need not be waited for as long.
+Retransmission follows RFC 5080 section 2.2.1: the wait doubles, with 10 % of jitter, and the server recognizes the
+duplicate. A one-time code is spent once a server has seen it, and a push rings once, so the next server is asked only
+after the one before is given up: at its limit, at an error, or earlier if the server is known to answer Status-Server
+(RFC 5997) and does not. While a connection is being made nothing is spent yet, so its limit may be shorter.
 """
 
 from typing import Callable, List, Optional, Sequence, Set, Union
@@ -17,38 +17,38 @@ from typing import Callable, List, Optional, Sequence, Set, Union
 from ..namedtuple import NamedTuple
 
 JITTER = 0.1
-TOO_LATE = 0.01  # seconds before the bound in which nothing is sent again: no answer could come, rounding made it
-STATUS_PATIENCE = 2.0  # seconds of silence after the first Status-Server, which prove a server dead that answers them
-STATUS_SENDS = 8  # of it, within that time: where a third of all packets is lost, one server in 200 is wrongly dead
+END_MARGIN = 0.01  # seconds before the limit in which nothing is sent: only rounding gets there, and no answer would
+PROBE_TIMEOUT = 2.0  # seconds of silence after the first probe that prove a server dead if it usually answers probes
+MAX_PROBES = 8  # within that time: with a third of all packets lost, one server in 200 is wrongly dead
 
 
-class Patience(NamedTuple):
-    """How long one address is tried, in seconds: `bound` in all, after which it is given up.
+class Timing(NamedTuple):
+    """How one address is tried; times in seconds. After `limit` it is given up.
 
-    The request is sent again after `first_wait` (0: never), then after waits that double up to `longest_wait`. After
-    `probe_after` without an answer a Status-Server goes to the address too (None: never); `answers_status` is whether
-    it lately answered one, so that silence proves something.
+    The request is retransmitted after `first_wait` (0: never), then after waits that double up to `max_wait`. After
+    `probe_after` without an answer a Status-Server is sent too (None: never), `max_probes` times; if the server
+    `answers_probes`, silence proves it dead. A connection may take `connect_timeout` (None: until the limit).
     """
 
-    bound: float
+    limit: float
     first_wait: float
-    longest_wait: float
+    max_wait: float
     probe_after: Optional[float] = None
-    answers_status: bool = False
-    probes: int = STATUS_SENDS
-    connect_within: Optional[float] = None
+    answers_probes: bool = False
+    max_probes: int = MAX_PROBES
+    connect_timeout: Optional[float] = None
 
 
 class Resolve(NamedTuple):
-    """Look up this server's addresses, then report `resolved` or `failed`."""
+    """Resolve the name of this server, then report `resolved` or `failed`."""
 
     server: int
 
 
 class Connect(NamedTuple):
-    """Make a new request and a new socket for this address of this server; report `failed` if that fails.
+    """Encode a new request and open a new socket for this address of this server; report `failed` if that fails.
 
-    If it takes time, `Exchange.connect_by` is until when.
+    A connection may take until `Schedule.connect_by`.
     """
 
     server: int
@@ -56,38 +56,38 @@ class Connect(NamedTuple):
 
 
 class Send(NamedTuple):
-    """Send the request, once more or for the first time; report `failed` if that fails."""
+    """Send the request, for the first time or again; report `failed` if that fails."""
 
 
 class Probe(NamedTuple):
-    """Send the Status-Server from another port, once more or for the first time; report `status_answered`."""
+    """Send a Status-Server, for the first time or again; report `probe_answered` when it is answered."""
 
 
 class Wait(NamedTuple):
-    """Wait for a datagram until this time, then ask `next` again; report `failed` if the port is unreachable."""
+    """Wait for a packet until this time, then ask `next` again; report `failed` if the port is unreachable."""
 
     until: float
 
 
 class GiveUp(NamedTuple):
-    """Nobody answered."""
-
-
-def healthy_first(dead: Sequence[bool]) -> List[int]:
-    """Return the servers' indexes in the order to ask them: as configured, those held for dead last."""
-    return sorted(range(len(dead)), key=lambda index: dead[index])
+    """No server answered."""
 
 
 Action = Union[Resolve, Connect, Send, Probe, Wait, GiveUp]
 
 
-class Exchange:
-    """One login's way through a list of servers, in their order, none asked while the one before may still answer."""
+def put_dead_last(dead: Sequence[bool]) -> List[int]:
+    """Return the indexes of the servers in the order to ask them: as configured, those marked dead last."""
+    return sorted(range(len(dead)), key=lambda index: dead[index])
+
+
+class Schedule:
+    """The way of one request through a list of servers: none is asked while the one before may still answer."""
 
     def __init__(
-        self, servers: Sequence[Patience], now: float, total_timeout: float, random: Callable[[], float]
+        self, servers: Sequence[Timing], now: float, total_timeout: float, random: Callable[[], float]
     ) -> None:
-        """Take each server's patience, the time, the seconds until all is given up, and a source of [0, 1)."""
+        """Take the timing of each server, the time, the seconds for all of them together, and a source of [0, 1)."""
         self._servers = servers
         self._deadline = now + total_timeout
         self._random = random
@@ -102,28 +102,28 @@ class Exchange:
         self._probes = 0
         self._probe_at: Optional[float] = None
         self._dead_at: Optional[float] = None
-        self._answered_status: Set[int] = set()
+        self._answered_probe: Set[int] = set()
         self._given_up: Set[int] = set()
         self._half_waited_at = 0.0
 
     @property
     def deadline(self) -> float:
-        """The time at which all is given up."""
+        """The time at which all servers are given up."""
         return self._deadline
 
     @property
     def connect_by(self) -> float:
-        """The time until which a connection to the address of the last Connect may take."""
+        """The time until which the connection of the last Connect may take."""
         return min(self._connect_by, self._give_up_at, self._deadline)
 
     @property
     def dead(self) -> Set[int]:
-        """The servers given up that showed no sign of life; slow ones, which answered a Status-Server, are not.
+        """The servers given up without a sign of life; one that answered a probe is only slow.
 
-        One that the deadline cut off counts if it had half of its bound: a slow look-up before it must not hide that
-        it is silent.
+        A server that the deadline cut off counts after half of its limit: a slow name resolution before it must not
+        hide that it is silent.
         """
-        return self._given_up - self._answered_status
+        return self._given_up - self._answered_probe
 
     def next(self, now: float) -> Action:
         """Return what to do at this time."""
@@ -135,24 +135,15 @@ class Exchange:
             return GiveUp()
         if not self._addresses:
             return Resolve(self._server)
-        patience = self._servers[self._server]
+        timing = self._servers[self._server]
         if not self._asking:
-            self._begin(patience, now)
+            self._begin(timing, now)
             return Connect(self._server, self._address)
         if self._send_at is not None and now >= self._send_at:
-            jittered = self._wait * (1 + JITTER * (2 * self._random() - 1))
-            again_at = now + min(jittered, patience.longest_wait)
-            self._send_at = again_at if self._wait and again_at < self._give_up_at - TOO_LATE else None
-            self._wait = min(2 * self._wait, patience.longest_wait)
-            if not self._sent and patience.probe_after is not None:
-                self._probe_at = now + patience.probe_after
-            self._sent = True
+            self._schedule_next_send(timing, now)
             return Send()
         if self._probe_at is not None and now >= self._probe_at:
-            if not self._probes and patience.answers_status:
-                self._dead_at = now + STATUS_PATIENCE
-            self._probes += 1
-            self._probe_at = now + STATUS_PATIENCE / STATUS_SENDS if self._probes < patience.probes else None
+            self._schedule_next_probe(timing, now)
             return Probe()
         times = [self._give_up_at, self._deadline, self._send_at, self._probe_at, self._dead_at]
         return Wait(min(time for time in times if time is not None))
@@ -165,27 +156,42 @@ class Exchange:
             self._next_server()
 
     def failed(self) -> None:
-        """Report that the address (or the look-up) came to nothing: the next address, or the next server."""
+        """Report that the address (or the name resolution) failed: the next address, or the next server."""
         self._asking = False
         self._address += 1
         if self._address >= self._addresses:
             self._next_server()
 
-    def status_answered(self) -> None:
-        """Report that the address answered the Status-Server: it lives, and is waited for to its bound."""
-        self._answered_status.add(self._server)
+    def probe_answered(self) -> None:
+        """Report that the address answered a Status-Server: it is up, and has until its limit."""
+        self._answered_probe.add(self._server)
         self._probe_at = self._dead_at = None
 
-    def _begin(self, patience: Patience, now: float) -> None:
+    def _begin(self, timing: Timing, now: float) -> None:
         self._asking = True
-        self._wait = patience.first_wait
+        self._wait = timing.first_wait
         self._send_at = now
-        self._give_up_at = now + patience.bound
-        self._half_waited_at = now + patience.bound / 2
-        self._connect_by = now + (patience.bound if patience.connect_within is None else patience.connect_within)
+        self._give_up_at = now + timing.limit
+        self._half_waited_at = now + timing.limit / 2
+        self._connect_by = now + (timing.limit if timing.connect_timeout is None else timing.connect_timeout)
         self._sent = False
         self._probes = 0
         self._probe_at = self._dead_at = None
+
+    def _schedule_next_send(self, timing: Timing, now: float) -> None:
+        jittered = self._wait * (1 + JITTER * (2 * self._random() - 1))
+        again_at = now + min(jittered, timing.max_wait)
+        self._send_at = again_at if self._wait and again_at < self._give_up_at - END_MARGIN else None
+        self._wait = min(2 * self._wait, timing.max_wait)
+        if not self._sent and timing.probe_after is not None:
+            self._probe_at = now + timing.probe_after
+        self._sent = True
+
+    def _schedule_next_probe(self, timing: Timing, now: float) -> None:
+        if not self._probes and timing.answers_probes:
+            self._dead_at = now + PROBE_TIMEOUT
+        self._probes += 1
+        self._probe_at = now + PROBE_TIMEOUT / MAX_PROBES if self._probes < timing.max_probes else None
 
     def _next_server(self) -> None:
         self._given_up.add(self._server)

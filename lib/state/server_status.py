@@ -9,21 +9,14 @@ import re
 import time
 from typing import List, Optional
 
-from ..namedtuple import NamedTuple
+from ..radius.server_status import ServerStatus, Status
 from .directory import Directory
 
 DIRECTORY = "radius-servers"
 STATUS_KNOWN_FOR = 3600.0  # seconds; after that, silence of a server that may have been changed proves nothing again
 
 
-class Mark(NamedTuple):
-    """What is known of a server: whether it is marked dead, and whether it lately answered a Status-Server."""
-
-    dead: bool = False
-    answers_status: bool = False
-
-
-class Health:
+class Health(ServerStatus):
     """The status of all servers; nothing is known where files cannot be read or written."""
 
     def __init__(self, state_directory: Optional[str], dead_time: float) -> None:
@@ -36,9 +29,9 @@ class Health:
         """What went wrong so far, for the log."""
         return self._directory.warnings
 
-    def mark(self, server: str) -> Mark:
+    def status_of(self, server: str) -> Status:
         """Return what is known of the server with this name."""
-        return Mark(
+        return Status(
             self._is_younger("dead", server, self._dead_time), self._is_younger("status", server, STATUS_KNOWN_FOR)
         )
 
@@ -62,8 +55,4 @@ class Health:
 
 def _file(fact: str, server: str) -> str:
     readable = re.sub("[^A-Za-z0-9.-]", "_", server)[:80]
-    return f"{fact}-{readable}-{hashlib.sha256(server.encode('utf-8')).hexdigest()[:8]}"
-
-
-NO_MEMORY = Health(None, 0.0)
-"""Remembers nothing."""
+    return f"{fact}-{readable}-{hashlib.sha256(server.encode('utf-8', 'replace')).hexdigest()[:8]}"

@@ -204,7 +204,7 @@ def server_that_is_gone(stage: Stage) -> None:
         session.answer("y")
 
 
-def replies_that_are_dropped(stage: Stage) -> None:
+def replies_that_are_discarded(stage: Stage) -> None:
     def script(request: Request) -> List[bytes]:
         accept = right(request)
         return [
@@ -338,7 +338,7 @@ SITUATIONS: List[Callable[[Stage], None]] = [
     servers_that_do_not_answer,
     servers_over_tls,
     server_that_is_gone,
-    replies_that_are_dropped,
+    replies_that_are_discarded,
     odd_users,
     users_who_need_no_login,
     connection_limits,
@@ -472,12 +472,12 @@ def test_log_call_is_played(call: LogCall, logged: List[str]) -> None:
     assert any(re.fullmatch("(RADIUS: )?" + expected, line) for line in logged)
 
 
-FLAWS = [value for value in vars(packet).values() if isinstance(value, packet.Flaw)]
+DISCARD_REASONS = [value for value in vars(packet).values() if isinstance(value, packet.DiscardReason)]
 
 
-@pytest.mark.parametrize("flaw", FLAWS, ids=[flaw.words for flaw in FLAWS])
-def test_every_reason_to_drop_a_reply_is_played(flaw: packet.Flaw, logged: List[str]) -> None:
-    assert any(re.search("dropped [0-9]+ repl(y|ies) " + re.escape(flaw.words) + r"\Z", line) for line in logged)
+@pytest.mark.parametrize("reason", DISCARD_REASONS, ids=[reason.text for reason in DISCARD_REASONS])
+def test_every_reason_to_discard_a_reply_is_played(reason: packet.DiscardReason, logged: List[str]) -> None:
+    assert any(re.search("discarded [0-9]+ repl(y|ies): " + re.escape(reason.text) + r"\Z", line) for line in logged)
 
 
 def test_no_secret_is_logged(logged: List[str]) -> None:

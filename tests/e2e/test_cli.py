@@ -666,7 +666,7 @@ class TestServers:
     def test_name_that_is_nowhere(self, cli: Zip) -> None:
         lost = facts(cli, "[radius]\nserver=nosuch.invalid.\nsecret=x\n")["radius"]
         assert (lost["ok"], lost["code"], lost["address"]) == (False, "name-lookup", "")
-        assert lost["text"].startswith("name look-up failed")
+        assert lost["text"].startswith("name resolution failed")
 
     def test_closed_port(self, cli: Zip, down: str) -> None:
         closed = facts(cli, down)["radius"]
@@ -693,7 +693,7 @@ class TestServers:
             told = cli.run("servers", "--timeout", "1", cli.file(configuration)).out
         assert (wrong["ok"], wrong["code"]) == (False, "wrong-secret")
         assert wrong["text"].startswith("it lives, and its secret is another one")
-        assert "    [radius] 127.0.0.1:" in told and "dropped " in told
+        assert "    [radius] 127.0.0.1:" in told and "discarded " in told
 
     def test_something_else_answers(self, cli: Zip) -> None:
         with Server(lambda request: [b"\x1b[31mHTTP/1.1 400 Bad Request, as you like it"]) as server:
@@ -703,7 +703,7 @@ class TestServers:
     def test_dropped_replies_before_the_right_one(self, cli: Zip) -> None:
         with Server(lambda request: [b"junk", reply(request, SECRET)]) as server:
             odd = facts(cli, section(server))["radius"]
-        assert odd["ok"] and "dropped 1 reply" in odd["details"][0]
+        assert odd["ok"] and "discarded 1 reply" in odd["details"][0]
 
     def test_reply_to_the_second_send(self, cli: Zip) -> None:
         with Server(lambda request: [reply(request, SECRET)] if request.number else []) as server:
@@ -1057,7 +1057,7 @@ class TestTry:
         assert re.search(r"^To \[radius\] \S+ after [\d.]+ s: Access-Request again$", person.shown, re.MULTILINE)
         status = r"^To \[radius\] \S+ after [\d.]+ s: Status-Server, to learn whether it lives$"
         assert re.search(status, person.shown, re.MULTILINE)
-        dropped = r"^From \[radius\] \S+ after [\d.]+ s: dropped a reply whose Response Authenticator did not verify"
+        dropped = r"^From \[radius\] \S+ after [\d.]+ s: discarded a reply: wrong Response Authenticator"
         assert re.search(dropped, person.shown, re.MULTILINE)
 
     def test_no_server(self, cli: Zip, down: str) -> None:

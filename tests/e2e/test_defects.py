@@ -111,7 +111,7 @@ def test_defect_09_forged_reply_is_decoded_before_it_is_verified(open_session: O
     with Server(forge_then_answer) as server:
         session = open_session(section_of(server), server_username="alice")
         assert session.log_in("x")["verdict"] == "ACCEPT"
-        assert "dropped 1 reply whose Response Authenticator did not verify" in text(session)
+        assert "discarded 1 reply: wrong Response Authenticator" in text(session)
 
 
 def test_defect_10_request_names_neither_nas_nor_client(

@@ -231,7 +231,7 @@ def test_old_server_without_message_authenticator(open_session: OpenSession, fre
     verdict = session.log_in("correct horse")
     assert code(verdict) == "no-message-authenticator"
     assert verdict["reason"].startswith("Backend service unreachable")
-    assert "without Message-Authenticator" in text(session)
+    assert "no Message-Authenticator" in text(session)
 
     session = open_session(old + "require_message_authenticator=no", server_username="alice")
     assert session.log_in("correct horse")["verdict"] == "ACCEPT"
@@ -245,7 +245,7 @@ def test_wrong_shared_secret(open_session: OpenSession, freeradius: FreeRadius) 
     verdict = session.log_in("correct horse")
     assert code(verdict) == "no-reply"
     assert metadata(verdict)["attempts"] == 0
-    assert "no reply to 3 sends" in text(session)
+    assert "no response to 3 transmissions" in text(session)
     assert freeradius.secret not in text(session) and "another one" not in text(session)
 
 
@@ -254,7 +254,7 @@ def test_no_server(open_session: OpenSession, down: str) -> None:
     verdict = session.log_in("correct horse")
     assert code(verdict) == "connection-refused"
     assert verdict["reason"] == "Backend service unreachable [connection-refused]"
-    assert "nothing listens on this port" in text(session)
+    assert "connection refused" in text(session)
 
 
 def test_server_name_that_does_not_resolve(open_session: OpenSession) -> None:
@@ -269,7 +269,7 @@ def test_second_server_answers_when_the_first_is_down(
     session = open_session(both, server_username="pin1")
     verdict = session.log_in("1111", "222222")
     assert verdict["verdict"] == "ACCEPT"
-    assert "nothing listens on this port" in text(session)
+    assert "connection refused" in text(session)
 
 
 def test_ipv6(open_session: OpenSession, freeradius: FreeRadius) -> None:

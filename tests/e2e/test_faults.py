@@ -120,12 +120,12 @@ FAULTS = [
     Fault("reply from another port", from_elsewhere, "no-reply"),
     Fault("reply from another address", from_another_address, "no-reply"),
     Fault("reply to an earlier send", to_an_earlier_send, ACCEPT, "and 2 transmissions"),
-    Fault("late and reordered replies", reordered, ACCEPT, "dropped 1 reply"),
+    Fault("late and reordered replies", reordered, ACCEPT, "discarded 1 reply"),
     Fault("server restarting", restarting, ACCEPT, "and 3 transmissions"),
-    Fault("3,000 datagrams of junk", flooding, ACCEPT, "replies whose header", seconds=30),
+    Fault("3,000 datagrams of junk", flooding, ACCEPT, "replies: malformed header", seconds=30),
     Fault("wrong identifier", lambda r: [right(r)[:1] + bytes([r.octets[1] ^ 1]) + right(r)[2:]], "bad-reply"),
     Fault("wrong secret", lambda r: [reply(r, b"another secret", ACCESS_ACCEPT)], "wrong-secret", "secret probably"),
-    Fault("wrong secret, then right", lambda r: [reply(r, b"another secret"), right(r)], ACCEPT, "dropped 1 reply"),
+    Fault("wrong secret, then right", lambda r: [reply(r, b"another secret"), right(r)], ACCEPT, "discarded 1 reply"),
     Fault("no Message-Authenticator", lambda r: [reply(r, SECRET, signature=None)], "no-message-authenticator"),
     Fault("wrong Message-Authenticator", lambda r: [signed(r, 2, pack([ZERO]))], "wrong-secret"),
     Fault("two Message-Authenticators", lambda r: [right(r, ZERO)], "bad-reply", "two Message-Authenticators"),
@@ -134,12 +134,19 @@ FAULTS = [
     Fault("BlastRADIUS", lambda r: [turned_into_accept(r)], "no-message-authenticator"),
     Fault("Proxy-State that was not sent", lambda r: [right(r, (PROXY_STATE, b"x"))], "bad-reply", "BlastRADIUS"),
     Fault("attribute type 0", lambda r: [right(r, (0, b"x"))], ACCEPT),
-    Fault("attribute length 0", lambda r: [signed(r, 2, b"\x12\x00"), right(r)], ACCEPT, "do not fit"),
-    Fault("attribute length 1", lambda r: [signed(r, 2, b"\x12\x01"), right(r)], ACCEPT, "do not fit"),
-    Fault("attribute past the end", lambda r: [signed(r, 2, b"\x12\x20x"), right(r)], ACCEPT, "do not fit"),
+    Fault("attribute length 0", lambda r: [signed(r, 2, b"\x12\x00"), right(r)], ACCEPT, "malformed attributes"),
+    Fault("attribute length 1", lambda r: [signed(r, 2, b"\x12\x01"), right(r)], ACCEPT, "malformed attributes"),
+    Fault("attribute past the end", lambda r: [signed(r, 2, b"\x12\x20x"), right(r)], ACCEPT, "malformed attributes"),
     Fault("octets after the length", lambda r: [right(r) + b"padding"], ACCEPT),
-    Fault("length beyond the datagram", lambda r: [with_length(right(r), 4000), right(r)], ACCEPT, "length is wrong"),
-    Fault("length below the header", lambda r: [with_length(right(r), 19), right(r)], ACCEPT, "length is wrong"),
+    Fault(
+        "length beyond the datagram",
+        lambda r: [with_length(right(r), 4000), right(r)],
+        ACCEPT,
+        "malformed header or length",
+    ),
+    Fault(
+        "length below the header", lambda r: [with_length(right(r), 19), right(r)], ACCEPT, "malformed header or length"
+    ),
     Fault("vendor attribute with inner length 0", lambda r: [right(r, (26, b"\0\0\0\x09\x01\0abcd"))], ACCEPT),
     Fault(
         "4096 octets",
@@ -152,11 +159,13 @@ FAULTS = [
         "bad-reply",
     ),
     Fault("201 attributes", lambda r: [right(r, *[(25, b"")] * 200)], "bad-reply", "more than 200"),
-    Fault("empty datagram", lambda r: [b"", right(r)], ACCEPT, "length is wrong"),
-    Fault("100 datagrams of junk at once", lambda r: [b"junk" * 20] * 100 + [right(r)], ACCEPT, "dropped 100 replies"),
-    Fault("code of no login", lambda r: [signed(r, 5, b""), right(r)], ACCEPT, "answers no such request"),
+    Fault("empty datagram", lambda r: [b"", right(r)], ACCEPT, "malformed header or length"),
+    Fault(
+        "100 datagrams of junk at once", lambda r: [b"junk" * 20] * 100 + [right(r)], ACCEPT, "discarded 100 replies"
+    ),
+    Fault("code of no login", lambda r: [signed(r, 5, b""), right(r)], ACCEPT, "unexpected code"),
     Fault("request sent back", lambda r: [r.octets, right(r)], ACCEPT),
-    Fault("silence", lambda r: [], "no-reply", "no reply to 3 sends"),
+    Fault("silence", lambda r: [], "no-reply", "no response to 3 transmissions"),
 ]
 
 

@@ -442,7 +442,7 @@ def sending_to(address: Tuple[str, int], patience: float = PATIENCE) -> Callable
             connection.send(octets)
             try:
                 verify(connection.recv(4096), octets, SECRET)
-            except (OSError, packet.Dropped):
+            except (OSError, packet.Discarded):
                 return False
         return True
 

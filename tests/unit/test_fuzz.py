@@ -88,7 +88,7 @@ def unsigned(octets: bytes, request: bytes, secret: bytes, required: bool, codes
 
 def never(octets: bytes, request: bytes, secret: bytes, required: bool, codes: Any) -> packet.Reply:
     """Believe nothing."""
-    raise packet.Dropped(packet.NOT_RADIUS)
+    raise packet.Discarded(packet.MALFORMED_HEADER)
 
 
 def unrequired(octets: bytes, request: bytes, secret: bytes, required: bool, codes: Any) -> packet.Reply:
@@ -99,7 +99,7 @@ def unrequired(octets: bytes, request: bytes, secret: bytes, required: bool, cod
 def md5_alone(octets: bytes, request: bytes, secret: bytes, required: bool, codes: Any) -> packet.Reply:
     """Believe any Message-Authenticator."""
     if target.hashed(octets, request) != octets:
-        raise packet.Dropped(packet.AUTHENTICATOR)
+        raise packet.Discarded(packet.WRONG_AUTHENTICATOR)
     return verify(target.hashed(target.signed(octets, request), request), request, secret, required, codes)
 
 
@@ -165,8 +165,8 @@ WRONG = [
     (text, "reply_message", repeated),
     (text, "reply_message", strict),
     (text, "reply_message", printable),
-    (mschap, "error_words", as_documented),
-    (mschap, "server_proved", whoever_proved),
+    (mschap, "parse_error", as_documented),
+    (mschap, "verify_success", whoever_proved),
 ]
 
 

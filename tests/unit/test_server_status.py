@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from lib.state.server_status import DIRECTORY, NO_MEMORY, STATUS_KNOWN_FOR, Health, Mark
+from lib.radius.server_status import NO_MEMORY, Status
+from lib.state.server_status import DIRECTORY, STATUS_KNOWN_FOR, Health
 from tests.support import ROOT
 
 SERVER = "radius.example.com:1812"
@@ -16,18 +17,18 @@ SERVER = "radius.example.com:1812"
 
 def test_nothing_is_known_at_first(tmp_path: pathlib.Path) -> None:
     health = Health(str(tmp_path), 120)
-    assert health.mark(SERVER) == Mark(False, False)
+    assert health.status_of(SERVER) == Status(False, False)
     assert not health.warnings
 
 
 def test_a_server_stays_dead_until_it_answers(tmp_path: pathlib.Path) -> None:
     one, other = Health(str(tmp_path), 120), Health(str(tmp_path), 120)
     one.failed(SERVER)
-    assert other.mark(SERVER).dead
-    assert not other.mark("radius.example.com:1645").dead
+    assert other.status_of(SERVER).dead
+    assert not other.status_of("radius.example.com:1645").dead
     other.answered(SERVER)
     other.answered(SERVER)
-    assert not Health(str(tmp_path), 120).mark(SERVER).dead
+    assert not Health(str(tmp_path), 120).status_of(SERVER).dead
     assert not one.warnings and not other.warnings
 
 
@@ -37,18 +38,18 @@ def test_a_server_is_dead_for_dead_time(tmp_path: pathlib.Path, age: int, dead: 
     health.failed(SERVER)
     (mark,) = (tmp_path / DIRECTORY).iterdir()
     os.utime(str(mark), (time.time() - age,) * 2)
-    assert health.mark(SERVER).dead is dead
+    assert health.status_of(SERVER).dead is dead
     health.failed(SERVER)
-    assert health.mark(SERVER).dead
+    assert health.status_of(SERVER).dead
 
 
 def test_answers_to_status_server_are_remembered_for_an_hour(tmp_path: pathlib.Path) -> None:
     health = Health(str(tmp_path), 120)
     health.answered_status(SERVER)
-    assert health.mark(SERVER) == Mark(False, True)
+    assert health.status_of(SERVER) == Status(False, True)
     (mark,) = (tmp_path / DIRECTORY).iterdir()
     os.utime(str(mark), (time.time() - STATUS_KNOWN_FOR - 1,) * 2)
-    assert health.mark(SERVER) == Mark(False, False)
+    assert health.status_of(SERVER) == Status(False, False)
 
 
 def test_names_make_files_inside_the_directory_only(tmp_path: pathlib.Path) -> None:
@@ -56,7 +57,7 @@ def test_names_make_files_inside_the_directory_only(tmp_path: pathlib.Path) -> N
     names = ["../../x:1", "[fe80::1%eth0]:1812", "a" * 300 + ":1", "ü:1", "/etc/passwd:1"]
     for name in names:
         health.failed(name)
-        assert health.mark(name).dead
+        assert health.status_of(name).dead
     assert len(list((tmp_path / "state" / DIRECTORY).iterdir())) == len(names)
     assert [path.name for path in tmp_path.iterdir()] == ["state"]
     assert not health.warnings
@@ -88,7 +89,7 @@ def test_unusable_state_is_no_memory_and_one_warning(tmp_path: pathlib.Path, obs
     for _ in range(2):
         health.failed(SERVER)
         health.answered_status(SERVER)
-        assert health.mark(SERVER) == Mark(False, False)
+        assert health.status_of(SERVER) == Status(False, False)
     health.answered(SERVER)
     assert len(health.warnings) == 1
     assert health.warnings[0].startswith("Server status is not shared between logins: ")
@@ -100,14 +101,14 @@ def test_the_content_of_a_file_means_nothing(tmp_path: pathlib.Path) -> None:
     health.failed(SERVER)
     (mark,) = (tmp_path / DIRECTORY).iterdir()
     mark.write_bytes(b"\0garbage")
-    assert health.mark(SERVER).dead
+    assert health.status_of(SERVER).dead
 
 
 def test_no_memory() -> None:
     NO_MEMORY.failed(SERVER)
     NO_MEMORY.answered_status(SERVER)
     NO_MEMORY.answered(SERVER)
-    assert NO_MEMORY.mark(SERVER) == Mark()
+    assert NO_MEMORY.status_of(SERVER) == Status()
 
 
 def test_a_hundred_processes_at_once(tmp_path: pathlib.Path) -> None:
@@ -116,7 +117,7 @@ def test_a_hundred_processes_at_once(tmp_path: pathlib.Path) -> None:
         "from lib.state.server_status import Health\n"
         "health = Health(sys.argv[1], 120)\n"
         "for turn in range(50):\n"
-        "    health.failed('a:1'); health.mark('a:1'); health.answered('a:1'); health.answered_status('b:1')\n"
+        "    health.failed('a:1'); health.status_of('a:1'); health.answered('a:1'); health.answered_status('b:1')\n"
     )
     command = [sys.executable, "-c", program, str(tmp_path)]
     processes = [

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 
 from lib.radius import accounting, packet, profile, radius11
-from lib.radius.packet import Dropped, Flaw, Login, Reply, RequestError
+from lib.radius.packet import Discarded, DiscardReason, Login, Reply, RequestError
 from lib.secret import Secret
 
 ACCEPT, REJECT, CHALLENGE, PROTOCOL_ERROR = 2, 3, 11, 52
@@ -51,10 +51,10 @@ def verified(octets: bytes, codes: Any = packet.LOGIN_CODES) -> Reply:
     return radius11.verify(octets, REQUEST, codes)
 
 
-def flaw(octets: bytes, codes: Any = packet.LOGIN_CODES) -> Flaw:
-    with pytest.raises(Dropped) as caught:
+def reason_for(octets: bytes, codes: Any = packet.LOGIN_CODES) -> DiscardReason:
+    with pytest.raises(Discarded) as caught:
         verified(octets, codes)
-    return caught.value.flaw
+    return caught.value.reason
 
 
 # Requests
@@ -76,7 +76,7 @@ def test_nothing_of_md5_and_the_secret_is_left(method: str, monkeypatch: Any) ->
         monkeypatch.setattr("pyrad.packet.md5_constructor", None)
         radius11.encode(login(), counting)
         radius11.encode_status((), counting)
-        profile.version_1_1().accounting(RECORD, 1000.0, counting)
+        profile.Radius11().accounting(RECORD, 1000.0, counting)
         verified(reply())
 
 
@@ -118,8 +118,8 @@ def test_each_request_has_a_token_of_its_own() -> None:
 
 
 def test_an_accounting_request_says_what_it_says_elsewhere() -> None:
-    new = profile.version_1_1().accounting(RECORD, 1002.0, counting)
-    old = profile.classic(b"secret", True).accounting(RECORD, 1002.0, counting)
+    new = profile.Radius11().accounting(RECORD, 1002.0, counting)
+    old = profile.OriginalRadius(b"secret", True).accounting(RECORD, 1002.0, counting)
     assert new == b"\4\0" + old[2:4] + bytes([1, 2, 3, 4]) + bytes(12) + old[20:]
 
 
@@ -146,37 +146,37 @@ def test_a_message_authenticator_means_nothing(value: bytes) -> None:
 
 def test_other_tokens_answer_nothing() -> None:
     for token in (b"\0\1\xfe\xfe", bytes(4), TOKEN[::-1]):
-        assert flaw(reply(token=token)) == radius11.TOKEN
+        assert reason_for(reply(token=token)) == radius11.UNEXPECTED_TOKEN
 
 
 def test_other_codes_answer_nothing() -> None:
     for code in (0, 1, 4, 5, 12, PROTOCOL_ERROR, 255):
-        assert flaw(reply(code)) == packet.CODE
-    assert flaw(reply(REJECT), packet.STATUS_CODES) == packet.CODE
+        assert reason_for(reply(code)) == packet.UNEXPECTED_CODE
+    assert reason_for(reply(REJECT), packet.STATUS_CODES) == packet.UNEXPECTED_CODE
 
 
 @pytest.mark.parametrize("octets", [b"", b"\2", reply()[:19], b"\2\0\0\x13" + reply()[4:], b"\2\0\0\x15" + reply()[4:]])
 def test_no_header(octets: bytes) -> None:
-    assert flaw(octets) == packet.NOT_RADIUS
+    assert reason_for(octets) == packet.MALFORMED_HEADER
 
 
 @pytest.mark.parametrize("body", [b"\x12", b"\x12\0", b"\x12\1", b"\x12\3", b"\x12\2\x12"])
 def test_attributes_that_do_not_fit(body: bytes) -> None:
-    assert flaw(reply(body=body)) == packet.ATTRIBUTES
+    assert reason_for(reply(body=body)) == packet.MALFORMED_ATTRIBUTES
 
 
 def test_too_many_attributes() -> None:
     assert len(verified(reply(body=b"\x12\2" * 200)).attributes) == 200
-    assert flaw(reply(body=b"\x12\2" * 201)) == packet.TOO_MANY
+    assert reason_for(reply(body=b"\x12\2" * 201)) == packet.TOO_MANY_ATTRIBUTES
 
 
 @given(st.binary(max_size=100))
-def test_any_octets_are_a_reply_or_dropped(octets: bytes) -> None:
+def test_any_octets_are_a_reply_or_discarded(octets: bytes) -> None:
     for each in (octets, reply(body=octets)):
         try:
             assert isinstance(verified(each), Reply)
-        except Dropped as dropped:
-            assert dropped.flaw.code == "bad-reply"
+        except Discarded as discarded:
+            assert discarded.reason.code == "bad-reply"
 
 
 # Packets in a stream
@@ -186,7 +186,7 @@ def test_any_octets_are_a_reply_or_dropped(octets: bytes) -> None:
 def test_a_stream_is_split_where_packets_end(bodies: List[bytes], left: int) -> None:
     packets = [reply(body=body) for body in bodies]
     rest = reply()[:left]
-    assert packet.split(b"".join(packets) + rest) == (packets, rest, None)
+    assert packet.split_stream(b"".join(packets) + rest) == (packets, rest, None)
 
 
 @given(st.lists(st.binary(max_size=300), max_size=3), st.lists(st.integers(1, 50), max_size=50))
@@ -195,7 +195,7 @@ def test_a_stream_may_come_in_any_pieces(bodies: List[bytes], sizes: List[int]) 
     found: List[bytes] = []
     kept = b""
     for size in sizes + [len(stream)]:
-        packets, kept, trouble = packet.split(kept + stream[:size])
+        packets, kept, trouble = packet.split_stream(kept + stream[:size])
         stream = stream[size:]
         found += packets
         assert trouble is None
@@ -205,15 +205,15 @@ def test_a_stream_may_come_in_any_pieces(bodies: List[bytes], sizes: List[int]) 
 @pytest.mark.parametrize("size", [0, 1, 19, 4097, 65535])
 def test_a_length_that_no_packet_has_ends_a_stream(size: int) -> None:
     wrong = struct.pack("!BBH", 2, 0, size)
-    assert packet.split(wrong) == ([], wrong, packet.NOT_RADIUS)
-    assert packet.split(reply() + wrong + reply()) == ([reply()], wrong + reply(), packet.NOT_RADIUS)
-    assert packet.split(wrong[:3]) == ([], wrong[:3], None)
+    assert packet.split_stream(wrong) == ([], wrong, packet.MALFORMED_HEADER)
+    assert packet.split_stream(reply() + wrong + reply()) == ([reply()], wrong + reply(), packet.MALFORMED_HEADER)
+    assert packet.split_stream(wrong[:3]) == ([], wrong[:3], None)
 
 
 # Side by side
 
 
-@pytest.mark.parametrize("spoken", [profile.classic(b"a secret", True), profile.version_1_1()], ids=["1.0", "1.1"])
+@pytest.mark.parametrize("spoken", [profile.OriginalRadius(b"a secret", True), profile.Radius11()], ids=["1.0", "1.1"])
 def test_the_mark_of_a_request_is_in_its_reply_alone(spoken: profile.Profile) -> None:
     asked = spoken.login(login(), counting)
     other = spoken.status((), lambda count: bytes(range(7, count + 7)))
@@ -222,7 +222,7 @@ def test_the_mark_of_a_request_is_in_its_reply_alone(spoken: profile.Profile) ->
 
 
 def test_the_first_profile_is_radius_as_it_was() -> None:
-    spoken = profile.classic(b"a secret", True)
+    spoken = profile.OriginalRadius(b"a secret", True)
     assert spoken.login(login(), counting) == packet.encode(login(), b"a secret", counting)
     assert spoken.status((), counting) == packet.encode_status((), b"a secret", counting)
     assert spoken.accounting(RECORD, 1000.0, counting) == accounting.encode(RECORD, 1000.0, b"a secret", counting)

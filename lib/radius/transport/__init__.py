@@ -1,1 +1,1 @@
-"""Transports: octets to a server and back."""
+"""The transports: UDP, and TLS with TCP; and name resolution."""

@@ -1,47 +1,47 @@
-"""TLS connections (RFC 6614), on sockets that never block. Imported only where a server has transport=tls.
+"""RADIUS over TLS (RFC 6614), on sockets that never block. Imported only if a server has transport=tls.
 
-The TLS itself runs in memory; what it wants to send and what came for it pass through here, so that a peer that hands
-over an octet at a time holds up nothing. There is no way around the verification of the server's certificate.
+TLS itself runs in memory, and its octets pass through here, so a peer that sends one octet at a time blocks nothing.
+The certificate of the server is always verified.
 """
 
 import contextlib
 import errno
 import os
-import select
+import selectors
 import socket
 import ssl
 import tempfile
 import time
-from typing import Any, Iterator, List, Optional, Tuple
+from typing import Iterator, List, Optional, Tuple
 
 from ...secret import Secret
 from .. import packet, radius11
 from ..server import TlsSettings
-from .udp import Address, Unreachable, unreachable
+from .base import Address, Received, Transport, Unreachable, local_ip, unreachable, wait_for
 
-_CHUNK, _CHUNKS = 65536, 16  # octets, and how often at a time: a flood must not keep the clock from being looked at
+_CHUNK, _CHUNKS = 65536, 16  # octets, and how often at a time: in a flood, the time limits must still be checked
 _CERTIFICATE, _FAILED = "tls-certificate", "tls-failed"
 _CLOSED, _RESET = "the server closed the connection", "the server reset the connection"
-# RADIUS/1.1 needs TLS 1.3 (RFC 9765 section 3.4), which the OpenSSL of old SPS releases has not.
+# RADIUS/1.1 requires TLS 1.3 (RFC 9765 section 3.4), which OpenSSL of old SPS releases does not support.
 _HAS_TLS_1_3 = bool(getattr(ssl, "OP_NO_TLSv1_3", 0))
 _PROTOCOLS = [radius11.ALPN, "radius/1.0"] if _HAS_TLS_1_3 else ["radius/1.0"]
 
-_PARTIAL_CHAIN = 0x80000  # X509_V_FLAG_PARTIAL_CHAIN, which the ssl module names from Python 3.10 on
+_PARTIAL_CHAIN = 0x80000  # X509_V_FLAG_PARTIAL_CHAIN, which the ssl module has since Python 3.10
 
-# X509_V_ERR_* of OpenSSL, by which Python tells from 3.7 on why a certificate did not verify.
-_FLAWS = {
+# X509_V_ERR_* of OpenSSL: the reason why a certificate does not verify, since Python 3.7.
+_CERTIFICATE_ERRORS = {
     9: "is not valid yet",
     10: "has expired",
-    18: "is not from a CA in ca_certificate",
-    19: "is not from a CA in ca_certificate",
-    20: "is not from a CA in ca_certificate",
-    21: "is not from a CA in ca_certificate",
-    26: "is not one for a server",
-    62: "is for another name than {}",
-    64: "is for another address than {}",
+    18: "is not issued by a CA in ca_certificate",
+    19: "is not issued by a CA in ca_certificate",
+    20: "is not issued by a CA in ca_certificate",
+    21: "is not issued by a CA in ca_certificate",
+    26: "is not a server certificate",
+    62: "does not match the name {}",
+    64: "does not match the address {}",
 }
-# What OpenSSL calls the alerts and errors that an admin can do something about.
-_REFUSED = (
+# The names in OpenSSL of alerts and errors that an admin can do something about.
+_CERTIFICATE_ALERTS = (
     "alert bad certificate",
     "alert unsupported certificate",
     "alert certificate revoked",
@@ -60,15 +60,15 @@ _NOT_TLS = (
 _TOO_OLD = ("alert protocol version", "unsupported protocol")
 
 
-class Tls:
-    """A TLS connection to an address. Packets go over it one after another, each once: TCP loses none."""
+class TlsTransport(Transport):
+    """A TLS connection. Packets go over it one after another, each once: TCP loses none."""
 
     is_stream = True
 
     def __init__(self, address: Address, source_ip: str, settings: TlsSettings, server_name: str, until: float) -> None:
-        """Connect and shake hands until the time `until` of the monotonic clock at the latest; raise Unreachable.
+        """Connect and shake hands by the time `until` of the monotonic clock.
 
-        The server's certificate must be for `server_name`, a host name or address.
+        The certificate of the server must be for `server_name`, a host name or address.
         """
         self._name = server_name
         self._has_certificate = bool(settings.client_certificate)
@@ -77,93 +77,72 @@ class Tls:
         self._unsent = self._stream = b""
         self._heard = self._has_answered = False
         self._ended = ""
-        self._flaw: Optional[packet.Flaw] = None
+        self._malformed: Optional[packet.DiscardReason] = None
         self._socket = _connected(address, source_ip, until)
         try:
             self._shake_hands(until)
         except BaseException:
             self._socket.close()
             raise
-        self.protocol = self._tls.selected_alpn_protocol() or ""
+        self.is_radius_1_1 = self._tls.selected_alpn_protocol() == radius11.ALPN
+        self.description = str(self._tls.version()) + (", RADIUS/1.1" if self.is_radius_1_1 else "")
+        expires = (self._tls.getpeercert() or {})["notAfter"]
+        self.certificate_until = float(ssl.cert_time_to_seconds(str(expires)))
 
     @property
     def local_ip(self) -> str:
-        """The address that packets leave from."""
-        return str(self._socket.getsockname()[0]).partition("%")[0]
-
-    @property
-    def certificate_until(self) -> float:
-        """When the server's certificate expires, in seconds since the epoch."""
-        return float(ssl.cert_time_to_seconds(self._tls.getpeercert()["notAfter"]))
-
-    @property
-    def version(self) -> str:
-        """The version of TLS, as `TLSv1.3`."""
-        return str(self._tls.version())
-
-    @property
-    def is_due(self) -> bool:
-        """Whether `receive` has an end of the connection to tell, or something to read that came with the handshake."""
-        return bool(self._ended or self._flaw or self._incoming.pending)
-
-    @property
-    def is_unsent(self) -> bool:
-        """Whether octets wait to be sent, for which `receive` sees."""
-        return bool(self._unsent)
-
-    @property
-    def has_more(self) -> bool:
-        """Whether more has come than the packets that `receive` gave."""
-        return bool(self._stream)
+        return local_ip(self._socket)
 
     def send(self, octets: bytes) -> None:
-        """Begin to send a packet; raise Unreachable if the connection is broken."""
         try:
             self._tls.write(octets)
         except ssl.SSLError as error:
             raise self._failed(error) from None
         self._flush()
 
-    def receive(self) -> List[bytes]:
-        """Return the packets that have arrived whole, if any, having sent what waited for it.
+    def send_probe(self, octets: bytes) -> None:
+        """Send a Status-Server over the same connection."""
+        self.send(octets)
 
-        If there are none, raise Unreachable where the connection has ended, packet.Dropped where no packet can come.
-        """
-        self._flush()
-        self._fill()
-        self._stream += self._read()
-        self._flush()
-        packets, self._stream, self._flaw = packet.split(self._stream)
-        if not packets and self._flaw:
-            raise packet.Dropped(self._flaw)
-        if not packets and self._ended:
-            raise self._end("")
-        self._has_answered = self._has_answered or bool(packets)
-        return packets
-
-    def fileno(self) -> int:
-        """Return the descriptor, for `ready`."""
-        return self._socket.fileno()
+    def receive(self, timeout: float) -> Iterator[Received]:
+        # The end of the connection, or octets that came with the handshake, would wake no wait.
+        is_due = self._ended or self._malformed or self._incoming.pending
+        if is_due or wait_for({self._socket: _events(bool(self._unsent))}, timeout):
+            yield Received(self._packets(), None, bool(self._stream), self._malformed)
 
     def close(self) -> None:
-        """Say that nothing more will come, if that goes at once, and close the socket."""
+        """End TLS, if that is possible at once, and close the socket."""
         with contextlib.suppress(OSError, ValueError):  # ssl.SSLError is an OSError
             self._tls.unwrap()
         self._flush()
         self._socket.close()
 
+    def _packets(self) -> List[bytes]:
+        """Return the packets that have arrived whole, after sending what is left to send.
+
+        If there are none, raise Unreachable if the connection has ended.
+        """
+        self._flush()
+        self._fill()
+        self._stream += self._read()
+        self._flush()
+        packets, self._stream, self._malformed = packet.split_stream(self._stream)
+        if self._ended and not packets and not self._malformed:
+            raise self._end("")
+        self._has_answered = self._has_answered or bool(packets)
+        return packets
+
     def _shake_hands(self, until: float) -> None:
         while not self._has_shaken_hands():
             if self._ended:
-                raise self._end(" before TLS was set up")
-            if not _waited(self._socket, bool(self._unsent), until):
-                words = "the TLS handshake was not over in time"
-                raise Unreachable(_FAILED if self._heard else "no-reply", words, not self._heard)
+                raise self._end(" during the TLS handshake")
+            if not _is_ready(self._socket, bool(self._unsent), until):
+                raise Unreachable(_FAILED if self._heard else "no-reply", "TLS handshake timed out", not self._heard)
             self._flush()
             self._fill()
-        if self._tls.selected_alpn_protocol() == radius11.ALPN and self.version != "TLSv1.3":
-            words = "the server chose RADIUS/1.1 with {}, which needs TLS 1.3".format(self.version)
-            raise Unreachable(_FAILED, words, False)
+        if self._tls.selected_alpn_protocol() == radius11.ALPN and self._tls.version() != "TLSv1.3":
+            text = f"the server selected RADIUS/1.1 over {self._tls.version()}, but RADIUS/1.1 requires TLS 1.3"
+            raise Unreachable(_FAILED, text, False)
 
     def _has_shaken_hands(self) -> bool:
         try:
@@ -173,7 +152,7 @@ class Tls:
         except (ssl.SSLError, ssl.CertificateError) as error:
             raise self._failed(error) from None
         finally:
-            self._flush()  # an alert too, from which the server's admin learns what was wrong
+            self._flush()  # an alert too: it tells the admin of the server what is wrong
         return True
 
     def _flush(self) -> None:
@@ -184,7 +163,7 @@ class Tls:
             except (BlockingIOError, InterruptedError):
                 return
             except OSError:
-                self._unsent = b""  # what has arrived before may tell why; its end is seen there
+                self._unsent = b""  # reading finds the end of the connection, and what the server sent before it
                 return
             self._unsent = self._unsent[sent:]
 
@@ -220,14 +199,14 @@ class Tls:
             octets += chunk
 
     def _end(self, when: str) -> Unreachable:
-        # To close the connection is all that some servers do about a certificate.
-        doubt = "not know this client certificate" if self._has_certificate else "want a client certificate"
-        words = self._ended + when + ("; it may " + doubt if self._heard and not self._has_answered else "")
-        return Unreachable(_FAILED, words, not self._heard)
+        # Some servers close the connection without an alert if they do not like the certificate.
+        cause = "not accept this client certificate" if self._has_certificate else "require a client certificate"
+        hint = "; it may " + cause if self._heard and not self._has_answered else ""
+        return Unreachable(_FAILED, self._ended + when + hint, not self._heard)
 
     def _failed(self, error: Exception) -> Unreachable:
-        code, words = _meaning(error, self._name, self._has_certificate)
-        return Unreachable(code, words, not self._heard)
+        code, text = _explain(error, self._name, self._has_certificate)
+        return Unreachable(code, text, not self._heard)
 
 
 def _connected(address: Address, source_ip: str, until: float) -> socket.socket:
@@ -237,14 +216,14 @@ def _connected(address: Address, source_ip: str, until: float) -> socket.socket:
         raise unreachable(error) from None
     try:
         connecting.setblocking(False)
-        # Else the request would wait for the server to acknowledge the end of the handshake.
+        # Otherwise the request would wait until the server acknowledges the end of the handshake.
         connecting.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if source_ip:
             connecting.bind((source_ip, 0))
         number = connecting.connect_ex(address.sockaddr)
         if number == errno.EINPROGRESS:
-            if not _waited(connecting, True, until):
-                raise Unreachable("no-reply", "no TCP connection in time")
+            if not _is_ready(connecting, True, until):
+                raise Unreachable("no-reply", "TCP connection timed out")
             number = connecting.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if number:
             raise unreachable(OSError(number, os.strerror(number)))
@@ -256,82 +235,89 @@ def _connected(address: Address, source_ip: str, until: float) -> socket.socket:
     return connecting
 
 
-def _waited(waiting: socket.socket, writing: bool, until: float) -> bool:
-    """Whether the socket can be read from, or written to, before the time has come."""
+def _is_ready(connected: socket.socket, is_sending: bool, until: float) -> bool:
+    """Whether the socket is ready to be read, or to be written if `is_sending`, before this time."""
     left = until - time.monotonic()
-    if left <= 0:
-        return False
-    readable, writable, _ = select.select([waiting], [waiting] if writing else [], [], left)
-    return bool(readable or writable)
+    return left > 0 and bool(wait_for({connected: _events(is_sending)}, left))
 
 
-def _wrapped(settings: TlsSettings, server_name: str, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> Any:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # which verifies the certificate and the name in it
+def _events(is_sending: bool) -> int:
+    return selectors.EVENT_READ | (selectors.EVENT_WRITE if is_sending else 0)
+
+
+def _wrapped(
+    settings: TlsSettings, server_name: str, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO
+) -> ssl.SSLObject:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies the certificate and its name
     versions = getattr(ssl, "TLSVersion", None)
     if versions is not None:
         context.minimum_version = versions.TLSv1_2  # novm
     else:
         context.options |= ssl.OP_NO_TLSv1 | ssl.OP_NO_TLSv1_1
     context.options |= getattr(ssl, "OP_NO_RENEGOTIATION", 0)
-    context.verify_flags |= _PARTIAL_CHAIN  # the CA may be below another, which ca_certificate need not have
+    context.verify_flags |= _PARTIAL_CHAIN  # ca_certificate may have an intermediate CA alone
     context.set_alpn_protocols(_PROTOCOLS)
     try:
         context.load_verify_locations(cadata=settings.ca_certificate)
     except (ssl.SSLError, ValueError) as error:
-        raise Unreachable(_CERTIFICATE, "ca_certificate cannot be used: " + _told(error), False) from None
+        raise Unreachable(_CERTIFICATE, f"ca_certificate cannot be used: {_openssl_text(error)}", False) from None
     if settings.client_certificate:
         try:
             with _readable_path(settings.client_certificate) as path:
-                context.load_cert_chain(path, password=lambda: "")  # it would ask at a terminal
+                context.load_cert_chain(path, password=lambda: "")  # OpenSSL would prompt for it otherwise
         except (OSError, ValueError) as error:
-            raise Unreachable(_CERTIFICATE, "client_certificate cannot be used: " + _told(error), False) from None
+            raise Unreachable(
+                _CERTIFICATE, "client_certificate cannot be used: " + _openssl_text(error), False
+            ) from None
     try:
         return context.wrap_bio(incoming, outgoing, server_hostname=server_name)
     except (TypeError, ValueError):
-        raise Unreachable(_CERTIFICATE, "no certificate can be for the name {}".format(server_name), False) from None
+        raise Unreachable(_CERTIFICATE, f"no certificate can match the name {server_name}", False) from None
 
 
 @contextlib.contextmanager
 def _readable_path(secret: Secret) -> Iterator[str]:
-    """Give a path that OpenSSL can open, of a file that has no name anywhere and that only this process can reach."""
-    memory = getattr(os, "memfd_create", None)  # Python 3.8; elsewhere a file whose name is gone before it is written
+    """Yield a path that OpenSSL can open, of a file without a name that only this process can reach."""
+    memory = getattr(os, "memfd_create", None)  # Python 3.8; before, a file that is unlinked before it is written
     with os.fdopen(memory("sps"), "w+b") if memory else tempfile.TemporaryFile() as file:
-        os.fchmod(file.fileno(), 0o600)  # that of memory is anybody's to read
+        os.fchmod(file.fileno(), 0o600)  # memfd_create makes it readable for everybody
         file.write(secret.octets())
         file.flush()
-        yield "/proc/self/fd/{}".format(file.fileno())
+        yield f"/proc/self/fd/{file.fileno()}"
 
 
-def _meaning(error: Exception, server_name: str, has_certificate: bool) -> Tuple[str, str]:
-    """Return the denial's code for an error of TLS, and what it means in words."""
+def _explain(error: Exception, server_name: str, has_certificate: bool) -> Tuple[str, str]:
+    """Return the code of the denial for an error of TLS, and its meaning for the log."""
     number = getattr(error, "verify_code", None)
     if number:
-        words = _FLAWS.get(number, "did not verify: " + str(getattr(error, "verify_message", "")))
-        return _CERTIFICATE, "the server's certificate " + words.format(server_name)
+        reason = _CERTIFICATE_ERRORS.get(number, f"does not verify: {getattr(error, 'verify_message', '')}")
+        return _CERTIFICATE, "the server's certificate " + reason.format(server_name)
     if not isinstance(error, ssl.SSLError):  # Python 3.6 compares the names itself
-        return _CERTIFICATE, "the server's certificate is for another name than {}".format(server_name)
-    told = _told(error)
-    if "certificate verify failed" in told:  # Python 3.6 does not say why
-        words = "has expired, is not valid yet, is not one for a server or is not from a CA in ca_certificate"
-        return _CERTIFICATE, "the server's certificate " + words
-    if "alert certificate required" in told:
-        return _CERTIFICATE, "the server wants a client certificate"
-    if any(words in told for words in _REFUSED):
-        which = "the client certificate" if has_certificate else "SPS"
-        return _CERTIFICATE, "the server refused {}: {}".format(which, told)
-    if "alert handshake failure" in told and not has_certificate:
-        return _CERTIFICATE, "the server refused the handshake; it may want a client certificate"
-    if any(words in told for words in _NOT_TLS):
-        return _FAILED, "the server sent what is not TLS: is this its port for RADIUS over TLS?"
-    if any(words in told for words in _TOO_OLD):
-        return _FAILED, "the server speaks neither TLS 1.2 nor a newer one"
-    if "no application protocol" in told:
-        return _FAILED, "the server speaks something other than RADIUS on this port"
-    return _FAILED, "TLS failed: " + told
+        return _CERTIFICATE, f"the server's certificate does not match the name {server_name}"
+    text = _openssl_text(error)
+    if "certificate verify failed" in text:  # Python 3.6 does not know why
+        reasons = (
+            "has expired, is not valid yet, is not a server certificate or is not issued by a CA in ca_certificate"
+        )
+        return _CERTIFICATE, "the server's certificate " + reasons
+    if "alert certificate required" in text:
+        return _CERTIFICATE, "the server requires a client certificate"
+    if any(each in text for each in _CERTIFICATE_ALERTS):
+        what = "the client certificate" if has_certificate else "the connection"
+        return _CERTIFICATE, f"the server rejected {what}: {text}"
+    if "alert handshake failure" in text and not has_certificate:
+        return _CERTIFICATE, "the server rejected the handshake; it may require a client certificate"
+    if any(each in text for each in _NOT_TLS):
+        return _FAILED, "reply is not TLS; check that the port is that of RADIUS over TLS"
+    if any(each in text for each in _TOO_OLD):
+        return _FAILED, "the server supports neither TLS 1.2 nor TLS 1.3"
+    if "no application protocol" in text:
+        return _FAILED, "the server does not offer RADIUS on this port"
+    return _FAILED, "TLS error: " + text
 
 
-def _told(error: Exception) -> str:
-    """Return OpenSSL's own words for an error; they are fixed, and hold nothing that was given to it."""
+def _openssl_text(error: Exception) -> str:
+    """Return the text of OpenSSL for an error; it is fixed, and contains no input."""
     reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or type(error).__name__
     text = str(error.args[-1]) if isinstance(error, ssl.SSLError) and error.args else ""
     return (text.partition("] ")[2] or text or str(reason)).partition(" (_ssl")[0].lower().replace("_", " ")

@@ -1,0 +1,75 @@
+"""One attempt to get an answer from one address, pure: what was sent and received, and what the log says of it."""
+
+from collections import Counter
+from typing import TYPE_CHECKING, Iterable, List, Optional
+
+from ..text import counted
+from .packet import DiscardReason
+
+if TYPE_CHECKING:
+    from .transport.base import Unreachable
+
+# The first of these codes that any attempt has is that of the denial; the log has the reasons of all.
+_CODES_BY_GRAVITY = (
+    "mutual-auth-failed",
+    "wrong-secret",
+    "no-message-authenticator",
+    "tls-certificate",
+    "bad-reply",
+    "tls-failed",
+    "connection-refused",
+    "name-lookup",
+    "network",
+    "no-reply",
+)
+
+
+class Attempt:
+    """What was sent to one address, and what came back."""
+
+    def __init__(self, section: str, place: object) -> None:
+        self.section = section
+        self.name = f"[{section}] {place}"
+        self.transmissions = 0
+        self.probed = False
+        self.probe_answered = False
+        self.is_connected = False  # a TLS handshake proves that the server is up
+        self.discards: "Counter[DiscardReason]" = Counter()
+        self.error: "Optional[Unreachable]" = None
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing at all came from the address."""
+        heard = self.discards or self.probe_answered or self.is_connected
+        return not heard and (self.error is None or self.error.is_silence)
+
+    @property
+    def codes(self) -> List[str]:
+        """The codes of denials that this attempt is a reason for."""
+        if self.discards:
+            return [reason.code for reason in self.discards]
+        return [self.error.code if self.error else "no-reply"]
+
+    def discarded(self) -> List[str]:
+        """Return a line for each reason to discard replies."""
+        return [
+            f"{self.name}: discarded {counted(count, 'reply', 'replies')}: {reason.text}"
+            for reason, count in self.discards.items()
+        ]
+
+    def failure(self) -> List[str]:
+        """Return the lines of an attempt without an answer."""
+        if self.error:
+            text = str(self.error)
+        else:
+            text = f"no response to {counted(self.transmissions, 'transmission', 'transmissions')}"
+            text += " or to Status-Server" if self.probed and not self.probe_answered else ""
+        if self.probe_answered:
+            text += ", but Status-Server was answered"
+        return self.discarded() + [f"{self.name}: {text}"]
+
+
+def gravest_code(attempts: Iterable[Attempt]) -> str:
+    """Return the code of the denial that these attempts lead to."""
+    codes = {code for attempt in attempts for code in attempt.codes}
+    return next((code for code in _CODES_BY_GRAVITY if code in codes), "no-reply")

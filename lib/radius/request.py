@@ -1,0 +1,163 @@
+"""What a caller asks of the servers, as data, and its encoding for one server, pure.
+
+A request has no NAS-IP-Address: only the client knows the address that it sends from, and adds it unless the request
+has the attribute already. An attribute with an empty value is not sent, and keeps the client from adding it.
+"""
+
+from typing import TYPE_CHECKING, Container, List, Mapping, Optional, Tuple, Union
+
+from ..namedtuple import NamedTuple
+from ..secret import Secret
+from . import nas, packet
+from .packet import Attributes, Random, Reply
+from .profile import Profile
+from .server import ServerSettings
+
+if TYPE_CHECKING:
+    from .accounting import Record
+    from .mschap import Response
+
+
+class Origin(NamedTuple):
+    """The address that a request goes to alone: the one that sent the Access-Challenge, since the State is its own."""
+
+    section: str
+    host: str
+    port: int
+
+
+class EncodedRequest:
+    """A request as it is sent to one address, and the rules for its reply.
+
+    `identity` are the attributes by which a Status-Server names this NAS.
+    """
+
+    def __init__(self, octets: bytes, profile: Profile, codes: Container[int], identity: Attributes = ()) -> None:
+        self.octets = octets
+        self.identity = identity
+        self._profile = profile
+        self._codes = codes
+
+    def verify(self, octets: bytes) -> Reply:
+        """Return the reply in a packet; raise packet.Discarded if it does not answer this request."""
+        return self._profile.verify(octets, self.octets, self._codes)
+
+    def is_proved(self, reply: Reply) -> bool:
+        """Whether the server has proved all that it must prove in this reply, beyond what `verify` checks."""
+        return True
+
+
+class LoginRequest(NamedTuple):
+    """A login, or the response to a challenge, whose `state` and `origin` it has then.
+
+    `user_names` has the User-Name for each server, by section.
+    """
+
+    user_names: Mapping[str, str]
+    password: Secret
+    attributes: Attributes = ()
+    state: Optional[bytes] = None
+    origin: Optional[Origin] = None
+
+    def encode(
+        self, profile: Profile, server: ServerSettings, local_ip: str, random: Random, now: float
+    ) -> EncodedRequest:
+        """Return the request for a server; raise packet.RequestError if the name or the password does not fit."""
+        name, attributes = self.user_names[server.section], _complete(self.attributes, local_ip)
+        login = packet.Login(name, self.password, server.auth_type, self.state, attributes)
+        identity = _identity(self.attributes)
+        if server.auth_type == "mschapv2":
+            login, response = _with_mschap(login, random)
+            return _MschapRequest(profile.login(login, random), profile, identity, response)
+        return EncodedRequest(profile.login(login, random), profile, packet.LOGIN_CODES, identity)
+
+
+class StatusRequest(NamedTuple):
+    """A Status-Server (RFC 5997), to the port for logins or for accounting."""
+
+    attributes: Attributes = ()
+    is_for_accounting: bool = False
+    origin: Optional[Origin] = None
+
+    def encode(
+        self, profile: Profile, server: ServerSettings, local_ip: str, random: Random, now: float
+    ) -> EncodedRequest:
+        """Return the request for a server."""
+        attributes = _complete(self.attributes, local_ip)
+        octets = profile.status(attributes, random)
+        codes: Tuple[int, ...] = packet.STATUS_CODES
+        if self.is_for_accounting:
+            # Over TLS one port serves both (RFC 6614 section 2.1), and answers as for logins.
+            codes = (packet.ACCOUNTING_RESPONSE,) + (packet.STATUS_CODES if server.tls else ())
+        return EncodedRequest(octets, profile, codes, attributes)
+
+
+class AccountingRequest(NamedTuple):
+    """An accounting record."""
+
+    record: "Record"
+    origin: Optional[Origin] = None
+
+    def encode(
+        self, profile: Profile, server: ServerSettings, local_ip: str, random: Random, now: float
+    ) -> EncodedRequest:
+        """Return the request for a server."""
+        complete = self.record._replace(attributes=_complete(self.record.attributes, local_ip))
+        return _AccountingRequest(profile.accounting(complete, now, random), profile, (packet.ACCOUNTING_RESPONSE,))
+
+
+Request = Union[LoginRequest, StatusRequest, AccountingRequest]
+
+
+def messages(reply: Reply) -> Tuple[bytes, ...]:
+    """Return the texts of a reply for the user: that of an MS-CHAP-Error, then every Reply-Message."""
+    found: List[bytes] = []
+    for value in reply.vendor_values(packet.MICROSOFT, packet.MS_CHAP_ERROR)[:1]:
+        from . import mschap  # its tables take time
+
+        error = mschap.parse_error(value)
+        found += [error.text.encode("utf-8"), error.message]
+    return tuple([message for message in found if message] + reply.values(packet.REPLY_MESSAGE))
+
+
+class _MschapRequest(EncodedRequest):
+    """An Access-Request with MS-CHAPv2: the server must prove that it knows the password too."""
+
+    def __init__(self, octets: bytes, profile: Profile, identity: Attributes, response: "Response") -> None:
+        super().__init__(octets, profile, packet.LOGIN_CODES, identity)
+        self._response = response
+
+    def is_proved(self, reply: Reply) -> bool:
+        from . import mschap
+
+        successes = reply.vendor_values(packet.MICROSOFT, packet.MS_CHAP2_SUCCESS)
+        expected, identifier = self._response.success, self._response.value[0]
+        is_valid = len(successes) == 1 and mschap.verify_success(expected, successes[0], identifier)
+        return is_valid or reply.code != packet.ACCESS_ACCEPT
+
+
+class _AccountingRequest(EncodedRequest):
+    """An Accounting-Request, whose reply is signed by other rules."""
+
+    def verify(self, octets: bytes) -> Reply:
+        return self._profile.verify_accounting(octets, self.octets)
+
+
+def _with_mschap(login: packet.Login, random: Random) -> "Tuple[packet.Login, Response]":
+    from . import mschap  # its tables take time
+
+    try:
+        response = mschap.response(login.user_name, login.password, random(16), random(16), random(1)[0])
+    except ValueError as error:
+        raise packet.RequestError("bad-password", str(error)) from None
+    return login._replace(mschap=response), response
+
+
+def _complete(attributes: Attributes, local_ip: str) -> Attributes:
+    present = {each[:2] for each in attributes}
+    own = tuple(each for each in nas.address(local_ip) if each[:2] not in present)
+    return own + tuple(each for each in attributes if each[2])
+
+
+def _identity(attributes: Attributes) -> Attributes:
+    return tuple(each for each in attributes if each[:2] == (0, packet.NAS_IDENTIFIER) and each[2])

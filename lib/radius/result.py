@@ -1,0 +1,77 @@
+"""What comes of a request: an answer, or the reasons why there is none, and every packet that was sent or received."""
+
+from typing import Optional, Sequence, Tuple
+
+from ..namedtuple import NamedTuple
+from . import packet
+from .request import Origin
+
+
+class TracedPacket(NamedTuple):
+    """A packet that was sent or received: when, in seconds after the start, and the server and address as in the log.
+
+    `discarded` is why a reply was discarded.
+    """
+
+    sent: bool
+    octets: bytes
+    place: str
+    seconds: float
+    discarded: Optional[packet.DiscardReason] = None
+
+
+class Answer(NamedTuple):
+    """A verified reply and the facts about it.
+
+    `messages` are its texts for the user, in the octets of the server. `transmissions` counts those to the address
+    that answered. `log_lines` are for the log. `transport` describes the transport, if it is not UDP, and
+    `certificate_until` is when the server's certificate expires, in seconds since the epoch.
+    """
+
+    reply: packet.Reply
+    messages: Tuple[bytes, ...]
+    origin: Origin
+    seconds: float
+    transmissions: int
+    log_lines: Tuple[str, ...]
+    transport: str = ""
+    certificate_until: Optional[float] = None
+    packets: Tuple[TracedPacket, ...] = ()
+
+
+class NoAnswer(Exception):
+    """No server gave an answer: `code` is the code of a denial, `log_lines` tell what happened with each server.
+
+    `unreachable` is whether every configured server was tried and none sent anything at all; `section` is that of the
+    last server that a request was made for, if any.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        log_lines: Sequence[str],
+        seconds: float,
+        unreachable: bool = False,
+        section: str = "",
+        packets: Sequence[TracedPacket] = (),
+    ) -> None:
+        super().__init__(code)
+        self.code = code
+        self.log_lines = tuple(log_lines)
+        self.seconds = seconds
+        self.unreachable = unreachable
+        self.section = section
+        self.packets = tuple(packets)
+
+
+class NotSent(packet.RequestError):
+    """The request cannot be encoded for the server of this section; `packets` are those of the servers before it."""
+
+    def __init__(self, error: packet.RequestError, section: str, packets: Sequence[TracedPacket]) -> None:
+        super().__init__(error.code, str(error))
+        self.section = section
+        self.packets = tuple(packets)
+
+
+class OriginGone(Exception):
+    """The server that sent the challenge is no longer configured."""

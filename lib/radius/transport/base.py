@@ -1,0 +1,110 @@
+"""The interface of the transports, which carry packets to one address of a server and back, and what they share."""
+
+import abc
+import errno
+import selectors
+import socket
+from typing import TYPE_CHECKING, Any, Iterable, Iterator, List, Mapping, Optional, Tuple
+
+from ...namedtuple import NamedTuple
+from ...text import system_words
+
+if TYPE_CHECKING:
+    from ..packet import DiscardReason
+
+_SELECTOR = getattr(selectors, "PollSelector", selectors.SelectSelector)  # neither a file nor a limit of 1024
+
+
+class Unreachable(Exception):
+    """An address that cannot be asked: `code` is the code of a denial, the text is for the log.
+
+    `is_silence` is whether nothing at all came from the address.
+    """
+
+    def __init__(self, code: str, text: str, is_silence: bool = True) -> None:
+        super().__init__(text)
+        self.code = code
+        self.is_silence = is_silence
+
+
+class Address(NamedTuple):
+    """An address to send to; `sockaddr` is what the socket module expects for the family."""
+
+    family: int
+    sockaddr: Tuple[Any, ...]
+
+    @property
+    def host(self) -> str:
+        """The address in a form that resolves to itself; a link-local one has its zone (RFC 4007 section 11)."""
+        host, _, *rest = self.sockaddr
+        return f"{host}%{rest[1]}" if rest and rest[1] and "%" not in host else str(host)
+
+    def __str__(self) -> str:
+        host, port = self.sockaddr[:2]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+class Received(NamedTuple):
+    """Packets that have arrived, in order, and whether octets of another have followed them.
+
+    `at_probe_port` is whether they came to the port of the probe; None if one port serves the request and the probe.
+    `error` is there if those octets cannot be the start of a packet.
+    """
+
+    packets: Iterable[bytes]
+    at_probe_port: Optional[bool]
+    is_more: bool = False
+    error: "Optional[DiscardReason]" = None
+
+
+class Transport(abc.ABC):
+    """A way to one address. Its methods raise Unreachable if the address cannot be asked."""
+
+    is_stream = False
+    """Whether packets travel in one stream that only the server can write to, each once."""
+    description = ""
+    """What the log says of the transport; empty for UDP."""
+    certificate_until: Optional[float] = None
+    """When the certificate of the server expires, in seconds since the epoch, if it has one."""
+
+    @property
+    @abc.abstractmethod
+    def local_ip(self) -> str:
+        """The address that packets are sent from."""
+
+    @abc.abstractmethod
+    def send(self, octets: bytes) -> None:
+        """Send a request."""
+
+    @abc.abstractmethod
+    def send_probe(self, octets: bytes) -> None:
+        """Send a Status-Server so that its reply can be told from that to the request (RFC 6613 section 2.6.5)."""
+
+    @abc.abstractmethod
+    def receive(self, timeout: float) -> Iterator[Received]:
+        """Wait at most `timeout` seconds for packets, and give them port by port."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Close the sockets."""
+
+
+def wait_for(events: Mapping[socket.socket, int], timeout: float) -> List[socket.socket]:
+    """Return the sockets that are ready for their events (selectors.EVENT_...), in their order."""
+    with _SELECTOR() as selector:
+        for each, event in events.items():
+            selector.register(each, event)
+        ready = {key.fileobj for key, _ in selector.select(max(timeout, 0))}
+    return [each for each in events if each in ready]
+
+
+def local_ip(bound: socket.socket) -> str:
+    """Return the local address of a socket, without its zone."""
+    return str(bound.getsockname()[0]).partition("%")[0]
+
+
+def unreachable(error: OSError) -> Unreachable:
+    """Return what an error of the system means for the address."""
+    if error.errno == errno.ECONNREFUSED:
+        return Unreachable("connection-refused", "connection refused")
+    return Unreachable("network", f"cannot send: {system_words(error)}")
