@@ -1,101 +1,95 @@
-"""Sends the accounting records that wait in the state directory, for as long as a hook may take for it."""
+"""Accounting for one session: its Start, its Stop, and the delivery of all records in the queue. Imports pyrad."""
 
-import base64
 import contextlib
 import time
-from typing import Any, Callable, Dict, Mapping
+from typing import List, Optional, Tuple
 
-from .config.model import AccountingSettings
-from .radius import accounting, client, nas, packet
-from .radius.accounting import Record
+from .config.model import AccountingSettings, Settings
+from .login.username import radius_name
+from .radius import client, nas
+from .radius.accounting import START, STOP, Record
 from .radius.request import AccountingRequest
 from .radius.result import NoAnswer
+from .request_attributes import request_attributes
+from .session import AcceptedUser, AccountingSession, Session
 from .state.accounting_queue import AccountingQueue
+from .state.directory import StateDirectories
 from .state.server_status import Health
 
+__all__ = ["START", "STOP", "account", "begin", "deliver"]
 
-def kept(reply: packet.Reply) -> Dict[str, Any]:
-    """Return what the cookie keeps of an Access-Accept for accounting: Class, and the User-Name if it names another.
 
-    RFC 2865 sections 5.25 and 5.1.
+def begin(
+    settings: Settings, session: Session, accepted: Optional[AcceptedUser], nas_identifier: str
+) -> Tuple[AccountingSession, List[str]]:
+    """Return what the Start and the Stop of a session that begins now have in common, and warnings for the log.
+
+    `accepted` is None if no server accepted the user.
     """
-    names = [name.decode("utf-8", "replace") for name in reply.values(packet.USER_NAME)[:1]]
-    return {"class": [_text(value) for value in reply.values(accounting.CLASS)], "user_name": "".join(names)}
-
-
-def target(connection: Any) -> packet.Attributes:
-    """Return where the session goes: Login-IP-Host or Login-IPv6-Host, Login-TCP-Port and, for people to read,
-    Called-Station-Id."""
-    return nas.target(
-        connection.server_ip, connection.server_port, connection.server_hostname, connection.server_username
+    attributes, warnings = request_attributes(settings, session, nas_identifier)
+    target = nas.target(session.server_ip, session.server_port, session.server_hostname, session.server_username)
+    user_name = radius_name(settings.name_rules[settings.servers[0].section], session.identity)
+    begun = AccountingSession(
+        started=time.time(),
+        session_id=session.session_id or "",
+        user_name=(accepted and accepted.user_name) or user_name,
+        classes=accepted.classes if accepted else (),
+        attributes=attributes + target,
+        by_radius=accepted is not None,
     )
+    return begun, warnings
 
 
-def session(
-    session_id: str, started: float, user_name: str, accepted: Mapping[str, Any], attributes: packet.Attributes
-) -> Dict[str, Any]:
-    """Return what both records of a session have in common, as JSON can carry it.
+def account(
+    kind: str, session: AccountingSession, settings: Optional[Settings], directories: StateDirectories
+) -> List[str]:
+    """Put the Start or Stop of a session into the queue and send all that wait; return warnings for the log.
 
-    `accepted` is what `kept` gave, empty if the user got on without RADIUS.
+    A session that has begun has an end: without valid settings its Stop waits in the queue.
     """
-    return {
-        "by_radius": bool(accepted),
-        "session_id": session_id,
-        "started": started,
-        "user_name": accepted.get("user_name") or user_name,
-        "class": accepted.get("class", []),
-        "attributes": [[vendor, number, _text(octets)] for vendor, number, octets in attributes],
-    }
+    queue = AccountingQueue(directories.persistent)
+    queue.add(_record(kind, session, time.time()))
+    if settings is None or settings.accounting is None:
+        return queue.warnings
+    server_status = Health(directories.ephemeral, settings.dead_time)
+    return deliver(settings.accounting, queue, server_status) + queue.warnings + server_status.warnings
 
 
-def record(kind: str, session: Mapping[str, Any], now: float) -> Record:
-    """Return the record of a session's beginning or end at this time, in seconds since the epoch."""
-    return Record(
-        kind,
-        session["started"] if kind == accounting.START else now,
-        session["session_id"],
-        session["user_name"],
-        tuple(_octets(value) for value in session["class"]),
-        None if kind == accounting.START else int(max(0, now - session["started"])),
-        tuple((vendor, number, _octets(octets)) for vendor, number, octets in session["attributes"]),
-        session.get("by_radius", True),
-    )
+def deliver(settings: AccountingSettings, queue: AccountingQueue, server_status: Health) -> List[str]:
+    """Send the records in the queue, oldest first, for at most `timeout` seconds; return what went wrong with servers.
 
-
-def deliver(
-    settings: AccountingSettings, queue: AccountingQueue, health: Health, complain: Callable[[str], None]
-) -> None:
-    """Send what waits, oldest first, for at most the settings' seconds; what is not acknowledged goes on waiting.
-
-    `complain` is told what went wrong with the servers. While all of them are held for dead no login waits for them.
+    A record that is not acknowledged stays. While all servers are marked dead, no login waits for them.
     """
-    if client.all_dead(settings.servers, health):
+    if client.all_dead(settings.servers, server_status):
         queue.sweep(time.time())
-        return
+        return []
     deadline = time.monotonic() + settings.timeout
-    patience = sum(server.bound for server in settings.servers)
-
+    longest = sum(server.bound for server in settings.servers)
+    lines: List[str] = []
     with contextlib.closing(queue.due(time.time())) as entries:
         for entry in entries:
             left = deadline - time.monotonic()
-            if left < patience:
-                # A server that is cut off may have recorded what it has not acknowledged yet.
-                return
+            if left < longest:  # a server that is cut off may have recorded what it has not acknowledged yet
+                break
             try:
-                answer = client.ask(settings.servers, AccountingRequest(entry.record), left, health)
+                answer = client.ask(settings.servers, AccountingRequest(entry.record), left, server_status)
             except NoAnswer as no_answer:
-                for remark in no_answer.log_lines:
-                    complain(remark)
+                lines += no_answer.log_lines
                 queue.failed(entry, time.time())
-                return
-            for remark in answer.log_lines:
-                complain(remark)
+                break
+            lines += answer.log_lines
             queue.sent(entry)
+    return [f"RADIUS: {line}" for line in dict.fromkeys(lines)]
 
 
-def _text(octets: bytes) -> str:
-    return base64.b64encode(octets).decode("ascii")
-
-
-def _octets(text: str) -> bytes:
-    return base64.b64decode(text)
+def _record(kind: str, session: AccountingSession, now: float) -> Record:
+    return Record(
+        kind,
+        session.started if kind == START else now,
+        session.session_id,
+        session.user_name,
+        session.classes,
+        None if kind == START else int(max(0, now - session.started)),
+        session.attributes,
+        session.by_radius,
+    )

@@ -1,327 +1,260 @@
-"""What stands between the conversation and RADIUS: the exchange that `login` wants is made, and its outcome told.
+"""Runs the conversation against RADIUS for one hook call, on SPS and for the command line alike. No SDK.
 
-Names as the servers want them, request attributes, lockout, turns and groups come together here, for the plugin and for
-the command line alike. No SDK.
+User-Names as the servers expect them, request attributes, lockout, locks and groups come together here.
 """
 
-import json
 import logging
 import os
 import time
-from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Set, Tuple
+from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple
 
-from .config import settings
+from . import reasons
 from .config.model import Settings
-from .login import conversation, groups, username
-from .namedtuple import NamedTuple
+from .login import conversation
+from .login.groups import gateway_groups
+from .login.state import (
+    Accept,
+    Accepted,
+    Action,
+    Ask,
+    Challenged,
+    Deny,
+    HookCall,
+    Locked,
+    NoResponse,
+    NotSent,
+    OriginUnavailable,
+    Outcome,
+    PasswordUnusable,
+    Rejected,
+    SendRequest,
+)
+from .login.username import account_name, radius_name
 from .radius.server import ServerSettings
 from .secret import Secret
+from .session import AcceptedUser, Session, SessionRecord
+from .state.directory import StateDirectories
+from .state.lockout import Lockout
+from .state.server_status import Health
+from .state.user_lock import UserLocks
 from .text import counted, field, one_line, reply_message
 
-_STRANGER = "sps-is-anybody-there"  # a user name that no server knows
-_STRANGER_SECONDS = 3.0  # for which one address is asked for it
-_PATTERN_SECONDS = 5.0  # after which a pattern of the admin's is taken for one that never ends
+if TYPE_CHECKING:  # they import pyrad, which a hook that only asks the user must not pay for
+    from .radius import packet, result
+
+_PROBE_USER = "sps-is-anybody-there"  # a user name that no server knows
+_PROBE_SECONDS = 3.0  # for one address
+_PATTERN_SECONDS = 5.0  # after which a pattern is taken for one that never ends
+
+_log = logging.getLogger("SPS_RADIUS")
 
 
-class Session(NamedTuple):
-    """What is known of a session: `username` is the user to SPS, of `identity` the RADIUS User-Name is made."""
-
-    username: str
-    identity: str
-    session_id: Optional[str] = None
-    protocol: Optional[str] = None
-    connection_name: Optional[str] = None
-    client_ip: Optional[str] = None
-    client_port: Optional[int] = None
-    client_hostname: Optional[str] = None
-    gateway_user: Optional[str] = None
-    server_username: Optional[str] = None
-    server_domain: Optional[str] = None
-
-
-def opening_remarks(configured: Settings, problems: Iterable[settings.Problem]) -> List[str]:
-    """Return what the log warns of when a session begins."""
-    over_udp = (server for server in configured.servers if server.tls is None)
-    unsigned = (server.section for server in over_udp if not server.require_message_authenticator)
-    return ["Configuration warning: {}".format(problem) for problem in problems] + [
-        "[{}] require_message_authenticator is no: replies can be forged (CVE-2024-3596)".format(section)
-        for section in unsigned
-    ]
-
-
-def new_record(client_ip: Optional[str], now: float) -> Dict[str, Any]:
-    """Return what is kept of a session for its metadata and its last log line, as JSON can carry it."""
-    return {
-        "started": now,
-        "client_ip": client_ip,
-        "server": "",
-        "method": "",
-        "seconds": 0.0,
-        "rounds": 0,
-        "attempts": 0,
-    }
-
-
-def count(record: Dict[str, Any], state: conversation.State, action: conversation.Action) -> None:
-    """Put into the record how many challenges and attempts there were, now that this is to be done."""
-    accepted = isinstance(action, conversation.Accept) and not action.bypassed
-    record.update(rounds=state.all_rounds, attempts=len(state.attempts) + accepted)
-
-
-def metadata(record: Optional[Mapping[str, Any]], username: Any, identity: Any, **more: str) -> str:
-    """Return the session's metadata as JSON; `record` is None if the session ended before there was one."""
-    found: Dict[str, Any] = dict(more)
-    if record is not None:
-        found.update((key, record[key]) for key in ("server", "method") if record.get(key))
-        found.update((key, record[key]) for key in ("seconds", "rounds", "attempts") if key in record)
-        radius_user = record.get("radius_user") or identity
-        if radius_user != username:
-            found["radius_user"] = one_line(str(radius_user))
-    return json.dumps(found, ensure_ascii=False, sort_keys=True)
-
-
-class Backend:
-    """The RADIUS servers as one hook call of a session sees them; the time they may take in all is the hook's."""
+class Authenticator:
+    """The RADIUS servers as one hook call of a session sees them; `total_timeout` is for all that this call sends."""
 
     def __init__(
         self,
-        configured: Settings,
+        settings: Settings,
         session: Session,
-        record: Dict[str, Any],
         nas_identifier: str,
-        directory: Callable[[str], Optional[str]],
-        log: logging.Logger,
-        packets: Any = None,
+        directories: StateDirectories,
     ) -> None:
-        """Take `record`, which is kept up to date, and where the `persistent` and the `ephemeral` directory are.
-
-        Without directories nothing is remembered: no server is marked dead, and nobody is locked out. To the list
-        `packets`, every result.TracedPacket is added.
-        """
-        self._settings = configured
+        """Take the session after mapping has made its `identity`."""
+        self.packets: "List[result.TracedPacket]" = []
+        """All that were sent and received."""
+        self._settings = settings
         self._session = session
-        self._record = record
         self._nas_identifier = nas_identifier
-        self._directory = directory
-        self._log = log
-        self._packets = packets
-        self._network_seconds = 0.0
-        self._said: Set[str] = set()
-        self._account = username.bare(session.identity)
-        self._lockout: Any = None
-        if configured.lockout is not None:
-            from .state.lockout import Lockout  # only who wants one pays for it
+        self._account = account_name(session.identity)
+        self._lockout = Lockout(directories.persistent, settings.lockout) if settings.lockout else None
+        self._locks = UserLocks(directories.ephemeral)
+        self._server_status = Health(directories.ephemeral, settings.dead_time)
+        self._attribute_warnings: List[str] = []
+        self._record = SessionRecord(0.0)
+        self._seconds = 0.0  # spent on waiting
 
-            self._lockout = Lockout(directory("persistent"), configured.lockout)
-        self.accepted: Any = None
-        """The Access-Accept, a packet.Reply, once it has come."""
-
-    def converse(
-        self, state: conversation.State, known: conversation.Known
-    ) -> Tuple[conversation.State, conversation.Action]:
-        """Hold the conversation until it needs the user or is over."""
-        known = known._replace(locked_for=self._locked_for())
-        state, action = conversation.proceed(self._settings, state, known)
-        while isinstance(action, conversation.Exchange):
-            state, action = conversation.receive(self._settings, state, known, self.exchange(action))
-        if action == conversation.Deny("too-many-challenges") and self._lockout:
+    def run(self, record: SessionRecord, call: HookCall) -> Tuple[SessionRecord, Action]:
+        """Run the conversation until it needs the user or is over; log what could not be kept between logins."""
+        self._record = record
+        state, action = conversation.proceed(self._settings, record.login, call, self._locked_for())
+        while isinstance(action, SendRequest):
+            state, action = conversation.receive(self._settings, state, call, self._send(action))
+        if isinstance(action, Deny) and action.code == reasons.TOO_MANY_CHALLENGES:
             # A server may answer a wrong code with another challenge, and never with an Access-Reject.
-            self._lockout.failed(self._account, self._session.client_ip or "", time.time())
-        locked_for = self._locked_for() if isinstance(action, conversation.Ask) else 0.0
-        if locked_for:
-            # Whoever is locked out by now is not made to type another code.
-            state, action = conversation.receive(self._settings, state, known, conversation.Locked(locked_for))
-        return state, action
+            self._count_failure()
+        locked_for = self._locked_for() if isinstance(action, Ask) else 0.0
+        if locked_for:  # a user who is locked out by now is not asked for another code
+            state, action = conversation.receive(self._settings, state, call, Locked(locked_for))
+        for warning in self._warnings():
+            _log.warning("%s", one_line(warning))
+        accepted = isinstance(action, Accept) and not action.bypassed
+        return self._record._replace(login=state, accepted=accepted), action
 
-    def exchange(self, wanted: conversation.Exchange) -> conversation.Outcome:
-        """Ask the servers when it is this login's turn."""
-        directory = self._directory("ephemeral") if self._settings.auth.serialize_user else None
-        if directory is None:
-            return self._exchange_now(wanted)
-        from .state.user_lock import UserLocks
-
-        locks = UserLocks(directory)
+    def _send(self, request: SendRequest) -> Outcome:
+        """Send a request, with `serialize_user` once no other login of this user is in progress."""
+        if not self._settings.auth.serialize_user:
+            return self._ask_servers(request)
         began = time.monotonic()
-        seconds = self._settings.total_timeout - self._network_seconds
-        with locks.locked(self.radius_name(), seconds) as is_ours:
-            for warning in locks.warnings:
-                self._complain(warning)
-            self._spent(time.monotonic() - began)
-            return self._exchange_now(wanted) if is_ours else conversation.Unsent("login-in-progress")
+        user = self._user_name(self._settings.servers[0])
+        with self._locks.locked(user, self._settings.total_timeout - self._seconds) as is_ours:
+            self._spend(time.monotonic() - began)
+            return self._ask_servers(request) if is_ours else NotSent(reasons.LOGIN_IN_PROGRESS)
 
-    def health(self) -> Any:
-        """Return the memory of which servers failed lately."""
-        from .state.server_status import Health
-
-        return Health(self._directory("ephemeral"), self._settings.dead_time)
-
-    def radius_name(self, server: Optional[ServerSettings] = None) -> str:
-        """Return the User-Name that a server gets, or the first one does."""
-        section = (server or self._settings.servers[0]).section
-        return username.radius_name(self._settings.name_rules[section], self._session.identity)
-
-    def request_attributes(self) -> Any:
-        """Return what each request says of the session and of this NAS, but for its address, which the client adds.
-
-        An attribute that the configuration takes away is there without a value.
-        """
-        from .radius import nas
-
-        session, configured = self._session, self._configured_attributes()
-        came_by = "{} {}".format(session.protocol, session.connection_name or "").strip()
-        usual = nas.attributes(self._nas_identifier, session.client_ip or "", came_by)
-        return nas.with_configured(usual, configured) + tuple(each for each in configured if not each[2])
-
-    def _exchange_now(self, wanted: conversation.Exchange) -> conversation.Outcome:
-        """Ask the servers and translate what came of it."""
-        from .radius import client, packet, request, result  # pyrad is slow to import: only these calls need it
+    def _ask_servers(self, request: SendRequest) -> Outcome:
+        """Send a request and return what came of it."""
+        from .radius import result
 
         locked_for = self._locked_for()
         if locked_for:
-            return conversation.Locked(locked_for)
-        servers = self._settings.servers
-        login = request.LoginRequest(
-            {server.section: self.radius_name(server) for server in servers},
-            wanted.password,
-            self.request_attributes(),
-            wanted.state,
-            request.Origin(*wanted.origin) if wanted.origin else None,
-        )
-        remaining = self._settings.total_timeout - self._network_seconds
+            return Locked(locked_for)
         try:
-            answer = client.ask(servers, login, remaining, self.health())
+            answer = self._call_client(request)
         except result.OriginGone:
-            self._log.warning("The server that sent the challenge is not configured any more; starting over")
-            return conversation.OriginGone()
+            _log.warning("Login starts over: the server that sent the challenge is not configured any more")
+            return OriginUnavailable()
         except result.NotSent as error:
             self._asked(error.section, error.packets)
-            self._log.warning("User %s: nothing sent: %s", field(self._session.username), error)
-            return (
-                conversation.Unusable(str(error)) if error.code == "bad-password" else conversation.Unsent(error.code)
-            )
+            _log.warning("Request for user %s not sent: %s", field(self._session.username), error)
+            return PasswordUnusable(str(error)) if error.code == reasons.BAD_PASSWORD else NotSent(error.code)
         except result.NoAnswer as no_answer:
-            self._asked(no_answer.section, no_answer.packets)
-            self._spent(no_answer.seconds)
+            self._asked(no_answer.section, no_answer.packets, no_answer.seconds)
             for line in no_answer.log_lines:
-                self._log.error("RADIUS: %s", one_line(line))
-            return conversation.Failed(no_answer.code, no_answer.unreachable and self._is_nobody_there())
-        self._asked(answer.origin.section, answer.packets)
-        self._spent(answer.seconds)
+                _log.error("RADIUS: %s", one_line(line))
+            return NoResponse(no_answer.code, no_answer.unreachable and self._is_every_server_silent())
+        self._asked(answer.origin.section, answer.packets, answer.seconds)
         for line in answer.log_lines:
-            self._log.warning("RADIUS: %s", one_line(line))
-        reply = answer.reply
-        self._record["server"] = "{0.host}:{0.port}".format(answer.origin)
+            _log.warning("RADIUS: %s", one_line(line))
+        return self._outcome(answer)
+
+    def _outcome(self, answer: "result.Answer") -> Outcome:
+        """Log a reply, count it for the lockout, and return what the conversation needs of it."""
+        from .radius import packet
+
+        reply, origin = answer.reply, answer.origin
+        self._record = self._record._replace(server=f"{origin.host}:{origin.port}")
         message = reply_message(answer.messages)
-        self._log.info(
+        _log.info(
             "RADIUS: %s for %s from [%s] %s%s after %.3f s and %s: %s",
             packet.NAMES[reply.code],
-            field(self._record["radius_user"]),
-            answer.origin.section,
-            self._record["server"],
-            " ({})".format(answer.transport) if answer.transport else "",
+            field(self._record.radius_user),
+            origin.section,
+            self._record.server,
+            f" ({answer.transport})" if answer.transport else "",
             answer.seconds,
-            counted(answer.transmissions, "send", "sends"),
-            _told(reply.code == packet.ACCESS_REJECT, message),
+            counted(answer.transmissions, "transmission", "transmissions"),
+            _loggable(message, is_secret=reply.code != packet.ACCESS_REJECT),
         )
         if reply.code == packet.ACCESS_CHALLENGE:
-            return conversation.Challenged(message, reply.echo, reply.state, answer.origin)
-        if reply.code == packet.ACCESS_ACCEPT:
-            if self._lockout:
-                self._lockout.succeeded(self._account)
-            self.accepted = reply
-            return conversation.Accepted(self._groups(reply))
+            return Challenged(message, reply.echo, reply.state, (origin.section, origin.host, origin.port))
+        if reply.code == packet.ACCESS_REJECT:
+            self._count_failure()
+            return Rejected(message)
         if self._lockout:
-            self._lockout.failed(self._account, self._session.client_ip or "", time.time())
-        return conversation.Rejected(message)
+            self._lockout.succeeded(self._account)
+        if self._settings.accounting:
+            self._record = self._record._replace(accepted_user=_accepted_user(reply))
+        return Accepted(self._groups(reply))
 
-    def _is_nobody_there(self) -> bool:
-        """Whether no server answers anything, for a user who could pass then.
+    def _call_client(self, request: SendRequest, probe_user: str = "") -> "result.Answer":
+        """Ask the servers for the time that is left; with `probe_user` for this user, shortly, and without memory."""
+        from .radius import client
+        from .radius.request import LoginRequest, Origin
+        from .request_attributes import request_attributes
 
-        Silence alone says little: a push may wait for its user, or be refused by him. A name that no server knows gets
-        an answer at once wherever there is one.
+        servers, seconds = self._settings.servers, self._settings.total_timeout - self._seconds
+        attributes, self._attribute_warnings = request_attributes(self._settings, self._session, self._nas_identifier)
+        login = LoginRequest(
+            {server.section: probe_user or self._user_name(server) for server in servers},
+            request.password,
+            attributes,
+            request.server_state,
+            Origin(*request.origin) if request.origin else None,
+        )
+        if not probe_user:
+            return client.ask(servers, login, seconds, self._server_status)
+        probed = [
+            server._replace(conn_timeout=_PROBE_SECONDS, conn_retries=1, status_check="none") for server in servers
+        ]
+        return client.ask(probed, login, 2 * _PROBE_SECONDS * len(servers))
+
+    def _is_every_server_silent(self) -> bool:
+        """Whether no server responds to anything, for a break-glass user.
+
+        Silence alone proves little: a push may wait for its user, or be refused. For a user name that it does not know,
+        a server that is up responds at once.
         """
+        from .radius import result
+
         if not conversation.may_bypass(self._settings, self._session.gateway_user):
             return False
-        from .radius import client, packet, request, result
-
-        names = {server.section: _STRANGER for server in self._settings.servers}
-        login = request.LoginRequest(names, Secret(os.urandom(8).hex()), self.request_attributes())
-        servers = [
-            server._replace(conn_timeout=_STRANGER_SECONDS, conn_retries=1, status_check="none")
-            for server in self._settings.servers
-        ]
         try:
-            answer = client.ask(servers, login, 2 * _STRANGER_SECONDS * len(servers))
+            answer = self._call_client(SendRequest(Secret(os.urandom(8).hex()), None, None), _PROBE_USER)
         except result.NoAnswer as no_answer:
             return no_answer.unreachable
-        except packet.RequestError:
+        except result.NotSent:
             return False
-        self._complain("no break-glass: [{}] answers, as asked for {}".format(answer.origin.section, _STRANGER))
+        _log.warning("Break-glass refused: [%s] answered a probe for user %s", answer.origin.section, _PROBE_USER)
         return False
 
-    def _locked_for(self) -> float:
-        if not self._lockout:
-            return 0.0
-        return float(self._lockout.locked_for(self._account, self._session.client_ip or "", time.time()))
-
-    def _groups(self, reply: Any) -> Optional[Tuple[str, ...]]:
+    def _groups(self, reply: "packet.Reply") -> Optional[Tuple[str, ...]]:
         """Return the groups that an Access-Accept brings."""
         rules = self._settings.groups
         if rules is None:
             return None
-        from .time_limit import time_limit  # signals, which no other hook needs
+        from .time_limit import time_limit  # imports signal, which the SDK does not
 
         values = [value for vendor, number in rules.attributes for value in reply.values_of(vendor, number)]
         try:
             with time_limit(_PATTERN_SECONDS):
-                found, remarks = groups.gateway_groups(rules, values)
+                found, remarks = gateway_groups(rules, values)
         except TimeoutError:
-            found, remarks = (), ("[gateway_groups] pattern takes too long: no groups",)
+            found, remarks = (), ("no groups: [gateway_groups] pattern takes too long",)
+        user = field(self._session.username)
         for remark in remarks:
-            self._log.warning("Groups of %s: %s", field(self._session.username), remark)
-        told = one_line(", ".join(map(field, found))) or "none"
-        self._log.info("Groups of %s: %s", field(self._session.username), told)
+            _log.warning("Groups of %s: %s", user, remark)
+        _log.info("Groups of %s: %s", user, one_line(", ".join(map(field, found))) or "none")
         return found
 
-    def _configured_attributes(self) -> List[Tuple[int, int, bytes]]:
-        """Return the lines of [radius_attributes] as octets; what does not fit this session is left out."""
-        if not self._settings.attributes:
-            return []
-        from .radius import attributes
+    def _user_name(self, server: ServerSettings) -> str:
+        return radius_name(self._settings.name_rules[server.section], self._session.identity)
 
-        values = {name: str(getattr(self._session, name) or "") for name in settings.PLACEHOLDERS}
-        found = []
-        for line in self._settings.attributes:
-            try:
-                found.append(line.attribute.key + (attributes.encode(line.attribute, line.text, values),))
-            except ValueError as error:
-                self._complain("[radius_attributes] {}: left out: {}".format(line.attribute.name, error))
-        return found
+    def _locked_for(self) -> float:
+        if self._lockout is None:
+            return 0.0
+        return self._lockout.locked_for(self._account, self._session.client_ip or "", time.time())
 
-    def _asked(self, section: str, packets: Iterable[Any]) -> None:
-        """Note the server that was asked last, if any was, and the packets."""
+    def _count_failure(self) -> None:
+        if self._lockout is not None:
+            self._lockout.failed(self._account, self._session.client_ip or "", time.time())
+
+    def _asked(self, section: str, packets: "Sequence[result.TracedPacket]", seconds: float = 0.0) -> None:
+        """Keep which server was asked last, if any was, the packets, and how long that took."""
+        self.packets += packets
+        self._spend(seconds)
         for server in self._settings.servers:
             if server.section == section:
-                self._record.update(method=server.auth_type, radius_user=self.radius_name(server))
-        if self._packets is not None:
-            self._packets.extend(packets)
+                self._record = self._record._replace(method=server.auth_type, radius_user=self._user_name(server))
 
-    def _spent(self, seconds: float) -> None:
-        self._network_seconds += seconds
-        self._record["seconds"] = round(self._record["seconds"] + seconds, 3)
+    def _spend(self, seconds: float) -> None:
+        self._seconds += seconds
+        self._record = self._record._replace(seconds=round(self._record.seconds + seconds, 3))
 
-    def _complain(self, text: str) -> None:
-        if text not in self._said:
-            self._said.add(text)
-            self._log.warning("RADIUS: %s", one_line(text))
+    def _warnings(self) -> List[str]:
+        """Return what could not be kept between logins, and what requests left out."""
+        lockout = self._lockout.warnings if self._lockout else []
+        return lockout + self._locks.warnings + self._server_status.warnings + self._attribute_warnings
 
 
-def _told(rejected: bool, message: str) -> str:
+def _accepted_user(reply: "packet.Reply") -> AcceptedUser:
+    from .radius import packet
+    from .radius.accounting import CLASS
+
+    names = [name.decode("utf-8", "replace") for name in reply.values(packet.USER_NAME)[:1]]
+    return AcceptedUser("".join(names), tuple(reply.values(CLASS)))
+
+
+def _loggable(message: str, is_secret: bool) -> str:
     """Return what the log may say of a Reply-Message: that of a challenge may hold a new PIN."""
     if not message:
         return "no Reply-Message"
-    return (
-        one_line(message)
-        if rejected
-        else "Reply-Message of {}".format(counted(len(message), "character", "characters"))
-    )
+    return f"Reply-Message of {counted(len(message), 'character', 'characters')}" if is_secret else one_line(message)

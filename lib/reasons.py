@@ -188,7 +188,7 @@ _DENIALS = (
     Denial(
         NOT_IN_GROUP,
         "You are not in a group that may log in here",
-        "The server accepted the user with none of the groups in `[gateway_groups] require_any`.",
+        "The server accepted the user with none of the groups in `[gateway_groups] required_groups`.",
         "Put the user into a group on the server; the log has the groups that came.",
     ),
     Denial(

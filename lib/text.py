@@ -1,4 +1,4 @@
-"""Text from outside made safe to show, and names judged.
+"""Text from outside made safe to show, and the texts of ours filled in.
 
 Everything a server or a user wrote goes through here before a terminal or a log sees it.
 """
@@ -7,8 +7,6 @@ import json
 import re
 import unicodedata
 from typing import Iterable, List, Mapping, Sequence, Tuple
-
-MAX_NAME_OCTETS = 253  # an attribute's value, RFC 2865 section 5
 
 # Patterns are compiled, and kept, at their first use: most hooks have none.
 # ECMA-48: CSI sequences, the string sequences (OSC, DCS, SOS, PM, APC) up to their end, then two-character escapes.
@@ -104,27 +102,6 @@ def did_you_mean(name: str, known: Iterable[str], alike: float = 0.6) -> str:
     spellings = {spelling.lower(): spelling for spelling in known}
     close = difflib.get_close_matches(name.lower(), spellings, 1, alike)
     return "; did you mean {}?".format(spellings[close[0]]) if close else ""
-
-
-def name_problem(name: str) -> str:
-    """Return why a user name must not be used, or an empty string.
-
-    The SDK makes file names of user names, terminals and logs show them, and RADIUS carries 253 octets.
-    """
-    if "/" in name:
-        return "it holds a path separator"
-    if name == name.strip():
-        return radius_name_problem(name)
-    return radius_name_problem(name) or "it begins or ends with white space"
-
-
-def radius_name_problem(name: str) -> str:
-    """Return why a name must not be sent as RADIUS User-Name, or an empty string; it names no file."""
-    if holds_control(name):
-        return "it holds a control character"
-    if len(name.encode("utf-8")) > MAX_NAME_OCTETS:
-        return "it is longer than {} octets".format(MAX_NAME_OCTETS)
-    return ""
 
 
 def canonical(name: str) -> str:

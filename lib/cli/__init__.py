@@ -11,7 +11,8 @@ import sys
 from typing import Optional, Sequence
 
 from .. import __version__
-from ..text import radius_name_problem, system_words
+from ..login.username import radius_name_problem
+from ..text import system_words
 
 FINE, NOT_FINE, UNUSABLE, INTERRUPTED, PIPE_BROKEN = 0, 1, 2, 130, 141
 """What the process ends with: all is well; it is not; it could not be found out; by Ctrl-C; nobody read the output."""

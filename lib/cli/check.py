@@ -6,8 +6,10 @@ import json
 from typing import Callable, Iterable, Iterator, List, Optional, Sequence, Set, Tuple
 
 from ..config import options as declared
-from ..config import settings
+from ..config.build import build
+from ..config.ini import Ini, Problem, line_of, parse_ini
 from ..config.model import Settings
+from ..config.reader import NO_STORE, ConfigurationError
 from ..namedtuple import NamedTuple
 from ..text import counted
 from . import FINE, NOT_FINE, UNUSABLE
@@ -40,35 +42,34 @@ class Finding(NamedTuple):
 
 def findings(text: str) -> List[Finding]:
     """Return all there is to say about a configuration's text, by line; no secret is in it."""
-    ini = settings.parse_ini(text)
+    ini = parse_ini(text)
 
     def look_up(section: str, option: str) -> Optional[str]:
         if not _has_store(ini):
-            raise settings.ConfigurationError(settings.NO_STORE)
+            raise ConfigurationError(NO_STORE)
         return _stand_in(section, option)
 
     def trusted_ca(name: str) -> str:
         return _STAND_IN_CA
 
-    built, problems = settings.build(ini, look_up, trusted_ca)
+    built, problems = build(ini, look_up, trusted_ca)
     rest, errors = ini, problems
     for _ in range(_MOST_ROUNDS):
         # Not where it is unclear how a server is spoken to: what has an effect there?
         if built is not None or any(problem.error and problem.option == "transport" for problem in errors):
             break
         rest = _without_errors(rest, errors)
-        built, errors = settings.build(rest, look_up, trusted_ca)
+        built, errors = build(rest, look_up, trusted_ca)
         problems += tuple(each for each in errors if not each.error and each not in problems)
     said = [(ERROR if problem.error else WARNING, problem) for problem in problems]
     said += [(ERROR, _problem(*words)) for words in _without_store(ini)]
     said += [(WARNING, _problem(*words)) for words in _doubts(ini, built)]
     said += [(NOTE, _problem(*words)) for words in _notes(ini)]
-    places = settings.places(text)
-    found = [Finding(level, settings.line_of(each, places), *each[1:]) for level, each in said]
+    found = [Finding(level, line_of(each, ini.places), *each[1:]) for level, each in said]
     return sorted(found, key=lambda finding: finding.line)
 
 
-def _without_errors(ini: settings.Ini, problems: Iterable[settings.Problem]) -> settings.Ini:
+def _without_errors(ini: Ini, problems: Iterable[Problem]) -> Ini:
     """Return a configuration without what is wrong in it, so that the rest can be looked at.
 
     What is missing is made up, or else its section goes.
@@ -127,11 +128,11 @@ Words = Tuple[str, str, str]
 """Section, option, and what is to say of it."""
 
 
-def _problem(section: str, option: str, text: str) -> settings.Problem:
-    return settings.Problem(True, section, option, text)
+def _problem(section: str, option: str, text: str) -> Problem:
+    return Problem(True, section, option, text)
 
 
-def _has_store(ini: settings.Ini) -> bool:
+def _has_store(ini: Ini) -> bool:
     return bool(ini.sections.get("credential_store", {}).get("name"))
 
 
@@ -142,22 +143,22 @@ def _stand_in(section: str, option: str) -> str:
     return _STAND_IN if default is None or default.required else default.default
 
 
-def _without_store(ini: settings.Ini) -> Iterator[Words]:
+def _without_store(ini: Ini) -> Iterator[Words]:
     """Find what the SDK would look up and cannot; `build` finds what is ours."""
     for section, option in _from_store(ini):
         found = declared.declaration(section)
         if found and found.sdk and not _has_store(ini):
-            yield section, option, settings.NO_STORE
+            yield section, option, NO_STORE
 
 
-def _from_store(ini: settings.Ini) -> Iterator[Tuple[str, str]]:
+def _from_store(ini: Ini) -> Iterator[Tuple[str, str]]:
     for section, values in ini.sections.items():
         for option, value in values.items():
             if value == "$" and option not in ini.from_default[section]:
                 yield section, option
 
 
-def _doubts(ini: settings.Ini, built: Optional[Settings]) -> Iterator[Words]:
+def _doubts(ini: Ini, built: Optional[Settings]) -> Iterator[Words]:
     """Find what works and is hardly meant."""
     for section, values in ini.sections.items():
         ours = declared.declaration(section)
@@ -180,7 +181,7 @@ def _doubts(ini: settings.Ini, built: Optional[Settings]) -> Iterator[Words]:
                 break
 
 
-def _over_tls(ini: settings.Ini, section: str) -> bool:
+def _over_tls(ini: Ini, section: str) -> bool:
     """Whether a server's section is of one over TLS; those for accounting are as [radius] is."""
     values = ini.sections.get("radius", {})
     if section.startswith("radius"):
@@ -188,7 +189,7 @@ def _over_tls(ini: settings.Ini, section: str) -> bool:
     return values.get("transport", "").lower() == "tls"
 
 
-def _without_effect(ini: settings.Ini) -> Iterator[Words]:
+def _without_effect(ini: Ini) -> Iterator[Words]:
     """Find options of what is not turned on."""
     for section, switch, needed in (("accounting", "enabled", "yes"), ("lockout", "max_failures", "a number")):
         values = ini.sections.get(section, {})
@@ -202,7 +203,7 @@ def _without_effect(ini: settings.Ini) -> Iterator[Words]:
             yield section, "", ours.options[0].ignored
 
 
-def _doubts_of_servers(ini: settings.Ini, built: Settings) -> Iterator[Words]:
+def _doubts_of_servers(ini: Ini, built: Settings) -> Iterator[Words]:
     seen: Set[Tuple[str, int, bool]] = set()
     for server in built.servers:
         values = ini.sections.get(server.section, {})
@@ -214,11 +215,11 @@ def _doubts_of_servers(ini: settings.Ini, built: Settings) -> Iterator[Words]:
             if option in values:
                 yield server.section, option, "has no effect with transport=tls"
         probed = server.status_check == "status-server"
-        if "failover_after" in values and not probed and not server.tls:
-            yield server.section, "failover_after", "has no effect with status_check=none"
-        if "failover_after" in values and probed and server.failover_after >= server.bound:
+        if "status_check_after" in values and not probed:
+            yield server.section, "status_check_after", "has no effect with status_check=none"
+        if "status_check_after" in values and probed and server.status_check_after >= server.bound:
             text = "is as long as conn_timeout times conn_retries, {:g} s: the server is given up before it is asked"
-            yield server.section, "failover_after", text.format(server.bound)
+            yield server.section, "status_check_after", text.format(server.bound)
         if "retransmit_after" in values and not server.tls and server.retransmit_after >= server.bound:
             text = "is as long as conn_timeout times conn_retries, {:g} s: nothing is sent again"
             yield server.section, "retransmit_after", text.format(server.bound)
@@ -234,7 +235,7 @@ def _family(address: str) -> int:
         return 0
 
 
-def _notes(ini: settings.Ini) -> Iterator[Words]:
+def _notes(ini: Ini) -> Iterator[Words]:
     for section, option in _from_store(ini):
         if _has_store(ini):
             yield section, option, "from the Credential Store, not checked here"

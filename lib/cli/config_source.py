@@ -5,8 +5,10 @@ import re
 import sys
 from typing import Callable, List, Mapping, Optional
 
-from ..config import settings
+from ..config.build import build
+from ..config.ini import Ini, Problem, line_of, parse_ini
 from ..config.model import Settings
+from ..config.reader import ConfigurationError
 from ..namedtuple import NamedTuple
 from ..text import counted, one_line, system_words
 from . import Unusable, console
@@ -56,9 +58,7 @@ class Store:
     The environment may leave out a further server's secret, as the Credential Store may: then it has the first one's.
     """
 
-    def __init__(
-        self, file: Optional[settings.Ini], environment: Mapping[str, str], ask: Callable[[str, bool], str]
-    ) -> None:
+    def __init__(self, file: Optional[Ini], environment: Mapping[str, str], ask: Callable[[str, bool], str]) -> None:
         """Take the file of --secret-file, if there is one, and how to ask: see console.ask."""
         self._file = file
         self._environment = environment
@@ -66,7 +66,7 @@ class Store:
         self._speaks = False
 
     def __call__(self, section: str, option: str) -> Optional[str]:
-        """Return what is stored for the option, or None; a settings.CredentialLookup."""
+        """Return what is stored for the option, or None; a config.reader.CredentialLookup."""
         if self._file is not None:
             return self._file.sections.get(section, {}).get(option)
         variable = "SPS_{}_{}".format(section, option).upper()
@@ -80,7 +80,7 @@ class Store:
         except console.HungUp:
             return None
         except console.NoTerminal:
-            raise settings.ConfigurationError(
+            raise ConfigurationError(
                 "comes from the Credential Store; here: --secret-file or {}".format(variable)
             ) from None
 
@@ -93,7 +93,7 @@ def store(path: Optional[str]) -> Store:
         source = read(path)
     except NotText as error:
         raise Unusable(str(error)) from None
-    ini = settings.parse_ini(source.text)
+    ini = parse_ini(source.text)
     for problem in ini.problems:
         raise Unusable("{}: expected [section] and `option = secret` below it, but {}".format(source.name, problem))
     return Store(ini, {}, console.ask)
@@ -102,9 +102,9 @@ def store(path: Optional[str]) -> Store:
 class Usable(NamedTuple):
     """A configuration that can be used, what is doubtful about it, and what stands in for its Credential Store."""
 
-    ini: settings.Ini
+    ini: Ini
     settings: Settings
-    problems: List[settings.Problem]
+    problems: List[Problem]
     store: Store
 
 
@@ -114,20 +114,19 @@ def usable(path: str, secret_file: Optional[str]) -> Usable:
         source = read(path)
     except NotText as error:
         raise Unusable(str(error)) from None
-    ini = settings.parse_ini(source.text)
+    ini = parse_ini(source.text)
     stand_in = store(secret_file)
-    found, problems = settings.build(ini, stand_in)
+    found, problems = build(ini, stand_in)
     if found is not None:
         return Usable(ini, found, list(problems), stand_in)
-    places = settings.places(source.text)
     wrong = [problem for problem in problems if problem.error]
     lines = ["{}: the plugin would refuse it:".format(source.name)]
-    lines += [located(source.name, settings.line_of(problem, places), problem) for problem in wrong]
+    lines += [located(source.name, line_of(problem, ini.places), problem) for problem in wrong]
     lines.append("{}; `check` says what else is doubtful".format(counted(len(wrong), "error", "errors")))
     raise Unusable("\n".join(lines))
 
 
-def located(name: str, line: int, problem: settings.Problem, level: str = "error") -> str:
+def located(name: str, line: int, problem: Problem, level: str = "error") -> str:
     """Return a problem on one line, after its place in the file as compilers write it."""
     if re.match("line [0-9]+\\Z", problem.option):
         problem = problem._replace(option="")

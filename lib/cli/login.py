@@ -8,11 +8,15 @@ import time
 from typing import Any, Dict, List, Optional
 
 from .. import __version__, reasons
-from ..authenticator import Backend, Session, count, metadata, new_record, opening_remarks
+from ..authenticator import Authenticator
 from ..login import conversation
+from ..login.state import Accept, Action, Ask, Deny, HookCall, Identity
+from ..login.username import radius_name_problem
 from ..radius import display, packet
 from ..radius.result import TracedPacket
-from ..text import field, one_line, radius_name_problem, safe
+from ..session import Session, SessionRecord, format_metadata, opening_warnings
+from ..state.directory import StateDirectories
+from ..text import field, one_line, safe
 from . import FINE, NOT_FINE, Unusable
 from .config_source import Usable, usable
 from .console import Console, HungUp, NoTerminal, ask
@@ -76,23 +80,21 @@ class _Trial:
         self._found = found
         self._console = console
         self._log = log
-        self._directory = {"ephemeral": ephemeral_directory}.get
+        self._directories = StateDirectories(ephemeral=ephemeral_directory)
         self._trace = trace
-        self._record = new_record(options.client_ip or None, time.time())
+        self._record = SessionRecord(time.time(), options.client_ip or None)
         self._username = ""
         self._identity = ""
 
     def held(self) -> int:
         """Hold the login to its end; return the exit status."""
         self._log.info("SPS_RADIUS %s", __version__)
-        for remark in opening_remarks(self._found.settings, self._found.problems):
-            self._log.warning("%s", remark)
+        for warning in opening_warnings(self._found.settings, self._found.problems):
+            self._log.warning("%s", warning)
         pairs: Dict[str, str] = {}
-        state = conversation.State()
         while True:
-            state, action = self._hook(state, pairs)
-            count(self._record, state, action)
-            if not isinstance(action, conversation.Ask):
+            action = self._hook(pairs)
+            if not isinstance(action, Ask):
                 return self._verdict(action)
             try:
                 pairs[action.key] = ask(safe(action.prompt) + " ", action.disable_echo)
@@ -103,22 +105,23 @@ class _Trial:
             except NoTerminal:
                 raise Unusable("the login asks a question, and there is no terminal here to ask it on") from None
 
-    def _hook(self, state: conversation.State, pairs: Dict[str, str]) -> Any:
+    def _hook(self, pairs: Dict[str, str]) -> Action:
         """Do what one call of the hook `authenticate` does."""
         options, settings = self._options, self._found.settings
-        known = conversation.Known(
+        call = HookCall(
             gateway_user=options.gateway_user or None,
             server_username=self._without_suffix(options.user) or None,
             pairs=pairs,
             can_ask=options.protocol in settings.auth.interactive_protocols,
         )
-        state, result = conversation.identify(settings, state, known)
-        if not isinstance(result, conversation.Identity):
-            return state, result
+        login, result = conversation.identify(settings, self._record.login, call)
+        self._record = self._record._replace(login=login)
+        if not isinstance(result, Identity):
+            return result
         self._username, self._identity = result.name, self._mapped(result.override or result.name)
         problem = radius_name_problem(self._identity)
         if problem:
-            return state, conversation.Deny("bad-username", problem)
+            return Deny(reasons.BAD_USERNAME, problem)
         session = Session(
             self._username,
             self._identity,
@@ -128,13 +131,13 @@ class _Trial:
             gateway_user=options.gateway_user,
             server_username=options.user,
         )
-        backend = Backend(
-            settings, session, self._record, options.nas_identifier, self._directory, self._log, self._trace.packets
-        )
+        authenticator = Authenticator(settings, session, options.nas_identifier, self._directories)
+        self._trace.packets = authenticator.packets
         try:
-            return backend.converse(state, known)
+            self._record, action = authenticator.run(self._record, call)
         finally:
             self._trace.show()
+        return action
 
     def _without_suffix(self, name: str) -> str:
         """Return an RDP user name as the SDK hands it on, from 1.8: without `@domain`."""
@@ -154,9 +157,9 @@ class _Trial:
             return self._found.store(section, option) or ""
         return "$" if value == "$$" else value
 
-    def _verdict(self, action: conversation.Action) -> int:
+    def _verdict(self, action: Action) -> int:
         say, styled = self._console.say, self._console.styled
-        if isinstance(action, conversation.Deny):
+        if isinstance(action, Deny):
             reason = reasons.format_reason(
                 self._found.settings.messages, action.code, action.detail, minutes=str(action.minutes)
             )
@@ -165,7 +168,7 @@ class _Trial:
             self._fact("metadata", self._metadata(code=action.code, reason=reason))
             self._fact("what to do", reasons.DENIALS[action.code].remedy)
             return NOT_FINE
-        assert isinstance(action, conversation.Accept)
+        assert isinstance(action, Accept)
         say(styled("good", "ACCEPT"))
         self._fact("gateway user", field(self._username))
         groups = "those that SPS knows"
@@ -178,7 +181,7 @@ class _Trial:
         return FINE
 
     def _metadata(self, **more: str) -> str:
-        return metadata(self._record, self._username or None, self._identity or None, **more)
+        return format_metadata(self._record, self._username or None, self._identity or None, **more)
 
     def _fact(self, name: str, value: str) -> None:
         self._console.say("    {:<15} {}".format(name, one_line(value, 2000)))

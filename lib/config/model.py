@@ -60,7 +60,7 @@ class GroupRules(NamedTuple):
     """Pairs of the server's name and the gateway group; a name may have several."""
     keep_unmapped: bool = True
     """Whether a name without a pair is a gateway group too."""
-    require_any: Tuple[str, ...] = ()
+    required_groups: Tuple[str, ...] = ()
     """Gateway groups of which a login needs one; none is needed if empty."""
 
 

@@ -1,370 +1,235 @@
-"""The conversation, pure: what is known and what just happened go in, what to do next comes out.
+"""The transitions of a login, pure: what the hook knows and what happened go in, the new state and the action come out.
 
-Everything that decides how a login goes lives here: whose name counts, what is asked and when, what an Access-Reject
-or an Access-Challenge leads to, when enough is enough. No SDK, no network, no clock.
+Everything that decides how a login goes is here: whose name counts, what is asked and when, what an Access-Reject or an
+Access-Challenge leads to, and when there have been enough of them.
 
-    identify:  who is it?            -> Identity | Ask | Deny
-    proceed:   a hook call begins    -> Ask | Exchange | Deny
-    receive:   an exchange is over   -> Ask | Exchange | Accept | Deny
+    at         event              leads to
+    ---------  -----------------  ------------------------------
+    begin      hook call          name, password, request, deny
+    name       hook call          name
+    name       answer             name, password, request, deny
+    password   hook call          password
+    password   answer             request
+    challenge  hook call          challenge
+    challenge  answer             request
+    begin      lockout            deny
+    name       lockout            deny
+    password   lockout            deny
+    challenge  lockout            deny
+    request    Accepted           accept, deny
+    request    Rejected           name, password, deny
+    request    PasswordUnusable   name, password, deny
+    request    Challenged         challenge, request, deny
+    request    NoResponse         accept, password, deny
+    request    OriginUnavailable  password, deny
+    request    NotSent            deny
+    request    Locked             deny
 
-Each takes the State that the cookie kept and returns the new one with the action.
+At `name`, `password` and `challenge` the user has been asked, and SPS calls the hook again, with the answer or without.
+At `request` the same hook call sends an Access-Request and reports the outcome. A hook call begins with `identify`,
+goes on with `proceed` once the user is known (`lockout`: locked out by then), and with `receive` after each request.
 """
 
-import base64
-import binascii
 import math
-from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
+from typing import Optional, Tuple, Union
 
-from .. import reasons, text
+from .. import reasons
 from ..config.model import Settings
-from ..namedtuple import NamedTuple
+from ..reasons import format_text
 from ..secret import Secret
+from ..text import counted, one_line
 from .groups import allowed
+from .state import (
+    CHALLENGE,
+    PASSWORD,
+    USERNAME,
+    Accept,
+    Accepted,
+    Action,
+    Ask,
+    Challenged,
+    Deny,
+    HookCall,
+    Identity,
+    Locked,
+    NoResponse,
+    NotSent,
+    OriginUnavailable,
+    Outcome,
+    PasswordUnusable,
+    SendRequest,
+    State,
+)
+from .username import name_problem
 
 OVERRIDE_KEYS = ("radius_username", "ru")
 PASSWORD_KEYS = ("radius_password", "rp", "otp")
-USERNAME, PASSWORD, CHALLENGE = "username", "password", "challenge"
-_QUESTION_KEYS = {USERNAME: "typed_username", PASSWORD: "otp", CHALLENGE: "otp"}
+_ANSWER_KEYS = {USERNAME: "typed_username", PASSWORD: "otp", CHALLENGE: "otp"}
 
 
-class Known(NamedTuple):
-    """What SPS passed to the hook: `can_ask` is whether this protocol can show a question.
-
-    `locked_for` is for how many seconds the user is locked out, 0.0 if not.
-    """
-
-    gateway_user: Optional[str]
-    server_username: Optional[str]
-    pairs: Mapping[str, str]
-    can_ask: bool
-    locked_for: float = 0.0
-
-
-class State(NamedTuple):
-    """What the cookie keeps between calls.
-
-    `asked` and `asked_key` are the open question, if any, and the key under which its answer comes; `questions` counts
-    them, so that every key is new and an older answer is never read for a newer one. `name_round` grows when the user
-    is asked for the name again. `challenge` and `origin` are the State (RFC 2865 section 5.24), which may be absent,
-    and the server that sent it. `answered` are the [challenge_answers] lines used up in this attempt.
-    """
-
-    asked: str = ""
-    asked_key: str = ""
-    questions: int = 0
-    typed_name: str = ""
-    name_round: int = 0
-    notice: str = ""
-    supplied_used: bool = False
-    attempts: Tuple[str, ...] = ()
-    rounds: int = 0
-    all_rounds: int = 0
-    prompt: str = ""
-    echo: bool = False
-    challenge: Optional[bytes] = None
-    origin: Optional[Tuple[str, str, int]] = None
-    answered: Tuple[int, ...] = ()
-
-    def to_cookie(self) -> Dict[str, Any]:
-        """Return the state as JSON can carry it."""
-        cookie = self._asdict()
-        if self.challenge is not None:
-            cookie["challenge"] = base64.b64encode(self.challenge).decode("ascii")
-        return dict(cookie)
-
-    @classmethod
-    def from_cookie(cls, cookie: Mapping[str, Any]) -> "State":
-        """Return the state that `to_cookie` gave, after JSON; raise ValueError if it is not one."""
-        try:
-            values = dict(cookie)
-            for name in ("attempts", "answered", "origin"):
-                if isinstance(values.get(name), list):  # what JSON makes of a tuple
-                    values[name] = tuple(values[name])
-            if values.get("challenge") is not None:
-                values["challenge"] = base64.b64decode(values["challenge"], validate=True)
-            state = cls(**values)
-        except (TypeError, ValueError, binascii.Error):
-            state = None
-        if state is None or not state._is_sound():
-            raise ValueError("the cookie does not hold a login's state")
-        return state
-
-    def _is_sound(self) -> bool:
-        """Whether every field has its type: JSON could hold anything."""
-        plain = all(type(value) is type(default) for value, default in zip(self, State()) if default is not None)
-        return (
-            plain
-            and self.asked in ("", USERNAME, PASSWORD, CHALLENGE)
-            and set(_types(self.attempts)) <= {str}
-            and set(_types(self.answered)) <= {int}
-            and (self.origin is None or _types(self.origin) == [str, str, int])
-        )
-
-
-class Identity(NamedTuple):
-    """Who the user is to SPS, and the RADIUS User-Name typed with `ru=` if it is to be used, or was ignored."""
-
-    name: str
-    override: str = ""
-    ignored: str = ""
-
-
-class Ask(NamedTuple):
-    """Ask the user this; the answer comes under `key`."""
-
-    key: str
-    prompt: str
-    disable_echo: bool
-
-
-class Exchange(NamedTuple):
-    """Ask the RADIUS server: `origin` is the one to ask if a challenge is being answered."""
-
-    password: Secret
-    state: Optional[bytes]
-    origin: Optional[Tuple[str, str, int]]
-
-
-class Accept(NamedTuple):
-    """Let the user on: `groups` are his if they came from the server, `bypassed` is whether no server was there."""
-
-    groups: Optional[Tuple[str, ...]] = None
-    bypassed: bool = False
-
-
-class Deny(NamedTuple):
-    """Refuse: `code` is a denial's, `detail` is on one line and safe to show, `minutes` is for a lockout's text."""
-
-    code: str
-    detail: str = ""
-    minutes: int = 0
-
-
-class Accepted(NamedTuple):
-    """The server sent an Access-Accept; `groups` are what [gateway_groups] makes of it, None if there is no such."""
-
-    groups: Optional[Tuple[str, ...]] = None
-
-
-class Rejected(NamedTuple):
-    """The server sent an Access-Reject; `message` is its Reply-Message made safe."""
-
-    message: str
-
-
-class Challenged(NamedTuple):
-    """The server sent an Access-Challenge; `echo` is what its Prompt said, None if it said nothing."""
-
-    message: str
-    echo: Optional[bool]
-    state: Optional[bytes]
-    origin: Tuple[str, str, int]
-
-
-class Unusable(NamedTuple):
-    """The password could not be sent as it is; an attempt all the same."""
-
-    message: str
-
-
-class Failed(NamedTuple):
-    """No server gave an answer; `code` is a denial's. Not an attempt of the user's.
-
-    `unreachable` is whether every server was tried and not one sent anything.
-    """
-
-    code: str
-    unreachable: bool = False
-
-
-class Unsent(NamedTuple):
-    """Nothing was sent, nor would be if the user tried again; `code` is a denial's code."""
-
-    code: str
-
-
-class Locked(NamedTuple):
-    """Nothing was sent: the user is locked out for so many seconds."""
-
-    seconds: float
-
-
-class OriginGone(NamedTuple):
-    """The server that sent the challenge cannot be asked any more; its State must not go elsewhere."""
-
-
-Outcome = Union[Accepted, Rejected, Challenged, Unusable, Failed, Unsent, Locked, OriginGone]
-Action = Union[Ask, Exchange, Accept, Deny]
-
-
-def identify(settings: Settings, state: State, known: Known) -> Tuple[State, Union[Identity, Ask, Deny]]:
-    """Say whose login this is, or ask; refuse a name that must not be used before anything else sees it."""
-    if state.asked == USERNAME:
-        answer = known.pairs.get(state.asked_key)
+def identify(settings: Settings, state: State, call: HookCall) -> Tuple[State, Union[Identity, Ask, Deny]]:
+    """Return who the user is, or ask; refuse a bad name before anything else sees it."""
+    if state.question == USERNAME:
+        answer = call.pairs.get(state.question_key)
         if answer is None:
             return state, _open_question(settings, state)
-        state = state._replace(asked="", asked_key="", notice="", typed_name=answer.strip(" \t\r\n"))
+        state = state._replace(question="", question_key="", notice="", typed_name=answer.strip(" \t\r\n"))
         if not state.typed_name:
-            return _failed_attempt(settings, state, known, "no user name given", "no-username")
-    override = next((known.pairs[key] for key in OVERRIDE_KEYS if known.pairs.get(key)), "")
+            return _failed_attempt(settings, state, call, "no user name given", reasons.NO_USERNAME)
+    override = next((call.pairs[key] for key in OVERRIDE_KEYS if call.pairs.get(key)), "")
     name = state.typed_name
     if not (name or state.name_round):
-        name = (
-            known.gateway_user
-            or known.pairs.get("gu")
-            or override
-            or known.server_username
-            or known.pairs.get("username")
-            or ""
-        )
+        sources = (call.gateway_user, call.pairs.get("gu"), override, call.server_username, call.pairs.get("username"))
+        name = next((source for source in sources if source), "")
     if not name:
-        return _ask(settings, state, known, USERNAME) if known.can_ask else (state, Deny("no-username"))
-    use_override = settings.username.allow_override and bool(known.gateway_user) and override not in ("", name)
-    for candidate in (name, override if use_override else ""):
-        problem = text.name_problem(candidate)
+        return _ask(settings, state, call, USERNAME) if call.can_ask else (state, Deny(reasons.NO_USERNAME))
+    overrides = settings.username.allow_override and bool(call.gateway_user) and override not in ("", name)
+    for candidate in (name, override if overrides else ""):
+        problem = name_problem(candidate)
         if problem:
-            return state, Deny("bad-username", problem)
-    if use_override:
+            return state, Deny(reasons.BAD_USERNAME, problem)
+    if overrides:
         return state, Identity(name, override=override)
     return state, Identity(name, ignored=override if override != name else "")
 
 
-def proceed(settings: Settings, state: State, known: Known) -> Tuple[State, Action]:
-    """Begin a hook call whose user is known: take the answer to the open question, or ask the first one."""
-    if known.locked_for:
-        return receive(settings, state, known, Locked(known.locked_for))
-    if state.asked:
-        answer = known.pairs.get(state.asked_key)
+def proceed(settings: Settings, state: State, call: HookCall, locked_for: float = 0.0) -> Tuple[State, Action]:
+    """Begin a hook call whose user is known: take the answer to the open question, or ask the first one.
+
+    `locked_for` is how many seconds the user is still locked out.
+    """
+    if locked_for:
+        return receive(settings, state, call, Locked(locked_for))
+    if state.question:
+        answer = call.pairs.get(state.question_key)
         if answer is None:
             return state, _open_question(settings, state)
-        asked, state = state.asked, state._replace(asked="", asked_key="", notice="")
-        if asked == CHALLENGE:
+        question, state = state.question, state._replace(question="", question_key="", notice="")
+        if question == CHALLENGE:
             state = state._replace(prompt="")  # a server may have put a new PIN into it
-            return state, Exchange(Secret(answer), state.challenge, state.origin)
+            return state, SendRequest(Secret(answer), state.server_state, state.origin)
         return state, _first_request(settings, answer)
-    supplied = next((known.pairs[key] for key in PASSWORD_KEYS if known.pairs.get(key) is not None), None)
-    if supplied is None and not known.can_ask:
+    supplied = next((call.pairs[key] for key in PASSWORD_KEYS if call.pairs.get(key) is not None), None)
+    if supplied is None and not call.can_ask:
         supplied = ""
-    if supplied is not None and not state.supplied_used:
-        return state._replace(supplied_used=True), _first_request(settings, supplied)
-    return _ask(settings, state, known, PASSWORD) if known.can_ask else (state, Deny("cannot-ask"))
+    if supplied is not None and not state.password_used:
+        return state._replace(password_used=True), _first_request(settings, supplied)
+    return _ask(settings, state, call, PASSWORD) if call.can_ask else (state, Deny(reasons.CANNOT_ASK))
 
 
-def receive(settings: Settings, state: State, known: Known, outcome: Outcome) -> Tuple[State, Action]:
-    """Say what an exchange's outcome leads to."""
-    if isinstance(outcome, Accepted):
-        if settings.groups is not None and not allowed(settings.groups, outcome.groups or ()):
-            return _forget_challenge(state), Deny("not-in-group")
-        return _forget_challenge(state), Accept(outcome.groups)
-    if isinstance(outcome, Unsent):
-        return _forget_challenge(state), Deny(outcome.code)
-    if isinstance(outcome, Locked):
-        return _forget_challenge(state), Deny("locked", minutes=math.ceil(outcome.seconds / 60))
-    if isinstance(outcome, Failed) and outcome.unreachable and may_bypass(settings, known.gateway_user):
-        return _forget_challenge(state), Accept(bypassed=True)
-    if isinstance(outcome, Failed) and (state.origin is None or len(settings.servers) < 2 or not known.can_ask):
-        return _forget_challenge(state), Deny(outcome.code)
+def receive(settings: Settings, state: State, call: HookCall, outcome: Outcome) -> Tuple[State, Action]:
+    """Return what the outcome of a request leads to."""
     if isinstance(outcome, Challenged):
-        return _challenged(settings, state, known, outcome)
-    state = _forget_challenge(state)
-    if isinstance(outcome, (OriginGone, Failed)):
-        # The State must not go to another server (RFC 2865 section 5.24), but a new login may.
-        if not known.can_ask:
-            return state, Deny("no-reply")
-        notice = reasons.format_text(settings.messages, "server_gone")
-        return _ask(settings, state._replace(notice=notice), known, PASSWORD)
-    code = "bad-password" if isinstance(outcome, Unusable) else "rejected"
-    return _failed_attempt(settings, state, known, outcome.message, code)
+        return _challenged(settings, state, call, outcome)
+    answered_challenge = state.origin is not None
+    state = state.without_challenge()
+    if isinstance(outcome, Accepted):
+        is_allowed = settings.groups is None or allowed(settings.groups, outcome.groups or ())
+        return state, Accept(outcome.groups) if is_allowed else Deny(reasons.NOT_IN_GROUP)
+    if isinstance(outcome, NotSent):
+        return state, Deny(outcome.code)
+    if isinstance(outcome, Locked):
+        return state, Deny(reasons.LOCKED, minutes=math.ceil(outcome.seconds / 60))
+    if isinstance(outcome, NoResponse):
+        if outcome.unreachable and may_bypass(settings, call.gateway_user):
+            return state, Accept(bypassed=True)
+        if not answered_challenge or len(settings.servers) < 2:
+            return state, Deny(outcome.code)
+        return _start_over(settings, state, call, outcome.code)
+    if isinstance(outcome, OriginUnavailable):
+        return _start_over(settings, state, call, reasons.NO_REPLY)
+    code = reasons.BAD_PASSWORD if isinstance(outcome, PasswordUnusable) else reasons.REJECTED
+    return _failed_attempt(settings, state, call, outcome.message, code)
 
 
 def may_bypass(settings: Settings, gateway_user: Optional[str]) -> bool:
-    """Whether this is a break-glass account of which SPS itself has made sure."""
+    """Whether this is a break-glass user whom SPS has authenticated."""
     return bool(gateway_user) and gateway_user in settings.auth.bypass_when_unreachable
 
 
-def _challenged(settings: Settings, state: State, known: Known, outcome: Challenged) -> Tuple[State, Action]:
+def _start_over(settings: Settings, state: State, call: HookCall, code: str) -> Tuple[State, Action]:
+    """Ask for the password again: a State must not go to another server, but a new login may."""
+    if not call.can_ask:
+        return state, Deny(code)
+    notice = format_text(settings.messages, reasons.SERVER_GONE)
+    return _ask(settings, state._replace(notice=notice), call, PASSWORD)
+
+
+def _challenged(settings: Settings, state: State, call: HookCall, outcome: Challenged) -> Tuple[State, Action]:
     state = state._replace(
-        rounds=state.rounds + 1,
-        all_rounds=state.all_rounds + 1,
-        prompt=outcome.message or reasons.format_text(settings.messages, "challenge_prompt"),
+        challenges=state.challenges + 1,
+        all_challenges=state.all_challenges + 1,
+        prompt=outcome.message or format_text(settings.messages, reasons.CHALLENGE_PROMPT),
         echo=outcome.echo if outcome.echo is not None else not settings.auth.disable_echo,
-        challenge=outcome.state,
+        server_state=outcome.server_state,
         origin=outcome.origin,
     )
-    if state.rounds > settings.auth.max_challenges:
-        return _forget_challenge(state), Deny("too-many-challenges")
+    if state.challenges > settings.auth.max_challenges:
+        return state.without_challenge(), Deny(reasons.TOO_MANY_CHALLENGES)
     for number, line in enumerate(settings.challenge_answers):
-        if number not in state.answered and line.pattern.search(outcome.message):
-            state = state._replace(answered=state.answered + (number,))
-            return state, Exchange(line.answer, state.challenge, state.origin)
-    if not known.can_ask:
-        return _forget_challenge(state), Deny("cannot-ask")
-    return _ask(settings, state, known, CHALLENGE)
+        if number not in state.used_answers and line.pattern.search(outcome.message):
+            state = state._replace(used_answers=state.used_answers + (number,))
+            return state, SendRequest(line.answer, state.server_state, state.origin)
+    if not call.can_ask:
+        return state.without_challenge(), Deny(reasons.CANNOT_ASK)
+    return _ask(settings, state, call, CHALLENGE)
 
 
 def _failed_attempt(
-    settings: Settings, state: State, known: Known, message: str, code: str
+    settings: Settings, state: State, call: HookCall, message: str, code: str
 ) -> Tuple[State, Union[Ask, Deny]]:
-    """Count an attempt, with its reason; ask again if one is left."""
-    line = text.one_line(message)
+    """Count a failed attempt with its reason; ask again if another is left."""
+    line = one_line(message)
     state = state._replace(attempts=state.attempts + (line or code,))
     left = settings.auth.max_attempts - len(state.attempts)
-    if code == "no-username" and left <= 0:
+    if code == reasons.NO_USERNAME and left <= 0:
         return state, Deny(code)
     if left <= 0 and settings.auth.max_attempts > 1:
-        return state, Deny("too-many-attempts", line)
-    if left <= 0 or not known.can_ask:
+        return state, Deny(reasons.TOO_MANY_ATTEMPTS, line)
+    if left <= 0 or not call.can_ask:
         return state, Deny(code, line)
-    said = line.rstrip(". ")
-    notice = reasons.format_text(
-        settings.messages,
-        "retry_reason" if said else "retry",
-        reason=said if said.endswith(("!", "?")) else said + ".",
-        left=str(left),
-        attempts=text.counted(left, "attempt", "attempts"),
-    )
-    state = state._replace(notice=notice)
-    if state.typed_name or code == "no-username":
+    state = state._replace(notice=_retry_notice(settings, line.rstrip(". "), left))
+    if state.typed_name or code == reasons.NO_USERNAME:
         state = state._replace(typed_name="", name_round=state.name_round + 1)
-        return _ask(settings, state, known, USERNAME)
-    return _ask(settings, state, known, PASSWORD)
+        return _ask(settings, state, call, USERNAME)
+    return _ask(settings, state, call, PASSWORD)
 
 
-def _first_request(settings: Settings, password: str) -> Exchange:
-    return Exchange(Secret(password) if password else settings.auth.push_password, None, None)
+def _retry_notice(settings: Settings, reason: str, left: int) -> str:
+    return format_text(
+        settings.messages,
+        reasons.RETRY_REASON if reason else reasons.RETRY,
+        reason=reason if reason.endswith(("!", "?")) else reason + ".",
+        left=str(left),
+        attempts=counted(left, "attempt", "attempts"),
+    )
 
 
-def _ask(settings: Settings, state: State, known: Known, what: str) -> Tuple[State, Ask]:
-    number = state.questions + 1
-    while _question_key(what, number) in known.pairs:
+def _first_request(settings: Settings, password: str) -> SendRequest:
+    return SendRequest(Secret(password) if password else settings.auth.push_password, None, None)
+
+
+def _ask(settings: Settings, state: State, call: HookCall, question: str) -> Tuple[State, Ask]:
+    number = state.question_count + 1
+    while _answer_key(question, number) in call.pairs:
         number += 1
-    state = state._replace(asked=what, asked_key=_question_key(what, number), questions=number)
+    key = _answer_key(question, number)
+    state = state._replace(question=question, question_key=key, question_count=number)
     return state, _open_question(settings, state)
 
 
-def _question_key(what: str, number: int) -> str:
-    return _QUESTION_KEYS[what] + (str(number) if number > 1 else "")
+def _answer_key(question: str, number: int) -> str:
+    return _ANSWER_KEYS[question] + (str(number) if number > 1 else "")
 
 
 def _open_question(settings: Settings, state: State) -> Ask:
-    prompt, disable_echo = {
-        USERNAME: (
-            reasons.format_text(settings.messages, "username_prompt") or settings.username.prompt,
-            settings.username.disable_echo,
-        ),
-        PASSWORD: (
-            reasons.format_text(settings.messages, "password_prompt") or settings.auth.prompt,
-            settings.auth.disable_echo,
-        ),
-        CHALLENGE: (state.prompt, not state.echo),
-    }[state.asked]
+    if state.question == USERNAME:
+        prompt = format_text(settings.messages, reasons.USERNAME_PROMPT) or settings.username.prompt
+        disable_echo = settings.username.disable_echo
+    elif state.question == PASSWORD:
+        prompt = format_text(settings.messages, reasons.PASSWORD_PROMPT) or settings.auth.prompt
+        disable_echo = settings.auth.disable_echo
+    else:
+        prompt, disable_echo = state.prompt, not state.echo
     shown = "\n".join(part for part in (state.notice, prompt) if part)
-    return Ask(state.asked_key, shown if shown[-1:].isspace() else shown + " ", disable_echo)
-
-
-def _types(values: object) -> List[type]:
-    return [type(value) for value in values] if isinstance(values, tuple) else []
-
-
-def _forget_challenge(state: State) -> State:
-    return state._replace(rounds=0, prompt="", echo=False, challenge=None, origin=None, answered=())
+    return Ask(state.question_key, shown if shown[-1:].isspace() else shown + " ", disable_echo)

@@ -30,10 +30,10 @@ def gateway_groups(rules: GroupRules, values: Sequence[bytes]) -> Tuple[Tuple[st
     remarks = []
     for number, why in ((undecodable, "not UTF-8"), (unsafe, "with control characters")):
         if number:
-            remarks.append("dropped {} of {}: {}".format(number, counted(len(values), "value", "values"), why))
+            remarks.append(f"discarded {number} of {counted(len(values), 'value', 'values')}: {why}")
     names = [name for text in texts for name in _names(rules, text)]
     if not names and (texts or not values):
-        remarks.append("no group in {}".format(counted(len(texts), "value", "values")))
+        remarks.append(f"no group in {counted(len(texts), 'value', 'values')}")
     groups, unmapped = _mapped(rules, names)
     if unmapped:
         remarks.append("not mapped: " + one_line(", ".join(map(field, unmapped))))
@@ -42,7 +42,7 @@ def gateway_groups(rules: GroupRules, values: Sequence[bytes]) -> Tuple[Tuple[st
 
 def allowed(rules: GroupRules, groups: Sequence[str]) -> bool:
     """Whether a user of these groups has one that is required, or none is."""
-    return not rules.require_any or not set(rules.require_any).isdisjoint(groups)
+    return not rules.required_groups or not set(rules.required_groups).isdisjoint(groups)
 
 
 def _names(rules: GroupRules, text: str) -> List[str]:

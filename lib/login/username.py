@@ -1,21 +1,45 @@
-"""The RADIUS User-Name, pure: the user's name as the server wants it."""
+"""User names, pure: which are refused, and the RADIUS User-Name that a server receives."""
 
 from ..config.model import NameRules
+from ..text import holds_control
+
+MAX_NAME_OCTETS = 253  # in an attribute, RFC 2865 section 5
 
 
-def bare(name: str) -> str:
+def account_name(name: str) -> str:
     r"""Return a name without domain and realm: `alice`, `DOMAIN\alice` and `alice@realm` may be one account."""
     return radius_name(NameRules(strip_realm=True, strip_domain=True), name)
 
 
 def radius_name(rules: NameRules, name: str) -> str:
-    r"""Return `alice` of `DOMAIN\alice@realm`, as far as the rules say so, with prefix and suffix.
+    r"""Return the User-Name that these rules make of a name such as `DOMAIN\alice@realm`.
 
-    The realm (RFC 7542) begins at the last `@`, the domain ends at the first backslash. What would leave nothing of the
-    name is not stripped.
+    The realm (RFC 7542) begins at the last `@`, the domain ends at the first backslash. Neither is stripped if nothing
+    of the name would be left.
     """
     if rules.strip_domain:
         name = name.partition("\\")[2] or name
     if rules.strip_realm:
         name = name.rpartition("@")[0] or name
     return rules.add_prefix + name + rules.add_suffix
+
+
+def name_problem(name: str) -> str:
+    """Return why a user name must not be used, or an empty string.
+
+    The SDK makes file names of user names, terminals and logs show them, and RADIUS carries 253 octets.
+    """
+    if "/" in name:
+        return "it holds a path separator"
+    if name == name.strip():
+        return radius_name_problem(name)
+    return radius_name_problem(name) or "it begins or ends with white space"
+
+
+def radius_name_problem(name: str) -> str:
+    """Return why a name must not be sent as RADIUS User-Name, or an empty string; it names no file."""
+    if holds_control(name):
+        return "it holds a control character"
+    if len(name.encode("utf-8")) > MAX_NAME_OCTETS:
+        return f"it is longer than {MAX_NAME_OCTETS} octets"
+    return ""

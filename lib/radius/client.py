@@ -302,8 +302,8 @@ def _timing(server: ServerSettings, answers_probes: bool) -> Timing:
         limit=server.bound,
         first_wait=0.0 if over_tls else server.retransmit_after,  # TCP retransmits itself, RFC 6613 section 2.6.1
         max_wait=min(server.conn_timeout, _MAX_WAIT),
-        probe_after=server.failover_after if server.status_check == "status-server" else None,
+        probe_after=server.status_check_after if server.status_check == "status-server" else None,
         answers_probes=answers_probes,
         max_probes=1 if over_tls else MAX_PROBES,
-        connect_timeout=server.failover_after if over_tls else None,
+        connect_timeout=server.connect_timeout if over_tls else None,
     )

@@ -28,7 +28,8 @@ class ServerSettings(NamedTuple):
     require_message_authenticator: bool
     source_ip: str
     status_check: str
-    failover_after: float
+    status_check_after: float
+    connect_timeout: float
     tls: Optional[TlsSettings] = None
 
     @property

@@ -11,12 +11,20 @@ import stat
 import time
 from typing import Callable, Dict, Iterator, List, Optional, TypeVar
 
+from ..namedtuple import NamedTuple
 from ..text import system_words
 
 UNFINISHED = ".new-"
 """How the name of a file begins that is being written; a killed process may leave one behind."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.2  # seconds
 _Result = TypeVar("_Result")
+
+
+class StateDirectories(NamedTuple):
+    """The paths of the plugin's state directories: `ephemeral` is lost at a reboot. None: nothing is kept there."""
+
+    persistent: Optional[str] = None
+    ephemeral: Optional[str] = None
 
 
 class Directory:

@@ -8,7 +8,9 @@ import yaml
 
 from lib import __version__, reasons
 from lib.cli import listing
-from lib.config import options, settings
+from lib.config import options
+from lib.config.build import build
+from lib.config.ini import parse_ini
 from lib.config.model import Settings
 from tests.support import ROOT
 from tools import documents
@@ -57,7 +59,7 @@ def test_default_cfg_fits() -> None:
 
 
 def test_default_cfg_lacks_only_what_the_admin_must_say() -> None:
-    shipped, problems = settings.build(settings.parse_ini(listing.default_cfg()), lambda section, option: "x" * 16)
+    shipped, problems = build(parse_ini(listing.default_cfg()), lambda section, option: "x" * 16)
     assert shipped is None
     assert [str(problem) for problem in problems] == ["[radius] server: is empty"]
 
@@ -72,7 +74,7 @@ def test_defaults_of_default_cfg_are_those_of_the_plugin() -> None:
 
 
 def built(text: str) -> Settings:
-    taken, problems = settings.build(settings.parse_ini(text), lambda section, option: "x" * 16)
+    taken, problems = build(parse_ini(text), lambda section, option: "x" * 16)
     assert taken is not None and not problems
     return taken
 

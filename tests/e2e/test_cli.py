@@ -288,10 +288,10 @@ LEAST = "[radius]\nserver=a\nsecret=sixteen octets!!\n[lockout]\nmax_failures=5\
         ("x\n" + LEAST, ["1: error: stands before the first [section]"]),
         (LEAST + "x\n", ["6: error: is not `option = value`"]),
         (
-            LEAST + "by=user\n  goes on\nby=client\n",
+            LEAST + "scope=user\n  goes on\nscope=client\n",
             [
-                "6: error: [lockout] by: given twice, again in line 8",
-                "6: error: [lockout] by: expected one of user, client, both",
+                "6: error: [lockout] scope: given twice, again in line 8",
+                "6: error: [lockout] scope: expected one of user, client, both",
             ],
         ),
         (
@@ -365,15 +365,15 @@ LEAST = "[radius]\nserver=a\nsecret=sixteen octets!!\n[lockout]\nmax_failures=5\
             ["7: warning: [radius_2] server: is the same server and port as one before it"],
         ),
         (
-            LEAST + "[radius_2]\nserver=b\nstatus_check=none\nfailover_after=1\n",
+            LEAST + "[radius_2]\nserver=b\nstatus_check=none\nstatus_check_after=1\n",
             [
-                "9: warning: [radius_2] failover_after: has no effect with status_check=none",
+                "9: warning: [radius_2] status_check_after: has no effect with status_check=none",
             ],
         ),
         (
-            LEAST + "[radius_2]\nserver=b\nfailover_after=15\nretransmit_after=15\n",
+            LEAST + "[radius_2]\nserver=b\nstatus_check_after=15\nretransmit_after=15\n",
             [
-                "8: warning: [radius_2] failover_after: is as long as conn_timeout times conn_retries, 15 s: the "
+                "8: warning: [radius_2] status_check_after: is as long as conn_timeout times conn_retries, 15 s: the "
                 "server is given up before it is asked",
                 "9: warning: [radius_2] retransmit_after: is as long as conn_timeout times conn_retries, 15 s: nothing "
                 "is sent again",
@@ -416,9 +416,9 @@ LEAST = "[radius]\nserver=a\nsecret=sixteen octets!!\n[lockout]\nmax_failures=5\
             ],
         ),
         (
-            "\ufeff" + LEAST.replace("\n", "\r\n") + "\r\nby=nobody\r\n",
+            "\ufeff" + LEAST.replace("\n", "\r\n") + "\r\nscope=nobody\r\n",
             [
-                "7: error: [lockout] by: expected one of user, client, both",
+                "7: error: [lockout] scope: expected one of user, client, both",
             ],
         ),
         (LEAST + "[b\x1b[31mad\u202e]\n", ["6: warning: [bad]: unknown section"]),
@@ -1050,7 +1050,7 @@ class TestTry:
             return [reply(request, SECRET)]
 
         with Server(at_last) as server:
-            slow = section(server, conn_timeout=60, retransmit_after=0.05, failover_after=0.1)
+            slow = section(server, conn_timeout=60, retransmit_after=0.05, status_check_after=0.1)
             with tried(cli, slow, "--user", "alice") as person:
                 person.sees(PROMPT).types("x")
                 assert person.to_the_end() == 0
@@ -1087,7 +1087,9 @@ class TestTry:
         assert json.loads(told(person, "metadata"))["bypass"] == "unreachable"
 
     def test_group_that_is_required(self, cli: Zip, radius: str) -> None:
-        with tried(cli, radius + "[gateway_groups]\nattribute=Filter-Id\nrequire_any=x\n", "--user", "alice") as person:
+        with tried(
+            cli, radius + "[gateway_groups]\nattribute=Filter-Id\nrequired_groups=x\n", "--user", "alice"
+        ) as person:
             person.sees(PROMPT).types("correct horse")
             assert person.to_the_end() == 1
         assert "[not-in-group]" in told(person, "reason")

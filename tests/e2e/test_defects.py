@@ -29,7 +29,7 @@ def test_defect_01_typed_user_name_becomes_the_identity(open_session: OpenSessio
             assert verdict["verdict"] == "NEEDINFO", "the whitelisted name that alice typed let her on"
             assert session.cookie["username"] == "alice"
             if option == "no":
-                assert "Ignored the user name boss typed by user alice" in text(session)
+                assert "Ignored user name boss typed by user alice" in text(session)
 
 
 def test_defect_01_override_changes_the_radius_user_name_only(

@@ -206,7 +206,7 @@ def test_push_of_eight_seconds(open_session: OpenSession, radius: str, freeradiu
     verdict = session.log_in("")
     assert verdict["verdict"] == "ACCEPT"
     assert metadata(verdict)["seconds"] >= 8
-    assert "and 5 sends: " in text(session)
+    assert "and 5 transmissions: " in text(session)
     assert len(freeradius.requests("push")) == 1, "the resent packets were new to the server: the phone rings again"
 
 

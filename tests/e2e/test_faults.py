@@ -114,14 +114,14 @@ ELSEWHERE: List[socket.socket] = []
 ZERO = (MESSAGE_AUTHENTICATOR, bytes(16))
 
 FAULTS = [
-    Fault("lost request", second_send_only, ACCEPT, "and 2 sends"),
+    Fault("lost request", second_send_only, ACCEPT, "and 2 transmissions"),
     Fault("duplicated reply", lambda r: [right(r)] * 3, ACCEPT),
     Fault("reject first, the late accept counts no more", lambda r: [reply(r, SECRET, REJECT), right(r)], "rejected"),
     Fault("reply from another port", from_elsewhere, "no-reply"),
     Fault("reply from another address", from_another_address, "no-reply"),
-    Fault("reply to an earlier send", to_an_earlier_send, ACCEPT, "and 2 sends"),
+    Fault("reply to an earlier send", to_an_earlier_send, ACCEPT, "and 2 transmissions"),
     Fault("late and reordered replies", reordered, ACCEPT, "discarded 1 reply"),
-    Fault("server restarting", restarting, ACCEPT, "and 3 sends"),
+    Fault("server restarting", restarting, ACCEPT, "and 3 transmissions"),
     Fault("3,000 datagrams of junk", flooding, ACCEPT, "replies: malformed header", seconds=30),
     Fault("wrong identifier", lambda r: [right(r)[:1] + bytes([r.octets[1] ^ 1]) + right(r)[2:]], "bad-reply"),
     Fault("wrong secret", lambda r: [reply(r, b"another secret", ACCESS_ACCEPT)], "wrong-secret", "secret probably"),
@@ -142,9 +142,11 @@ FAULTS = [
         "length beyond the datagram",
         lambda r: [with_length(right(r), 4000), right(r)],
         ACCEPT,
-        "malformed header",
+        "malformed header or length",
     ),
-    Fault("length below the header", lambda r: [with_length(right(r), 19), right(r)], ACCEPT, "malformed header"),
+    Fault(
+        "length below the header", lambda r: [with_length(right(r), 19), right(r)], ACCEPT, "malformed header or length"
+    ),
     Fault("vendor attribute with inner length 0", lambda r: [right(r, (26, b"\0\0\0\x09\x01\0abcd"))], ACCEPT),
     Fault(
         "4096 octets",
@@ -157,8 +159,10 @@ FAULTS = [
         "bad-reply",
     ),
     Fault("201 attributes", lambda r: [right(r, *[(25, b"")] * 200)], "bad-reply", "more than 200"),
-    Fault("empty datagram", lambda r: [b"", right(r)], ACCEPT, "malformed header"),
-    Fault("100 junk datagrams at once", lambda r: [b"junk" * 20] * 100 + [right(r)], ACCEPT, "discarded 100 replies"),
+    Fault("empty datagram", lambda r: [b"", right(r)], ACCEPT, "malformed header or length"),
+    Fault(
+        "100 datagrams of junk at once", lambda r: [b"junk" * 20] * 100 + [right(r)], ACCEPT, "discarded 100 replies"
+    ),
     Fault("code of no login", lambda r: [signed(r, 5, b""), right(r)], ACCEPT, "unexpected code"),
     Fault("request sent back", lambda r: [r.octets, right(r)], ACCEPT),
     Fault("silence", lambda r: [], "no-reply", "no response to 3 transmissions"),

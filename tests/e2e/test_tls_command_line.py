@@ -42,7 +42,7 @@ def said(text: str) -> List[str]:
 
 def test_nothing_is_wrong_with_a_right_one() -> None:
     assert said(section(2083)) == []
-    assert said(section(2083, "secret=radsec", "status_check=none", "failover_after=1")) == []
+    assert said(section(2083, "secret=radsec", "status_check=none", "connect_timeout=1")) == []
     assert said("[radius]\nserver=a\nsecret={0}\n[radius_2]\ntransport=TLS\n".format("x" * 16) + ca_line()) == []
 
 

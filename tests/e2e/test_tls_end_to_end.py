@@ -47,7 +47,8 @@ def over_tls(
     port: int, section: str = "radius", ca: Authority = AUTHORITY, client: str = CLIENT.both, **options: Any
 ) -> str:
     """Return a section for a server of this port, which is waited for long; an option that is empty is left out."""
-    values: Dict[str, Any] = dict(server="127.0.0.1", port=port, transport="tls", conn_timeout=60, failover_after=60)
+    values: Dict[str, Any] = dict(server="127.0.0.1", port=port, transport="tls", conn_timeout=60)
+    values.update(status_check_after=60, connect_timeout=60)
     values.update(ca_certificate=in_configuration(ca.certificate), client_certificate=in_configuration(client))
     values.update(options)
     lines = ["{}={}".format(name, value) for name, value in values.items() if value != ""]
@@ -85,7 +86,7 @@ def test_rejects_and_challenges(open_session: OpenSession, port: int) -> None:
 def test_a_push_is_waited_for_over_one_connection(open_session: OpenSession, port: int, radiusd: FreeRadius) -> None:
     """Long enough for a Status-Server to go over the same connection, and the request goes once."""
     before = len(radiusd.requests("push"))
-    session = open_session(over_tls(port, failover_after=0.5), gateway_user="push")
+    session = open_session(over_tls(port, status_check_after=0.5), gateway_user="push")
     assert logged_in(session, "")["verdict"] == "ACCEPT"
     assert "and 1 send: " in text(session)
     assert len(radiusd.requests("push")) == before + 1
@@ -354,7 +355,7 @@ def test_break_glass_with_a_server_that_does_not_answer(open_session: OpenSessio
     """A certificate that is wrong is something that came; silence is none."""
     bypass = "[auth]\nbypass_when_unreachable=alice\n"
     with Peer(silence, SERVER) as peer:
-        session = open_session(over_tls(peer.port, failover_after=0.2) + bypass, gateway_user="alice")
+        session = open_session(over_tls(peer.port, connect_timeout=0.2) + bypass, gateway_user="alice")
         assert session.log_in("x")["verdict"] == "ACCEPT"
     with Peer(answering(), OTHER.issue()) as peer:
         assert refusal(open_session(over_tls(peer.port) + bypass, gateway_user="alice"))[0] == "tls-certificate"

@@ -74,7 +74,7 @@ def configured(
     host, port = (server.host, server.port) if isinstance(server, Server) else server
     secret_text = Secret(secret.decode("utf-8"))
     return ServerSettings(
-        section, host, port, secret_text, "pap", timeout, retries, retransmit_after, required, "", "none", 3.0
+        section, host, port, secret_text, "pap", timeout, retries, retransmit_after, required, "", "none", 3.0, 3.0
     )
 
 
@@ -863,7 +863,9 @@ def test_answer_lists_retransmissions_and_status_server() -> None:
         return [reply(request, SECRET)] if status or enough else []
 
     with Server(at_last) as server:
-        waiting = configured(server, retransmit_after=0.05)._replace(status_check="status-server", failover_after=0.1)
+        waiting = configured(server, retransmit_after=0.05)._replace(
+            status_check="status-server", status_check_after=0.1
+        )
         packets = ask(waiting).packets
     logins = [each.octets for each in packets if each.sent and each.octets[0] == packet.ACCESS_REQUEST]
     assert len(logins) > 1 and len(set(logins)) == 1

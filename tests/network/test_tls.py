@@ -82,7 +82,9 @@ def configured(peer: Any, section: str = "radius", authority: Authority = AUTHOR
     tls = TlsSettings(options.pop("name", ""), authority.certificate, Secret(options.pop("certificate", "")))
     host, port = peer if isinstance(peer, tuple) else (peer.host, peer.port)
     values = dict(auth_type="pap", conn_timeout=LONG, conn_retries=1, retransmit_after=0.01, source_ip="")
-    values.update(require_message_authenticator=True, status_check="none", failover_after=LONG, tls=tls)
+    values.update(
+        require_message_authenticator=True, status_check="none", status_check_after=LONG, connect_timeout=LONG, tls=tls
+    )
     values.update(options)
     return ServerSettings(section, host, port, Secret(SECRET.decode("ascii")), **values)  # type: ignore[arg-type]
 
@@ -223,16 +225,17 @@ def test_accounting_uses_the_same_connection() -> None:
 
 def test_record_refused_with_error_cause_stays_in_the_queue(tmp_path: Any) -> None:
     def check(protocols: Sequence[str], directory: str) -> None:
-        said: List[str] = []
         queue = accounting_queue.AccountingQueue(directory)
         queue.add(accounting.Record("Stop", time.time(), "a session", "alice", (), 7))
         refusing = answering(accounting.ACCOUNTING_RESPONSE, [(101, struct.pack("!L", 406))])
+        log_lines: List[str] = []
         for script in (refusing, answering(accounting.ACCOUNTING_RESPONSE)):
             with Peer(script, SERVER, protocols=protocols) as peer:
                 settings = AccountingSettings((configured(peer),), 2 * LONG)
-                delivery.deliver(settings, queue, Health(None, 0.0), said.append)
+                log_lines += delivery.deliver(settings, queue, Health(None, 0.0))
             assert len(peer.requests) == 1
-            assert "Error-Cause reports that nothing was recorded" in said[0]
+            assert "Error-Cause reports that nothing was recorded" in log_lines[0]
+        assert len(log_lines) == 2, "the second server has no fault"
 
     with Cases() as cases:
         for number, protocols in enumerate(PROTOCOLS):
@@ -484,7 +487,7 @@ def test_end_after_a_status_reply_names_no_cause() -> None:
         close(connection)
 
     with Peer(script, SERVER) as peer:
-        error = no_answer(configured(peer, status_check="status-server", failover_after=SHORT))
+        error = no_answer(configured(peer, status_check="status-server", status_check_after=SHORT))
     words = "the server closed the connection, but Status-Server was answered"
     assert error.log_lines == (f"[radius] 127.0.0.1:{peer.port}: {words}",)
 
@@ -744,7 +747,7 @@ def test_status_server_is_sent_once_over_the_same_connection() -> None:
         hurry = threading.Event()
         health = RecordedStatus(hurry.set)
         with Peer(slow(True, hurry), SERVER, protocols=protocols) as peer:
-            server = configured(peer, status_check="status-server", failover_after=SHORT)
+            server = configured(peer, status_check="status-server", status_check_after=SHORT)
             found = ask(server, memory=health)
         assert (found.reply.code, found.transmissions) == (ACCEPT, 1)
         (connection,) = peer.connections
@@ -769,7 +772,7 @@ def test_other_reply_to_status_server_does_not_end_the_login() -> None:
         hurry = threading.Event()
         health = RecordedStatus(hurry.set)
         with Peer(script, SERVER, protocols=protocols) as peer:
-            found = ask(configured(peer, status_check="status-server", failover_after=SHORT), memory=health)
+            found = ask(configured(peer, status_check="status-server", status_check_after=SHORT), memory=health)
         assert (found.reply.code, found.log_lines) == (ACCEPT, ())
         assert [fact for fact, _ in health.facts] == ["status", "answered"]
 
@@ -785,7 +788,7 @@ def test_server_known_to_answer_status_server_is_marked_dead_if_it_does_not(tmp_
     health = Health(str(tmp_path), 60.0)
     with Peer(slow(False, hurry), SERVER) as peer, Peer(answering(), SERVER) as backup:
         health.answered_status(f"127.0.0.1:{peer.port}/tls")
-        server = configured(peer, status_check="status-server", failover_after=SHORT)
+        server = configured(peer, status_check="status-server", status_check_after=SHORT)
         found = ask(server, configured(backup, "radius_2"), memory=health)
         assert found.origin.section == "radius_2"
         assert found.log_lines == (
@@ -822,7 +825,7 @@ def test_tcp_connection_times_out() -> None:
             waiting = stack.enter_context(contextlib.closing(socket.socket()))
             waiting.setblocking(False)
             waiting.connect_ex(full.getsockname())
-        error = no_answer(configured(full.getsockname(), failover_after=0.2))
+        error = no_answer(configured(full.getsockname(), connect_timeout=0.2))
         assert (error.code, error.unreachable) == ("no-reply", True)
         assert error.log_lines[0].endswith("TCP connection timed out")
 

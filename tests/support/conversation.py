@@ -4,9 +4,10 @@ import json
 import re
 from typing import Any, Dict, Optional, Sequence, Tuple
 
+from lib import cookie
 from lib.config.model import AuthSettings, ChallengeAnswer, Settings, UsernameSettings
 from lib.login import conversation
-from lib.login.conversation import Action, Ask, Challenged, Exchange, Identity, Known, Outcome, State
+from lib.login.state import Action, Ask, Challenged, HookCall, Identity, Outcome, SendRequest, State
 from lib.secret import Secret
 from tests.support.cases import for_each
 
@@ -49,9 +50,9 @@ def configured(
     )
 
 
-def known(**pairs: str) -> Known:
+def hook_call(**pairs: str) -> HookCall:
     """Return what a hook knows in an interactive protocol; all but `gateway_user` and `server` are pairs."""
-    return Known(pairs.pop("gateway_user", None), pairs.pop("server", None), pairs, can_ask=True)
+    return HookCall(pairs.pop("gateway_user", None), pairs.pop("server", None), pairs, can_ask=True)
 
 
 class Conversation:
@@ -71,43 +72,46 @@ class Conversation:
         server_username: Optional[str] = None,
     ) -> None:
         self.settings = settings or configured()
-        self.known = Known(gateway_user, server_username, dict(pairs or {}), can_ask)
+        self.hook_call = HookCall(gateway_user, server_username, dict(pairs or {}), can_ask)
+        self.locked_for = 0.0
         self.identity: Optional[Identity] = None
         self.action: Optional[Action] = None
         self.cumulative = cumulative
-        self._cookie = "{}"
+        self._cookie = json.dumps(cookie.encode(State()))
         self._identified_round = -1
 
     @property
     def state(self) -> State:
         """The state as the cookie has it."""
-        return State.from_cookie(json.loads(self._cookie))
+        return cookie.decode(State, json.loads(self._cookie))
 
     def call(self) -> Action:
         """Play a hook call that brings nothing new."""
         state = self.state
         if self._identified_round != state.name_round:
-            state, result = conversation.identify(self.settings, state, self.known)
+            state, result = conversation.identify(self.settings, state, self.hook_call)
             if not isinstance(result, Identity):
                 return self._done(state, result)
             self.identity = result
             self._identified_round = state.name_round
-        return self._done(*conversation.proceed(self.settings, state, self.known))
+        return self._done(*conversation.proceed(self.settings, state, self.hook_call, self.locked_for))
 
     def answer(self, text: str) -> Action:
         """Play the hook call that brings the answer to the open question."""
         assert isinstance(self.action, Ask)
         answer = {self.action.key: text}
-        self.known = self.known._replace(pairs=dict(self.known.pairs, **answer) if self.cumulative else answer)
+        self.hook_call = self.hook_call._replace(
+            pairs=dict(self.hook_call.pairs, **answer) if self.cumulative else answer
+        )
         return self.call()
 
     def receive(self, outcome: Outcome) -> Action:
         """Report the outcome of the request in the same hook call."""
-        assert isinstance(self.action, Exchange)
-        return self._done(*conversation.receive(self.settings, self.state, self.known, outcome))
+        assert isinstance(self.action, SendRequest)
+        return self._done(*conversation.receive(self.settings, self.state, self.hook_call, outcome))
 
     def _done(self, state: State, action: Action) -> Action:
-        self._cookie = json.dumps(state.to_cookie())
+        self._cookie = json.dumps(cookie.encode(state))
         assert self.state == state
         self.action = action
         return action
@@ -139,16 +143,16 @@ def prompt_of(action: Action) -> str:
 
 def password_of(action: Action) -> str:
     """Return the password of a request."""
-    assert isinstance(action, Exchange)
+    assert isinstance(action, SendRequest)
     return action.password.reveal()
 
 
-def first_request(password: str) -> Exchange:
+def first_request(password: str) -> SendRequest:
     """Return the request that begins an attempt."""
-    return Exchange(Secret(password), None, None)
+    return SendRequest(Secret(password), None, None)
 
 
 def keeps_no_challenge(state: State) -> bool:
     """Whether nothing is left of an earlier challenge except the number of them."""
-    left = (state.rounds, state.prompt, state.echo, state.challenge, state.origin, state.answered)
+    left = (state.challenges, state.prompt, state.echo, state.server_state, state.origin, state.used_answers)
     return left == (0, "", False, None, None, ())

@@ -3,17 +3,17 @@
 from typing import Optional, Tuple
 
 from lib import reasons
-from lib.login.conversation import (
+from lib.login.state import (
     Accept,
     Accepted,
     Ask,
     Deny,
-    Exchange,
-    Failed,
-    OriginGone,
+    NoResponse,
+    OriginUnavailable,
     Outcome,
+    PasswordUnusable,
     Rejected,
-    Unusable,
+    SendRequest,
 )
 from lib.secret import Secret
 from tests.support.cases import for_each
@@ -38,13 +38,13 @@ def test_the_state_returns_to_the_server_that_sent_it(state: Optional[bytes], cu
     conversation.call()
     conversation.answer("1")
     conversation.receive(challenge(state=state))
-    assert conversation.answer("2") == Exchange(Secret("2"), state, ORIGIN)
+    assert conversation.answer("2") == SendRequest(Secret("2"), state, ORIGIN)
     conversation.receive(challenge(state=b"second", origin=OTHER_ORIGIN))
-    assert conversation.answer("3") == Exchange(Secret("3"), b"second", OTHER_ORIGIN)
+    assert conversation.answer("3") == SendRequest(Secret("3"), b"second", OTHER_ORIGIN)
     conversation.receive(challenge(state=None, origin=OTHER_ORIGIN))
-    assert conversation.answer("4") == Exchange(Secret("4"), None, OTHER_ORIGIN)
+    assert conversation.answer("4") == SendRequest(Secret("4"), None, OTHER_ORIGIN)
     assert conversation.receive(Accepted()) == Accept()
-    assert conversation.state.all_rounds == 3
+    assert conversation.state.all_challenges == 3
 
 
 @for_each(
@@ -111,16 +111,16 @@ def test_each_attempt_counts_its_own_challenges(cumulative: bool) -> None:
             assert prompt_of(conversation.receive(challenge())) == "Token? "
         conversation.answer("wrong")
         conversation.receive(Rejected(""))
-    assert conversation.state.all_rounds == 4
+    assert conversation.state.all_challenges == 4
 
 
-@for_each(failure=(Rejected("No"), Unusable("No"), OriginGone()), cumulative=EITHER_WAY)
+@for_each(failure=(Rejected("No"), PasswordUnusable("No"), OriginUnavailable()), cumulative=EITHER_WAY)
 def test_a_new_attempt_keeps_nothing_of_the_last_challenge(failure: Outcome, cumulative: bool) -> None:
     settings = configured(challenge_answers=[("menu", "1")])
     conversation = Conversation(settings, cumulative=cumulative)
     conversation.call()
     conversation.answer("1")
-    assert conversation.receive(challenge("Menu")) == Exchange(Secret("1"), b"state", ORIGIN)
+    assert conversation.receive(challenge("Menu")) == SendRequest(Secret("1"), b"state", ORIGIN)
     conversation.receive(challenge(echo=True))
     conversation.answer("2")
     action = conversation.receive(failure)
@@ -131,7 +131,7 @@ def test_a_new_attempt_keeps_nothing_of_the_last_challenge(failure: Outcome, cum
     assert conversation.answer("3") == first_request("3")
 
 
-@for_each(end=(Accepted(), Failed("no-reply"), Rejected("")))
+@for_each(end=(Accepted(), NoResponse("no-reply"), Rejected("")))
 def test_the_end_of_a_login_keeps_no_challenge(end: Outcome) -> None:
     conversation = Conversation(configured(max_attempts=1))
     conversation.call()
@@ -148,7 +148,7 @@ def test_an_empty_response_to_a_challenge_is_an_empty_password(push_password: st
     conversation.call()
     conversation.answer("123456")
     conversation.receive(challenge("Press Enter"))
-    assert conversation.answer("") == Exchange(Secret(""), b"state", ORIGIN)
+    assert conversation.answer("") == SendRequest(Secret(""), b"state", ORIGIN)
 
 
 @either_way
@@ -158,7 +158,7 @@ def test_the_loss_of_the_challenging_server_is_no_failed_attempt(cumulative: boo
     conversation.answer("1")
     conversation.receive(challenge())
     conversation.answer("2")
-    question = conversation.receive(OriginGone())
+    question = conversation.receive(OriginUnavailable())
     assert prompt_of(question) == "The server that asked is gone; please log in again.\nCode: "
     assert conversation.state.attempts == ()
     assert conversation.answer("3") == first_request("3")
@@ -170,7 +170,7 @@ def test_the_loss_of_the_challenging_server_is_a_deny_where_nothing_can_be_asked
     conversation = Conversation(settings, can_ask=False)
     conversation.call()
     conversation.receive(challenge("Menu"))
-    action = conversation.receive(OriginGone())
+    action = conversation.receive(OriginUnavailable())
     assert isinstance(action, Deny)
     assert action.code in reasons.DENIALS
 
@@ -184,9 +184,9 @@ def test_a_line_answers_a_menu_without_a_question(can_ask: bool, cumulative: boo
     conversation = Conversation(settings, can_ask=can_ask, cumulative=cumulative, pairs={"otp": "pin"})
     conversation.call()
     action = conversation.receive(challenge("Choose:\n1) Push\n2) SMS", state=b"menu"))
-    assert action == Exchange(Secret("1"), b"menu", ORIGIN)
+    assert action == SendRequest(Secret("1"), b"menu", ORIGIN)
     assert conversation.receive(Accepted()) == Accept()
-    assert (conversation.state.all_rounds, conversation.state.attempts) == (1, ())
+    assert (conversation.state.all_challenges, conversation.state.attempts) == (1, ())
 
 
 @either_way
@@ -195,9 +195,9 @@ def test_the_first_matching_line_answers_and_then_the_next(cumulative: bool) -> 
     conversation = Conversation(settings, cumulative=cumulative)
     conversation.call()
     conversation.answer("pin")
-    assert conversation.receive(challenge("PUSH", state=b"a")) == Exchange(Secret("1"), b"a", ORIGIN)
+    assert conversation.receive(challenge("PUSH", state=b"a")) == SendRequest(Secret("1"), b"a", ORIGIN)
     action = conversation.receive(challenge("push", state=b"b", origin=OTHER_ORIGIN))
-    assert action == Exchange(Secret("2"), b"b", OTHER_ORIGIN)
+    assert action == SendRequest(Secret("2"), b"b", OTHER_ORIGIN)
     assert prompt_of(conversation.receive(challenge("push"))) == "push "
 
 
@@ -218,7 +218,7 @@ def test_a_line_without_an_answer_sends_an_empty_password() -> None:
     conversation = Conversation(settings)
     conversation.call()
     conversation.answer("pin")
-    assert conversation.receive(challenge("push")) == Exchange(Secret(""), b"state", ORIGIN)
+    assert conversation.receive(challenge("push")) == SendRequest(Secret(""), b"state", ORIGIN)
 
 
 @for_each(can_ask=(True, False))
@@ -227,7 +227,7 @@ def test_lines_cannot_answer_forever(can_ask: bool) -> None:
     conversation = Conversation(settings, can_ask=can_ask, pairs={"otp": "pin"})
     conversation.call()
     for _ in range(5):
-        assert isinstance(conversation.receive(challenge()), Exchange)
+        assert isinstance(conversation.receive(challenge()), SendRequest)
     assert conversation.receive(challenge()) == Deny("too-many-challenges")
 
 

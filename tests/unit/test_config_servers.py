@@ -3,7 +3,7 @@
 from typing import List, Optional
 
 from lib.config.model import NameRules
-from lib.config.settings import ConfigurationError
+from lib.config.reader import ConfigurationError
 from lib.radius.server import ServerSettings
 from lib.secret import Secret
 from tests.support.configuration import MINIMAL, Store, check, empty_store, store_of, valid, with_option
@@ -36,7 +36,7 @@ retransmit_after=1.5
 require_message_authenticator=no
 source_ip=192.0.2.1
 status_check=none
-failover_after=7
+status_check_after=7
 [radius_2]
 [radius_3]
 server=c
@@ -49,12 +49,12 @@ retransmit_after=0.3
 require_message_authenticator=yes
 source_ip=
 status_check=status-server
-failover_after=3
+status_check_after=3
 """
     assert valid(text).servers == (
-        ServerSettings("radius", "a", 1645, Secret(" s "), "chap", 2.5, 7, 1.5, False, "192.0.2.1", "none", 7.0),
-        ServerSettings("radius_2", "a", 1645, Secret(" s "), "chap", 2.5, 7, 1.5, False, "192.0.2.1", "none", 7.0),
-        ServerSettings("radius_3", "c", 1812, Secret("t"), "pap", 5.0, 3, 0.3, True, "", "status-server", 3.0),
+        ServerSettings("radius", "a", 1645, Secret(" s "), "chap", 2.5, 7, 1.5, False, "192.0.2.1", "none", 7.0, 3.0),
+        ServerSettings("radius_2", "a", 1645, Secret(" s "), "chap", 2.5, 7, 1.5, False, "192.0.2.1", "none", 7.0, 3.0),
+        ServerSettings("radius_3", "c", 1812, Secret("t"), "pap", 5.0, 3, 0.3, True, "", "status-server", 3.0, 3.0),
     )
 
 

@@ -6,20 +6,20 @@ from typing import Any, Dict, Optional, Tuple, cast
 from lib import reasons
 from lib.config.model import GroupRules, Settings
 from lib.login import conversation
-from lib.login.conversation import (
+from lib.login.state import (
     Accept,
     Accepted,
     Action,
     Ask,
     Deny,
-    Exchange,
-    Failed,
     Locked,
-    OriginGone,
+    NoResponse,
+    NotSent,
+    OriginUnavailable,
     Outcome,
+    PasswordUnusable,
     Rejected,
-    Unsent,
-    Unusable,
+    SendRequest,
 )
 from lib.secret import Secret
 from tests.support.cases import for_each
@@ -107,7 +107,7 @@ def test_a_prompt_ends_in_white_space(case: Tuple[str, str]) -> None:
 def test_the_open_question_is_repeated_until_it_is_answered(cumulative: bool) -> None:
     conversation = Conversation(cumulative=cumulative)
     question, state = conversation.call(), conversation.state
-    conversation.known = conversation.known._replace(pairs={"otp2": "1", "radius_password": "2", "ru": "root"})
+    conversation.hook_call = conversation.hook_call._replace(pairs={"otp2": "1", "radius_password": "2", "ru": "root"})
     assert conversation.call() == question
     assert conversation.state == state
     assert conversation.answer("3") == first_request("3")
@@ -123,8 +123,8 @@ def test_a_protocol_without_questions_gets_one_push() -> None:
     case=(
         (Rejected("No"), Deny("rejected", "No")),
         (Rejected(""), Deny("rejected")),
-        (Unusable("too long"), Deny("bad-password", "too long")),
-        (Failed("no-reply"), Deny("no-reply")),
+        (PasswordUnusable("too long"), Deny("bad-password", "too long")),
+        (NoResponse("no-reply"), Deny("no-reply")),
         (challenge("Token?\nNow"), Deny("cannot-ask")),
     ),
     pairs=({}, {"otp": "123456"}),
@@ -171,7 +171,7 @@ def test_keys_in_the_login_name_answer_no_challenge(cumulative: bool) -> None:
     action = conversation.receive(challenge())
     assert isinstance(action, Ask)
     assert action.key not in ("otp", "otp2")
-    assert conversation.answer("2") == Exchange(Secret("2"), b"state", ORIGIN)
+    assert conversation.answer("2") == SendRequest(Secret("2"), b"state", ORIGIN)
 
 
 def test_keys_in_the_login_name_answer_no_challenge_if_every_call_repeats_them() -> None:
@@ -184,7 +184,7 @@ def test_keys_in_the_login_name_answer_no_challenge_if_every_call_repeats_them()
         assert isinstance(question, Ask)
         assert question.key not in planted
         pairs = dict(planted, **{question.key: str(number)})
-        conversation.known = conversation.known._replace(pairs=pairs)
+        conversation.hook_call = conversation.hook_call._replace(pairs=pairs)
         assert password_of(conversation.call()) == str(number)
 
 
@@ -201,7 +201,7 @@ def test_attempts_are_counted_with_their_reasons(cumulative: bool) -> None:
     conversation.answer("2")
     assert prompt_of(conversation.receive(Rejected(""))) == "Authentication failed. 2 attempts left.\nCode: "
     conversation.answer("3")
-    question = conversation.receive(Unusable("too long"))
+    question = conversation.receive(PasswordUnusable("too long"))
     assert prompt_of(question) == "Authentication failed: too long. 1 attempt left.\nCode: "
     conversation.answer("4")
     assert conversation.receive(Rejected("Locked")) == Deny("too-many-attempts", "Locked")
@@ -259,7 +259,7 @@ def test_an_empty_message_leaves_no_trace_in_the_notice(message: str) -> None:
     case=(
         (Rejected("Locked"), Deny("rejected", "Locked")),
         (Rejected(""), Deny("rejected")),
-        (Unusable("too long"), Deny("bad-password", "too long")),
+        (PasswordUnusable("too long"), Deny("bad-password", "too long")),
     ),
     can_ask=(True, False),
     cumulative=EITHER_WAY,
@@ -280,7 +280,7 @@ def test_a_network_failure_ends_the_login_and_is_no_failed_attempt(code: str, cu
     conversation.answer("1")
     conversation.receive(Rejected("No"))
     conversation.answer("2")
-    assert conversation.receive(Failed(code)) == Deny(code)
+    assert conversation.receive(NoResponse(code)) == Deny(code)
     assert conversation.state.attempts == ("No",)
 
 
@@ -291,7 +291,7 @@ def test_an_unusable_response_to_a_challenge_is_a_failed_attempt(cumulative: boo
     conversation.answer("1")
     conversation.receive(challenge())
     conversation.answer("x" * 200)
-    question = conversation.receive(Unusable("too long"))
+    question = conversation.receive(PasswordUnusable("too long"))
     assert prompt_of(question) == "Authentication failed: too long. 1 attempt left.\nCode: "
     assert conversation.state.attempts == ("too long",)
 
@@ -300,7 +300,7 @@ def test_an_unusable_response_to_a_challenge_is_a_failed_attempt(cumulative: boo
 
 
 def with_groups(*required: str) -> Settings:
-    return configured()._replace(groups=GroupRules(((0, 11),), require_any=required))
+    return configured()._replace(groups=GroupRules(((0, 11),), required_groups=required))
 
 
 def test_the_accept_brings_the_groups_of_the_server() -> None:
@@ -329,27 +329,27 @@ def test_a_login_needs_one_of_the_required_groups(case: Tuple[Tuple[str, ...], A
 def test_a_locked_user_is_denied_before_any_question_or_request(case: Tuple[float, int]) -> None:
     seconds, minutes = case
     conversation = Conversation()
-    conversation.known = conversation.known._replace(locked_for=seconds)
+    conversation.locked_for = seconds
     assert conversation.call() == Deny("locked", minutes=minutes)
 
 
 @for_each(code=("login-in-progress", "bad-username"))
 def test_an_unsent_request_ends_the_login_even_after_a_challenge(code: str) -> None:
     settings = configured()._replace(servers=cast(Any, ("one", "two")))
-    assert after_password(settings).receive(Unsent(code)) == Deny(code)
+    assert after_password(settings).receive(NotSent(code)) == Deny(code)
     conversation = after_password(settings)
     conversation.receive(challenge())
     conversation.answer("x")
-    assert conversation.receive(Unsent(code)) == Deny(code)
-    assert conversation.state.challenge is None and conversation.state.origin is None
+    assert conversation.receive(NotSent(code)) == Deny(code)
+    assert conversation.state.server_state is None and conversation.state.origin is None
 
 
 def test_a_user_locked_during_the_login_is_denied() -> None:
     conversation = after_password()
     conversation.receive(challenge())
-    assert isinstance(conversation.answer("x"), Exchange)
+    assert isinstance(conversation.answer("x"), SendRequest)
     assert conversation.receive(Locked(30.0)) == Deny("locked", minutes=1)
-    assert conversation.state.challenge is None and conversation.state.origin is None
+    assert conversation.state.server_state is None and conversation.state.origin is None
 
 
 # Break-glass
@@ -358,24 +358,24 @@ BREAK_GLASS = configured()._replace(auth=configured().auth._replace(bypass_when_
 
 
 def test_a_break_glass_user_is_admitted_when_no_server_responds() -> None:
-    assert after_password(BREAK_GLASS).receive(Failed("no-reply", unreachable=True)) == Accept(bypassed=True)
+    assert after_password(BREAK_GLASS).receive(NoResponse("no-reply", unreachable=True)) == Accept(bypassed=True)
 
 
 @for_each(
     case=(
-        (BREAK_GLASS, {}, Failed("no-reply", unreachable=False)),
-        (BREAK_GLASS, {"gateway_user": "Alice"}, Failed("no-reply", unreachable=True)),
-        (BREAK_GLASS, {"gateway_user": None, "server_username": "alice"}, Failed("no-reply", unreachable=True)),
-        (BREAK_GLASS, {"gateway_user": None, "pairs": {"gu": "alice"}}, Failed("no-reply", unreachable=True)),
-        (BREAK_GLASS, {"gateway_user": ""}, Failed("no-reply", unreachable=True)),
-        (None, {}, Failed("no-reply", unreachable=True)),
+        (BREAK_GLASS, {}, NoResponse("no-reply", unreachable=False)),
+        (BREAK_GLASS, {"gateway_user": "Alice"}, NoResponse("no-reply", unreachable=True)),
+        (BREAK_GLASS, {"gateway_user": None, "server_username": "alice"}, NoResponse("no-reply", unreachable=True)),
+        (BREAK_GLASS, {"gateway_user": None, "pairs": {"gu": "alice"}}, NoResponse("no-reply", unreachable=True)),
+        (BREAK_GLASS, {"gateway_user": ""}, NoResponse("no-reply", unreachable=True)),
+        (None, {}, NoResponse("no-reply", unreachable=True)),
     )
 )
-def test_break_glass_admits_no_other_user(case: Tuple[Optional[Settings], Dict[str, Any], Failed]) -> None:
+def test_break_glass_admits_no_other_user(case: Tuple[Optional[Settings], Dict[str, Any], NoResponse]) -> None:
     settings, options, outcome = case
     pairs = dict(options.get("pairs", {}), username="alice", otp="1")
     conversation = Conversation(settings, **dict(options, pairs=pairs))
-    assert isinstance(conversation.call(), Exchange)
+    assert isinstance(conversation.call(), SendRequest)
     assert conversation.receive(outcome) == Deny("no-reply")
 
 
@@ -402,7 +402,7 @@ def test_every_text_of_a_login_can_be_replaced() -> None:
     conversation.answer("1")
     assert prompt_of(conversation.receive(challenge(""))) == "Und? "
     conversation.answer("2")
-    assert prompt_of(conversation.receive(OriginGone())) == "Weg.\nKennwort? "
+    assert prompt_of(conversation.receive(OriginUnavailable())) == "Weg.\nKennwort? "
     conversation.answer("3")
     assert prompt_of(conversation.receive(Rejected("Falsch"))) == "Falsch. Noch 2.\nWer? "
     conversation.answer("alice")

@@ -6,22 +6,23 @@ from typing import Dict, Optional, Set
 import hypothesis.strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from lib import reasons
+from lib import cookie, reasons
 from lib.config.model import Settings
 from lib.login import conversation
-from lib.login.conversation import (
+from lib.login.state import (
+    USERNAME,
     Accept,
     Accepted,
     Action,
     Ask,
     Challenged,
     Deny,
-    Exchange,
-    Failed,
-    OriginGone,
+    NoResponse,
+    OriginUnavailable,
     Outcome,
+    PasswordUnusable,
     Rejected,
-    Unusable,
+    SendRequest,
 )
 from tests.support.conversation import ORIGIN, OTHER_ORIGIN, Conversation, configured, keeps_no_challenge
 
@@ -82,35 +83,35 @@ class AnyConversation(RuleBasedStateMachine):
         for key in conversation.PASSWORD_KEYS:
             if key in self.planted:
                 return self.planted[key]
-        return None if self.conversation.known.can_ask else ""
+        return None if self.conversation.hook_call.can_ask else ""
 
     def check(self, action: Action, outcome: Optional[Outcome]) -> None:
         """Check an action against everything that happened before."""
         self.action = action
         assert isinstance(action, Accept) == isinstance(outcome, Accepted)
         assert self.failures <= self.settings.auth.max_attempts
-        cookie = json.dumps(self.conversation.state.to_cookie())
-        assert "typed secret" not in cookie
-        assert not any(value and json.dumps(value) in cookie for value in self.planted.values())
+        kept = json.dumps(cookie.encode(self.conversation.state))
+        assert "typed secret" not in kept
+        assert not any(value and json.dumps(value) in kept for value in self.planted.values())
         if isinstance(action, Deny):
             assert action.code in reasons.DENIALS
             assert "\n" not in action.detail
             assert reasons.format_reason({}, action.code, action.detail)
         elif isinstance(action, Ask):
-            assert self.conversation.known.can_ask
-            assert action.key not in self.keys | set(self.conversation.known.pairs)
+            assert self.conversation.hook_call.can_ask
+            assert action.key not in self.keys | set(self.conversation.hook_call.pairs)
             assert self.failures < self.settings.auth.max_attempts
             assert action.prompt.endswith(" ")
-        elif isinstance(action, Exchange):
+        elif isinstance(action, SendRequest):
             self.exchanges += 1
             most = self.settings.auth.max_attempts * (self.settings.auth.max_challenges + 1)
             assert self.exchanges <= most + self.lost * (self.settings.auth.max_challenges + 1)
             if self.challenge is None:
-                assert (action.state, action.origin) == (None, None)
+                assert (action.server_state, action.origin) == (None, None)
                 assert self.expected is not None
                 assert action.password.reveal() == (self.expected or self.settings.auth.push_password.reveal())
             else:
-                assert (action.state, action.origin) == (self.challenge.state, self.challenge.origin)
+                assert (action.server_state, action.origin) == (self.challenge.server_state, self.challenge.origin)
                 if isinstance(outcome, Challenged):
                     lines = [line for line in self.settings.challenge_answers if action.password == line.answer]
                     assert any(line.pattern.search(outcome.message) for line in lines)
@@ -121,7 +122,7 @@ class AnyConversation(RuleBasedStateMachine):
     def is_open(self, what: str) -> bool:
         """Whether the open question is for the name, or for a password or a response."""
         asks = isinstance(getattr(self, "action", None), Ask)
-        return asks and (self.conversation.state.asked == conversation.USERNAME) == (what == "name")
+        return asks and (self.conversation.state.question == USERNAME) == (what == "name")
 
     def answer(self, text: str) -> None:
         assert isinstance(self.action, Ask)
@@ -151,34 +152,34 @@ class AnyConversation(RuleBasedStateMachine):
     @precondition(lambda self: isinstance(getattr(self, "action", None), Ask))
     @rule(stray=st.dictionaries(st.sampled_from(["otp99", "rp", "ru", "gu"]), st.just("stray"), max_size=2))
     def call_without_the_answer(self, stray: Dict[str, str]) -> None:
-        before, pairs = self.conversation.state, self.conversation.known.pairs
-        self.conversation.known = self.conversation.known._replace(pairs=stray)
+        before, pairs = self.conversation.state, self.conversation.hook_call.pairs
+        self.conversation.hook_call = self.conversation.hook_call._replace(pairs=stray)
         assert self.conversation.call() == self.action
         assert self.conversation.state == before
-        self.conversation.known = self.conversation.known._replace(pairs=pairs)
+        self.conversation.hook_call = self.conversation.hook_call._replace(pairs=pairs)
 
     def outcome(self, outcome: Outcome) -> None:
         self.check(self.conversation.receive(outcome), outcome)
-        if isinstance(self.action, Exchange):
+        if isinstance(self.action, SendRequest):
             assert isinstance(outcome, Challenged)
 
-    @precondition(lambda self: isinstance(getattr(self, "action", None), Exchange))
+    @precondition(lambda self: isinstance(getattr(self, "action", None), SendRequest))
     @rule()
     def accept(self) -> None:
         self.challenge = None
         self.outcome(Accepted())
 
-    @precondition(lambda self: isinstance(getattr(self, "action", None), Exchange))
+    @precondition(lambda self: isinstance(getattr(self, "action", None), SendRequest))
     @rule(message=MESSAGES, unusable=st.booleans())
     def reject(self, message: str, unusable: bool) -> None:
         self.failures += 1
         self.challenge = None
         self.supplied_left = False
-        self.outcome(Unusable("too long") if unusable else Rejected(message))
+        self.outcome(PasswordUnusable("too long") if unusable else Rejected(message))
         if isinstance(self.action, Ask):
-            assert (self.conversation.state.asked == conversation.USERNAME) == self.asks_name
+            assert (self.conversation.state.question == USERNAME) == self.asks_name
 
-    @precondition(lambda self: isinstance(getattr(self, "action", None), Exchange))
+    @precondition(lambda self: isinstance(getattr(self, "action", None), SendRequest))
     @rule(message=MESSAGES, echo=st.sampled_from([None, True, False]), stateless=st.booleans(), other=st.booleans())
     def challenge_user(self, message: str, echo: Optional[bool], stateless: bool, other: bool) -> None:
         state = None if stateless else "state {}".format(self.exchanges).encode("ascii")
@@ -189,18 +190,18 @@ class AnyConversation(RuleBasedStateMachine):
             hidden = self.settings.auth.disable_echo if echo is None else not echo
             assert self.action.disable_echo == hidden
 
-    @precondition(lambda self: isinstance(getattr(self, "action", None), Exchange))
+    @precondition(lambda self: isinstance(getattr(self, "action", None), SendRequest))
     @rule()
     def fail(self) -> None:
         self.challenge = None
-        self.outcome(Failed("no-reply"))
+        self.outcome(NoResponse("no-reply"))
 
-    @precondition(lambda self: isinstance(getattr(self, "action", None), Exchange) and self.challenge is not None)
+    @precondition(lambda self: isinstance(getattr(self, "action", None), SendRequest) and self.challenge is not None)
     @rule()
     def lose_origin(self) -> None:
         self.lost += 1
         self.challenge = None
-        self.outcome(OriginGone())
+        self.outcome(OriginUnavailable())
 
     @precondition(lambda self: isinstance(getattr(self, "action", None), (Accept, Deny)))
     @rule()
@@ -216,7 +217,7 @@ class AnyConversation(RuleBasedStateMachine):
                 self.give_name("dave")
             elif self.is_open("password"):
                 self.give_password(False)
-            elif isinstance(self.action, Exchange):
+            elif isinstance(self.action, SendRequest):
                 if number % 3:
                     self.challenge_user("push", None, False, False)
                 else:

@@ -124,7 +124,7 @@ def test_missing_groups_are_logged() -> None:
     assert log_lines(PLAIN, b"admins") == ()
     assert log_lines(PLAIN._replace(pattern=OU), b"Admins", b"x") == ("no group in 2 values",)
     assert log_lines(PLAIN._replace(pattern=OU), b"Admins", b"\xff") == (
-        "dropped 1 of 2 values: not UTF-8",
+        "discarded 1 of 2 values: not UTF-8",
         "no group in 1 value",
     )
 
@@ -152,14 +152,14 @@ def test_missing_groups_are_logged() -> None:
 )
 def test_malformed_values_are_dropped_and_logged(value: bytes, why: str) -> None:
     for rules in (PLAIN, PLAIN._replace(separator="\n"), PLAIN._replace(pattern=re.compile("admins"))):
-        assert gateway_groups(rules, [b"admins!", value, b"admins!"])[1] == ("dropped 1 of 3 values: " + why,)
-        assert gateway_groups(rules, [value]) == ((), ("dropped 1 of 1 value: " + why,))
+        assert gateway_groups(rules, [b"admins!", value, b"admins!"])[1] == ("discarded 1 of 3 values: " + why,)
+        assert gateway_groups(rules, [value]) == ((), ("discarded 1 of 1 value: " + why,))
 
 
 def test_dropped_values_are_counted_by_cause() -> None:
     found, logged = gateway_groups(PLAIN, [b"\xff\xfe", b"a", b"b\0", b"\x80", b"c\n"])
     assert found == ("a",)
-    assert logged == ("dropped 2 of 5 values: not UTF-8", "dropped 2 of 5 values: with control characters")
+    assert logged == ("discarded 2 of 5 values: not UTF-8", "discarded 2 of 5 values: with control characters")
 
 
 @for_each(
@@ -175,11 +175,11 @@ def test_dropped_values_are_counted_by_cause() -> None:
     ]
 )
 def test_user_needs_one_of_the_required_groups(required: Tuple[str, ...], names: Tuple[str, ...], may: bool) -> None:
-    assert allowed(PLAIN._replace(require_any=required), names) is may
+    assert allowed(PLAIN._replace(required_groups=required), names) is may
 
 
 def test_required_groups_are_compared_after_mapping() -> None:
-    rules = PLAIN._replace(mapping=MAPPING, require_any=("sps_admins",), keep_unmapped=False)
+    rules = PLAIN._replace(mapping=MAPPING, required_groups=("sps_admins",), keep_unmapped=False)
     assert allowed(rules, groups(rules, "Admins"))
     assert not allowed(rules, groups(rules, "sps_admins"))
 

@@ -15,7 +15,8 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from lib.config.settings import build, parse_ini
+from lib.config.build import build
+from lib.config.ini import parse_ini
 from lib.radius import client, packet
 from lib.radius.request import Origin
 from lib.radius.result import OriginGone

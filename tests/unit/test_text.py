@@ -9,16 +9,15 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
+from lib.login.username import name_problem, radius_name_problem
 from lib.text import (
     counted,
     did_you_mean,
     field,
     filled,
     holds_control,
-    name_problem,
     one_line,
     placeholders,
-    radius_name_problem,
     reply_message,
     safe,
 )

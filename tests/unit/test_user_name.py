@@ -7,7 +7,7 @@ from hypothesis import given
 
 from lib import reasons
 from lib.login import conversation
-from lib.login.conversation import Ask, Deny, Identity, Outcome, Rejected, State, Unusable
+from lib.login.state import Ask, Deny, Identity, Outcome, PasswordUnusable, Rejected, State
 from lib.text import canonical
 from tests.support.cases import for_each
 from tests.support.conversation import (
@@ -16,7 +16,7 @@ from tests.support.conversation import (
     configured,
     either_way,
     first_request,
-    known,
+    hook_call,
     prompt_of,
 )
 
@@ -38,7 +38,7 @@ BAD_NAMES = (
 @for_each(number=range(len(SOURCES)))
 def test_the_first_source_with_a_name_counts(number: int) -> None:
     names = {source: source.upper() for source in SOURCES[number:]}
-    _, result = conversation.identify(configured(), State(), known(**names))
+    _, result = conversation.identify(configured(), State(), hook_call(**names))
     assert isinstance(result, Identity)
     assert (result.name, result.override) == (SOURCES[number].upper(), "")
 
@@ -47,20 +47,20 @@ def test_the_first_source_with_a_name_counts(number: int) -> None:
 def test_an_empty_source_is_skipped(number: int) -> None:
     names = {source: "" for source in SOURCES[:number]}
     names[SOURCES[number]] = "alice"
-    _, result = conversation.identify(configured(), State(), known(**names))
+    _, result = conversation.identify(configured(), State(), hook_call(**names))
     assert result == Identity("alice")
 
 
 @for_each(source=SOURCES, can_ask=(True, False))
 def test_a_known_name_is_not_asked_for(source: str, can_ask: bool) -> None:
-    everything = known(**{source: "alice"})._replace(can_ask=can_ask)
+    everything = hook_call(**{source: "alice"})._replace(can_ask=can_ask)
     state, result = conversation.identify(configured(), State(), everything)
     assert (state, result) == (State(), Identity("alice"))
 
 
 @for_each(key=conversation.OVERRIDE_KEYS, source=("gateway_user", "gu"))
 def test_a_typed_radius_name_does_not_change_the_identity(key: str, source: str) -> None:
-    everything = known(server="root", **{source: "alice", key: "admin"})
+    everything = hook_call(server="root", **{source: "alice", key: "admin"})
     assert conversation.identify(configured(), State(), everything)[1] == Identity("alice", ignored="admin")
     allowed = configured(allow_override=True)
     # SPS has authenticated the gateway user only; of two names that the user typed neither is worth more.
@@ -71,22 +71,22 @@ def test_a_typed_radius_name_does_not_change_the_identity(key: str, source: str)
 @for_each(allow_override=(False, True))
 def test_a_typed_radius_name_equal_to_the_user_name_has_no_effect(allow_override: bool) -> None:
     settings = configured(allow_override=allow_override)
-    assert conversation.identify(settings, State(), known(gateway_user="alice", ru="alice"))[1] == Identity("alice")
-    assert conversation.identify(settings, State(), known(gateway_user="alice", ru=""))[1] == Identity("alice")
-    assert conversation.identify(settings, State(), known(ru="alice"))[1] == Identity("alice")
+    assert conversation.identify(settings, State(), hook_call(gateway_user="alice", ru="alice"))[1] == Identity("alice")
+    assert conversation.identify(settings, State(), hook_call(gateway_user="alice", ru=""))[1] == Identity("alice")
+    assert conversation.identify(settings, State(), hook_call(ru="alice"))[1] == Identity("alice")
 
 
 def test_the_first_radius_name_that_is_not_empty_counts() -> None:
     allowed = configured(allow_override=True)
-    pairs = known(gateway_user="alice", radius_username="", ru="bob")
+    pairs = hook_call(gateway_user="alice", radius_username="", ru="bob")
     assert conversation.identify(allowed, State(), pairs)[1] == Identity("alice", override="bob")
-    pairs = known(gateway_user="alice", radius_username="carol", ru="bob")
+    pairs = hook_call(gateway_user="alice", radius_username="carol", ru="bob")
     assert conversation.identify(allowed, State(), pairs)[1] == Identity("alice", override="carol")
 
 
 @for_each(source=SOURCES, name=BAD_NAMES)
 def test_a_bad_name_from_any_source_is_refused(source: str, name: str) -> None:
-    _, result = conversation.identify(configured(), State(), known(**{source: name}))
+    _, result = conversation.identify(configured(), State(), hook_call(**{source: name}))
     assert isinstance(result, Deny)
     assert result.code == "bad-username"
     assert name not in result.detail
@@ -102,7 +102,7 @@ def test_a_bad_name_typed_at_the_prompt_is_refused(name: str, cumulative: bool) 
 
 
 def test_a_bad_radius_name_is_refused_only_if_it_is_used() -> None:
-    pairs = known(gateway_user="alice", ru="../bob")
+    pairs = hook_call(gateway_user="alice", ru="../bob")
     assert conversation.identify(configured(), State(), pairs)[1] == Identity("alice", ignored="../bob")
     _, result = conversation.identify(configured(allow_override=True), State(), pairs)
     assert isinstance(result, Deny)
@@ -113,7 +113,7 @@ def test_a_bad_radius_name_is_refused_only_if_it_is_used() -> None:
     name=("a" * 253, "\u00fc" * 126 + "x", "EXAMPLE\\alice", "alice@example.com", "a b", "%d{0}$", "密码🔑"),
 )
 def test_an_unusual_name_is_valid(name: str) -> None:
-    assert conversation.identify(configured(), State(), known(gateway_user=name))[1] == Identity(name)
+    assert conversation.identify(configured(), State(), hook_call(gateway_user=name))[1] == Identity(name)
 
 
 @for_each(disable_echo=(True, False), cumulative=EITHER_WAY)
@@ -139,7 +139,7 @@ def test_the_login_name_does_not_answer_the_question_for_the_name(cumulative: bo
 
 
 def test_after_the_question_for_the_name_no_source_counts() -> None:
-    everything = known(**{source: "root" for source in SOURCES})
+    everything = hook_call(**{source: "root" for source in SOURCES})
     _, result = conversation.identify(configured(), State(name_round=1), everything)
     assert isinstance(result, Ask)
 
@@ -194,7 +194,7 @@ def test_empty_names_and_rejects_are_counted_together(cumulative: bool) -> None:
     assert conversation.receive(Rejected("No")) == Deny("too-many-attempts", "No")
 
 
-@for_each(failure=(Rejected("No."), Unusable("No")), cumulative=EITHER_WAY)
+@for_each(failure=(Rejected("No."), PasswordUnusable("No")), cumulative=EITHER_WAY)
 def test_a_typed_name_is_asked_for_again_after_a_failure(failure: Outcome, cumulative: bool) -> None:
     conversation = Conversation(gateway_user=None, cumulative=cumulative)
     conversation.call()

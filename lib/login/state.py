@@ -1,0 +1,155 @@
+"""The data of a conversation: what SPS passes, what the cookie keeps, actions, and the outcomes of requests."""
+
+from typing import Mapping, Optional, Tuple, Union
+
+from ..namedtuple import NamedTuple
+from ..secret import Secret
+
+USERNAME, PASSWORD, CHALLENGE = "username", "password", "challenge"
+QUESTIONS = (USERNAME, PASSWORD, CHALLENGE)
+"""What a question to the user can be for."""
+
+Origin = Tuple[str, str, int]
+"""Section, address and port of the server that sent a challenge."""
+
+
+class HookCall(NamedTuple):
+    """What SPS passes to `authenticate`; `can_ask` is whether it can show a question in this protocol."""
+
+    gateway_user: Optional[str]
+    server_username: Optional[str]
+    pairs: Mapping[str, str]
+    can_ask: bool
+
+
+class State(NamedTuple):
+    """What is kept of a conversation from one hook call to the next.
+
+    `question` is what the open question is for, if there is one, and `question_key` the key under which the answer
+    comes; `question_count` makes every key new, so that an older answer is never taken for a newer one. `notice` is
+    shown before the next question. `name_round` counts how often the name was asked for again. `password_used` is
+    whether the password in the login name was sent. `attempts` are the reasons of the failed ones.
+
+    The rest is about the challenges of the present attempt, except `all_challenges`, which counts those of all:
+    `server_state` is the State attribute (RFC 2865 section 5.24), which may be absent, `origin` the server that sent
+    it, and `used_answers` the lines of [challenge_answers] that were used.
+    """
+
+    question: str = ""
+    question_key: str = ""
+    question_count: int = 0
+    notice: str = ""
+    typed_name: str = ""
+    name_round: int = 0
+    password_used: bool = False
+    attempts: Tuple[str, ...] = ()
+    all_challenges: int = 0
+    challenges: int = 0
+    prompt: str = ""
+    echo: bool = False
+    server_state: Optional[bytes] = None
+    origin: Optional[Origin] = None
+    used_answers: Tuple[int, ...] = ()
+
+    def without_challenge(self) -> "State":
+        """Return the state of an attempt in which no challenge has come."""
+        return self._replace(challenges=0, prompt="", echo=False, server_state=None, origin=None, used_answers=())
+
+
+class Identity(NamedTuple):
+    """The user to SPS, and the RADIUS User-Name that the user typed: to use (`override`), or `ignored`."""
+
+    name: str
+    override: str = ""
+    ignored: str = ""
+
+
+# Actions: what the hook does next.
+
+
+class Ask(NamedTuple):
+    """Ask the user; the answer comes under `key`."""
+
+    key: str
+    prompt: str
+    disable_echo: bool
+
+
+class SendRequest(NamedTuple):
+    """Send an Access-Request: to `origin` if it answers a challenge, else to the servers in their order."""
+
+    password: Secret
+    server_state: Optional[bytes]
+    origin: Optional[Origin]
+
+
+class Accept(NamedTuple):
+    """Admit the user: with `groups` if they came from the server, `bypassed` if no server responded."""
+
+    groups: Optional[Tuple[str, ...]] = None
+    bypassed: bool = False
+
+
+class Deny(NamedTuple):
+    """Deny the login: `code` is one of lib.reasons, `detail` is one safe line, `minutes` is for a lockout's text."""
+
+    code: str
+    detail: str = ""
+    minutes: int = 0
+
+
+# Outcomes: what came of a request.
+
+
+class Accepted(NamedTuple):
+    """The server sent an Access-Accept; `groups` is what [gateway_groups] makes of it, None without that section."""
+
+    groups: Optional[Tuple[str, ...]] = None
+
+
+class Rejected(NamedTuple):
+    """The server sent an Access-Reject; `message` is its Reply-Message made safe."""
+
+    message: str
+
+
+class Challenged(NamedTuple):
+    """The server sent an Access-Challenge; `echo` is the value of its Prompt, None if there was none."""
+
+    message: str
+    echo: Optional[bool]
+    server_state: Optional[bytes]
+    origin: Origin
+
+
+class PasswordUnusable(NamedTuple):
+    """RADIUS cannot carry the password; this counts as a failed attempt."""
+
+    message: str
+
+
+class NoResponse(NamedTuple):
+    """No server gave a valid reply; `code` says why, `unreachable` is whether no server sent anything at all."""
+
+    code: str
+    unreachable: bool = False
+
+
+class NotSent(NamedTuple):
+    """The request was not sent, and would not be if the user tried again; `code` says why."""
+
+    code: str
+
+
+class Locked(NamedTuple):
+    """The request was not sent: the user or the client is locked out for so many seconds."""
+
+    seconds: float
+
+
+class OriginUnavailable(NamedTuple):
+    """The server that sent the challenge is not configured any more; its State must not go to another."""
+
+
+Action = Union[Ask, SendRequest, Accept, Deny]
+Outcome = Union[Accepted, Rejected, Challenged, PasswordUnusable, NoResponse, NotSent, Locked, OriginUnavailable]

@@ -1,0 +1,287 @@
+"""What the SDK is to the plugin: configuration, cookies, verdicts, and guards around the SDK's own steps.
+
+No exception leaves a hook: SPS would end the session without telling the user why.
+"""
+
+import functools
+import logging
+import traceback
+from typing import Any, Callable, Dict, Mapping, Optional
+
+from safeguard.sessions.plugin import (
+    DEFAULT_PLUGIN_CONTEXT,
+    AAPlugin,
+    AAResponse,
+    CredentialStore,
+    PluginConfiguration,
+    RequiredConfigurationSettingNotFound,
+)
+from safeguard.sessions.plugin.exceptions import PluginSDKRuntimeError, PluginSDKValueError
+
+from . import reasons
+from .config.build import build
+from .config.ini import Problem, parse_ini
+from .config.reader import NO_STORE, ConfigurationError
+from .config.sdk_sections import sdk_text
+from .login.state import Accept, Action, Ask, Deny, HookCall
+from .session import Session, SessionRecord, format_metadata
+from .state.directory import StateDirectories
+from .text import field, one_line
+
+_NICKNAME_FILE = "/etc/hostnickname"
+_PRIVATE = "__plugin_sdk_private"  # what the SDK keeps in the cookie
+_CHECKPOINTS = ("authenticate", "post_successful_authenticate", "authorization", "session_ended")
+
+Verdict = Any  # a dictionary or None, for and from the SDK, which has no types
+
+_log = logging.getLogger("SPS_RADIUS")
+
+
+class GuardedPlugin(AAPlugin):  # type: ignore[misc]
+    """The SDK's plugin with our configuration and record, and with steps that deny rather than fail."""
+
+    def __init__(self, configuration: str = "") -> None:
+        """Take the configuration as the admin wrote it; its errors are logged, and deny every session."""
+        ini = parse_ini(configuration or "")
+        refused = ""
+        try:
+            super().__init__(sdk_text(ini))
+        except Exception as error:
+            refused = "the SDK cannot use this configuration: " + type(error).__name__
+            super().__init__("")
+        try:
+            self._settings, self._problems = build(ini, self._credential, _trusted_ca)
+        except Exception as error:
+            refused = "it cannot be read: " + place(error)
+            self._settings, self._problems = None, ()
+        if refused:
+            self._settings, self._problems = None, self._problems + (Problem(True, "", "", refused),)
+        self._record: Optional[SessionRecord] = None
+        for problem in self._problems if self._settings is None else ():
+            _log.error("Configuration %s: %s", "error" if problem.error else "warning", problem)
+
+    def set_https_proxy(self) -> None:
+        """Do nothing: RADIUS needs no proxy, and the SDK would log its password at level debug."""
+
+    # Hooks: cookies and verdicts
+
+    def _take_cookies(self, cookie: object, session_cookie: object, in_login: bool = False) -> None:
+        """Decode the cookies, once in a hook. What is not sound is discarded; a login without a record starts over."""
+        self.cookie: Dict[str, Any] = cookie if isinstance(cookie, dict) else {}
+        self.session_cookie: Dict[str, Any] = session_cookie if isinstance(session_cookie, dict) else {}
+        if not isinstance(self.session_cookie.get("questions", {}), dict):
+            del self.session_cookie["questions"]
+        found = bool(self.cookie)
+        try:
+            self._record = SessionRecord.from_cookie(self.cookie)
+        except ValueError:
+            self._record = None
+        if not _is_sound(self.cookie, in_login) or in_login and self._record is None:
+            self.cookie, self._record = {}, None
+        if found and self._record is None:
+            _log.warning("Cookie discarded: made by another version or plugin")
+
+    def _add_cookies(self, verdict: Verdict) -> Verdict:
+        """Encode the record, once in a hook."""
+        if self._record is not None:
+            self.cookie.update(self._record.to_cookie())
+        return super()._add_cookies(verdict)
+
+    def _verdict_of(self, hook: Callable[[], Verdict]) -> Verdict:
+        """Return the hook's verdict, or a DENY if there are no settings or anything is raised."""
+        try:
+            if self._settings is not None:
+                return hook()
+            return self._add_cookies(self._denied(reasons.BAD_CONFIGURATION))
+        except (PluginSDKRuntimeError, PluginSDKValueError) as error:
+            _log.error("Configuration error: %s: %s", type(error).__name__, one_line(str(error)))
+            return self._add_cookies(self._denied(reasons.BAD_CONFIGURATION))
+        except Exception as error:
+            _log.error("Internal error: %s", place(error))
+            return self._add_cookies(self._denied(reasons.INTERNAL_ERROR))
+
+    def _hook_call(self) -> HookCall:
+        """Return what SPS passed, as the conversation needs it."""
+        pairs = {key: value for key, value in self.connection.key_value_pairs.items() if isinstance(value, str)}
+        if "username" in pairs:
+            pairs["username"] = self._without_upn_suffix(pairs["username"]) or ""
+        return HookCall(
+            gateway_user=self.connection.gateway_user,
+            server_username=self._without_upn_suffix(self.connection.server_username),
+            pairs=pairs,
+            can_ask=self._can_ask(),
+        )
+
+    def _session(self) -> Session:
+        """Return what is known of the session."""
+        known = {name: getattr(self.connection, name, None) for name in Session._fields[2:]}
+        return Session(self.cookie.get("username") or "", self.cookie.get("mfa_identity") or "", **known)
+
+    def _verdict(self, action: Action) -> Verdict:
+        """Turn an action of the conversation into a verdict."""
+        if isinstance(action, Ask):
+            return AAResponse.need_info(action.prompt, action.key, action.disable_echo)
+        if isinstance(action, Deny):
+            return self._denied(action.code, action.detail, minutes=str(action.minutes))
+        assert isinstance(action, Accept)
+        if action.bypassed:
+            _log.warning("User %s admitted without RADIUS: [auth] bypass_when_unreachable", field(self.username))
+            return accept(self._metadata(bypass="unreachable"))
+        response = accept(self._metadata())
+        return response if action.groups is None else response.with_gateway_user(self.username, action.groups)
+
+    def _denied(self, code: str, detail: str = "", **values: str) -> Verdict:
+        messages = self._settings.messages if self._settings else {}
+        reason = reasons.format_reason(messages, code, detail, **values)
+        _log.warning("Denied user %s: %s", field(self.cookie.get("username") or "unknown"), reason)
+        return AAResponse(verdict="DENY", reason=reason, additional_metadata=self._metadata(code=code, reason=reason))
+
+    def _metadata(self, **more: str) -> str:
+        return format_metadata(self._record, self.cookie.get("username"), self.cookie.get("mfa_identity"), **more)
+
+    # The SDK's steps
+
+    def _extract_username(self) -> Optional[str]:
+        """Return the user name that the SDK asks for only where no step of ours has set one."""
+        return self.connection.gateway_user or None
+
+    def _relies_on_names(self) -> bool:
+        """Whether a whitelist or the cache admits users by their names."""
+        sections = ("whitelist source=user_list", "whitelist source=ldap_server_group", "authentication_cache")
+        return any(self.plugin_configuration.get_options(section) for section in sections)
+
+    def _has_typed_name(self) -> bool:
+        """Whether the user typed the name at our prompt: whitelists and cache must not go by it."""
+        return self._record is not None and bool(self._record.login.typed_name)
+
+    def _check_user_list_whitelist(self) -> Verdict:
+        return None if self._has_typed_name() else super()._check_user_list_whitelist()
+
+    def _check_ldap_group_whitelist(self) -> Verdict:
+        return None if self._has_typed_name() else super()._check_ldap_group_whitelist()
+
+    def _check_authentication_cache(self) -> Verdict:
+        if self._has_typed_name() or (self._settings and self._settings.groups):  # it keeps no groups
+            return None
+        try:
+            return super()._check_authentication_cache()
+        except Exception as error:
+            _log.warning("Authentication cache unavailable: %s", place(error))
+            return None
+
+    def _refresh_authentication_cache(self) -> None:
+        # Only a RADIUS login is worth caching: neither a whitelist's nor, as SDK 1.6 does, one from the cache itself,
+        # by which reuse_limit and hard_timeout would never take effect.
+        if self._record is None or not self._record.accepted:
+            return
+        try:
+            super()._refresh_authentication_cache()
+        except Exception as error:
+            _log.warning("Authentication cache unavailable: %s", place(error))
+
+    def _check_and_increase_client_connection_count(self) -> Verdict:
+        try:
+            verdict = super()._check_and_increase_client_connection_count()
+        except Exception as error:
+            _log.error("Connection limit not checked: %s", place(error))
+            return self._denied(reasons.CONNECTION_LIMIT, "it cannot be checked")
+        return self._denied(reasons.CONNECTION_LIMIT) if verdict else None
+
+    def _decrease_client_connection_count(self) -> None:
+        try:
+            super()._decrease_client_connection_count()
+        except Exception as error:
+            _log.warning("Connection limit not counted down: %s", place(error))
+
+    def _ask_questions(self) -> Verdict:
+        verdict = super()._ask_questions()
+        return self._denied(reasons.CANNOT_ASK) if verdict and not self._can_ask() else verdict
+
+    def _can_ask(self) -> bool:
+        """Whether the user can be asked in this protocol."""
+        assert self._settings is not None
+        return self.connection.protocol.lower() in self._settings.auth.interactive_protocols
+
+    def _without_upn_suffix(self, name: Optional[str]) -> Optional[str]:
+        """Return a name without the `@domain` that the SDK drops from RDP user names, from 1.8 on."""
+        shortened: Optional[str] = getattr(self, "remove_upn_suffix", lambda name: name)(name)
+        return shortened
+
+    # What SPS has
+
+    def _state_directories(self) -> StateDirectories:
+        """Return the plugin's state directories, made if need be."""
+        paths: Dict[str, Optional[str]] = {}
+        for which in StateDirectories._fields:
+            try:
+                paths[which] = str(getattr(DEFAULT_PLUGIN_CONTEXT, which + "_plugin_state_directory"))
+            except Exception as error:
+                _log.warning("State directory unavailable: %s", place(error))
+        return StateDirectories(**paths)
+
+    def _credential(self, section: str, option: str) -> Optional[str]:
+        """Look a `$` up in the Credential Store: host is the section, user the option."""
+        try:
+            store = CredentialStore.from_config(self.plugin_configuration)
+            if option == "client_certificate":
+                certificates = store.get_certificates(section, option)
+                return next(("{cert}\n{key}\n".format(**found) for found in certificates), None)
+            return next(iter(store.get_passwords(section, option)), None)
+        except RequiredConfigurationSettingNotFound:
+            raise ConfigurationError(NO_STORE) from None
+        except Exception as error:
+            raise ConfigurationError("the Credential Store failed: " + type(error).__name__) from None
+
+
+def accept(metadata: Optional[str] = None) -> Verdict:
+    """Return an ACCEPT; without metadata, that of an earlier hook stands."""
+    return AAResponse(verdict="ACCEPT").with_additional_metadata(metadata)
+
+
+def nas_identifier() -> str:
+    """Return SPS's own name for itself, or `sps`."""
+    try:
+        with open(_NICKNAME_FILE, encoding="utf-8") as file:
+            return one_line(file.read(), 60) or "sps"
+    except (OSError, UnicodeError):
+        return "sps"
+
+
+def named(name: str, step: Callable[[], Verdict]) -> Callable[[], Verdict]:
+    """Return a step under another name: the SDK does not run a step twice that has the name it had."""
+    renamed = functools.partial(step)
+    renamed.__name__ = name  # type: ignore[attr-defined]
+    return renamed
+
+
+def place(error: BaseException) -> str:
+    """Return an exception's kind and where it came from, without its text: that may hold what the user typed."""
+    frames = traceback.extract_tb(error.__traceback__)[-4:]
+    places = (f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in frames)
+    return f"{type(error).__name__} at {' < '.join(reversed(list(places)))}"
+
+
+def _trusted_ca(name: str) -> Optional[str]:
+    """Return the certificates of a trusted CA list of SPS, or None if there is no such list."""
+    try:
+        lookup = PluginConfiguration(f"[radius]\nca_certificate = $[{name.replace('%', '%%')}]\n")
+        return "\n".join(lookup.get_ca_certificate("radius", "ca_certificate")["certs"])
+    except PluginSDKValueError:
+        return None
+    except Exception as error:
+        raise ConfigurationError("the trusted CA lists failed: " + type(error).__name__) from None
+
+
+def _is_sound(cookie: Mapping[str, Any], in_login: bool) -> bool:
+    """Whether what the SDK keeps in the cookie has the types that it expects."""
+    private = cookie.get(_PRIVATE, {})
+    if not isinstance(private, dict):
+        return False
+    names = [cookie.get("username"), cookie.get("mfa_identity")]
+    kept = [private.get(f"{hook}_checkpoints", {}) for hook in _CHECKPOINTS] + [private.get("saved_verdict", {})]
+    return (
+        all(isinstance(name, (str, type(None))) for name in names)
+        and all(isinstance(each, dict) for each in kept)
+        and isinstance(private.get("question_sequence_number", 0), int)
+        and not (in_login and private.get("successful_authentication") and "saved_verdict" not in private)
+    )
