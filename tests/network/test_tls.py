@@ -487,7 +487,7 @@ def test_end_after_a_status_reply_names_no_cause() -> None:
         close(connection)
 
     with Peer(script, SERVER) as peer:
-        error = no_answer(configured(peer, status_check="status-server", status_check_after=SHORT))
+        error = no_answer(configured(peer, status_check="status-server", status_check_after=0.1))
     words = "the server closed the connection, but Status-Server was answered"
     assert error.log_lines == (f"[radius] 127.0.0.1:{peer.port}: {words}",)
 
@@ -747,7 +747,7 @@ def test_status_server_is_sent_once_over_the_same_connection() -> None:
         hurry = threading.Event()
         health = RecordedStatus(hurry.set)
         with Peer(slow(True, hurry), SERVER, protocols=protocols) as peer:
-            server = configured(peer, status_check="status-server", status_check_after=SHORT)
+            server = configured(peer, status_check="status-server", status_check_after=0.1)
             found = ask(server, memory=health)
         assert (found.reply.code, found.transmissions) == (ACCEPT, 1)
         (connection,) = peer.connections
@@ -772,7 +772,7 @@ def test_other_reply_to_status_server_does_not_end_the_login() -> None:
         hurry = threading.Event()
         health = RecordedStatus(hurry.set)
         with Peer(script, SERVER, protocols=protocols) as peer:
-            found = ask(configured(peer, status_check="status-server", status_check_after=SHORT), memory=health)
+            found = ask(configured(peer, status_check="status-server", status_check_after=0.1), memory=health)
         assert (found.reply.code, found.log_lines) == (ACCEPT, ())
         assert [fact for fact, _ in health.facts] == ["status", "answered"]
 
@@ -788,7 +788,7 @@ def test_server_known_to_answer_status_server_is_marked_dead_if_it_does_not(tmp_
     health = Health(str(tmp_path), 60.0)
     with Peer(slow(False, hurry), SERVER) as peer, Peer(answering(), SERVER) as backup:
         health.answered_status(f"127.0.0.1:{peer.port}/tls")
-        server = configured(peer, status_check="status-server", status_check_after=SHORT)
+        server = configured(peer, status_check="status-server", status_check_after=0.1)
         found = ask(server, configured(backup, "radius_2"), memory=health)
         assert found.origin.section == "radius_2"
         assert found.log_lines == (
