@@ -88,7 +88,7 @@ def test_a_push_is_waited_for_over_one_connection(open_session: OpenSession, por
     before = len(radiusd.requests("push"))
     session = open_session(over_tls(port, status_check_after=0.5), gateway_user="push")
     assert logged_in(session, "")["verdict"] == "ACCEPT"
-    assert "and 1 send: " in text(session)
+    assert "and 1 transmission: " in text(session)
     assert len(radiusd.requests("push")) == before + 1
 
 
