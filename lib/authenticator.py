@@ -206,12 +206,12 @@ class Authenticator:
         values = [value for vendor, number in rules.attributes for value in reply.values_of(vendor, number)]
         try:
             with time_limit(_PATTERN_SECONDS):
-                found, remarks = gateway_groups(rules, values)
+                found, warnings = gateway_groups(rules, values)
         except TimeoutError:
-            found, remarks = (), ("no groups: [gateway_groups] pattern takes too long",)
+            found, warnings = (), ("no groups: [gateway_groups] pattern takes too long",)
         user = field(self._session.username)
-        for remark in remarks:
-            _log.warning("Groups of %s: %s", user, remark)
+        for warning in warnings:
+            _log.warning("Groups of %s: %s", user, warning)
         _log.info("Groups of %s: %s", user, one_line(", ".join(map(field, found))) or "none")
         return found
 
