@@ -1,6 +1,6 @@
-"""Runs the conversation against RADIUS for one hook call, on SPS and for the command line alike. No SDK.
+"""Runs the conversation against RADIUS for one hook call, for the plugin and for the command line.
 
-User-Names as the servers expect them, request attributes, lockout, locks and groups come together here.
+Brings together the User-Names that servers expect, request attributes, lockout, locks and groups. Knows no SDK.
 """
 
 import logging
@@ -50,7 +50,7 @@ _log = logging.getLogger("SPS_RADIUS")
 
 
 class Authenticator:
-    """The RADIUS servers as one hook call of a session sees them; `total_timeout` is for all that this call sends."""
+    """The RADIUS servers as one hook call of a session sees them: `total_timeout` is the limit for the whole call."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Authenticator:
     ) -> None:
         """Take the session after mapping has made its `identity`."""
         self.packets: "List[result.TracedPacket]" = []
-        """All that were sent and received."""
+        """All that the run sent and received."""
         self._settings = settings
         self._session = session
         self._nas_identifier = nas_identifier
@@ -113,15 +113,15 @@ class Authenticator:
             _log.warning("Login starts over: the server that sent the challenge is not configured any more")
             return OriginUnavailable()
         except result.NotSent as error:
-            self._asked(error.section, error.packets)
+            self._keep_traces(error.section, error.packets)
             _log.warning("Request for user %s not sent: %s", field(self._session.username), error)
             return PasswordUnusable(str(error)) if error.code == reasons.BAD_PASSWORD else NotSent(error.code)
         except result.NoAnswer as no_answer:
-            self._asked(no_answer.section, no_answer.packets, no_answer.seconds)
+            self._keep_traces(no_answer.section, no_answer.packets, no_answer.seconds)
             for line in no_answer.log_lines:
                 _log.error("RADIUS: %s", one_line(line))
             return NoResponse(no_answer.code, no_answer.unreachable and self._is_every_server_silent())
-        self._asked(answer.origin.section, answer.packets, answer.seconds)
+        self._keep_traces(answer.origin.section, answer.packets, answer.seconds)
         for line in answer.log_lines:
             _log.warning("RADIUS: %s", one_line(line))
         return self._outcome(answer)
@@ -206,12 +206,12 @@ class Authenticator:
         values = [value for vendor, number in rules.attributes for value in reply.values_of(vendor, number)]
         try:
             with time_limit(_PATTERN_SECONDS):
-                found, remarks = gateway_groups(rules, values)
+                found, warnings = gateway_groups(rules, values)
         except TimeoutError:
-            found, remarks = (), ("no groups: [gateway_groups] pattern takes too long",)
+            found, warnings = (), ("no groups: [gateway_groups] pattern takes too long",)
         user = field(self._session.username)
-        for remark in remarks:
-            _log.warning("Groups of %s: %s", user, remark)
+        for warning in warnings:
+            _log.warning("Groups of %s: %s", user, warning)
         _log.info("Groups of %s: %s", user, one_line(", ".join(map(field, found))) or "none")
         return found
 
@@ -227,8 +227,8 @@ class Authenticator:
         if self._lockout is not None:
             self._lockout.failed(self._account, self._session.client_ip or "", time.time())
 
-    def _asked(self, section: str, packets: "Sequence[result.TracedPacket]", seconds: float = 0.0) -> None:
-        """Keep which server was asked last, if any was, the packets, and how long that took."""
+    def _keep_traces(self, section: str, packets: "Sequence[result.TracedPacket]", seconds: float = 0.0) -> None:
+        """Keep the packets, the seconds that they took, and which server was asked last, if any was."""
         self.packets += packets
         self._spend(seconds)
         for server in self._settings.servers:

@@ -6,14 +6,14 @@ The conversation is in `login`, RADIUS in `radius`, everything else of the SDK i
 import functools
 import logging
 import time
-from typing import Any, Callable, Dict, Iterator, Optional
+from typing import Any, Callable, Dict, Iterator, List, Optional
 
 from . import __version__, reasons
 from .authenticator import Authenticator
 from .login import conversation
 from .login.state import Identity
 from .login.username import name_problem, radius_name_problem
-from .sdk import GuardedPlugin, Verdict, accept, named, nas_identifier, place
+from .sdk import GuardedPlugin, Verdict, accept, locate, read_nas_identifier, rename_step
 from .session import SessionRecord, opening_warnings
 from .text import field, one_line
 
@@ -41,7 +41,7 @@ class Plugin(GuardedPlugin):
     ) -> Verdict:
         """Called by SPS to identify the user: once, and again with each answer to a NEEDINFO."""
         self._take_cookies(cookie, session_cookie, in_login=True)
-        return self._verdict_of(
+        return self._run_hook(
             functools.partial(
                 super().authenticate,
                 cookie=self.cookie,
@@ -82,7 +82,7 @@ class Plugin(GuardedPlugin):
     ) -> Verdict:
         """Called by SPS once the target server is known; the SDK's connection limit applies."""
         self._take_cookies(cookie, session_cookie)
-        return self._verdict_of(
+        return self._run_hook(
             functools.partial(
                 super().authorize,
                 cookie=self.cookie,
@@ -116,7 +116,7 @@ class Plugin(GuardedPlugin):
         try:
             super().session_ended(session_id=session_id, cookie=self.cookie, session_cookie=self.session_cookie)
         except Exception as error:
-            _log.error("Internal error: %s", place(error))
+            _log.error("Internal error: %s", locate(error))
 
     def _authentication_steps(self) -> Iterator[Callable[[], Verdict]]:
         """Give the SDK's steps in their order, with ours in place of those that name the user and ask for a password.
@@ -136,7 +136,7 @@ class Plugin(GuardedPlugin):
             self._log_authenticate_calculated_mfa_identity,
             self.do_authenticate,
         ):
-            yield named(f"{step.__name__}:{name_round}", step)
+            yield rename_step(f"{step.__name__}:{name_round}", step)
 
     def _authorization_steps(self) -> Iterator[Callable[[], Verdict]]:
         yield self._check_name
@@ -150,7 +150,7 @@ class Plugin(GuardedPlugin):
         login, result = conversation.identify(self._settings, self._record.login, self._hook_call())
         self._record = self._record._replace(login=login)
         if not isinstance(result, Identity):
-            return self._verdict(result)
+            return self._to_verdict(result)
         self.username = result.name
         self.mfa_identity = result.override or result.name
         user, typed = field(result.name), field(result.override or result.ignored)
@@ -175,15 +175,15 @@ class Plugin(GuardedPlugin):
 
     def do_authenticate(self) -> Verdict:
         """Run the conversation until it needs the user or is over."""
-        assert self._settings is not None and self._record is not None  # _verdict_of and _identify have seen to it
-        authenticator = Authenticator(self._settings, self._session(), nas_identifier(), self._state_directories())
+        assert self._settings is not None and self._record is not None  # _run_hook and _identify have seen to it
+        authenticator = Authenticator(self._settings, self._session(), read_nas_identifier(), self._state_directories())
         self._record, action = authenticator.run(self._record, self._hook_call())
-        return self._verdict(action)
+        return self._to_verdict(action)
 
     def do_authorize(self) -> Verdict:
         """Accept, without metadata of its own: that of `authenticate` stands."""
         if self._settings is not None and self._settings.accounting:
-            self._account(self._start)
+            self._account(self._account_start)
         return accept()
 
     def do_session_ended(self) -> None:
@@ -193,7 +193,7 @@ class Plugin(GuardedPlugin):
             _log.info("Session ended before the user was known")
             return
         if record.accounting:
-            self._account(self._stop)
+            self._account(self._account_stop)
         _log.info(
             "Session ended: user=%s client=%s server=%s rounds=%s attempts=%s duration=%d s",
             field(self.cookie.get("username") or "unknown"),
@@ -216,28 +216,27 @@ class Plugin(GuardedPlugin):
             )
         return SessionRecord(time.time(), self.connection.client_ip)
 
-    def _account(self, step: Callable[[], Iterator[str]]) -> None:
+    def _account(self, step: Callable[[], List[str]]) -> None:
         """Account for the session; SPS goes on whatever comes of it."""
         try:
             for warning in step():
                 _log.warning("%s", one_line(warning))
         except Exception as error:
-            _log.error("Accounting failed: %s", place(error))
+            _log.error("Accounting failed: %s", locate(error))
 
-    def _start(self) -> Iterator[str]:
+    def _account_start(self) -> List[str]:
         from . import accounting  # and with it pyrad
 
         assert self._settings is not None
         record = self._record or SessionRecord(time.time(), self.connection.client_ip)
-        begun, warnings = accounting.begin(self._settings, self._session(), record.accepted_user, nas_identifier())
+        user, identifier = record.accepted_user, read_nas_identifier()
+        begun, warnings = accounting.begin(self._settings, self._session(), user, identifier)
         self._record = record._replace(accounting=begun)
-        yield from warnings
-        yield from accounting.account(accounting.START, begun, self._settings, self._state_directories())
+        return warnings + accounting.account(accounting.START, begun, self._settings, self._state_directories())
 
-    def _stop(self) -> Iterator[str]:
+    def _account_stop(self) -> List[str]:
         from . import accounting
 
         assert self._record is not None and self._record.accounting is not None
-        yield from accounting.account(
-            accounting.STOP, self._record.accounting, self._settings, self._state_directories()
-        )
+        begun = self._record.accounting
+        return accounting.account(accounting.STOP, begun, self._settings, self._state_directories())

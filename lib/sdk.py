@@ -52,7 +52,7 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
         try:
             self._settings, self._problems = build(ini, self._credential, _trusted_ca)
         except Exception as error:
-            refused = "it cannot be read: " + place(error)
+            refused = "it cannot be read: " + locate(error)
             self._settings, self._problems = None, ()
         if refused:
             self._settings, self._problems = None, self._problems + (Problem(True, "", "", refused),)
@@ -87,7 +87,7 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
             self.cookie.update(self._record.to_cookie())
         return super()._add_cookies(verdict)
 
-    def _verdict_of(self, hook: Callable[[], Verdict]) -> Verdict:
+    def _run_hook(self, hook: Callable[[], Verdict]) -> Verdict:
         """Return the hook's verdict, or a DENY if there are no settings or anything is raised."""
         try:
             if self._settings is not None:
@@ -97,7 +97,7 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
             _log.error("Configuration error: %s: %s", type(error).__name__, one_line(str(error)))
             return self._add_cookies(self._denied(reasons.BAD_CONFIGURATION))
         except Exception as error:
-            _log.error("Internal error: %s", place(error))
+            _log.error("Internal error: %s", locate(error))
             return self._add_cookies(self._denied(reasons.INTERNAL_ERROR))
 
     def _hook_call(self) -> HookCall:
@@ -117,7 +117,7 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
         known = {name: getattr(self.connection, name, None) for name in Session._fields[2:]}
         return Session(self.cookie.get("username") or "", self.cookie.get("mfa_identity") or "", **known)
 
-    def _verdict(self, action: Action) -> Verdict:
+    def _to_verdict(self, action: Action) -> Verdict:
         """Turn an action of the conversation into a verdict."""
         if isinstance(action, Ask):
             return AAResponse.need_info(action.prompt, action.key, action.disable_echo)
@@ -166,7 +166,7 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
         try:
             return super()._check_authentication_cache()
         except Exception as error:
-            _log.warning("Authentication cache unavailable: %s", place(error))
+            _log.warning("Authentication cache unavailable: %s", locate(error))
             return None
 
     def _refresh_authentication_cache(self) -> None:
@@ -177,13 +177,13 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
         try:
             super()._refresh_authentication_cache()
         except Exception as error:
-            _log.warning("Authentication cache unavailable: %s", place(error))
+            _log.warning("Authentication cache unavailable: %s", locate(error))
 
     def _check_and_increase_client_connection_count(self) -> Verdict:
         try:
             verdict = super()._check_and_increase_client_connection_count()
         except Exception as error:
-            _log.error("Connection limit not checked: %s", place(error))
+            _log.error("Connection limit not checked: %s", locate(error))
             return self._denied(reasons.CONNECTION_LIMIT, "it cannot be checked")
         return self._denied(reasons.CONNECTION_LIMIT) if verdict else None
 
@@ -191,7 +191,7 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
         try:
             super()._decrease_client_connection_count()
         except Exception as error:
-            _log.warning("Connection limit not counted down: %s", place(error))
+            _log.warning("Connection limit not counted down: %s", locate(error))
 
     def _ask_questions(self) -> Verdict:
         verdict = super()._ask_questions()
@@ -216,7 +216,7 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
             try:
                 paths[which] = str(getattr(DEFAULT_PLUGIN_CONTEXT, which + "_plugin_state_directory"))
             except Exception as error:
-                _log.warning("State directory unavailable: %s", place(error))
+                _log.warning("State directory unavailable: %s", locate(error))
         return StateDirectories(**paths)
 
     def _credential(self, section: str, option: str) -> Optional[str]:
@@ -238,7 +238,7 @@ def accept(metadata: Optional[str] = None) -> Verdict:
     return AAResponse(verdict="ACCEPT").with_additional_metadata(metadata)
 
 
-def nas_identifier() -> str:
+def read_nas_identifier() -> str:
     """Return SPS's own name for itself, or `sps`."""
     try:
         with open(_NICKNAME_FILE, encoding="utf-8") as file:
@@ -247,14 +247,14 @@ def nas_identifier() -> str:
         return "sps"
 
 
-def named(name: str, step: Callable[[], Verdict]) -> Callable[[], Verdict]:
+def rename_step(name: str, step: Callable[[], Verdict]) -> Callable[[], Verdict]:
     """Return a step under another name: the SDK does not run a step twice that has the name it had."""
     renamed = functools.partial(step)
     renamed.__name__ = name  # type: ignore[attr-defined]
     return renamed
 
 
-def place(error: BaseException) -> str:
+def locate(error: BaseException) -> str:
     """Return an exception's kind and where it came from, without its text: that may hold what the user typed."""
     frames = traceback.extract_tb(error.__traceback__)[-4:]
     places = (f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in frames)

@@ -1,6 +1,6 @@
-"""Text from outside made safe to show, and the texts of ours filled in.
+"""Makes text from users and servers safe to show, and fills in templates.
 
-Everything a server or a user wrote goes through here before a terminal or a log sees it.
+Everything that a server or a user wrote passes through here before a terminal or a log sees it.
 """
 
 import json
@@ -8,7 +8,7 @@ import re
 import unicodedata
 from typing import Iterable, List, Mapping, Sequence, Tuple
 
-# Patterns are compiled, and kept, at their first use: most hooks have none.
+# Patterns are compiled at their first use, since most hooks use none.
 # ECMA-48: CSI sequences, the string sequences (OSC, DCS, SOS, PM, APC) up to their end, then two-character escapes.
 # C1 controls count as their ESC forms. An unfinished string sequence loses its introducer only, not the text after.
 _ESCAPES = (
@@ -17,14 +17,14 @@ _ESCAPES = (
     r"|\x1b[ -/]*[0-~]?"
 )
 _NEWLINES = "\r\n?|[\x0b\x0c\x85\u2028\u2029]"
-_JOINERS = "\u200c\u200d"  # format characters that Persian and Indic words are spelt with
+_JOINERS = "\u200c\u200d"  # format characters that Persian and Indic spelling needs
 _UNSHOWN = frozenset(("Cc", "Cf", "Cs"))
 _BRACES = r"\{\{|\}\}|\{([^{}]*)\}|[{}]"
 _CUT_OCTETS = 240  # servers cut long texts at 253 octets (RFC 2865 section 5.18) or somewhat before
 
 
 def safe(value: str) -> str:
-    """Return text with escape sequences and control, format and surrogate characters gone; lines end in `\\n`."""
+    """Return text without escape sequences and control, format and surrogate characters; lines end in `\\n`."""
     without_escapes = re.sub(_ESCAPES, "", value)
     lines = re.sub(_NEWLINES, "\n", without_escapes).replace("\t", " ").split("\n")
     shown = ("".join(char for char in line if _shown(char)).rstrip() for line in lines)
@@ -40,7 +40,7 @@ def one_line(value: str, limit: int = 500) -> str:
 def reply_message(parts: Sequence[bytes]) -> str:
     """Return the Reply-Message attributes' octets (RFC 2865 section 5.18) as one safe text.
 
-    A part that about fills its attribute or stops inside a UTF-8 character goes on in the next; others are lines.
+    A part that nearly fills its attribute or ends inside a UTF-8 character continues in the next; others are lines.
     Octets that are not UTF-8 are shown as replacement characters.
     """
     octets, previous = b"", b""
@@ -53,25 +53,25 @@ def reply_message(parts: Sequence[bytes]) -> str:
 
 
 def system_words(error: OSError) -> str:
-    """Return what the system says of an error: its own words, without the path."""
+    """Return the system's text for an error, without the path."""
     return error.strerror or type(error).__name__
 
 
 def counted(number: int, one: str, many: str) -> str:
     """Return a number with its noun, as in `1 reply` and `2 replies`."""
-    return "{} {}".format(number, one if number == 1 else many)
+    return f"{number} {one if number == 1 else many}"
 
 
 def field(value: str) -> str:
-    """Return a value for a `name=value` line of the log: in quotes if it could be read as more than one."""
+    """Return a value for a log line, in quotes if it could be read as more than one value."""
     line = one_line(value)
     return line if line and not re.search('[\\s="]', line) else json.dumps(line, ensure_ascii=False)
 
 
 def placeholders(text: str) -> Tuple[str, ...]:
-    """Return the names that stand in braces in a text, as `client_ip` in `from {client_ip}`, in their order.
+    """Return the names in braces in a text, such as `client_ip` in `from {client_ip}`, in their order.
 
-    `{{` and `}}` are braces. Raise ValueError if a brace stands alone.
+    `{{` and `}}` are literal braces. Raise ValueError for an unpaired brace.
     """
     names: List[str] = []
     for match in re.finditer(_BRACES, text):
@@ -83,11 +83,11 @@ def placeholders(text: str) -> Tuple[str, ...]:
 
 
 def filled(text: str, values: Mapping[str, str]) -> str:
-    """Return a text with each `{name}` replaced by its value, and `{{` and `}}` by braces.
+    """Return a text with each `{name}` replaced by its value, and `{{` and `}}` by literal braces.
 
-    Braces in a value stay, and nothing but the name itself means anything: `{a.b}` and `{a!r}` of str.format would be
-    a way into the program. Values are put in as they are: make the result safe before it is shown. Raise ValueError,
-    without the text in it, if a brace stands alone or a name has no value.
+    Braces in a value stay, and only plain names are filled in: `{a.b}` and `{a!r}`, as in str.format, would give access
+    to the program. Values are not changed: make the result safe before it is shown. Raise ValueError, which does not
+    quote the text, for an unpaired brace or a name without a value.
     """
     if not set(placeholders(text)) <= set(values):
         known = ", ".join("{" + name + "}" for name in sorted(values)) or "none"
@@ -96,16 +96,16 @@ def filled(text: str, values: Mapping[str, str]) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str], alike: float = 0.6) -> str:
-    """Return `; did you mean ...?` with the known name that a name is most like, whatever their case, or nothing."""
-    import difflib  # only a mistake needs it, and every import costs each hook
+    """Return `; did you mean ...?` with the most similar known name, ignoring case, or nothing."""
+    import difflib  # the SDK does not import it, and only a mistake needs it
 
     spellings = {spelling.lower(): spelling for spelling in known}
     close = difflib.get_close_matches(name.lower(), spellings, 1, alike)
-    return "; did you mean {}?".format(spellings[close[0]]) if close else ""
+    return f"; did you mean {spellings[close[0]]}?" if close else ""
 
 
 def canonical(name: str) -> str:
-    """Return the one spelling that stands for all that servers take for the same name: Alice, ALICE, full-width."""
+    """Return one spelling for all that servers take for the same name, such as Alice, ALICE and full-width letters."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 
 

@@ -1,4 +1,4 @@
-"""An end in time for work that has none of its own."""
+"""Limits the time of work that may never end, such as matching a regular expression."""
 
 import contextlib
 import signal
@@ -8,15 +8,15 @@ from typing import Iterator
 
 @contextlib.contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """End the block with TimeoutError after so many seconds; other threads than the main one are not ended."""
+    """Raise TimeoutError in the block after so many seconds; in the main thread only."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def ring(number: int, frame: object) -> None:
+    def expire(number: int, frame: object) -> None:
         raise TimeoutError()
 
-    before = signal.signal(signal.SIGALRM, ring)
+    before = signal.signal(signal.SIGALRM, expire)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield

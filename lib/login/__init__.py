@@ -1,1 +1,1 @@
-"""The conversation with the user, pure: no SDK, no network, no clock."""
+"""The conversation with the user, pure; may import lib.reasons and lib.config.model."""

@@ -1,7 +1,4 @@
-"""Gateway groups, pure: the values of a verified reply become the groups that SPS is told of.
-
-Knows neither RADIUS nor the SDK: which attributes the values are of is somebody else's business.
-"""
+"""Gateway groups, pure: turns values of a verified reply into the groups that SPS receives."""
 
 from typing import Dict, List, Sequence, Tuple
 
@@ -10,11 +7,10 @@ from ..text import counted, field, holds_control, one_line
 
 
 def gateway_groups(rules: GroupRules, values: Sequence[bytes]) -> Tuple[Tuple[str, ...], Tuple[str, ...]]:
-    """Return the groups in their order, each once, and remarks for the log.
+    """Return the groups in their order, each once, and warnings for the log.
 
-    A value that is not UTF-8 or holds control or format characters is dropped, and never shown. `;` at the end of a
-    name goes, as in `OU=Admins;` in Class. A pattern that takes exponential time does so here: nothing ends it, only
-    that a value has at most 253 octets.
+    A value that is not UTF-8 or holds control or format characters is discarded, and never shown. A `;` at the end of a
+    name is removed, as in `OU=Admins;` in Class. A pattern may take exponential time: the caller must limit it.
     """
     texts, undecodable, unsafe = [], 0, 0
     for value in values:
@@ -27,21 +23,21 @@ def gateway_groups(rules: GroupRules, values: Sequence[bytes]) -> Tuple[Tuple[st
             unsafe += 1
         else:
             texts.append(text)
-    remarks = []
+    warnings = []
     for number, why in ((undecodable, "not UTF-8"), (unsafe, "with control characters")):
         if number:
-            remarks.append(f"discarded {number} of {counted(len(values), 'value', 'values')}: {why}")
+            warnings.append(f"discarded {number} of {counted(len(values), 'value', 'values')}: {why}")
     names = [name for text in texts for name in _names(rules, text)]
     if not names and (texts or not values):
-        remarks.append(f"no group in {counted(len(texts), 'value', 'values')}")
+        warnings.append(f"no group in {counted(len(texts), 'value', 'values')}")
     groups, unmapped = _mapped(rules, names)
     if unmapped:
-        remarks.append("not mapped: " + one_line(", ".join(map(field, unmapped))))
-    return tuple(groups), tuple(remarks)
+        warnings.append("not mapped: " + one_line(", ".join(map(field, unmapped))))
+    return tuple(groups), tuple(warnings)
 
 
 def allowed(rules: GroupRules, groups: Sequence[str]) -> bool:
-    """Whether a user of these groups has one that is required, or none is."""
+    """Whether these groups include a required one, or none is required."""
     return not rules.required_groups or not set(rules.required_groups).isdisjoint(groups)
 
 
@@ -57,7 +53,7 @@ def _names(rules: GroupRules, text: str) -> List[str]:
 
 
 def _mapped(rules: GroupRules, names: Sequence[str]) -> Tuple[List[str], List[str]]:
-    """Return the groups, and the names that are in no pair and not kept; each once."""
+    """Return the groups, and the names that no pair maps and the rules do not keep; each once."""
     ours: Dict[str, List[str]] = {}
     for theirs, group in rules.mapping:
         ours.setdefault(theirs, []).append(group)

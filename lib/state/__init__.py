@@ -1,1 +1,1 @@
-"""Files that the plugin's processes share."""
+"""Files shared by all processes; may import lib.config.model, lib.radius.accounting and lib.radius.server_status."""

@@ -17,8 +17,9 @@ from .directory import Directory
 
 DIRECTORY = "lockout"
 _HOUR = 3600
-_NAME = re.compile("((?:user|client)-[0-9a-f]{32})-([0-9]{1,10})")  # key, hour
-_LINE = re.compile(rb"[0-9]{1,10}\.[0-9]{1,9}")
+# Patterns are compiled at their first use, since most hooks use none.
+_NAME = "((?:user|client)-[0-9a-f]{32})-([0-9]{1,10})"  # key, hour
+_LINE = rb"[0-9]{1,10}\.[0-9]{1,9}"
 # Far more failures than rules let pass in an hour, and than they look back at: no file grows or is read without end.
 _MAX_OCTETS, _MAX_READ = 1048576, 65536
 
@@ -102,13 +103,13 @@ class Lockout:
         octets = self._directory.read(name, _MAX_READ) or b""
         lines = octets.split(b"\n")[:-1]  # the last is empty, or being written
         for line in lines[1:] if len(octets) == _MAX_READ else lines:  # the first may have been cut
-            if _LINE.fullmatch(line):
+            if re.fullmatch(_LINE, line):
                 yield float(line)
             else:
                 self._directory.warn("Lockout ignored lines", f"no failed logins in {DIRECTORY}/")
 
     def _remove(self, is_obsolete: Callable[[Match[str]], bool]) -> None:
         for name in self._directory.names():
-            match = _NAME.fullmatch(name)
+            match = re.fullmatch(_NAME, name)
             if match and is_obsolete(match):
                 self._directory.remove(name)

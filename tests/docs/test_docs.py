@@ -21,7 +21,17 @@ from lib.config.reader import ConfigurationError
 from lib.radius import packet
 from simulator.demo import configure
 from tests.support import ROOT
-from tests.support.misbehaving import ACCEPT, CHALLENGE, REPLY_MESSAGE, STATE, Request, Server, answering, reply
+from tests.support.misbehaving import (
+    ACCEPT,
+    CHALLENGE,
+    REPLY_MESSAGE,
+    STATE,
+    Request,
+    Server,
+    answering,
+    closed_port,
+    reply,
+)
 from tests.support.plugin import OpenSession, prompts, radius_section
 from tests.support.radiusd import HOST, RSA_ANSWERS, FreeRadius, find
 
@@ -426,7 +436,13 @@ def test_cookie_holds_what_the_security_page_says(open_session: OpenSession, fre
     assert session.session_cookie == {"questions": {"ticket": "ticket 7"}}
     # The challenge's text and State are there while it is open, and only then.
     assert ["Enter token code" in cookie for cookie in cookies] == [False, True, False, False, False]
-    assert [json.loads(cookie)["radius"]["challenge"] is None for cookie in cookies] == [True, False, True, True, True]
+    assert [json.loads(cookie)["radius"]["server_state"] is None for cookie in cookies] == [
+        True,
+        False,
+        True,
+        True,
+        True,
+    ]
 
 
 def test_state_directories_hold_what_the_security_page_says(
@@ -439,6 +455,9 @@ def test_state_directories_hold_what_the_security_page_says(
     # The cache is not used with groups.
     cache = "[authentication_cache]\nreuse_limit=5\n"
     open_session(radius_section(freeradius) + cache, gateway_user="alice").log_in("correct horse")
+    with closed_port() as port:
+        down = "[radius]\nserver=127.0.0.1\nport={}\nsecret=x\n".format(port)
+        open_session(down, gateway_user="alice").log_in("x")
     found = {}
     for kept in (True, False):
         directory = tmp_path / ("state" if kept else "state.ephemeral")
@@ -446,10 +465,9 @@ def test_state_directories_hold_what_the_security_page_says(
             found["{}{}".format(path.name, "/" if path.is_dir() else "")] = path
     documented = first_column(DOCS / "security.md", "What is in the state directories") - {"user@address.cache"}
     assert set(found) == documented
-    for name in ("lockout/", "accounting/", "login-turns"):
-        for path in [found[name]] + (list(found[name].iterdir()) if name.endswith("/") else []):
+    for name in ("lockout/", "accounting/", "radius-servers/", "user-locks/"):
+        for path in [found[name]] + list(found[name].iterdir()):
             assert not stat.S_IMODE(path.stat().st_mode) & 0o077, path
-    assert not stat.S_IMODE(found["radius-servers/"].stat().st_mode) & 0o027
 
 
 def everything(freeradius: FreeRadius) -> str:

@@ -1,7 +1,14 @@
-"""The User-Name that a server receives: domain and realm stripped, prefix and suffix added."""
+"""The User-Name that a server receives, with the rules of the server, and the spellings of one name."""
+
+from typing import Tuple
+
+import hypothesis.strategies as st
+from hypothesis import given
 
 from lib.config.model import NameRules
 from lib.login.username import radius_name
+from lib.text import canonical
+from tests.support.cases import for_each
 
 
 def test_names_are_rewritten_by_the_rules() -> None:
@@ -18,3 +25,19 @@ def test_names_are_rewritten_by_the_rules() -> None:
         if radius_name(rules, name) != sent:
             wrong.append((rules, name, radius_name(rules, name)))
     assert wrong == []
+
+
+@for_each(
+    names=(("alice", "ALICE", "Alice", "ａｌｉｃｅ"), ("straße", "STRASSE"), ("jürgen", "JU\u0308RGEN")),
+)
+def test_one_spelling_stands_for_all(names: Tuple[str, ...]) -> None:
+    assert len({canonical(name) for name in names}) == 1
+
+
+def test_different_names_have_different_spellings() -> None:
+    assert len({canonical(name) for name in ("alice", "alicia", "alice ", "corp\\alice", "", "\udcff")}) == 6
+
+
+@given(name=st.text())
+def test_the_canonical_spelling_is_stable(name: str) -> None:
+    assert canonical(canonical(name)) == canonical(name)

@@ -2,13 +2,9 @@
 
 from typing import Optional, Tuple
 
-import hypothesis.strategies as st
-from hypothesis import given
-
 from lib import reasons
 from lib.login import conversation
 from lib.login.state import Ask, Deny, Identity, Outcome, PasswordUnusable, Rejected, State
-from lib.text import canonical
 from tests.support.cases import for_each
 from tests.support.conversation import (
     EITHER_WAY,
@@ -220,22 +216,3 @@ def test_a_known_name_is_not_asked_for_after_a_failure(
     conversation.answer("1")
     assert prompt_of(conversation.receive(Rejected(""))).endswith("\nCode: ")
     assert conversation.state.name_round == 0
-
-
-# Spellings of one name
-
-
-@for_each(
-    names=(("alice", "ALICE", "Alice", "ａｌｉｃｅ"), ("straße", "STRASSE"), ("jürgen", "JU\u0308RGEN")),
-)
-def test_one_spelling_stands_for_all(names: Tuple[str, ...]) -> None:
-    assert len({canonical(name) for name in names}) == 1
-
-
-def test_different_names_have_different_spellings() -> None:
-    assert len({canonical(name) for name in ("alice", "alicia", "alice ", "corp\\alice", "", "\udcff")}) == 6
-
-
-@given(name=st.text())
-def test_the_canonical_spelling_is_stable(name: str) -> None:
-    assert canonical(canonical(name)) == canonical(name)
