@@ -10,7 +10,7 @@ from simulator.gateway import Session, UnpackedPlugin, unpack
 from tests.support import ROOT
 from tests.support.clients import ssh_command, telnet_command
 from tests.support.misbehaving import closed_port
-from tests.support.plugin import OpenSession, radius_section
+from tests.support.plugin import OpenSession, section
 from tests.support.radiusd import FreeRadius, freeradius
 
 __all__ = ["freeradius", "ssh_command", "telnet_command"]
@@ -60,11 +60,11 @@ def open_session(unpacked_zip: pathlib.Path, tmp_path: pathlib.Path) -> OpenSess
 @pytest.fixture
 def radius(freeradius: FreeRadius) -> str:
     """A [radius] section for the FreeRADIUS of the tests, to which options and sections can be added."""
-    return radius_section(freeradius)
+    return section(freeradius)
 
 
 @pytest.fixture
 def down() -> Iterator[str]:
     """A [radius] section for a loopback port on which nothing listens."""
     with closed_port() as port:
-        yield "[radius]\nserver=127.0.0.1\nport={}\nsecret=some secret\n".format(port)
+        yield section(port)

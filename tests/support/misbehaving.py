@@ -20,6 +20,7 @@ from typing import Any, Callable, Iterable, Iterator, List, NamedTuple, Optional
 ACCEPT, REJECT, CHALLENGE = 2, 3, 11
 USER_NAME, USER_PASSWORD, REPLY_MESSAGE, STATE, PROXY_STATE, MESSAGE_AUTHENTICATOR = 1, 2, 18, 24, 33, 80
 FIRST, LAST = "first", "last"
+SECRET = b"secret of the scripted server"
 
 Sockaddr = Tuple[Any, ...]
 Attribute = Tuple[int, bytes]
@@ -76,8 +77,10 @@ class Server:
     """The server, as a context manager: it runs in a thread of its own, on loopback, until the block ends.
 
     `requests` has every datagram that arrived, and after the block every one that was sent to it before. An exception
-    of the script's is raised at the end of the block.
+    of the script's is raised at the end of the block. `secret` is for its section; the script signs with what it likes.
     """
+
+    secret = SECRET
 
     def __init__(self, script: Script, host: str = "127.0.0.1", port: int = 0) -> None:
         self.requests: List[Request] = []

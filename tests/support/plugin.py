@@ -1,20 +1,38 @@
-"""Helpers for tests that run the plugin's zip: a [radius] section, and what is in a verdict and a session."""
+"""Helpers for tests that run the plugin's zip: the section of a server, and the parts of a verdict and a session."""
 
 import json
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, List, Union
 
 from simulator.gateway import Session
-from tests.support.radiusd import FreeRadius
+from tests.support.misbehaving import SECRET, Server
+from tests.support.radiusd import HOST, FreeRadius
+from tests.support.tls_peer import Peer
 
 OpenSession = Callable[..., Session]
 """Opens a session with a configuration: `open_session(configuration, fixtures=..., **what SPS knows)`."""
 
 
-def radius_section(radiusd: FreeRadius, **options: Any) -> str:
-    """Return a [radius] section for a FreeRADIUS; other options go in as given."""
-    values: Dict[str, Any] = dict(server=radiusd.host, port=radiusd.port, secret=radiusd.secret)
+def section(target: Union[FreeRadius, Server, Peer, int], name: str = "radius", **options: Any) -> str:
+    """Return the section for a server, or for a port on loopback.
+
+    The section has the server's address and shared secret unless an option replaces them. An option that is None is
+    left out, bytes are decoded, and the lines of a PEM text are indented.
+    """
+    values: Dict[str, Any] = dict(
+        server=getattr(target, "host", HOST),
+        port=getattr(target, "port", target),
+        secret=None if options.get("transport") == "tls" else getattr(target, "secret", SECRET),
+    )
     values.update(options)
-    return "[radius]\n" + "".join("{}={}\n".format(*pair) for pair in values.items())
+    lines = ["[{}]".format(name)]
+    for option, value in values.items():
+        if value is not None:
+            text = value.decode("utf-8") if isinstance(value, bytes) else str(value)
+            lines.append("{}={}".format(option, text.strip("\n").replace("\n", "\n  ")))
+    return "\n".join(lines) + "\n"
+
+
+radius_section = section  # until nothing imports it under this name any more
 
 
 def metadata(verdict: Dict[str, Any]) -> Dict[str, Any]:
