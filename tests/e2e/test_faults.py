@@ -18,6 +18,7 @@ from tests.support.misbehaving import (
     PROXY_STATE,
     REJECT,
     REPLY_MESSAGE,
+    SECRET,
     Datagram,
     Request,
     Server,
@@ -27,7 +28,6 @@ from tests.support.misbehaving import (
 )
 from tests.support.plugin import OpenSession, code, text
 
-SECRET = b"secret of the misbehaving server"
 ACCEPT = "ACCEPT"
 Datagrams = Iterable[Union[bytes, Datagram]]
 
