@@ -32,9 +32,7 @@ def run(options: argparse.Namespace) -> int:
     """Hold the login; return the exit status."""
     console = Console()
     found = usable(options.file, options.secret_file)
-    log = logging.getLogger("SPS_RADIUS")
-    log.setLevel(logging.INFO)
-    log.propagate = False
+    log = logging.Logger("SPS_RADIUS", logging.INFO)
     log.addHandler(_LogToConsole(console))
     for section, option in _ON_SPS:
         if found.ini.sections.get(section, {}).get(option, "0") not in ("", "0"):

@@ -9,6 +9,7 @@ from lib import __version__, reasons
 from lib.cli import listing
 from lib.config import options, settings
 from tests.support import ROOT
+from tests.support.command_line import CommandLine
 from tools import documents
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -19,6 +20,13 @@ def test_tables_are_up_to_date() -> None:
     texts = {path: path.read_text(encoding="utf-8") for path in BLOCKS}
     outdated = [path.name for path, text in texts.items() if documents.updated(text, BLOCKS[path]) != text]
     assert outdated == [], "run: python3 -m tools.documents"
+
+
+def test_example_in_the_readme_is_the_output_of_check(cli: CommandLine) -> None:
+    cli.file(documents.EXAMPLE)
+    printed = cli.run("check", "radius.cfg").out
+    assert documents.example() in README
+    assert documents.example().endswith("radius.cfg\n{}```\n".format(printed))
 
 
 def test_missing_block() -> None:
