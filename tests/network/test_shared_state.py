@@ -43,7 +43,7 @@ RULES = Rules(max_failures=3, window=600, duration=900, by_user=True, by_client=
 
 
 class Holder:
-    """Another process, which stays inside a context manager until it is told to leave it or killed."""
+    """Another process, which stays inside a context manager until `leave` is called or it is killed."""
 
     def __init__(self, acquire: Callable[[], ContextManager[bool]]) -> None:
         entered, self._leave = FORK.Event(), FORK.Event()
