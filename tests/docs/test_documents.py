@@ -6,7 +6,6 @@ import pytest
 import yaml
 
 from lib import __version__, reasons
-from lib.cli import listing
 from lib.config import options, settings
 from tests.support import ROOT
 from tests.support.command_line import CommandLine
@@ -55,7 +54,9 @@ def test_readme_stays_short() -> None:
 
 
 def test_default_cfg_is_up_to_date() -> None:
-    assert documents.DEFAULT_CFG.read_text(encoding="utf-8") == listing.default_cfg(), "run: python3 -m tools.documents"
+    assert documents.DEFAULT_CFG.read_text(encoding="utf-8") == documents.default_cfg(), (
+        "run: python3 -m tools.documents"
+    )
 
 
 def test_default_cfg_is_at_most_10_kib() -> None:
@@ -63,14 +64,14 @@ def test_default_cfg_is_at_most_10_kib() -> None:
 
 
 def test_default_cfg_lacks_only_the_server() -> None:
-    shipped, problems = settings.build(settings.parse_ini(listing.default_cfg()), lambda section, option: "x" * 16)
+    shipped, problems = settings.build(settings.parse_ini(documents.default_cfg()), lambda section, option: "x" * 16)
     assert shipped is None
     assert [str(problem) for problem in problems] == ["[radius] server: is empty"]
 
 
 def test_default_cfg_shows_the_defaults_of_the_plugin() -> None:
     """With every default uncommented, the settings equal those of a minimal configuration."""
-    ours, rest = listing.default_cfg().split("[credential_store]")
+    ours, rest = documents.default_cfg().split("[credential_store]")
     assert not re.search(r"(?m)^(?!; |#|\[|$)", rest)
     text = re.sub(r"(?m)^; (?=[\w-]+=)", "", ours).replace("\nserver=\n", "\nserver=a\n", 1)
     assert text.count("=") > 60

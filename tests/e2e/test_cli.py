@@ -127,7 +127,7 @@ class TestStreams:
                 expected[command] = 2 if "nowhere" in words or (words == "check -" and "<&-" in closed) else 0
         assert statuses == expected
         closed_input = cli.run("check", "-", python=("sh", "-c", 'exec "$0" "$@" <&-', ISOLATED[0]))
-        assert closed_input.err.endswith(": error: standard input: is closed\n")
+        assert closed_input.err.endswith(": error: standard input: closed\n")
 
     def test_ascii_output(self, cli: Zip) -> None:
         configuration = cli.file("[radius]\nserver=a\nsecret={}\nsecrét=x\n".format(PASSWORD))
@@ -147,13 +147,13 @@ class TestTerminal:
     def test_progress(self, cli: Zip) -> None:
         with Server(answering(SECRET)) as server, cli.person("servers", cli.file(section(server))) as person:
             assert person.to_the_end() == 0
-        assert "[radius] asking 127.0.0.1:" in person.shown
+        assert "[radius] probing 127.0.0.1:" in person.shown
         assert "\x1b[32mok\x1b[0m" in person.shown
 
     def test_stored_secret_is_not_echoed(self, cli: Zip) -> None:
         with Server(answering(STORED.encode("ascii"))) as server:
             with cli.person("servers", cli.file(section(server, secret="$"))) as person:
-                person.sees("[radius] secret (Enter if the Credential Store has none): ").types(STORED)
+                person.sees("[radius] secret (press Enter if the Credential Store has none): ").types(STORED)
                 assert person.to_the_end() == 0
         assert STORED not in person.shown
 
@@ -211,7 +211,7 @@ class TestTerminal:
         with cli.person("try", cli.file(radius), "--user", "alice") as person:
             person.sees(PROMPT)
             os.write(person.terminal.child_fd, b"\xff\n")
-            person.sees("That was no text. Again: ").types("correct horse")
+            person.sees("The input is not valid text. Try again: ").types("correct horse")
             assert person.to_the_end() == 0
 
     def test_output_to_a_file(self, cli: Zip, radius: str) -> None:
@@ -229,7 +229,7 @@ class TestTerminal:
     def test_no_terminal(self, cli: Zip, down: str) -> None:
         refused = cli.run("try", cli.file(down), "--user", "alice")
         assert refused.status == 2
-        assert refused.err.endswith("error: the login asks a question, and there is no terminal here to ask it on\n")
+        assert refused.err.endswith("error: the login asks a question, but there is no terminal\n")
         refused = cli.run("try", cli.file(down + "[auth]\ndisable_echo=no\n"), "--user", "alice")
         assert refused.status == 2
         assert "there is no terminal" in refused.err
@@ -239,7 +239,7 @@ class TestTerminal:
             with cli.person("try", cli.file(down + more), "--user", "alice") as person:
                 person.sees(PROMPT).presses("\x04")
                 assert person.to_the_end() == 1
-            assert "The login ends here: nothing was answered.\n" in person.shown
+            assert "No answer; the login ends.\n" in person.shown
 
 
 class TestSignals:

@@ -31,7 +31,7 @@ def test_status_server(cli: CommandLine, radius: str, freeradius: FreeRadius) ->
     seen = len(freeradius.requests())
     asked = cli.run("servers", cli.file(radius), "--nas-identifier", "bastion-1")
     assert (asked.status, asked.err) == (0, "")
-    line = r"\[radius\] 127\.0\.0\.1:{}: ok: Status-Server answered after [\d.]+ ms, with Message-Authenticator\n"
+    line = r"\[radius\] 127\.0\.0\.1:{}: ok: responded to Status-Server in [\d.]+ ms, with Message-Authenticator\n"
     assert re.fullmatch(line.format(freeradius.port), asked.out)
     (request,) = freeradius.requests()[seen:]
     assert request.code == "Status-Server"
@@ -49,7 +49,7 @@ def test_server_without_message_authenticator(cli: CommandLine, freeradius: Free
     old = section(freeradius, port=freeradius.old_port)
     refused = facts(cli, old)["radius"]
     assert (refused["ok"], refused["signed"], refused["code"]) == (False, False, "no-message-authenticator")
-    assert "so the plugin drops it: update the server" in refused["text"]
+    assert "so the plugin discards the reply: update the server" in refused["text"]
     accepted = facts(cli, old + "require_message_authenticator=no\n")["radius"]
     assert (accepted["ok"], accepted["signed"], accepted["code"]) == (True, False, "")
     assert "can be forged" in accepted["text"]
@@ -94,9 +94,9 @@ def test_tls(cli: CommandLine, tmp_path: pathlib.Path) -> None:
     assert asked.status == 0, asked.out
     lines = asked.out.splitlines()
     assert [line.partition("]")[0] for line in lines] == ["[radius", "[accounting"]
-    words = re.compile(r".* ok: Status-Server answered after .* over TLSv1\.3, certificate valid for [0-9]+ days?")
+    words = re.compile(r".* ok: responded to Status-Server in .* over TLSv1\.3, certificate valid for [0-9]+ days?")
     assert all(words.fullmatch(line) for line in lines)
-    assert [(each["ok"], each["over"]) for each in found] == [(True, "TLSv1.3")] * 2
+    assert [(each["ok"], each["transport"]) for each in found] == [(True, "TLSv1.3")] * 2
     assert all(each["certificate_days"] >= 0 for each in found)
 
 

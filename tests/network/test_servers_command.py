@@ -49,7 +49,7 @@ def test_every_address_of_a_name(cli: CommandLine) -> None:
         named = cli.run("servers", "--timeout", "1", cli.file(section(server, server="localhost")))
         numeric = cli.run("servers", cli.file(section(server)))
     lines = named.out.splitlines()
-    assert re.match(r"\[radius\] 127\.0\.0\.1:\d+ \(localhost, found in [\d.]+ ms\): ok: ", lines[-1] + lines[0])
+    assert re.match(r"\[radius\] 127\.0\.0\.1:\d+ \(localhost, resolved in [\d.]+ ms\): ok: ", lines[-1] + lines[0])
     assert "(127.0.0.1" not in numeric.out
 
 
@@ -62,7 +62,7 @@ def test_unknown_name(cli: CommandLine) -> None:
 def test_closed_port(cli: CommandLine, down: str) -> None:
     closed = facts(cli, down)["radius"]
     assert closed["code"] == "port-closed"
-    assert closed["text"] == "the host is there, but nothing listens on this port"
+    assert closed["text"] == "connection refused: nothing listens on this port"
 
 
 def test_silence_lists_the_possible_causes(cli: CommandLine) -> None:
@@ -70,7 +70,7 @@ def test_silence_lists_the_possible_causes(cli: CommandLine) -> None:
         dead = facts(cli, section(server, retransmit_after=0.1), timeout=0.5)["radius"]
         assert len(server.requests) > 1 and len({each.octets for each in server.requests}) == 1
     assert (dead["ok"], dead["code"], dead["signed"]) == (False, "no-reply", None)
-    for words in ("down", "client", "another secret", "RFC 3579", "not answer Status-Server", "--probe-user"):
+    for words in ("down", "client", "secret differs", "RFC 3579", "not answer Status-Server", "--probe-user"):
         assert words in dead["text"]
 
 
@@ -80,14 +80,14 @@ def test_wrong_secret(cli: CommandLine) -> None:
         wrong = facts(cli, configuration, timeout=1)["radius"]
         printed = cli.run("servers", "--timeout", "1", cli.file(configuration)).out
     assert (wrong["ok"], wrong["code"]) == (False, "wrong-secret")
-    assert wrong["text"].startswith("it lives, and its secret is another one")
+    assert wrong["text"].startswith("the server is up, but its shared secret differs")
     assert "    [radius] 127.0.0.1:" in printed and "dropped " in printed
 
 
 def test_reply_that_is_not_radius(cli: CommandLine) -> None:
     with Server(lambda request: [b"\x1b[31mHTTP/1.1 400 Bad Request, as you like it"]) as server:
         odd = facts(cli, section(server), timeout=1)["radius"]
-    assert (odd["code"], odd["text"]) == ("bad-reply", "something answers, but not to what it was asked")
+    assert (odd["code"], odd["text"]) == ("bad-reply", "the reply does not answer the request")
 
 
 def test_discarded_reply_before_the_valid_one(cli: CommandLine) -> None:
@@ -99,8 +99,8 @@ def test_discarded_reply_before_the_valid_one(cli: CommandLine) -> None:
 def test_reply_to_a_retransmission(cli: CommandLine) -> None:
     with Server(lambda request: [reply(request, SECRET)] if request.number else []) as server:
         late = facts(cli, section(server, retransmit_after=0.05))["radius"]
-    assert late["ok"] and late["sends"] > 1
-    assert " and {} sends".format(late["sends"]) in late["text"]
+    assert late["ok"] and late["transmissions"] > 1
+    assert " and {} transmissions".format(late["transmissions"]) in late["text"]
 
 
 def test_source_ip_of_another_host(cli: CommandLine) -> None:
@@ -117,8 +117,8 @@ def test_probe_user(cli: CommandLine, verdict: int) -> None:
     with Server(answering_logins) as server:
         probed = facts(cli, section(server), "--probe-user", "nobody", timeout=1)["radius"]
     logins = [each for each in server.requests if each.octets[0] == ACCESS_REQUEST]
-    assert (probed["ok"], probed["answered"], probed["signed"]) == (True, "login", True)
-    assert "a login, not Status-Server, answered" in probed["text"]
+    assert (probed["ok"], probed["probe"], probed["signed"]) == (True, "login", True)
+    assert "responded to a login, not to Status-Server," in probed["text"]
     assert {each.values(USER_NAME)[0] for each in logins} == {b"nobody"}
     assert len(logins[0].password(SECRET)) == 24
 
@@ -170,7 +170,7 @@ def test_secret_from_the_terminal(cli: CommandLine) -> None:
     with stored() as configuration:
         asked = cli.run("servers", cli.file(configuration), answers=[STORED])
     assert asked.status == 0
-    assert asked.out.startswith("[radius] secret (Enter if the Credential Store has none): ")
+    assert asked.out.startswith("[radius] secret (press Enter if the Credential Store has none): ")
 
 
 def test_secret_that_is_not_in_the_store(cli: CommandLine) -> None:
@@ -197,7 +197,7 @@ def test_secret_that_cannot_be_asked_for(cli: CommandLine) -> None:
     with stored() as configuration:
         refused = cli.run("servers", cli.file(configuration))
     assert (refused.status, refused.out) == (2, "")
-    words = "[radius] secret: comes from the Credential Store; here: --secret-file or SPS_RADIUS_SECRET\n"
+    words = "[radius] secret: is in the Credential Store; set SPS_RADIUS_SECRET or use --secret-file\n"
     assert words in refused.err
 
 

@@ -11,7 +11,7 @@ from typing import Any, Dict, List, Sequence
 import pytest
 from pytest_mock import MockerFixture
 
-from lib.cli import main
+from lib.cli.main import main
 from tests.support.clients import SAFETY_LIMIT, Person
 
 END_OF_INPUT = "\x04"

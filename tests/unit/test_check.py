@@ -3,11 +3,12 @@
 import re
 from typing import Any, List
 
-from lib.cli import check, listing
+from lib.cli import check
 from lib.config.options import SECTIONS
 from tests.support.certificates import Authority
 from tests.support.command_line import CommandLine
 from tests.support.plugin import section
+from tools import documents
 
 PASSWORD = "hunter2 and more"
 CLEAN = "[radius]\nserver=radius.example.com\nsecret=sixteen octets!!\n[lockout]\nmax_failures=5\n"
@@ -28,8 +29,8 @@ FINDINGS = [
             "3: error: [radius] server: is missing",
             "3: error: [radius] secret: is missing",
             "4: error: [radius] port: expected a whole number from 1 to 65535",
-            "3: note: [radius]: unlike with the vendor's plugin, typed codes are hidden ([auth] disable_echo=no: "
-            "shown), and replies must carry a Message-Authenticator (require_message_authenticator=no: need not)",
+            "3: note: [radius]: unlike the vendor's plugin, this plugin hides typed codes (unless [auth] "
+            "disable_echo=no) and requires Message-Authenticator in replies (unless require_message_authenticator=no)",
         ],
     ),
     (MINIMAL + "[radious]\na=b\n", ["6: warning: [radious]: unknown section; did you mean radius?"]),
@@ -59,14 +60,14 @@ FINDINGS = [
     (
         MINIMAL.replace("sixteen octets!!", "fifteen octets!"),
         [
-            "3: warning: [radius] secret: is shorter than the 16 octets that RFC 2865 asks for",
+            "3: warning: [radius] secret: is shorter than the 16 octets that RFC 2865 recommends",
         ],
     ),
     (MINIMAL + "[radius_2]\nserver=b\nsecret=\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4\n", []),  # 16 octets
     (
         MINIMAL + "[radius_2]\nserver=b\nsecret=x\n",
         [
-            "8: warning: [radius_2] secret: is shorter than the 16 octets that RFC 2865 asks for",
+            "8: warning: [radius_2] secret: is shorter than the 16 octets that RFC 2865 recommends",
         ],
     ),
     (
@@ -102,7 +103,7 @@ FINDINGS = [
     (
         MINIMAL + "[auth]\ninteractive_protocols=ssh,http\n",
         [
-            "7: warning: [auth] interactive_protocols: SPS can ask in rdp, ssh, telnet only, and a login by "
+            "7: warning: [auth] interactive_protocols: SPS can ask questions in rdp, ssh, telnet only; a login in "
             "another protocol would hang",
         ],
     ),
@@ -115,12 +116,12 @@ FINDINGS = [
     (
         MINIMAL.replace("max_failures", "window"),
         [
-            "5: warning: [lockout] window: has no effect without max_failures=a number",
+            "5: warning: [lockout] window: has no effect without max_failures",
         ],
     ),
     (
         MINIMAL + "[radius_2]\nserver=A\n",
-        ["7: warning: [radius_2] server: is the same server and port as one before it"],
+        ["7: warning: [radius_2] server: is the same server and port as in an earlier section"],
     ),
     (
         MINIMAL + "[radius_2]\nserver=b\nstatus_check=none\nfailover_after=1\n",
@@ -131,16 +132,16 @@ FINDINGS = [
     (
         MINIMAL + "[radius_2]\nserver=b\nfailover_after=15\nretransmit_after=15\n",
         [
-            "8: warning: [radius_2] failover_after: is as long as conn_timeout times conn_retries, 15 s: the "
-            "server is given up before it is asked",
-            "9: warning: [radius_2] retransmit_after: is as long as conn_timeout times conn_retries, 15 s: nothing "
-            "is sent again",
+            "8: warning: [radius_2] failover_after: is not below conn_timeout times conn_retries (15 s): the "
+            "server is never probed",
+            "9: warning: [radius_2] retransmit_after: is not below conn_timeout times conn_retries (15 s): "
+            "requests are never retransmitted",
         ],
     ),
     (
         MINIMAL + "[radius_2]\nserver=192.0.2.1\nsource_ip=::1\n",
         [
-            "8: warning: [radius_2] source_ip: is an address of the other IP version than the server's",
+            "8: warning: [radius_2] source_ip: has a different IP version than server",
         ],
     ),
     (
@@ -162,8 +163,8 @@ FINDINGS = [
     (
         MINIMAL.replace("sixteen octets!!", "$") + "[credential_store]\nname=s\n[auth]\nmax_attempts=$\n",
         [
-            "3: note: [radius] secret: from the Credential Store, not checked here",
-            "9: note: [auth] max_attempts: from the Credential Store, not checked here",
+            "3: note: [radius] secret: is in the Credential Store and not checked here",
+            "9: note: [auth] max_attempts: is in the Credential Store and not checked here",
         ],
     ),
     (MINIMAL + "[ldap_server]\nname=$\n", ["7: error: [ldap_server] name: `$` needs [credential_store] name"]),
@@ -222,8 +223,8 @@ def test_an_error_hides_no_warning() -> None:
     )
     expected = [
         "warning: [radius] conn_timeout: times conn_retries makes 200 s; total_timeout ends it after 150 s",
-        "warning: [auth] interactive_protocols: SPS can ask in rdp, ssh, telnet only, and a login by another protocol "
-        "would hang",
+        "warning: [auth] interactive_protocols: SPS can ask questions in rdp, ssh, telnet only; a login in another "
+        "protocol would hang",
     ]
     wrong = []
     for text in (first + second for first in doubtful for second in erroneous):
@@ -249,7 +250,7 @@ def test_findings_are_sorted_by_line() -> None:
 def test_differences_to_the_plugin_of_the_vendor_are_noted() -> None:
     vendors = "[radius]\nserver=a\nsecret=sixteen octets!!\nconn_timeout=5\n[auth]\nprompt=OTP\n[logging]\n"
     (note,) = found(vendors)
-    assert note.startswith("1: note: [radius]: unlike with the vendor's plugin, typed codes are hidden")
+    assert note.startswith("1: note: [radius]: unlike the vendor's plugin, this plugin hides typed codes")
     (note,) = found(vendors.replace("prompt=OTP", "disable_echo=no"))
     assert "disable_echo" not in note and "Message-Authenticator" in note
     assert found(vendors + "[radius_2]\nserver=b\n") == []
@@ -281,8 +282,8 @@ def test_valid_tls_configurations() -> None:
 def test_certificates_on_sps_are_noted() -> None:
     text = "[radius]\nserver=a\ntransport=tls\nca_certificate=$[a list]\nclient_certificate=$\n"
     assert without_lines(text + "[credential_store]\nname=store\n") == [
-        "note: [radius] ca_certificate: from SPS's trusted CA lists, not checked here",
-        "note: [radius] client_certificate: from the Credential Store, not checked here",
+        "note: [radius] ca_certificate: is in the trusted CA lists of SPS and not checked here",
+        "note: [radius] client_certificate: is in the Credential Store and not checked here",
     ]
     assert without_lines(text)[-1] == "error: [radius] client_certificate: `$` needs [credential_store] name"
 
@@ -315,7 +316,7 @@ def test_errors(cli: CommandLine) -> None:
     for arguments in ["check", "radius.cfg"], ["check", "--strict", "radius.cfg"]:
         checked = cli.run(*arguments)
         assert (checked.status, checked.err) == (2, "")
-        assert checked.out.endswith("\nradius.cfg: 2 errors, 0 warnings; the plugin would deny every session\n")
+        assert checked.out.endswith("\nradius.cfg: 2 errors, 0 warnings; the plugin denies every session\n")
 
 
 def test_json(cli: CommandLine) -> None:
@@ -328,12 +329,12 @@ def test_json(cli: CommandLine) -> None:
 def test_file_that_is_not_text(cli: CommandLine) -> None:
     (cli.directory / "x.cfg").write_bytes(b"[radius]\nserver=a\nsecret=\xff\n")
     checked = cli.run("check", "x.cfg")
-    assert (checked.status, checked.out.splitlines()[0]) == (2, "x.cfg:3: error: is not UTF-8")
+    assert (checked.status, checked.out.splitlines()[0]) == (2, "x.cfg:3: error: not valid UTF-8")
     assert cli.run("check", "--json", "x.cfg").document["findings"][0]["line"] == 3
 
 
 def test_default_cfg_lacks_only_the_server(cli: CommandLine) -> None:
-    checked = cli.run("check", cli.file(listing.default_cfg()))
+    checked = cli.run("check", cli.file(documents.default_cfg()))
     assert re.findall("(?:error|warning): .*", checked.out) == [
         "error: [radius] server: is empty",
         "error: [radius] secret: `$` needs [credential_store] name",
