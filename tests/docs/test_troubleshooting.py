@@ -434,7 +434,11 @@ def _name(function: ast.expr) -> str:
 
 
 def _text(argument: ast.expr) -> str:
-    """Return a text, or that of `text.format(...)`."""
+    """Return a text, that of an f-string with `{}` for its values, or that of `text.format(...)`."""
+    if isinstance(argument, ast.JoinedStr):
+        return "".join(
+            "{}" if isinstance(part, ast.FormattedValue) else ast.literal_eval(part) for part in argument.values
+        )
     if isinstance(argument, ast.Call) and isinstance(argument.func, ast.Attribute) and argument.func.attr == "format":
         argument = argument.func.value
     try:
