@@ -16,6 +16,7 @@ import pytest
 from safeguard.sessions import plugin
 
 from lib.radius import packet
+from simulator.fork_server import ForkServer
 from simulator.gateway import Session, UnpackedPlugin
 from tests.e2e.test_faults import ZERO, right, signed, with_length
 from tests.support import ROOT, tls_peer
@@ -43,18 +44,25 @@ VENDOR_SPECIFIC, CLASS = 26, 25
 class Stage:
     """A FreeRADIUS, and a state directory that only one situation uses."""
 
-    def __init__(self, unpacked_zip: pathlib.Path, state: pathlib.Path, radiusd: FreeRadius) -> None:
+    def __init__(
+        self, unpacked_zip: pathlib.Path, state: pathlib.Path, radiusd: FreeRadius, fork_server: ForkServer
+    ) -> None:
         self.state = state
         self.ephemeral = state.with_name(state.name + ".ephemeral")
         self.radiusd = radiusd
         self.radius = section(radiusd)
         self.sessions: List[Session] = []
         self._unpacked_zip = unpacked_zip
+        self._fork_server = fork_server
 
     def open(self, configuration: str, fixtures: Optional[Dict[str, Any]] = None, **known: Any) -> Session:
         """Open a session with a configuration."""
         unpacked = UnpackedPlugin(
-            self._unpacked_zip, configuration, state_directory=self.state, fixtures=fixtures or {}
+            self._unpacked_zip,
+            configuration,
+            state_directory=self.state,
+            fixtures=fixtures or {},
+            fork_server=self._fork_server,
         )
         self.sessions.append(Session(unpacked, **known))
         return self.sessions[-1]
@@ -351,11 +359,13 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def logged(unpacked_zip: pathlib.Path, freeradius: FreeRadius, tmp_path_factory: Any) -> List[str]:
+def logged(
+    unpacked_zip: pathlib.Path, freeradius: FreeRadius, fork_server: ForkServer, tmp_path_factory: Any
+) -> List[str]:
     """All lines that the situations logged, without duplicates."""
 
     def play(situation: Callable[[Stage], None]) -> List[str]:
-        stage = Stage(unpacked_zip, tmp_path_factory.mktemp(situation.__name__) / "state", freeradius)
+        stage = Stage(unpacked_zip, tmp_path_factory.mktemp(situation.__name__) / "state", freeradius, fork_server)
         situation(stage)
         return [line for session in stage.sessions for line in session.log]
 
