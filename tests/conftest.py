@@ -1,4 +1,4 @@
-"""What the tests share: the built zip, unpacked; a FreeRADIUS; sessions of the simulator with a configuration."""
+"""Fixtures for all tests: the built zip, a FreeRADIUS, and sessions of the simulator."""
 
 import os
 import pathlib
@@ -7,7 +7,6 @@ from typing import Any, Dict, Iterator, Optional
 import pytest
 
 from simulator.gateway import Session, UnpackedPlugin, unpack
-from tests.support import ROOT
 from tests.support.clients import ssh_command, telnet_command
 from tests.support.misbehaving import closed_port
 from tests.support.plugin import OpenSession, section
@@ -18,7 +17,7 @@ __all__ = ["freeradius", "ssh_command", "telnet_command"]
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: Any, call: Any) -> Iterator[None]:
-    """Turn a skipped test into a failed one where nothing may be skipped."""
+    """Report a skipped test as failed if TESTS_MAY_NOT_SKIP is set."""
     outcome = yield
     report = outcome.get_result()  # type: ignore[attr-defined]
     if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("TESTS_MAY_NOT_SKIP"):
@@ -28,25 +27,26 @@ def pytest_runtest_makereport(item: Any, call: Any) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def plugin_zip(tmp_path_factory: Any) -> pathlib.Path:
-    """The zip under test: the one in SPS_RADIUS_ZIP, or one built now."""
+    """The zip under test: SPS_RADIUS_ZIP, or a new build."""
     given = os.environ.get("SPS_RADIUS_ZIP")
     if given:
         return pathlib.Path(given)
     from tools import build
 
-    assert build.main([]) == 0
-    return next((ROOT / "dist").glob("SPS_RADIUS-*.zip"))
+    directory: pathlib.Path = tmp_path_factory.mktemp("dist")
+    assert build.main(["--output", str(directory)]) == 0
+    return next(directory.glob("SPS_RADIUS-*.zip"))
 
 
 @pytest.fixture(scope="session")
 def unpacked_zip(plugin_zip: pathlib.Path, tmp_path_factory: Any) -> pathlib.Path:
-    """The unpacked zip; coverage knows the folder by its name."""
+    """The unpacked zip, in a directory whose name is in the configuration of coverage."""
     return unpack(plugin_zip, tmp_path_factory.mktemp("zip") / "unpacked-zip")
 
 
 @pytest.fixture
 def open_session(unpacked_zip: pathlib.Path, tmp_path: pathlib.Path) -> OpenSession:
-    """Open a session with a configuration: `open_session(configuration, fixtures=..., **what SPS knows)`."""
+    """Return a function that opens a session: `open_session(configuration, fixtures=..., **arguments of Session)`."""
 
     def open_with(configuration: str, fixtures: Optional[Dict[str, Any]] = None, **known: Any) -> Session:
         plugin = UnpackedPlugin(
@@ -58,13 +58,19 @@ def open_session(unpacked_zip: pathlib.Path, tmp_path: pathlib.Path) -> OpenSess
 
 
 @pytest.fixture
+def open_fresh_session(open_session: OpenSession) -> OpenSession:
+    """Return a function as `open_session` whose sessions run every hook in a new process."""
+    return open_session
+
+
+@pytest.fixture
 def radius(freeradius: FreeRadius) -> str:
-    """A [radius] section for the FreeRADIUS of the tests, to which options and sections can be added."""
+    """The [radius] section for the tests' FreeRADIUS; a test can append options and sections."""
     return section(freeradius)
 
 
 @pytest.fixture
 def down() -> Iterator[str]:
-    """A [radius] section for a loopback port on which nothing listens."""
+    """The [radius] section for a closed port on loopback."""
     with closed_port() as port:
         yield section(port)

@@ -1,6 +1,6 @@
-"""A real radsecproxy on loopback for the tests: RADIUS over TLS in front of a FreeRADIUS that it asks over UDP.
+"""A real radsecproxy on loopback: RADIUS over TLS in front of a FreeRADIUS, which it reaches over UDP.
 
-Whoever has a client certificate of its CA's is its client; it has no secret but `radsec`, and wants one of everybody.
+It accepts every client that has a certificate from its CA; the shared secret of its clients is `radsec`.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from tests.support.certificates import Authority
 from tests.support.radiusd import FreeRadius
 
 HOST = "127.0.0.1"
-_START_SECONDS = 30.0
+_START_SECONDS = 60.0
 _CONFIGURATION = """\
 ListenTLS {host}:{port}
 LogLevel 3
@@ -52,15 +52,15 @@ realm * {{
 
 
 def find() -> Optional[str]:
-    """The path of radsecproxy, or None where it is not installed."""
+    """Return the path of radsecproxy, or None if it is not installed."""
     return shutil.which("radsecproxy") or shutil.which("radsecproxy", path="/usr/sbin:/usr/local/sbin")
 
 
 @contextlib.contextmanager
 def running(directory: Union[str, pathlib.Path], radiusd: FreeRadius, authority: Authority) -> Iterator[int]:
-    """A radsecproxy while the block runs, which is given its port; skips the test where it is not installed.
+    """Run radsecproxy and yield its port; skip the test if it is not installed.
 
-    Its certificate is of `authority`, as are those of its clients. The secret of `radiusd` must be plain words.
+    `authority` issues its certificate and those of its clients. The secret of `radiusd` must need no quoting.
     """
     binary = find()
     if binary is None:
