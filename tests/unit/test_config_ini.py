@@ -1,0 +1,315 @@
+"""INI text: sections, values, line numbers and syntax errors, read as the SDK's ConfigParser reads them."""
+
+import configparser
+import re
+from typing import List
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given, reject
+from pytest_mock import MockerFixture
+
+from lib.config.settings import Problem, build, line_of, parse_ini, places
+from lib.secret import Secret
+from tests.support.configuration import HIDDEN, MINIMAL, check, empty_store, no_store, valid
+from tests.support.ini_texts import FILES, OUR_SECTIONS, SDK_SECTIONS, VERBATIM, ini_texts
+
+# Syntax errors
+
+
+def test_lines_that_are_no_option_are_reported_by_number_and_not_quoted() -> None:
+    lines = [HIDDEN, "secret " + HIDDEN, "=" + HIDDEN, ": " + HIDDEN, "[" + HIDDEN, "\\" + HIDDEN, HIDDEN + "\r"]
+    wrong = []
+    for line in lines + ["%(" + HIDDEN]:
+        for before, number in (("", 4), ("\n", 5), ("; comment\n\n[auth]\n", 7)):
+            _, errors, warnings = check(MINIMAL + before + line + "\n[username]\n")
+            if errors != ["line {}: is not `option = value`".format(number)] or HIDDEN in repr(warnings):
+                wrong.append((before, line, errors, warnings))
+    assert wrong == []
+
+
+def test_lines_before_the_first_section_are_each_reported_and_not_quoted() -> None:
+    checked = check("secret = {0}\n\n; comment\n{0}\n".format(HIDDEN) + MINIMAL)
+    assert checked.errors == [
+        "line 1: stands before the first [section]",
+        "line 4: stands before the first [section]",
+    ]
+
+
+def test_a_log_file_is_parsed_a_few_times_however_long_it_is(mocker: MockerFixture) -> None:
+    read_string = mocker.spy(configparser.ConfigParser, "read_string")
+    checked = check("Jan 1 sshd: what is this\n" * 100 + MINIMAL)
+    assert len(checked.errors) == 100
+    assert read_string.call_count < 10
+
+
+def test_duplicate_option() -> None:
+    checked = check(MINIMAL + "Secret=" + HIDDEN + "\n")
+    assert checked.errors == ["[radius] secret: given twice, again in line 4"]
+
+
+def test_duplicate_section() -> None:
+    assert check(MINIMAL + "[auth]\n[radius]\n").errors == ["[radius]: given twice, again in line 5"]
+
+
+def test_all_duplicates_are_reported_at_once() -> None:
+    checked = check(MINIMAL + "secret=again\nport=1\nport=2\n[auth]\nprompt=a\nprompt=b\n")
+    assert checked.errors == [
+        "[radius] secret: given twice, again in line 4",
+        "[radius] port: given twice, again in line 6",
+        "[auth] prompt: given twice, again in line 9",
+    ]
+
+
+def test_duplicates_and_other_syntax_errors_are_reported_at_once() -> None:
+    errors = check(MINIMAL + "secret=again\n[auth]\n" + HIDDEN + "\n[auth]\n[radius]\n").errors
+    assert errors.count("[radius] secret: given twice, again in line 4") == 1
+    assert errors.count("[auth]: given twice, again in line 7") == 1
+    assert errors.count("[radius]: given twice, again in line 8") == 1
+    assert errors.count("line 6: is not `option = value`") == 1
+
+
+def test_duplicate_section_of_lines() -> None:
+    text = MINIMAL + "[challenge_answers]\na=1\n[auth]\n[challenge_answers]\nb=2\n"
+    assert check(text).errors == ["[challenge_answers]: given twice, again in line 7"]
+
+
+def test_sections_of_lines_keep_the_numbers_of_the_lines_after_them() -> None:
+    text = "[challenge_answers]\na = 1\n\n" + MINIMAL + HIDDEN + "\n"
+    assert check(text).errors == ["line 7: is not `option = value`"]
+
+
+def test_no_secret_in_any_problem() -> None:
+    text = """\
+{0}
+[radius]
+server={0} {0}
+secret={0}
+secret={0}
+port={0}
+auth_type={0}
+conn_timeout={0}
+unknown={0}
+{0}
+[auth]
+push_password={0}%(
+disable_echo={0}
+[challenge_answers]
+{0}
+( = {0}
+[unknown]
+option={0}
+[authentication_cache]
+reuse_limit={0}
+[logging]
+log_level={0}
+[https-proxy]
+password={0}
+"""
+    _, problems = build(parse_ini(text.format(HIDDEN)), no_store)
+    assert len(problems) >= 14
+    assert HIDDEN not in repr(problems) + "".join(str(problem) for problem in problems)
+
+
+def test_problems_name_their_place() -> None:
+    assert str(Problem(True, "radius", "port", "is wrong")) == "[radius] port: is wrong"
+    assert str(Problem(True, "radius", "", "is wrong")) == "[radius]: is wrong"
+    assert str(Problem(True, "", "line 7", "is wrong")) == "line 7: is wrong"
+
+
+# Values
+
+
+def test_secrets_are_read_verbatim() -> None:
+    wrong = []
+    for secret in VERBATIM:
+        for line in ("secret={}", "secret = {}", "secret: {}", "SECRET =\t{}  "):
+            settings, errors, warnings = check("[radius]\nserver=a\n" + line.format(secret) + "\n[auth]\n")
+            found = settings.servers[0].secret.reveal() if settings else None
+            if found != secret or warnings:
+                wrong.append((line, secret, found, errors, warnings))
+    assert wrong == []
+
+
+def test_secrets_with_interpolation_or_quotes() -> None:
+    wrong = []
+    for written, secret in (
+        ("a%%b", "a%b"),
+        ("%%", "%"),
+        ("%(server)s", "a"),
+        ("%(SERVER)s!", "a!"),
+        ("$$", "$"),
+        ('" leading"', " leading"),
+        ('"trailing "', "trailing "),
+        ('"  both\t"', "  both\t"),
+        ('" "', " "),
+        ('" "quoted" "', ' "quoted" '),
+        ('" $"', " $"),
+        ('" 50%"', " 50%"),
+        ('" 50%%"', " 50%"),
+        ('"\xa0"', "\xa0"),
+    ):
+        in_radius = check("[radius]\nserver=a\nsecret={}\n".format(written))
+        if in_radius.settings is None or in_radius.warnings or in_radius.settings.servers[0].secret != Secret(secret):
+            wrong.append((written, in_radius))
+        in_auth = check(MINIMAL + "[DEFAULT]\nserver=a\n[auth]\npush_password = {}\n".format(written))
+        if in_auth.settings is None or in_auth.warnings or in_auth.settings.auth.push_password != Secret(secret):
+            wrong.append((written, in_auth))
+    assert wrong == []
+
+
+def test_value_on_several_lines() -> None:
+    settings = valid(
+        MINIMAL + "[auth]\nprompt = 1) push\n  2) SMS\n\n\t[3] code\n  ; comment\n [radius]\nmax_attempts=1\n"
+    )
+    assert settings.auth.prompt == "1) push\n2) SMS\n\n[3] code\n[radius]"
+    assert settings.auth.max_attempts == 1
+
+
+@pytest.mark.parametrize("mark", ["\ufeff", ""], ids=["BOM", "no BOM"])
+@pytest.mark.parametrize("end", ["\r\n", "\n"], ids=["CRLF", "LF"])
+def test_files_of_windows(mark: str, end: str) -> None:
+    text = mark + MINIMAL + '; c\n\n[auth]\npush_password=" p "\nprompt=a\n  b\n[challenge_answers]\n1\\) push = 1\n'
+    settings = valid(text.replace("\n", end))
+    assert settings.servers[0].secret == Secret("xyzzy5461")
+    assert settings.servers[0].server == "radius.example.com"
+    assert settings.auth.push_password == Secret(" p ")
+    assert settings.auth.prompt == "a\nb"
+    assert [(answer.pattern.pattern, answer.answer) for answer in settings.challenge_answers] == [
+        ("1\\) push", Secret("1"))
+    ]
+
+
+@pytest.mark.parametrize("indent", ["  ", "\t"], ids=["spaces", "tab"])
+def test_indented_configuration_loses_nothing_without_an_error(indent: str) -> None:
+    # ConfigParser accepts it, and so did the vendor's plugin.
+    text = "".join(
+        indent + line + "\n" for line in (MINIMAL + "[challenge_answers]\nCode = 1\n[auth]\nprompt=x").split("\n")
+    )
+    checked = check(text)
+    assert checked.errors or checked.settings is not None and len(checked.settings.challenge_answers) == 1
+
+
+def test_default_section() -> None:
+    settings = valid(
+        "[DEFAULT]\nport=1645\nhome=example.com\nsecret=xyzzy5461\n[radius]\nserver=radius.%(home)s\n[auth]\n"
+    )
+    assert settings.servers[0].server == "radius.example.com"
+    assert settings.servers[0].port == 1645
+    assert settings.servers[0].secret == Secret("xyzzy5461")
+
+
+def test_default_section_adds_no_section() -> None:
+    # As in ConfigParser.
+    assert check("[DEFAULT]\nserver=a\nsecret=b\nmax_attempts=1\n").errors == [
+        "[radius] server: is missing",
+        "[radius] secret: is missing",
+    ]
+
+
+# The same as ConfigParser
+
+
+def is_quoted_space(value: str) -> bool:
+    """Whether a value is in quotes that keep white space at its ends."""
+    return bool(re.match(r'"(\s.*|.*\s)"\Z', value, re.DOTALL))
+
+
+@given(ini_texts(OUR_SECTIONS + SDK_SECTIONS))
+def test_text_that_config_parser_accepts_is_read_the_same(text: str) -> None:
+    ini = parse_ini(text)
+    parser = configparser.ConfigParser()
+    try:
+        parser.read_string(text)
+    except configparser.Error:
+        reject()
+    assert ini.problems == () and list(ini.sections) == parser.sections()
+    for section in parser.sections():
+        assert list(ini.sections[section]) == parser.options(section)
+        for name, value in ini.sections[section].items():
+            try:
+                expected = parser.get(section, name)
+            except configparser.InterpolationError:
+                expected = parser.get(section, name, raw=True)
+            assert value == expected or is_quoted_space(expected) and value == expected[1:-1]
+
+
+# Line numbers
+
+
+def test_line_numbers_of_sections_and_options() -> None:
+    text = (
+        "; radius\n[radius]\nserver=a\n\nSecret : x\n  port=1\n# port\nport = 2\n[challenge_answers]\n[x]=y\nport=3\n"
+        "[auth]\nprompt=\n\t= z\nmax_attempts\n[radius]\nport=4\ndead_time=1\n"
+    )
+    assert places(text) == {
+        ("radius", ""): 2,
+        ("radius", "server"): 3,
+        ("radius", "secret"): 5,
+        ("radius", "port"): 8,
+        ("radius", "dead_time"): 18,
+        ("challenge_answers", ""): 9,
+        ("auth", ""): 12,
+        ("auth", "prompt"): 13,
+    }
+
+
+def test_line_number_of_a_problem() -> None:
+    found = places("\n[radius]\nport=1\n[DEFAULT]\nprompt=x\n[auth]\n")
+    wrong = []
+    for section, option, line in (
+        ("radius", "port", 3),
+        ("radius", "secret", 2),  # is missing
+        ("auth", "prompt", 5),  # from [DEFAULT]
+        ("username", "x", 0),
+        ("", "line 7", 7),
+        ("challenge_answers", "line 12", 12),
+        ("", "", 0),
+    ):
+        number = line_of(Problem(True, section, option, "is wrong"), found)
+        if number != line:
+            wrong.append((section, option, number))
+    assert wrong == []
+
+
+INI_LINES = st.sampled_from(
+    [
+        "[radius]",
+        "[auth] ; x",
+        " [DEFAULT]",
+        "server=a",
+        "  server=b",
+        "port: 1",
+        "\tport=2",
+        "# x=1",
+        ";y=2",
+        "",
+        "   ",
+    ]
+    + ["prompt", "Prompt = x = y", "dead time = 1", "\u00a0port=3", "a=b\r"]
+)
+
+
+@given(st.lists(INI_LINES, max_size=15))
+def test_line_numbers_are_those_of_what_config_parser_reads(lines: List[str]) -> None:
+    text = "[radius]\n" + "\n".join(lines)
+    parser = configparser.ConfigParser(default_section="no such", strict=False)
+    try:
+        parser.read_string(text)
+    except configparser.ParsingError:
+        reject()
+    expected = {(section, "") for section in parser.sections()}
+    expected |= {(section, name) for section in parser.sections() for name in parser.options(section)}
+    found = places(text)
+    assert set(found) == expected
+    for (section, name), number in found.items():
+        assert text.split("\n")[number - 1].strip().lower().startswith(name or "[" + section.lower() + "]")
+
+
+# Any text
+
+
+@given(FILES)
+def test_any_text_makes_settings_or_errors(text: str) -> None:
+    settings, problems = build(parse_ini(text), empty_store)
+    assert (settings is None) == any(problem.error for problem in problems)
