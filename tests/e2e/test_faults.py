@@ -4,9 +4,9 @@ The expected outcome is the code of the DENY, or ACCEPT if the plugin must find 
 """
 
 import hashlib
-import socket
 import struct
-from typing import Any, Callable, Iterable, List, NamedTuple, Union
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Iterable, List, NamedTuple, Tuple, Union
 
 from tests.support.misbehaving import ACCEPT as ACCESS_ACCEPT
 from tests.support.misbehaving import (
@@ -19,6 +19,7 @@ from tests.support.misbehaving import (
     STATE,
     Datagram,
     Request,
+    Script,
     Server,
     answering,
     listening,
@@ -26,7 +27,7 @@ from tests.support.misbehaving import (
     reply,
 )
 from tests.support.misbehaving import SECRET as SECRET
-from tests.support.plugin import OpenSession, outcome, section, text
+from tests.support.plugin import OpenSession, outcome, section
 
 ACCEPT = "ACCEPT"
 Datagrams = Iterable[Union[bytes, Datagram]]
@@ -36,7 +37,7 @@ class Fault(NamedTuple):
     """The datagrams that the server sends for each request, the expected outcome, and an expected part of the log."""
 
     name: str
-    script: Callable[[Request], Datagrams]
+    script: Script
     outcome: str
     log: str = ""
 
@@ -62,11 +63,14 @@ def turned_into_accept(request: Request) -> bytes:
     return reply(request, SECRET, ACCESS_ACCEPT, [(PROXY_STATE, b"\0" * 32)], signature=None)
 
 
-def from_elsewhere(request: Request) -> List[Datagram]:
-    """Send a valid reply from another port."""
-    elsewhere = listening("127.0.0.1")
-    ELSEWHERE.append(elsewhere)
-    return [Datagram(right(request), via=elsewhere)]
+def from_elsewhere(host: str) -> Script:
+    """Return a script that sends a valid reply from another port of this host."""
+
+    def script(request: Request) -> Datagrams:
+        with listening(host) as elsewhere:
+            yield Datagram(right(request), via=elsewhere)
+
+    return script
 
 
 def second_send_only(request: Request) -> Datagrams:
@@ -74,20 +78,15 @@ def second_send_only(request: Request) -> Datagrams:
     return [right(request)] if request.number else []
 
 
-def from_another_address(request: Request) -> List[Datagram]:
-    """Send a valid reply from another address."""
-    elsewhere = listening("127.0.0.2")
-    ELSEWHERE.append(elsewhere)
-    return [Datagram(right(request), via=elsewhere)]
+def to_an_earlier_send() -> Script:
+    """Return a script that replies to the first transmission after the second: both are the same packet."""
+    earlier: List[Request] = []
 
+    def script(request: Request) -> Datagrams:
+        earlier.append(request)
+        return [right(earlier[0])] if request.number else []
 
-EARLIER: List[Request] = []
-
-
-def to_an_earlier_send(request: Request) -> Datagrams:
-    """Reply to the first transmission after the second: both are the same packet, so the reply is valid."""
-    EARLIER.append(request)
-    return [right(EARLIER[0])] if request.number else []
+    return script
 
 
 def reordered(request: Request) -> Datagrams:
@@ -108,16 +107,15 @@ def flooding(request: Request) -> Datagrams:
     return [b"junk" * 20] * 3000 + [right(request)] * 20 if request.number < 3 else [right(request)]
 
 
-ELSEWHERE: List[socket.socket] = []
 ZERO = (MESSAGE_AUTHENTICATOR, bytes(16))
 
 FAULTS = [
     Fault("lost request", second_send_only, ACCEPT, "and 2 sends"),
     Fault("duplicated reply", lambda r: [right(r)] * 3, ACCEPT),
     Fault("accept after a reject", lambda r: [reply(r, SECRET, REJECT), right(r)], "rejected"),
-    Fault("reply from another port", from_elsewhere, "no-reply"),
-    Fault("reply from another address", from_another_address, "no-reply"),
-    Fault("reply to an earlier send", to_an_earlier_send, ACCEPT, "and 2 sends"),
+    Fault("reply from another port", from_elsewhere("127.0.0.1"), "no-reply"),
+    Fault("reply from another address", from_elsewhere("127.0.0.2"), "no-reply"),
+    Fault("reply to an earlier send", to_an_earlier_send(), ACCEPT, "and 2 sends"),
     Fault("late and reordered replies", reordered, ACCEPT, "dropped 1 reply"),
     Fault("server restarting", restarting, ACCEPT, "and 3 sends"),
     Fault("3,000 datagrams of junk", flooding, ACCEPT, "replies whose header"),
@@ -164,20 +162,21 @@ FAULTS = [
 
 
 def test_faults(open_session: OpenSession) -> None:
-    wrong = []
-    for fault in FAULTS:
+    def play(fault: Fault) -> Tuple[str, List[str]]:
         # The plugin waits to the end only if no valid reply arrives. It sends at 0, 0.2 and 0.6 s in the first second.
         seconds = 60 if fault.outcome in (ACCEPT, "rejected") else 1
         with Server(fault.script) as server:
             configuration = section(server, conn_timeout=seconds, conn_retries=1, retransmit_after=0.2)
-            configuration += "[auth]\nmax_attempts=1\n"
-            session = open_session(configuration, server_username="alice")
-            found = outcome(session, "code")
-        EARLIER.clear()
-        while ELSEWHERE:
-            ELSEWHERE.pop().close()
-        if found != fault.outcome or fault.log not in text(session):
-            wrong.append((fault.name, found, session.log))
+            session = open_session(configuration + "[auth]\nmax_attempts=1\n", server_username="alice")
+            return outcome(session, "code"), session.log
+
+    with ThreadPoolExecutor(4) as pool:
+        played = zip(FAULTS, pool.map(play, FAULTS))
+    wrong = [
+        (fault.name, found, log)
+        for fault, (found, log) in played
+        if found != fault.outcome or fault.log not in "\n".join(log)
+    ]
     assert wrong == []
 
 
