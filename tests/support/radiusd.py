@@ -61,6 +61,8 @@ from tests.support.certificates import Authority
 HOST = "127.0.0.1"
 IPV6_HOST = "::1"
 
+AUTHORITY = Authority("the CA of the tests")
+
 # Nearly all special characters that FreeRADIUS accepts; `quoted` lists the others.
 SECRET = "pä%ss $$ \"wörd' ${x} \\n #;100%"
 TOTP_SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
@@ -107,14 +109,14 @@ class FreeRadius:
     secret: the shared secret over UDP; over TLS it is `radsec`. ValueError if FreeRADIUS does not support it (see
     `quoted`).
     push_seconds: the seconds that a login of the user `push` takes.
-    authority: the CA of its certificate and of the certificates that it requires from clients; None disables TLS.
+    authority: the CA of its certificate and of the certificates that it requires from clients over TLS.
     newest: the newest TLS version that it supports.
 
     host, port: its address; every reply has a Message-Authenticator.
     old_port: the port, on the same host, of an old server: no reply has a Message-Authenticator. FreeRADIUS releases
     with fixes for CVE-2024-3596 may still add one; 3.2.1 does not.
     acct_port: the port for Accounting-Requests.
-    tls_port: the port for logins and accounting over TLS; 0 without TLS.
+    tls_port: the port for logins and accounting over TLS.
     ipv6_port: as port but on `IPV6_HOST`; None on a machine without IPv6 loopback.
     The server picks its ports at its first start, and keeps them.
     """
@@ -126,7 +128,7 @@ class FreeRadius:
         directory: Union[str, pathlib.Path],
         secret: str = SECRET,
         push_seconds: int = 2,
-        authority: Optional[Authority] = None,
+        authority: Authority = AUTHORITY,
         newest: str = "1.3",
     ) -> None:
         self.directory = pathlib.Path(str(directory))
@@ -160,7 +162,7 @@ class FreeRadius:
         for _ in range(1 if self.port else _PORT_ATTEMPTS):
             kept = (self.port, self.old_port, self.acct_port, self.ipv6_port)
             ports = kept if self.port else _free_ports()
-            self.tls_port = self.tls_port if self.port else _free_tcp_port() if self._authority else 0
+            self.tls_port = self.tls_port if self.port else free_tcp_port()
             self._configure(*ports)
             started_at = len(self.log)
             if self._launch(binary, started_at):
@@ -217,14 +219,13 @@ class FreeRadius:
             "BINARY_STATE": BINARY_STATE.hex(),
         }
         for source in _TEMPLATE.iterdir():
-            if source.name == "ipv6.conf" and ipv6_port is None or source.name == "tls.conf" and not self._authority:
+            if source.name == "ipv6.conf" and ipv6_port is None:
                 continue
             target = self.directory / source.name
             target.touch(mode=0o600)
             target.write_bytes(_filled(source.read_bytes().decode("utf-8"), marks).encode("utf-8"))
-        if self._authority:
-            self._authority.issue().written(self.directory, "server")
-            (self.directory / "ca.pem").write_text(self._authority.certificate, encoding="ascii")
+        self._authority.issue().written(self.directory, "server")
+        (self.directory / "ca.pem").write_text(self._authority.certificate, encoding="ascii")
 
     def _launch(self, binary: str, started_at: int) -> bool:
         with (self.directory / "radius.log").open("ab") as log:
@@ -310,7 +311,8 @@ def _free_ports() -> Tuple[int, int, int, Optional[int]]:
             return port, old_port, acct_port, None
 
 
-def _free_tcp_port() -> int:
+def free_tcp_port() -> int:
+    """Return a TCP port on loopback that is free now."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
