@@ -1,4 +1,4 @@
-"""Hooks in new processes, as on SPS: every hook, verdict and transport once, their imports, and limits of the process."""
+"""Hooks in new processes, as on SPS: every hook, verdict and transport once, their imports, and process limits."""
 
 import sys
 from pathlib import Path
@@ -24,7 +24,7 @@ def transports(freeradius: FreeRadius) -> Dict[str, str]:
 
 @pytest.mark.parametrize("transport", ["udp", "tls"])
 def test_every_hook_and_verdict(open_fresh_session: OpenSession, transports: Dict[str, str], transport: str) -> None:
-    configuration = transports[transport] + "[auth]\nmax_attempts=2\n[accounting]\nenabled=yes\n"
+    configuration = transports[transport] + "[auth]\nmax_attempts=2\n"
     configuration += "[connection_limit by=client_ip_gateway_user]\nlimit=1\n"
     first = open_fresh_session(configuration, gateway_user="pin1")
     assert first.authenticate()["verdict"] == "NEEDINFO"
