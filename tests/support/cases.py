@@ -1,40 +1,58 @@
 """One test for one idea with many cases: every failing case is reported, not only the first."""
 
+import functools
+import inspect
 import itertools
 import traceback
-from typing import Any, Callable, Iterable, List
+from typing import Any, Callable, Dict, Iterable, List, Optional
 
 import pytest
 
+_MAX_SHOWN = 300  # characters of a case in a failure
 
-def for_each(**values: Iterable[Any]) -> Callable[[Callable[..., None]], Callable[[], None]]:
-    """Run a test with every combination of these arguments, then fail with the list of all that failed.
 
-    Unlike with `pytest.mark.parametrize`, one idea stays one line of `pytest -v`.
+def for_each(
+    cases: Optional[Iterable[Any]] = None, **values: Iterable[Any]
+) -> Callable[[Callable[..., None]], Callable[[], None]]:
+    """Turn a test with parameters into one that runs every case and lists all those that fail.
+
+    `cases` has the arguments of each case: as they are for a test with one parameter, else as a tuple. `values` by the
+    parameters' names stand for all their combinations. Unlike with `pytest.mark.parametrize`, one idea stays one line
+    of `pytest -v`. Fixtures are not supported.
     """
-    combinations = [dict(zip(values, chosen)) for chosen in itertools.product(*values.values())]
-    assert combinations, "a test without cases cannot fail"
 
-    def decorate(test: Callable[..., None]) -> Callable[[], None]:
-        def run_every_case() -> None:
+    def decorate(check: Callable[..., None]) -> Callable[[], None]:
+        names = list(inspect.signature(check).parameters)
+        if cases is None:
+            table = [dict(zip(values, chosen)) for chosen in itertools.product(*values.values())]
+        else:
+            table = [dict(zip(names, (case,) if len(names) == 1 else case)) for case in cases]
+        assert table, "no cases"
+        for case in table:
+            assert sorted(case) == sorted(names), f"{check.__name__} takes {names}"
+
+        @functools.wraps(check)
+        def test() -> None:
             failures: List[str] = []
-            for arguments in combinations:
+            for case in table:
                 try:
-                    test(**arguments)
+                    check(**case)
                 except (Exception, pytest.fail.Exception) as error:
-                    failures.append(_describe(error, **arguments))
-            assert not failures, f"{len(failures)} of {len(combinations)} cases fail:\n" + "\n".join(failures)
+                    failures.append(_described(case, error))
+            if failures:
+                heading = f"{len(failures)} of {len(table)} cases fail:"
+                pytest.fail("\n".join([heading] + failures), pytrace=False)
 
-        run_every_case.__name__, run_every_case.__doc__ = test.__name__, test.__doc__
-        run_every_case.__module__ = test.__module__
-        return run_every_case
+        test.__signature__ = inspect.Signature()  # type: ignore[attr-defined]  # pytest takes parameters for fixtures
+        return test
 
     return decorate
 
 
-def _describe(error: BaseException, **arguments: object) -> str:
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    lines = [f"{frame.filename.rpartition('/')[2]}:{frame.lineno}: {frame.line}"]
-    lines += f"{type(error).__name__}: {error}".splitlines()
-    case = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
-    return "\n    ".join([case] + lines)
+def _described(case: Dict[str, Any], error: BaseException) -> str:
+    shown = ", ".join(f"{name}={value!r}" for name, value in case.items())
+    if len(shown) > _MAX_SHOWN:
+        shown = shown[:_MAX_SHOWN] + "..."
+    line = traceback.extract_tb(error.__traceback__)[:2][-1].lineno  # in the check, or here if it was not called
+    what = "".join(traceback.format_exception_only(type(error), error)).strip()
+    return "{}\n    line {}: {}".format(shown, line, what.replace("\n", "\n    "))
