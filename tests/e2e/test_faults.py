@@ -6,7 +6,7 @@ The expected outcome is the code of the DENY, or ACCEPT if the plugin must find 
 import hashlib
 import struct
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Iterable, List, NamedTuple, Tuple, Union
+from typing import Any, Iterable, List, NamedTuple, Union
 
 from tests.support.misbehaving import ACCEPT as ACCESS_ACCEPT
 from tests.support.misbehaving import (
@@ -27,7 +27,8 @@ from tests.support.misbehaving import (
     reply,
 )
 from tests.support.misbehaving import SECRET as SECRET
-from tests.support.plugin import OpenSession, outcome, section
+from tests.support.plugin import OpenSession, outcome, section, text
+from tests.support.tables import Cases
 
 ACCEPT = "ACCEPT"
 Datagrams = Iterable[Union[bytes, Datagram]]
@@ -162,22 +163,19 @@ FAULTS = [
 
 
 def test_faults(open_session: OpenSession) -> None:
-    def play(fault: Fault) -> Tuple[str, List[str]]:
+    def play(fault: Fault) -> None:
         # The plugin waits to the end only if no valid reply arrives. It sends at 0, 0.2 and 0.6 s in the first second.
         seconds = 60 if fault.outcome in (ACCEPT, "rejected") else 1
         with Server(fault.script) as server:
             configuration = section(server, conn_timeout=seconds, conn_retries=1, retransmit_after=0.2)
             session = open_session(configuration + "[auth]\nmax_attempts=1\n", server_username="alice")
-            return outcome(session, "code"), session.log
+            assert outcome(session, "code") == fault.outcome, session.log
+            assert fault.log in text(session)
 
-    with ThreadPoolExecutor(4) as pool:
-        played = zip(FAULTS, pool.map(play, FAULTS))
-    wrong = [
-        (fault.name, found, log)
-        for fault, (found, log) in played
-        if found != fault.outcome or fault.log not in "\n".join(log)
-    ]
-    assert wrong == []
+    with Cases() as cases, ThreadPoolExecutor(4) as pool:
+        for fault, played in [(fault, pool.submit(play, fault)) for fault in FAULTS]:
+            with cases.case(fault.name):
+                played.result()
 
 
 SHOWN = {
@@ -201,15 +199,13 @@ def test_prompts_of_challenges(open_session: OpenSession) -> None:
 
 
 def test_state_comes_back_unchanged(open_session: OpenSession) -> None:
-    wrong = []
-    for state in (b"s" * 253, b"", bytes(range(200)), b"0xZZ"):
+    with Cases() as cases:
+        for state in (b"s" * 253, b"", bytes(range(200)), b"0xZZ"):
 
-        def challenge_then_accept(request: Request, state: bytes = state) -> Datagrams:
-            return [reply(request, SECRET, CHALLENGE, [(STATE, state)])] if request.number == 0 else [right(request)]
+            def challenge_then_accept(request: Request, state: bytes = state) -> Datagrams:
+                return [right(request)] if request.number else [reply(request, SECRET, CHALLENGE, [(STATE, state)])]
 
-        with Server(challenge_then_accept) as server:
-            found = outcome(open_session(section(server), server_username="alice"), "x", "y")
-        returned = server.requests[1].values(STATE)
-        if found != ACCEPT or returned != ([state] if state else []):
-            wrong.append((state, found, returned))
-    assert wrong == []
+            with cases.case(state), Server(challenge_then_accept) as server:
+                session = open_session(section(server), server_username="alice")
+                assert session.log_in("x", "y")["verdict"] == "ACCEPT"
+                assert server.requests[1].values(STATE) == ([state] if state else [])

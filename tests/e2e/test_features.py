@@ -14,6 +14,7 @@ from lib.state.user_lock import Turns
 from tests.support.misbehaving import ACCEPT, REJECT, SECRET, Request, Server, answering, reply, silent
 from tests.support.plugin import OpenSession, code, metadata, outcome, prompts, section, text
 from tests.support.radiusd import FreeRadius
+from tests.support.tables import Cases
 
 VENDOR_SPECIFIC, FORTINET, CISCO = 26, 12356, 9
 
@@ -197,13 +198,12 @@ ERRORS = [
 
 
 def test_configuration_errors(open_session: OpenSession, down: str) -> None:
-    wrong = []
-    for lines, error in ERRORS:
-        session = open_session(down + lines, server_username="alice")
-        found = outcome(session)
-        if found != "bad-configuration" or "Configuration error: " + error not in text(session):
-            wrong.append((lines, found, session.log))
-    assert wrong == []
+    with Cases() as cases:
+        for lines, error in ERRORS:
+            with cases.case(lines):
+                session = open_session(down + lines, server_username="alice")
+                assert code(session.log_in()) == "bad-configuration"
+                assert "Configuration error: " + error in text(session)
 
 
 # User names as the server expects them

@@ -14,6 +14,7 @@ from simulator.gateway import Session
 from tests.support import ROOT
 from tests.support.plugin import OpenSession, code, metadata, outcome, section, text
 from tests.support.radiusd import FreeRadius, running
+from tests.support.tables import Cases
 
 SDK = tuple(int(part) for part in sdk_version.split(".")[:2])
 
@@ -141,13 +142,12 @@ def test_errors_that_the_sdk_would_ignore(open_session: OpenSession, radius: str
         "[whitelist source=user_list]\nname=\n": "[whitelist source=user_list] name: is empty",
         "[whitelist source=ldap_server_group]\nallow=all_users\nexcept=\n": "except: is missing: it says for whom",
     }
-    wrong = []
-    for lines, error in errors.items():
-        session = open_session(radius + lines, server_username="alice")
-        found = outcome(session)
-        if found != "bad-configuration" or error not in text(session):
-            wrong.append((lines, found, session.log))
-    assert wrong == []
+    with Cases() as cases:
+        for lines, error in errors.items():
+            with cases.case(lines):
+                session = open_session(radius + lines, server_username="alice")
+                assert code(session.log_in()) == "bad-configuration"
+                assert error in text(session)
 
 
 def test_questions_after_the_login(open_session: OpenSession, radius: str) -> None:
@@ -210,14 +210,13 @@ def test_secret_missing_from_the_credential_store(open_session: OpenSession) -> 
         ("[credential_store]\nname=gone\n", {}, failed),
         ("[credential_store]\nname=store\n", {"store": {}}, missing),
     ]
-    wrong = []
-    for lines, stores, error in cases:
-        configuration = "[radius]\nserver=127.0.0.1\nsecret=$\n" + lines
-        session = open_session(configuration, {"credential_stores": stores}, server_username="alice")
-        found = outcome(session)
-        if found != "bad-configuration" or error not in text(session):
-            wrong.append((lines, found, session.log))
-    assert wrong == []
+    with Cases() as table:
+        for lines, stores, error in cases:
+            with table.case(lines):
+                configuration = "[radius]\nserver=127.0.0.1\nsecret=$\n" + lines
+                session = open_session(configuration, {"credential_stores": stores}, server_username="alice")
+                assert code(session.log_in()) == "bad-configuration"
+                assert error in text(session)
 
 
 def test_secrets_with_special_characters(open_session: OpenSession, tmp_path: pathlib.Path) -> None:

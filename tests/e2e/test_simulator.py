@@ -17,6 +17,7 @@ from pytest_mock import MockerFixture
 
 from simulator.gateway import TIME_LIMIT_EXCEEDED, ContractBroken, HookCall, HookFailed, Session, UnpackedPlugin, kill
 from tests.support import ROOT
+from tests.support.tables import Cases
 
 SAFETY_LIMIT = 60.0  # seconds to wait for a process before the test fails
 
@@ -133,14 +134,20 @@ class TestHost:
             "class Plugin:\n    def __init__(self, configuration): raise ValueError('in init')": "ValueError",
             "class Plugin:\n    def __init__(self, configuration): pass": "AttributeError",
         }
-        calls = {source: host(source).call("authenticate", {}) for source in sources}
-        assert {source: failed(call) for source, call in calls.items()} == {
-            source: (None, error, 1) for source, error in sources.items()
-        }
-        logs = [(call.log, sources[source]) for source, call in calls.items()]
-        assert [log for log, error in logs if "Traceback" not in log or error not in log] == []
+        with Cases() as cases:
+            for source, error in sources.items():
+                with cases.case(source):
+                    call = host(source).call("authenticate", {})
+                    assert failed(call) == (None, error, 1)
+                    assert "Traceback" in call.log
+                    assert error in call.log
 
     def test_hook_without_a_json_result(self, host: Host) -> None:
+        source = """
+            class Plugin:
+                def __init__(self, configuration): pass
+                def authenticate(self): {}
+        """
         statements = [
             ("raise KeyError('cookie')", "KeyError", "'cookie'"),
             ("import sys; sys.exit(0)", "SystemExit", "0"),
@@ -149,17 +156,12 @@ class TestHost:
             ("return {'state': b'octets'}", "TypeError", "bytes"),
             ("loop = {}; loop['loop'] = loop; return loop", "ValueError", "Circular"),
         ]
-        wrong = []
-        for statement, error, message in statements:
-            source = """
-            class Plugin:
-                def __init__(self, configuration): pass
-                def authenticate(self): {}
-            """
-            call = host(source.format(statement)).call("authenticate", {})
-            if failed(call) != (None, error, 1) or call.error is None or message not in call.error.message:
-                wrong.append((statement, call))
-        assert wrong == []
+        with Cases() as cases:
+            for statement, error, message in statements:
+                with cases.case(statement):
+                    call = host(source.format(statement)).call("authenticate", {})
+                    assert failed(call) == (None, error, 1)
+                    assert call.error is not None and message in call.error.message
 
     def test_process_that_dies(self, host: Host) -> None:
         plugin = host(

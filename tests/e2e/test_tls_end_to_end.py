@@ -16,6 +16,7 @@ from tests.support.certificates import HOST_NAME, Authority
 from tests.support.misbehaving import ACCEPT, CHALLENGE, REJECT, REPLY_MESSAGE, STATE, USER_PASSWORD, Request
 from tests.support.plugin import OpenSession, code, metadata, prompts, section, text
 from tests.support.radiusd import AUTHORITY, RSA_ANSWERS, FreeRadius, running
+from tests.support.tables import Cases
 from tests.support.tls_peer import VERSION_1_0, VERSION_1_1, Connection, Peer, answer, answering
 
 OTHER = Authority("another CA")
@@ -304,17 +305,17 @@ def test_failover_after_a_fault(open_session: OpenSession, protocols: List[str])
         closing: "tls-failed",
         silence: "no-reply",
     }
-    found = {}
-    for script in codes:
-        timeouts: Dict[str, Any] = dict(conn_timeout=1, conn_retries=1) if script is silence else {}
-        with Peer(script, SERVER, protocols=protocols) as peer, Peer(answering(), SERVER) as backup:
-            one = over_tls(peer.port, dead_time=0, **timeouts)
+    with Cases() as cases:
+        for script, expected in codes.items():
+            timeouts: Dict[str, Any] = dict(conn_timeout=1, conn_retries=1) if script is silence else {}
             bypass = "" if script is silence else "[auth]\nbypass_when_unreachable=alice\n"
-            found[script] = refusal(open_session(one + bypass, gateway_user="alice"))[0]
-            session = open_session(one + over_tls(backup.port, "radius_2"), gateway_user="alice")
-            assert logged_in(session, "correct horse")["verdict"] == "ACCEPT", script
-            assert "from [radius_2]" in text(session)
-    assert found == codes
+            with cases.case(script.__name__), Peer(script, SERVER, protocols=protocols) as peer:
+                one = over_tls(peer.port, dead_time=0, **timeouts)
+                assert refusal(open_session(one + bypass, gateway_user="alice"))[0] == expected
+                with Peer(answering(), SERVER) as backup:
+                    session = open_session(one + over_tls(backup.port, "radius_2"), gateway_user="alice")
+                    assert logged_in(session, "correct horse")["verdict"] == "ACCEPT"
+                assert "from [radius_2]" in text(session)
 
 
 def test_invalid_server_certificates(open_session: OpenSession) -> None:
@@ -324,14 +325,12 @@ def test_invalid_server_certificates(open_session: OpenSession) -> None:
         "is not from a CA in ca_certificate": OTHER.issue(),
         "is for another ": AUTHORITY.issue(addresses=["192.0.2.1"]),
     }
-    wrong = []
-    for problem, identity in identities.items():
-        with Peer(answering(), identity) as peer:
-            found, log = refusal(open_session(over_tls(peer.port), gateway_user="alice"))
-        logged = "the server's certificate " in log and problem in log
-        if (found, peer.requests, logged) != ("tls-certificate", [], True):
-            wrong.append((problem, found, log))
-    assert wrong == []
+    with Cases() as cases:
+        for problem, identity in identities.items():
+            with cases.case(problem), Peer(answering(), identity) as peer:
+                found, log = refusal(open_session(over_tls(peer.port), gateway_user="alice"))
+                assert (found, peer.requests) == ("tls-certificate", [])
+                assert "the server's certificate " in log and problem in log
 
 
 def test_bypass_requires_silence(open_session: OpenSession) -> None:

@@ -21,6 +21,7 @@ from simulator.server import (
     USER_PASSWORD,
     DemoServer,
 )
+from tests.support.tables import Cases
 
 SAFETY_LIMIT = 60.0  # seconds to wait for a reply before the test fails
 NOW = 1600000000.0
@@ -271,15 +272,15 @@ SPOILED: Dict[str, Tuple[Callable[[bytes], bytes], str]] = {
 
 
 def test_invalid_datagram_gets_no_reply(server: DemoServer, nas: Nas) -> None:
-    wrong = []
-    for name, (spoil, reason) in SPOILED.items():
-        server.dropped.clear()
-        nas.send(spoil(nas.packet("alice", "123456")))
-        # The server handles the datagrams of a socket in order: the first reply is to the second one.
-        assert nas.ask("bob", "")[0] == AccessReject, name
-        if len(server.dropped) != 1 or reason not in server.dropped[0]:
-            wrong.append((name, server.dropped[:]))
-    assert wrong == []
+    with Cases() as cases:
+        for name, (spoil, reason) in SPOILED.items():
+            server.dropped.clear()
+            nas.send(spoil(nas.packet("alice", "123456")))
+            with cases.case(name):
+                # The server handles the datagrams of a socket in order: the first reply is to the second one.
+                assert nas.ask("bob", "")[0] == AccessReject
+                assert len(server.dropped) == 1
+                assert reason in server.dropped[0]
 
 
 def test_other_secret_gets_no_reply(server: DemoServer, nas: Nas) -> None:

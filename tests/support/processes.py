@@ -1,4 +1,4 @@
-"""Forked processes, for tests of files that many processes share, and the signal handlers of new processes."""
+"""Processes that the tests start or fork."""
 
 import multiprocessing
 import os
@@ -9,6 +9,15 @@ from typing import Any, Callable, List, Sequence
 
 FORK = multiprocessing.get_context("fork")
 WAIT_LIMIT = 60.0  # seconds until a test fails instead of hanging
+
+
+def default_signals() -> None:
+    """Give a child process the default signal handlers; for `preexec_fn`.
+
+    A background job or a process under nohup ignores SIGINT or SIGHUP, and so would its children.
+    """
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def forked(target: Callable[..., Any], *arguments: Any) -> ForkProcess:
@@ -46,12 +55,3 @@ def kill(process: ForkProcess) -> None:
         os.kill(process.pid, signal.SIGKILL)
     process.join()
     assert process.exitcode in (-signal.SIGKILL, 0)
-
-
-def default_signals() -> None:
-    """Give a child process the default signal handlers; for `preexec_fn`.
-
-    A background job or a process under nohup ignores SIGINT or SIGHUP, and so would its children.
-    """
-    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_DFL)
