@@ -3,13 +3,13 @@
 import json
 from typing import Any, Callable, Dict, List, Union
 
-from simulator.gateway import Session
+from simulator.gateway import GatewayError, Session
 from tests.support.misbehaving import SECRET, Server
 from tests.support.radiusd import HOST, FreeRadius
 from tests.support.tls_peer import Peer
 
 OpenSession = Callable[..., Session]
-"""Opens a session with a configuration: `open_session(configuration, fixtures=..., **what SPS knows)`."""
+"""Opens a session: `open_session(configuration, fixtures=..., **arguments of Session)`."""
 
 
 def section(target: Union[FreeRadius, Server, Peer, int], name: str = "radius", **options: Any) -> str:
@@ -36,23 +36,32 @@ radius_section = section  # until nothing imports it under this name any more
 
 
 def metadata(verdict: Dict[str, Any]) -> Dict[str, Any]:
-    """Return a verdict's additional metadata, decoded."""
+    """Return the additional metadata of a verdict."""
     return dict(json.loads(verdict["additional_metadata"]))
 
 
 def code(verdict: Dict[str, Any]) -> str:
-    """Return the code of a DENY, having checked that the reason and the metadata have the same."""
+    """Return the code of a DENY, which the reason and the metadata must have in common."""
     assert verdict["verdict"] == "DENY"
     found = str(metadata(verdict)["code"])
     assert verdict["reason"].endswith("[{}]".format(found))
     return found
 
 
+def outcome(session: Session, *answers: str) -> str:
+    """Log in, and return ACCEPT, the code of the DENY, or the error for which SPS ends the session."""
+    try:
+        verdict = session.log_in(*answers)
+    except GatewayError as error:
+        return "{}: {}".format(type(error).__name__, error)
+    return "ACCEPT" if verdict["verdict"] == "ACCEPT" else code(verdict)
+
+
 def text(session: Session) -> str:
-    """Return all that the session's hooks logged."""
+    """Return the log of the session's hooks."""
     return "\n".join(session.log)
 
 
 def prompts(session: Session) -> List[str]:
-    """Return the prompts of a session's questions so far."""
+    """Return the prompts of the session's questions so far."""
     return [question.prompt for question in session.questions]
