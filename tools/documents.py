@@ -124,12 +124,19 @@ def updated(text: str, blocks: Mapping[str, str]) -> str:
     return text
 
 
+def denials_table() -> str:
+    """Return the table of the reasons for a DENY."""
+    rows = ["| Code | The user reads | What happened | What to do |", "| --- | --- | --- | --- |"]
+    rows += [f"| `{each.code}` | {each.text} | {each.meaning} | {each.remedy} |" for each in reasons.DENIALS.values()]
+    return "\n".join(rows) + "\n"
+
+
 def blocks() -> Dict[pathlib.Path, Dict[str, str]]:
     """Return the names and contents of the blocks of each document."""
     return {
         README: {"check": example()},
         CONFIGURATION: {name: markdown_table(sections) for name, sections in OPTIONS.items()},
-        TROUBLESHOOTING: {"denials": reasons.markdown_table()},
+        TROUBLESHOOTING: {"denials": denials_table()},
     }
 
 

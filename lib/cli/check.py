@@ -6,7 +6,10 @@ import json
 from typing import Callable, Iterable, Iterator, List, Optional, Sequence, Set, Tuple
 
 from ..config import options as declared
-from ..config import settings
+from ..config.build import build
+from ..config.ini import Ini, Problem, line_of, parse_ini
+from ..config.model import Settings
+from ..config.reader import NO_STORE, ConfigurationError
 from ..namedtuple import NamedTuple
 from ..text import counted
 from . import exit_status
@@ -39,30 +42,29 @@ class Finding(NamedTuple):
 
 def findings(text: str) -> List[Finding]:
     """Return the findings in the text of a configuration by line; they contain no secrets."""
-    ini = settings.parse_ini(text)
+    ini = parse_ini(text)
 
     def look_up(section: str, option: str) -> Optional[str]:
         if not _has_store(ini):
-            raise settings.ConfigurationError(settings.NO_STORE)
+            raise ConfigurationError(NO_STORE)
         return _valid_value(section, option)
 
     def trusted_ca(name: str) -> str:
         return _VALID_CA
 
-    built, problems = settings.build(ini, look_up, trusted_ca)
+    built, problems = build(ini, look_up, trusted_ca)
     rest, errors = ini, problems
     for _ in range(_MAX_ROUNDS):
         # With an invalid transport, it is unknown which options have an effect.
         if built is not None or any(problem.error and problem.option == "transport" for problem in errors):
             break
         rest = _without_errors(rest, errors)
-        built, errors = settings.build(rest, look_up, trusted_ca)
+        built, errors = build(rest, look_up, trusted_ca)
         problems += tuple(each for each in errors if not each.error and each not in problems)
     problems += tuple(_missing_store(ini)) + tuple(_warnings(ini, built))
     leveled = [(ERROR if problem.error else WARNING, problem) for problem in problems]
     leveled += [(NOTE, problem) for problem in _notes(ini)]
-    places = settings.places(text)
-    found = [Finding(level, settings.line_of(problem, places), *problem[1:]) for level, problem in leveled]
+    found = [Finding(level, line_of(problem, ini.places), *problem[1:]) for level, problem in leveled]
     return sorted(found, key=lambda finding: finding.line)
 
 
@@ -71,8 +73,7 @@ def report(
 ) -> List[str]:
     """Return the lines that show the findings in the file of this name."""
     lines = [
-        format_problem(name, each.line, settings.Problem(True, *each[2:]), styled(each.level, each.level))
-        for each in found
+        format_problem(name, each.line, Problem(True, *each[2:]), styled(each.level, each.level)) for each in found
     ]
     errors, warnings = (len([each for each in found if each.level == level]) for level in (ERROR, WARNING))
     result = "; the plugin denies every session" if errors else ""
@@ -101,7 +102,7 @@ def run(options: argparse.Namespace) -> int:
     return exit_status.FAILED if options.strict and WARNING in levels else exit_status.OK
 
 
-def _without_errors(ini: settings.Ini, problems: Iterable[settings.Problem]) -> settings.Ini:
+def _without_errors(ini: Ini, problems: Iterable[Problem]) -> Ini:
     """Return a configuration without its errors, so that the rest can be checked.
 
     A missing value is replaced by a valid one, or its section is removed.
@@ -130,31 +131,31 @@ def _valid_value(section: str, option: str) -> str:
     return _VALID_VALUE if default is None or default.required else default.default
 
 
-def _has_store(ini: settings.Ini) -> bool:
+def _has_store(ini: Ini) -> bool:
     return bool(ini.sections.get("credential_store", {}).get("name"))
 
 
-def _stored_options(ini: settings.Ini) -> Iterator[Tuple[str, str]]:
+def _stored_options(ini: Ini) -> Iterator[Tuple[str, str]]:
     for section, values in ini.sections.items():
         for option, value in values.items():
             if value == "$" and option not in ini.from_default[section]:
                 yield section, option
 
 
-def _missing_store(ini: settings.Ini) -> Iterator[settings.Problem]:
-    """Find options of the SDK that need a Credential Store; `settings.build` finds those of the plugin."""
+def _missing_store(ini: Ini) -> Iterator[Problem]:
+    """Find options of the SDK that need a Credential Store; `build` finds those of the plugin."""
     for section, option in _stored_options(ini):
         found = declared.declaration(section)
         if found and found.sdk and not _has_store(ini):
-            yield settings.Problem(True, section, option, settings.NO_STORE)
+            yield Problem(True, section, option, NO_STORE)
 
 
-def _remark(section: str, option: str, text: str) -> settings.Problem:
+def _remark(section: str, option: str, text: str) -> Problem:
     """Return the problem for a warning or a note."""
-    return settings.Problem(False, section, option, text)
+    return Problem(False, section, option, text)
 
 
-def _warnings(ini: settings.Ini, built: Optional[settings.Settings]) -> Iterator[settings.Problem]:
+def _warnings(ini: Ini, built: Optional[Settings]) -> Iterator[Problem]:
     """Find valid settings that are probably mistakes."""
     for section, values in ini.sections.items():
         ours = declared.declaration(section)
@@ -176,7 +177,7 @@ def _warnings(ini: settings.Ini, built: Optional[settings.Settings]) -> Iterator
             yield _remark("auth", "interactive_protocols", text)
 
 
-def _over_tls(ini: settings.Ini, section: str) -> bool:
+def _over_tls(ini: Ini, section: str) -> bool:
     """Whether the server of a section uses TLS; accounting servers do what [radius] does."""
     values = ini.sections.get("radius", {})
     if section.startswith("radius"):
@@ -184,7 +185,7 @@ def _over_tls(ini: settings.Ini, section: str) -> bool:
     return values.get("transport", "").lower() == "tls"
 
 
-def _without_effect(ini: settings.Ini) -> Iterator[settings.Problem]:
+def _without_effect(ini: Ini) -> Iterator[Problem]:
     """Find options of features that are off."""
     for section, switch, condition in (("accounting", "enabled", "enabled=yes"), ("lockout", "max_failures", "")):
         values = ini.sections.get(section, {})
@@ -198,7 +199,7 @@ def _without_effect(ini: settings.Ini) -> Iterator[settings.Problem]:
             yield _remark(section, "", ours.options[0].ignored)
 
 
-def _server_warnings(ini: settings.Ini, built: settings.Settings) -> Iterator[settings.Problem]:
+def _server_warnings(ini: Ini, built: Settings) -> Iterator[Problem]:
     seen: Set[Tuple[str, int, bool]] = set()
     for server in built.servers:
         section, values = server.section, ini.sections.get(server.section, {})
@@ -210,11 +211,11 @@ def _server_warnings(ini: settings.Ini, built: settings.Settings) -> Iterator[se
             if option in values:
                 yield _remark(section, option, "has no effect with transport=tls")
         probed = server.status_check == "status-server"
-        if "failover_after" in values and not probed and not server.tls:
-            yield _remark(section, "failover_after", "has no effect with status_check=none")
+        if "status_check_after" in values and not probed and not server.tls:
+            yield _remark(section, "status_check_after", "has no effect with status_check=none")
         bound = f"is not below conn_timeout times conn_retries ({server.bound:g} s)"
-        if "failover_after" in values and probed and server.failover_after >= server.bound:
-            yield _remark(section, "failover_after", f"{bound}: the server is never probed")
+        if "status_check_after" in values and probed and server.status_check_after >= server.bound:
+            yield _remark(section, "status_check_after", f"{bound}: the server is never probed")
         if "retransmit_after" in values and not server.tls and server.retransmit_after >= server.bound:
             yield _remark(section, "retransmit_after", f"{bound}: requests are never retransmitted")
         versions = {_ip_version(address) for address in (server.server, server.source_ip)} - {0}
@@ -229,7 +230,7 @@ def _ip_version(address: str) -> int:
         return 0
 
 
-def _notes(ini: settings.Ini) -> Iterator[settings.Problem]:
+def _notes(ini: Ini) -> Iterator[Problem]:
     for section, option in _stored_options(ini):
         if _has_store(ini):
             yield _remark(section, option, "is in the Credential Store and not checked here")

@@ -5,7 +5,10 @@ import re
 import sys
 from typing import Callable, List, Mapping, Optional
 
-from ..config import settings
+from ..config.build import build
+from ..config.ini import Ini, Problem, line_of, parse_ini
+from ..config.model import Settings
+from ..config.reader import ConfigurationError
 from ..namedtuple import NamedTuple
 from ..text import counted, one_line, system_words
 from .console import EndOfInput, NoTerminal, ask
@@ -37,7 +40,7 @@ class SecretSource:
     """
 
     def __init__(
-        self, file: Optional[settings.Ini], environment: Mapping[str, str], ask_user: Callable[[str, bool], str]
+        self, file: Optional[Ini], environment: Mapping[str, str], ask_user: Callable[[str, bool], str]
     ) -> None:
         """Take the contents of --secret-file, if any, the environment, and a function like console.ask."""
         self._file = file
@@ -46,7 +49,7 @@ class SecretSource:
         self._uses_environment = False
 
     def __call__(self, section: str, option: str) -> Optional[str]:
-        """Return the value of an option, or None if there is none; a settings.CredentialLookup."""
+        """Return the value of an option, or None if there is none; a CredentialLookup."""
         if self._file is not None:
             return self._file.sections.get(section, {}).get(option)
         variable = f"SPS_{section}_{option}".upper()
@@ -61,17 +64,15 @@ class SecretSource:
         except EndOfInput:
             return None
         except NoTerminal:
-            raise settings.ConfigurationError(
-                f"is in the Credential Store; set {variable} or use --secret-file"
-            ) from None
+            raise ConfigurationError(f"is in the Credential Store; set {variable} or use --secret-file") from None
 
 
 class Configuration(NamedTuple):
     """A valid configuration, its warnings, and the source of its secrets."""
 
-    ini: settings.Ini
-    warnings: List[settings.Problem]
-    settings: settings.Settings
+    ini: Ini
+    warnings: List[Problem]
+    settings: Settings
     secrets: SecretSource
 
 
@@ -101,14 +102,13 @@ def load(path: str, secret_file: Optional[str]) -> Configuration:
         secrets = secret_source(secret_file)
     except NotUtf8 as error:
         raise CommandError(str(error)) from None
-    ini = settings.parse_ini(source.text)
-    found, problems = settings.build(ini, secrets)
+    ini = parse_ini(source.text)
+    found, problems = build(ini, secrets)
     if found is not None:
         return Configuration(ini, list(problems), found, secrets)
-    places = settings.places(source.text)
     errors = [problem for problem in problems if problem.error]
     lines = [f"{source.name}: the configuration has errors:"]
-    lines += [format_problem(source.name, settings.line_of(problem, places), problem) for problem in errors]
+    lines += [format_problem(source.name, line_of(problem, ini.places), problem) for problem in errors]
     lines.append(f"{counted(len(errors), 'error', 'errors')}; `check` also shows warnings")
     raise CommandError("\n".join(lines))
 
@@ -118,13 +118,13 @@ def secret_source(path: Optional[str]) -> SecretSource:
     if path is None:
         return SecretSource(None, os.environ, ask)
     source = read(path)
-    ini = settings.parse_ini(source.text)
+    ini = parse_ini(source.text)
     for problem in ini.problems:
         raise CommandError(f"{source.name}: expected [section] and `option = secret` lines, but {problem}")
     return SecretSource(ini, {}, ask)
 
 
-def format_problem(name: str, line: int, problem: settings.Problem, level: str = "error") -> str:
+def format_problem(name: str, line: int, problem: Problem, level: str = "error") -> str:
     """Return a problem as one line that begins with the file and line, in the format of compilers."""
     if re.match("line [0-9]+\\Z", problem.option):
         problem = problem._replace(option="")

@@ -7,7 +7,7 @@ import tempfile
 import time
 from typing import Dict, Optional, Tuple
 
-from .. import __version__, messages, reasons
+from .. import __version__, reasons
 from ..authenticator import Backend, Session, count, metadata, new_record, opening_remarks
 from ..login import conversation
 from ..text import field, one_line, radius_name_problem, safe
@@ -157,7 +157,7 @@ class _Login:
     def _print_verdict(self, action: conversation.Action) -> int:
         say, styled = self._console.say, self._console.styled
         if isinstance(action, conversation.Deny):
-            reason = messages.reason(
+            reason = reasons.format_reason(
                 self._configuration.settings.messages, action.code, action.detail, minutes=str(action.minutes)
             )
             say(styled("error", "DENY"))

@@ -6,11 +6,12 @@ import os
 import time
 from typing import Container, Iterator, List, Optional, Tuple
 
-from ..config.settings import ServerSettings, Settings
+from ..config.model import Settings
 from ..namedtuple import NamedTuple
 from ..radius import client, nas, packet
 from ..radius.accounting import ACCOUNTING_RESPONSE
 from ..radius.profile import Profile
+from ..radius.server import ServerSettings
 from ..radius.transport import udp
 from ..secret import Secret
 from ..text import counted, one_line
@@ -21,9 +22,9 @@ from .console import Console
 STATUS_SERVER, LOGIN = "Status-Server", "login"
 _DAY = 86400.0  # seconds
 _NAS_ATTRIBUTES = (packet.NAS_IDENTIFIER, nas.NAS_IP_ADDRESS, nas.NAS_IPV6_ADDRESS)  # RFC 5997 section 3
-_WITHOUT_DETAILS = ("no-reply", "name-lookup", "port-closed")  # the details would repeat the text
+_WITHOUT_DETAILS = ("no-reply", "name-lookup", "connection-refused")  # the details would repeat the text
 _TEXTS = {
-    "port-closed": "connection refused: nothing listens on this port",
+    "connection-refused": "connection refused: nothing listens on this port",
     "wrong-secret": "the server is up, but its shared secret differs",
     "bad-reply": "the reply does not answer the request",
 }

@@ -14,8 +14,10 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Op
 import pytest
 
 from lib import reasons
-from lib.config import options, settings
-from lib.config.settings import ConfigurationError
+from lib.config import options
+from lib.config.build import build
+from lib.config.ini import parse_ini
+from lib.config.reader import ConfigurationError
 from lib.radius import packet
 from simulator.demo import configure
 from tests.support import ROOT
@@ -73,14 +75,14 @@ CONFIGURATIONS = [block for page in PAGES for block in blocks(page) if block.inf
 def problems_of(block: Block) -> List[str]:
     """Return the errors and warnings of a block's configuration; a fragment is added to a minimal one."""
     whole = "[radius]\nserver=a\nsecret=sixteen octets..\n" + block.text if block.info == "ini fragment" else block.text
-    ini = settings.parse_ini(whole)
+    ini = parse_ini(whole)
 
     def credential(section: str, option: str) -> Optional[str]:
         if not ini.sections.get("credential_store", {}).get("name"):
             raise ConfigurationError("`$` needs [credential_store] name")
         return "sixteen octets.."
 
-    return [str(problem) for problem in settings.build(ini, credential)[1]]
+    return [str(problem) for problem in build(ini, credential)[1]]
 
 
 def test_pages_have_configurations() -> None:

@@ -6,7 +6,10 @@ import pytest
 import yaml
 
 from lib import __version__, reasons
-from lib.config import options, settings
+from lib.config import options
+from lib.config.build import build
+from lib.config.ini import parse_ini
+from lib.config.model import Settings
 from tests.support import ROOT
 from tests.support.command_line import CommandLine
 from tools import documents
@@ -64,7 +67,7 @@ def test_default_cfg_is_at_most_10_kib() -> None:
 
 
 def test_default_cfg_lacks_only_the_server() -> None:
-    shipped, problems = settings.build(settings.parse_ini(documents.default_cfg()), lambda section, option: "x" * 16)
+    shipped, problems = build(parse_ini(documents.default_cfg()), lambda section, option: "x" * 16)
     assert shipped is None
     assert [str(problem) for problem in problems] == ["[radius] server: is empty"]
 
@@ -78,8 +81,8 @@ def test_default_cfg_shows_the_defaults_of_the_plugin() -> None:
     assert built(text) == built("[radius]\nserver=a\nsecret=$\n")
 
 
-def built(text: str) -> settings.Settings:
-    taken, problems = settings.build(settings.parse_ini(text), lambda section, option: "x" * 16)
+def built(text: str) -> Settings:
+    taken, problems = build(parse_ini(text), lambda section, option: "x" * 16)
     assert taken is not None and not problems
     return taken
 

@@ -115,10 +115,11 @@ def servers_that_do_not_answer(stage: Stage) -> None:
     def only_status(request: Request) -> List[bytes]:
         return [reply(request, SECRET)] if request.octets[0] == STATUS_SERVER else []
 
+    probed = {"status_check": "status-server", "status_check_after": 0.1}
     with Server(silent) as first, Server(silent) as second, Server(only_status) as third, closed_port() as closed:
         configuration = section(first, conn_timeout=0.2, conn_retries=1, status_check="none")
-        configuration += section(second, "radius_2", conn_timeout=1, status_check="status-server", failover_after=0.1)
-        configuration += section(third, "radius_3", conn_timeout=3, status_check="status-server", failover_after=0.1)
+        configuration += section(second, "radius_2", conn_timeout=1, **probed)
+        configuration += section(third, "radius_3", conn_timeout=3, **probed)
         configuration += "[radius_4]\nport={}\n".format(closed)
         configuration += "[radius_5]\nserver=no.such.host.invalid\nconn_timeout=5\n"
         configuration += "[radius_6]\nsource_ip=192.0.2.1\n"
@@ -189,7 +190,7 @@ def servers_over_tls(stage: Stage) -> None:
         configuration = ""
         for number, options in enumerate(sections, 1):
             values = dict(transport="tls", server="127.0.0.1", ca_certificate=in_configuration(ours.certificate))
-            values.update(conn_timeout="2", failover_after="0.5")
+            values.update(conn_timeout="2", status_check_after="0.5", connect_timeout="0.5")
             values.update(options)
             lines = ["{}={}\n".format(*pair) for pair in values.items()]
             configuration += "[radius{}]\n".format("_{}".format(number) if number > 1 else "") + "".join(lines)

@@ -61,7 +61,7 @@ def test_unknown_name(cli: CommandLine) -> None:
 
 def test_closed_port(cli: CommandLine, down: str) -> None:
     closed = facts(cli, down)["radius"]
-    assert closed["code"] == "port-closed"
+    assert closed["code"] == "connection-refused"
     assert closed["text"] == "connection refused: nothing listens on this port"
 
 

@@ -111,8 +111,8 @@ def test_failed_server_is_asked_last(cli: CommandLine, down: str) -> None:
 def test_no_server(cli: CommandLine, down: str) -> None:
     tried = cli.run("try", cli.file(down), "--user", "alice", answers=["x"])
     assert tried.status == 1
-    assert fact(tried.out, "reason") == "Backend service unreachable [port-closed]"
-    assert fact(tried.out, "what to do") == reasons.DENIALS["port-closed"].remedy
+    assert fact(tried.out, "reason") == "Backend service unreachable [connection-refused]"
+    assert fact(tried.out, "what to do") == reasons.DENIALS["connection-refused"].remedy
 
 
 def test_break_glass(cli: CommandLine, down: str) -> None:
@@ -124,7 +124,7 @@ def test_break_glass(cli: CommandLine, down: str) -> None:
 
 
 def test_required_group(cli: CommandLine) -> None:
-    groups = "[gateway_groups]\nattribute=Filter-Id\nrequire_any=x\n"
+    groups = "[gateway_groups]\nattribute=Filter-Id\nrequired_groups=x\n"
     with Server(answering(SECRET, ACCEPT, [(FILTER_ID, b"admins")])) as server:
         tried = cli.run("try", cli.file(section(server) + groups), "--user", "alice", answers=["x"])
     assert tried.status == 1
@@ -145,7 +145,7 @@ def test_retransmissions_probes_and_discarded_replies(cli: CommandLine) -> None:
         return [reply(request, SECRET)]
 
     with Server(finally_valid) as server:
-        path = cli.file(section(server, conn_timeout=60, retransmit_after=0.05, failover_after=0.1))
+        path = cli.file(section(server, conn_timeout=60, retransmit_after=0.05, status_check_after=0.1))
         tried = cli.run("try", path, "--user", "alice", answers=["x"])
     assert tried.status == 0
     for line in (

@@ -47,10 +47,10 @@ FINDINGS = [
     ("x\n" + MINIMAL, ["1: error: stands before the first [section]"]),
     (MINIMAL + "x\n", ["6: error: is not `option = value`"]),
     (
-        MINIMAL + "by=user\n  goes on\nby=client\n",
+        MINIMAL + "scope=user\n  goes on\nscope=client\n",
         [
-            "6: error: [lockout] by: given twice, again in line 8",
-            "6: error: [lockout] by: expected one of user, client, both",
+            "6: error: [lockout] scope: given twice, again in line 8",
+            "6: error: [lockout] scope: expected one of user, client, both",
         ],
     ),
     (
@@ -124,15 +124,15 @@ FINDINGS = [
         ["7: warning: [radius_2] server: is the same server and port as in an earlier section"],
     ),
     (
-        MINIMAL + "[radius_2]\nserver=b\nstatus_check=none\nfailover_after=1\n",
+        MINIMAL + "[radius_2]\nserver=b\nstatus_check=none\nstatus_check_after=1\n",
         [
-            "9: warning: [radius_2] failover_after: has no effect with status_check=none",
+            "9: warning: [radius_2] status_check_after: has no effect with status_check=none",
         ],
     ),
     (
-        MINIMAL + "[radius_2]\nserver=b\nfailover_after=15\nretransmit_after=15\n",
+        MINIMAL + "[radius_2]\nserver=b\nstatus_check_after=15\nretransmit_after=15\n",
         [
-            "8: warning: [radius_2] failover_after: is not below conn_timeout times conn_retries (15 s): the "
+            "8: warning: [radius_2] status_check_after: is not below conn_timeout times conn_retries (15 s): the "
             "server is never probed",
             "9: warning: [radius_2] retransmit_after: is not below conn_timeout times conn_retries (15 s): "
             "requests are never retransmitted",
@@ -175,9 +175,9 @@ FINDINGS = [
         ],
     ),
     (
-        "\ufeff" + MINIMAL.replace("\n", "\r\n") + "\r\nby=nobody\r\n",
+        "\ufeff" + MINIMAL.replace("\n", "\r\n") + "\r\nscope=nobody\r\n",
         [
-            "7: error: [lockout] by: expected one of user, client, both",
+            "7: error: [lockout] scope: expected one of user, client, both",
         ],
     ),
     (MINIMAL + "[b\x1b[31mad\u202e]\n", ["6: warning: [bad]: unknown section"]),
@@ -272,7 +272,7 @@ def test_valid_tls_configurations() -> None:
     second = section(2083, "radius_2", server=None, port=None, transport="TLS", secret=None, ca_certificate=CERTIFICATE)
     for text in (
         over_tls(2083),
-        over_tls(2083, secret="radsec", status_check="none", failover_after=1),
+        over_tls(2083, secret="radsec", status_check="none", status_check_after=1),
         "[radius]\nserver=a\nsecret={}\n".format("x" * 16) + second,
         over_tls(1812) + "[radius_2]\ntransport=udp\nport=1812\nsecret={}\n".format("x" * 16),
     ):
