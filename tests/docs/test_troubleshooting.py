@@ -369,7 +369,7 @@ def logged(unpacked_zip: pathlib.Path, freeradius: FreeRadius, tmp_path_factory:
 # The document
 
 
-TABLES = DOCUMENT.split("\n## By the line in the log\n")[1].split("\n## ")[0]
+TABLES = DOCUMENT.split("\n## By log line\n")[1].split("\n## ")[0]
 
 
 def documented_lines() -> Iterator[str]:
