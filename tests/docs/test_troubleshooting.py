@@ -377,7 +377,7 @@ def logged(
 # The document
 
 
-TABLES = DOCUMENT.split("\n## By the line in the log\n")[1].split("\n## ")[0]
+TABLES = DOCUMENT.split("\n## By log line\n")[1].split("\n## ")[0]
 
 
 def documented_lines() -> Iterator[str]:
