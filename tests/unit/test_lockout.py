@@ -3,10 +3,8 @@
 import multiprocessing
 import os
 import pathlib
-import signal
 import stat
-import time
-from typing import Any, Callable, List, Optional, Sequence
+from typing import Any, List, Optional, Sequence
 
 import hypothesis.strategies as st
 import pytest
@@ -351,82 +349,3 @@ def test_other_files_stay(tmp_path: pathlib.Path, lockout: Processes) -> None:
     lockout(RULES).succeeded("alice")
     assert [path.name for path in files(tmp_path)] == ["README"]
     assert not lockout.warnings
-
-
-# Many processes
-
-
-def forked(target: Callable[..., None], *arguments: Any) -> Any:
-    process = FORK.Process(target=target, args=arguments, daemon=True)  # none outlives a test run that fails
-    process.start()
-    return process
-
-
-def test_fifty_processes_that_fail_at_once_are_all_counted(tmp_path: pathlib.Path) -> None:
-    together = FORK.Barrier(50)
-    rules = BY_BOTH._replace(max_failures=500)
-    now = time.time()
-
-    def guess() -> None:
-        lockout = Lockout(str(tmp_path), rules)
-        together.wait(PATIENCE)
-        for _ in range(10):
-            lockout.failed("alice", CLIENT, now)
-            lockout.locked_for("alice", CLIENT, now)
-        assert not lockout.warnings
-
-    Lockout(str(tmp_path), rules).failed("bob", "", now - 100000)  # all of them sweep
-    processes = [forked(guess) for _ in range(50)]
-    for process in processes:
-        process.join(PATIENCE)
-    assert [process.exitcode for process in processes] == [0] * 50
-    assert len(files(tmp_path)) == 2
-    for path in files(tmp_path):
-        assert path.read_text().split("\n") == [repr(now)] * 500 + [""]
-    assert Lockout(str(tmp_path), rules).locked_for("alice", "", now) == 900
-    assert Lockout(str(tmp_path), rules._replace(max_failures=501)).locked_for("alice", CLIENT, now) == 0
-
-
-def test_parallel_guesses_reach_the_server_a_limited_number_of_times(tmp_path: pathlib.Path) -> None:
-    processes_at_once, rules = 10, RULES._replace(max_failures=5)
-    together = FORK.Barrier(processes_at_once)
-    server = os.open(str(tmp_path / "server"), os.O_CREAT | os.O_WRONLY | os.O_APPEND)
-
-    def guess() -> None:
-        together.wait(PATIENCE)
-        for _ in range(10):
-            lockout = Lockout(str(tmp_path), rules)
-            if not lockout.locked_for("alice", CLIENT, time.time()):
-                os.write(server, b"x")
-                lockout.failed("alice", CLIENT, time.time())
-
-    processes = [forked(guess) for _ in range(processes_at_once)]
-    for process in processes:
-        process.join(PATIENCE)
-    os.close(server)
-    assert [process.exitcode for process in processes] == [0] * processes_at_once
-    reached = (tmp_path / "server").stat().st_size
-    assert rules.max_failures <= reached <= rules.max_failures - 1 + processes_at_once
-
-
-def test_processes_killed_while_they_write_lose_no_other_failure(tmp_path: pathlib.Path) -> None:
-    log = os.open(str(tmp_path / "counted"), os.O_CREAT | os.O_WRONLY | os.O_APPEND)
-
-    def guess() -> None:
-        lockout = Lockout(str(tmp_path), RULES)
-        while True:
-            lockout.failed("alice", CLIENT, NOW)
-            os.write(log, b"x")
-
-    processes = [forked(guess) for _ in range(10)]
-    counted = tmp_path / "counted"
-    for number, process in enumerate(processes, 1):
-        while counted.stat().st_size < 100 * number:
-            assert process.is_alive()
-        os.kill(process.pid, signal.SIGKILL)
-        process.join()
-    os.close(log)
-    (path,) = files(tmp_path)
-    lines = path.read_text().split()
-    assert set(lines) == {repr(NOW)}
-    assert counted.stat().st_size <= len(lines) <= counted.stat().st_size + len(processes)

@@ -2,15 +2,12 @@
 
 import os
 import pathlib
-import subprocess
-import sys
 import time
 
 import pytest
 
 from lib.radius.server_status import NO_MEMORY, Status
 from lib.state.server_status import DIRECTORY, STATUS_KNOWN_FOR, Health
-from tests.support import ROOT
 
 SERVER = "radius.example.com:1812"
 
@@ -109,21 +106,3 @@ def test_no_memory() -> None:
     NO_MEMORY.answered_status(SERVER)
     NO_MEMORY.answered(SERVER)
     assert NO_MEMORY.status_of(SERVER) == Status()
-
-
-def test_a_hundred_processes_at_once(tmp_path: pathlib.Path) -> None:
-    program = (
-        "import sys\n"
-        "from lib.state.server_status import Health\n"
-        "health = Health(sys.argv[1], 120)\n"
-        "for turn in range(50):\n"
-        "    health.failed('a:1'); health.status_of('a:1'); health.answered('a:1'); health.answered_status('b:1')\n"
-    )
-    command = [sys.executable, "-c", program, str(tmp_path)]
-    processes = [
-        subprocess.Popen(command, cwd=str(ROOT), stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for _ in range(100)
-    ]
-    assert [process.communicate()[0] for process in processes] == [b""] * 100
-    assert [process.returncode for process in processes] == [0] * 100
-    (left,) = (tmp_path / DIRECTORY).iterdir()
-    assert left.name.startswith("status-b_1-")
