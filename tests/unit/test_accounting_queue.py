@@ -178,7 +178,7 @@ def test_a_record_that_the_server_never_takes_delays_no_other(queue: AccountingQ
     now = NOW
     queue.add(start("poison")._replace(user_name="poison"))
     deliver(queue, send, now)
-    logins = ["{:04d}".format(number) for number in range(720)]
+    logins = [f"{number:04d}" for number in range(720)]
     for login in logins:  # one each minute, for half a day
         now += 60
         queue.add(start(login, now))
@@ -388,19 +388,19 @@ def test_the_sender_looks_again_for_new_records(queue: AccountingQueue, tmp_path
 
     def send(record: Record) -> bool:
         if len(server.got) < 5:
-            other = forked(add_and_deliver, "other {}".format(len(server.got)))
+            other = forked(add_and_deliver, f"other {len(server.got)}")
             other.join()
             assert other.exitcode == 0, "it sent, though another process was at it"
         return server(record)
 
     queue.add(start("ours"))
     deliver(queue, send, NOW)
-    assert [record.session_id for record in server.got] == ["ours"] + ["other {}".format(one) for one in range(5)]
+    assert [record.session_id for record in server.got] == ["ours"] + [f"other {one}" for one in range(5)]
     assert files(tmp_path) == []
 
 
 class Sink:
-    """An accounting server in this process: it knows how often it got each (session, kind), and answers if told."""
+    """An accounting server in this process: it counts how often it received each (session, kind)."""
 
     def __init__(self) -> None:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -420,9 +420,9 @@ class Sink:
         while rest:
             what[rest[0]] = rest[2 : rest[1]]
             rest = rest[rest[1] :]
-        said = what[44].decode("utf-8"), {1: START, 2: STOP}[what[40][3]]
-        self.got[said] += 1
-        self.order.append(said)
+        received = what[44].decode("utf-8"), {1: START, 2: STOP}[what[40][3]]
+        self.got[received] += 1
+        self.order.append(received)
         if answer:
             header = struct.pack("!BBH", 5, octets[1], 20)
             self.socket.sendto(header + hashlib.md5(header + octets[4:20] + SECRET).digest(), sender)
@@ -473,11 +473,11 @@ def test_a_hundred_processes_at_once_each_record_once(tmp_path: pathlib.Path, si
     assert sink.got == {(str(number), kind): 1 for number in range(100) for kind in (START, STOP)}
     for number in range(100):
         assert sink.order.index((str(number), START)) < sink.order.index((str(number), STOP))
-    assert files(tmp_path) == [], "left behind though nobody was killed and everything was acknowledged"
+    assert files(tmp_path) == [], "left behind though no process was killed and every record was acknowledged"
 
 
 def test_a_sender_killed_before_the_answer_loses_nothing(tmp_path: pathlib.Path, sink: Sink) -> None:
-    sessions = ["{}".format(number) for number in range(10)]
+    sessions = [str(number) for number in range(10)]
     queue = AccountingQueue(str(tmp_path))
     for second, session in enumerate(sessions):
         queue.add(start(session, NOW + second))
@@ -500,7 +500,7 @@ def test_processes_killed_at_any_moment_lose_nothing_they_added(tmp_path: pathli
     def sessions(number: int) -> None:
         queue = AccountingQueue(str(tmp_path))
         for turn in range(MAX_UNSENT // 20):
-            name = "{}.{}".format(number, turn)
+            name = f"{number}.{turn}"
             queue.add(start(name, time.time()))
             os.write(log, (name + "\n").encode("ascii"))
             deliver(queue, sending_to(sink.address), time.time())
@@ -520,7 +520,7 @@ def test_processes_killed_at_any_moment_lose_nothing_they_added(tmp_path: pathli
     assert len(names) > 20
     lost = set(names) - {session for session, _ in sink.got}
     assert not lost
-    twice = [said for said, times in sink.got.items() if times > 1]
+    twice = [received for received, times in sink.got.items() if times > 1]
     assert len(twice) <= len(processes) and max(sink.got.values()) <= 1 + len(processes)
     assert all(path.name.startswith(".new-") for path in files(tmp_path))
 
@@ -533,7 +533,7 @@ def test_freeradius_has_each_start_and_stop_once_after_it_was_down(tmp_path: pat
     radius = tmp_path / "radius"
     radius.mkdir()
     with radiusd.running(radius) as server:
-        sessions = ["s{}".format(number) for number in range(6)]
+        sessions = [f"s{number}" for number in range(6)]
         now = NOW
         for session in sessions:
             if session == "s1":
@@ -546,9 +546,9 @@ def test_freeradius_has_each_start_and_stop_once_after_it_was_down(tmp_path: pat
                 queue.add(kind(session, now))
                 deliver(queue, sending_to_freeradius(server, now), now)
         recorded = server.accounting()
-    said = [(one.get("Acct-Session-Id"), one.get("Acct-Status-Type")) for one in recorded]
-    assert sorted(said) == sorted((session, kind) for session in sessions for kind in (START, STOP))
-    delays = {pair: int(str(one.get("Acct-Delay-Time"))) for pair, one in zip(said, recorded)}
+    found = [(one.get("Acct-Session-Id"), one.get("Acct-Status-Type")) for one in recorded]
+    assert sorted(found) == sorted((session, kind) for session in sessions for kind in (START, STOP))
+    delays = {pair: int(str(one.get("Acct-Delay-Time"))) for pair, one in zip(found, recorded)}
     assert delays == {
         ("s0", START): 0,
         ("s0", STOP): 0,

@@ -26,7 +26,7 @@ def forked(target: Callable[..., None], *arguments: Any) -> Any:
 
 
 class Holder:
-    """Another process that holds a user's lock until it is told to end, or killed."""
+    """Another process that holds a user's lock until it is asked to end, or killed."""
 
     def __init__(self, directory: pathlib.Path, user: str) -> None:
         is_held = FORK.Event()
