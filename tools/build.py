@@ -253,8 +253,8 @@ def _cached_wheels(requirements: Path, cache: Path) -> Optional[List[Wheel]]:
     contents = [path.read_bytes() for path in cache.glob("*.whl")]
     by_hash = {hashlib.sha256(content).hexdigest(): content for content in contents}
     wheels = []
-    for line in requirements.read_text(encoding="utf-8").splitlines():
-        pin = re.fullmatch(r"([\w-]+)==(\S+) --hash=sha256:([0-9a-f]{64})", line.strip())
+    for line in requirements.read_text(encoding="utf-8").replace("\\\n", "").splitlines():
+        pin = re.fullmatch(r"([\w-]+)==(\S+) +--hash=sha256:([0-9a-f]{64})", line.strip())
         if pin is None:
             if line.strip() and not line.startswith("#"):
                 raise BuildError(f"{requirements.name}: not <name>==<version> --hash=sha256:<hash>: {line}")
