@@ -8,10 +8,10 @@ import pathlib
 import re
 from typing import Callable, Match, Sequence
 
-from pip._internal.commands.download import DownloadCommand
-
 REQUIREMENTS = pathlib.Path(__file__).resolve().parent.parent / "requirements"
-PIN = re.compile(r"(?m)^(?P<pin>(?P<name>[\w.-]+)==(?P<version>[\w.]+)(?:; [^\\\n]*[^\\\s])?)(?:[ \\\n]+--hash=\S+)*$")
+PIN = re.compile(
+    r"(?m)^(?P<pin>(?P<name>[\w.-]+)==(?P<version>[\w.]+)(?:; [^\\\n]*[^\\\s])?)(?P<hashes>(?:[ \\\n]+--hash=\S+)*)$"
+)
 
 Find = Callable[[str, str], Sequence[str]]
 """Returns the SHA-256 hashes of the wheels of a package's version."""
@@ -41,7 +41,10 @@ def wheel_hashes(page: str, name: str, version: str) -> Sequence[str]:
 
 def main() -> None:
     """Rewrite every list in requirements/."""
-    # pip's own client: its configuration names the index, the proxy, the certificates and the credentials.
+    # pip's own client, since its configuration names the index, proxy, certificates and credentials. Imported here
+    # because that import takes long and warns on Python 3.6.
+    from pip._internal.commands.download import DownloadCommand
+
     command = DownloadCommand("download", "")
     options, _ = command.parse_args([])
     with command.main_context():
