@@ -5,10 +5,11 @@ import os
 import time
 from typing import Any, Callable, Dict, Mapping, Optional
 
-from .config.settings import AccountingSettings, ServerSettings
+from .config.model import AccountingSettings
 from .radius import accounting, client, nas, packet
 from .radius.accounting import Record
 from .radius.profile import Profile
+from .radius.server import ServerSettings
 from .state.accounting_queue import Records
 from .state.server_status import Health
 

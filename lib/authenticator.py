@@ -10,9 +10,12 @@ import os
 import time
 from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Set, Tuple
 
-from .config import settings
+from .config.ini import Problem
+from .config.model import Settings
+from .config.options import PLACEHOLDERS
 from .login import conversation, groups, username
 from .namedtuple import NamedTuple
+from .radius.server import ServerSettings
 from .secret import Secret
 from .text import counted, field, one_line, reply_message
 
@@ -37,7 +40,7 @@ class Session(NamedTuple):
     server_domain: Optional[str] = None
 
 
-def opening_remarks(configured: settings.Settings, problems: Iterable[settings.Problem]) -> List[str]:
+def opening_remarks(configured: Settings, problems: Iterable[Problem]) -> List[str]:
     """Return what the log warns of when a session begins."""
     over_udp = (server for server in configured.servers if server.tls is None)
     unsigned = (server.section for server in over_udp if not server.require_message_authenticator)
@@ -83,7 +86,7 @@ class Backend:
 
     def __init__(
         self,
-        configured: settings.Settings,
+        configured: Settings,
         session: Session,
         record: Dict[str, Any],
         nas_identifier: str,
@@ -122,7 +125,7 @@ class Backend:
         state, action = conversation.proceed(self._settings, state, known)
         while isinstance(action, conversation.Exchange):
             state, action = conversation.receive(self._settings, state, known, self.exchange(action))
-        if action == conversation.Deny("too-many-rounds") and self._lockout:
+        if action == conversation.Deny("too-many-challenges") and self._lockout:
             # A server may answer a wrong code with another challenge, and never with an Access-Reject.
             self._lockout.failed(self._account, self._session.client_ip or "", time.time())
         locked_for = self._locked_for() if isinstance(action, conversation.Ask) else 0.0
@@ -142,7 +145,7 @@ class Backend:
         began = time.monotonic()
         with turns.turn(self.radius_name(), self._settings.total_timeout - self._network_seconds) as is_ours:
             self._spent(time.monotonic() - began)
-            return self._exchange_now(wanted) if is_ours else conversation.Unsent("user-busy")
+            return self._exchange_now(wanted) if is_ours else conversation.Unsent("login-in-progress")
 
     def health(self) -> Any:
         """Return the memory of which servers failed lately."""
@@ -150,9 +153,10 @@ class Backend:
 
         return Health(self._directory("ephemeral"), self._settings.dead_time, self._complain)
 
-    def radius_name(self, server: Optional[settings.ServerSettings] = None) -> str:
+    def radius_name(self, server: Optional[ServerSettings] = None) -> str:
         """Return the User-Name that a server gets, or the first one does."""
-        return username.radius_name((server or self._settings.servers[0]).names, self._session.identity)
+        section = (server or self._settings.servers[0]).section
+        return username.radius_name(self._settings.name_rules[section], self._session.identity)
 
     def request_attributes(self, local_ip: str) -> Any:
         """Return what each request says of this NAS and of the session; `local_ip` may be empty."""
@@ -179,7 +183,7 @@ class Backend:
         if locked_for:
             return conversation.Locked(locked_for)
 
-        def login_for(server: settings.ServerSettings, local_ip: str) -> packet.Login:
+        def login_for(server: ServerSettings, local_ip: str) -> packet.Login:
             self._record["method"] = server.auth_type
             self._record["radius_user"] = self.radius_name(server)
             return packet.Login(
@@ -252,7 +256,7 @@ class Backend:
             return False
         from .radius import client, packet
 
-        def stranger(server: settings.ServerSettings, local_ip: str) -> packet.Login:
+        def stranger(server: ServerSettings, local_ip: str) -> packet.Login:
             password = Secret(os.urandom(8).hex())
             return packet.Login(_STRANGER, password, server.auth_type, None, self.request_attributes(local_ip))
 
@@ -299,7 +303,7 @@ class Backend:
             return []
         from .radius import attributes
 
-        values = {name: str(getattr(self._session, name) or "") for name in settings.PLACEHOLDERS}
+        values = {name: str(getattr(self._session, name) or "") for name in PLACEHOLDERS}
         found = []
         for line in self._settings.attributes:
             try:

@@ -19,9 +19,13 @@ from safeguard.sessions.plugin import (
 )
 from safeguard.sessions.plugin.exceptions import PluginSDKRuntimeError, PluginSDKValueError
 
-from . import __version__, messages
+from . import __version__, reasons
 from .authenticator import Backend, Session, count, metadata, new_record, opening_remarks
-from .config import settings
+from .config.build import build
+from .config.ini import Problem, parse_ini
+from .config.options import PLACEHOLDERS
+from .config.reader import NO_STORE, ConfigurationError
+from .config.sdk_sections import sdk_text
 from .login import conversation
 from .text import field, name_problem, one_line, radius_name_problem
 
@@ -36,20 +40,20 @@ class Plugin(AAPlugin):  # type: ignore[misc]
 
     def __init__(self, configuration: str = "") -> None:
         """Take the configuration as the admin wrote it; what is wrong with it is logged and denies every session."""
-        ini = settings.parse_ini(configuration or "")
+        ini = parse_ini(configuration or "")
         refused = ""
         try:
-            super().__init__(settings.sdk_text(ini))
+            super().__init__(sdk_text(ini))
         except Exception as error:
             refused = "the SDK cannot use this configuration: " + type(error).__name__
             super().__init__("")
         try:
-            self._settings, self._problems = settings.build(ini, self._credential, _trusted_ca)
+            self._settings, self._problems = build(ini, self._credential, _trusted_ca)
         except Exception as error:
             refused = "it cannot be read: " + _place(error)
             self._settings, self._problems = None, ()
         if refused:
-            self._settings, self._problems = None, self._problems + (settings.Problem(True, "", "", refused),)
+            self._settings, self._problems = None, self._problems + (Problem(True, "", "", refused),)
         self._messages = self._settings.messages if self._settings else {}
         self._directories: Dict[str, Optional[str]] = {}
         self._said: Set[str] = set()
@@ -353,7 +357,7 @@ class Plugin(AAPlugin):  # type: ignore[misc]
     def _backend(self) -> Backend:
         """Return the servers as this hook's session sees them."""
         assert self._settings is not None
-        known = {name: getattr(self.connection, name, None) for name in settings.PLACEHOLDERS if name != "username"}
+        known = {name: getattr(self.connection, name, None) for name in PLACEHOLDERS if name != "username"}
         return Backend(
             self._settings,
             Session(self.cookie.get("username") or "", self.cookie.get("mfa_identity") or "", **known),
@@ -429,7 +433,7 @@ class Plugin(AAPlugin):  # type: ignore[misc]
         return response if action.groups is None else response.with_gateway_user(self.username, action.groups)
 
     def _denied(self, code: str, detail: str = "", **values: str) -> Verdict:
-        reason = messages.reason(self._messages, code, detail, **values)
+        reason = reasons.format_reason(self._messages, code, detail, **values)
         user = self.cookie.get("username") or "unknown"
         _log.warning("Denied user %s: %s", field(str(user)), reason)
         return AAResponse(verdict="DENY", reason=reason, additional_metadata=self._metadata(code=code, reason=reason))
@@ -449,9 +453,9 @@ class Plugin(AAPlugin):  # type: ignore[misc]
                 return next(("{cert}\n{key}\n".format(**found) for found in certificates), None)
             return next(iter(store.get_passwords(section, option)), None)
         except RequiredConfigurationSettingNotFound:
-            raise settings.ConfigurationError(settings.NO_STORE) from None
+            raise ConfigurationError(NO_STORE) from None
         except Exception as error:
-            raise settings.ConfigurationError("the Credential Store failed: " + type(error).__name__) from None
+            raise ConfigurationError("the Credential Store failed: " + type(error).__name__) from None
 
 
 def _trusted_ca(name: str) -> Optional[str]:
@@ -462,7 +466,7 @@ def _trusted_ca(name: str) -> Optional[str]:
     except PluginSDKValueError:
         return None
     except Exception as error:
-        raise settings.ConfigurationError("the trusted CA lists failed: " + type(error).__name__) from None
+        raise ConfigurationError("the trusted CA lists failed: " + type(error).__name__) from None
 
 
 def _as_dict(cookie: object) -> Dict[str, Any]:

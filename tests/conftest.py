@@ -14,11 +14,12 @@ import pytest
 from simulator.fork_server import ForkServer
 from simulator.gateway import Session, UnpackedPlugin, unpack
 from tests.support.clients import ssh_command, telnet_command
+from tests.support.command_line import cli
 from tests.support.misbehaving import closed_port
 from tests.support.plugin import OpenSession, section
 from tests.support.radiusd import FreeRadius, freeradius
 
-__all__ = ["freeradius", "ssh_command", "telnet_command"]
+__all__ = ["cli", "freeradius", "ssh_command", "telnet_command"]
 
 
 if "COVERAGE_PROCESS_START" in os.environ:  # before anything imports lib, in this process and in each worker

@@ -1,1 +1,1 @@
-"""From INI text to Settings, or to every problem at once, pure."""
+"""Turns INI text into Settings or every problem, pure; may import lib.reasons, lib.radius.server and .attributes."""

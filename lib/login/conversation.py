@@ -15,8 +15,8 @@ import binascii
 import math
 from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 
-from .. import messages, text
-from ..config.settings import Settings
+from .. import reasons, text
+from ..config.model import Settings
 from ..namedtuple import NamedTuple
 from ..secret import Secret
 from .groups import allowed
@@ -271,7 +271,7 @@ def receive(settings: Settings, state: State, known: Known, outcome: Outcome) ->
         # The State must not go to another server (RFC 2865 section 5.24), but a new login may.
         if not known.can_ask:
             return state, Deny("no-reply")
-        notice = messages.text(settings.messages, "server_gone")
+        notice = reasons.format_text(settings.messages, "server_gone")
         return _ask(settings, state._replace(notice=notice), known, PASSWORD)
     code = "bad-password" if isinstance(outcome, Unusable) else "rejected"
     return _failed_attempt(settings, state, known, outcome.message, code)
@@ -286,13 +286,13 @@ def _challenged(settings: Settings, state: State, known: Known, outcome: Challen
     state = state._replace(
         rounds=state.rounds + 1,
         all_rounds=state.all_rounds + 1,
-        prompt=outcome.message or messages.text(settings.messages, "challenge_prompt"),
+        prompt=outcome.message or reasons.format_text(settings.messages, "challenge_prompt"),
         echo=outcome.echo if outcome.echo is not None else not settings.auth.disable_echo,
         challenge=outcome.state,
         origin=outcome.origin,
     )
     if state.rounds > settings.auth.max_challenges:
-        return _forget_challenge(state), Deny("too-many-rounds")
+        return _forget_challenge(state), Deny("too-many-challenges")
     for number, line in enumerate(settings.challenge_answers):
         if number not in state.answered and line.pattern.search(outcome.message):
             state = state._replace(answered=state.answered + (number,))
@@ -316,7 +316,7 @@ def _failed_attempt(
     if left <= 0 or not known.can_ask:
         return state, Deny(code, line)
     said = line.rstrip(". ")
-    notice = messages.text(
+    notice = reasons.format_text(
         settings.messages,
         "retry_reason" if said else "retry",
         reason=said if said.endswith(("!", "?")) else said + ".",
@@ -349,11 +349,11 @@ def _question_key(what: str, number: int) -> str:
 def _open_question(settings: Settings, state: State) -> Ask:
     prompt, disable_echo = {
         USERNAME: (
-            messages.text(settings.messages, "username_prompt") or settings.username.prompt,
+            reasons.format_text(settings.messages, "username_prompt") or settings.username.prompt,
             settings.username.disable_echo,
         ),
         PASSWORD: (
-            messages.text(settings.messages, "password_prompt") or settings.auth.prompt,
+            reasons.format_text(settings.messages, "password_prompt") or settings.auth.prompt,
             settings.auth.disable_echo,
         ),
         CHALLENGE: (state.prompt, not state.echo),

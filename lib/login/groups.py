@@ -3,27 +3,10 @@
 Knows neither RADIUS nor the SDK: which attributes the values are of is somebody else's business.
 """
 
-from typing import Dict, List, Optional, Pattern, Sequence, Tuple
+from typing import Dict, List, Sequence, Tuple
 
-from ..namedtuple import NamedTuple
+from ..config.model import GroupRules
 from ..text import counted, field, holds_control, one_line
-
-
-class GroupRules(NamedTuple):
-    """How groups are read; names are compared as they are written, with their case."""
-
-    attributes: Tuple[Tuple[int, int], ...]
-    """Keys of the attributes whose values these rules are for; not looked at here."""
-    pattern: Optional[Pattern[str]] = None
-    """Every match in a value is a name: its group `name`, else its first group, else all of it. None: the value is."""
-    separator: str = ""
-    """What stands between several names in what the pattern found; empty if there is only one."""
-    mapping: Tuple[Tuple[str, str], ...] = ()
-    """Pairs of the server's name and ours; a name may have several."""
-    keep_unmapped: bool = True
-    """Whether a name without a pair is a group too."""
-    require_any: Tuple[str, ...] = ()
-    """Groups of ours of which a login needs one; none needed if empty."""
 
 
 def gateway_groups(rules: GroupRules, values: Sequence[bytes]) -> Tuple[Tuple[str, ...], Tuple[str, ...]]:
@@ -59,7 +42,7 @@ def gateway_groups(rules: GroupRules, values: Sequence[bytes]) -> Tuple[Tuple[st
 
 def allowed(rules: GroupRules, groups: Sequence[str]) -> bool:
     """Whether a user of these groups has one that is required, or none is."""
-    return not rules.require_any or not set(rules.require_any).isdisjoint(groups)
+    return not rules.required_groups or not set(rules.required_groups).isdisjoint(groups)
 
 
 def _names(rules: GroupRules, text: str) -> List[str]:

@@ -1,15 +1,6 @@
 """The RADIUS User-Name, pure: the user's name as the server wants it."""
 
-from ..namedtuple import NamedTuple
-
-
-class NameRules(NamedTuple):
-    """How a server wants names: the options strip_realm, strip_domain, add_prefix and add_suffix."""
-
-    strip_realm: bool = False
-    strip_domain: bool = False
-    add_prefix: str = ""
-    add_suffix: str = ""
+from ..config.model import NameRules
 
 
 def bare(name: str) -> str:

@@ -6,24 +6,24 @@ import time
 from collections import Counter
 from typing import Callable, List, Optional, Sequence, Tuple
 
-from ..config.settings import ServerSettings, TlsSettings
 from ..namedtuple import NamedTuple
 from ..state.server_status import NO_MEMORY, Health
 from ..text import counted
 from . import packet, profile
 from .profile import Profile
 from .schedule import STATUS_SENDS, Connect, Exchange, GiveUp, Patience, Probe, Resolve, Send, Wait, healthy_first
+from .server import ServerSettings, TlsSettings
 from .transport.udp import Address, Channel, Udp, Unreachable, as_address, ready, resolve
 
 # The first of these that any server gave is the reason told; the log has them all.
 _CODES_BY_WEIGHT = (
-    "server-unproved",
+    "mutual-auth-failed",
     "wrong-secret",
     "no-message-authenticator",
     "tls-certificate",
     "bad-reply",
     "tls-failed",
-    "port-closed",
+    "connection-refused",
     "name-lookup",
     "network",
     "no-reply",
@@ -453,7 +453,7 @@ class _Run:
             remarks.append(
                 "{}: the server did not prove that it knows the password (MS-CHAP2-Success)".format(tried.name)
             )
-            raise NoAnswer("server-unproved", remarks, seconds)
+            raise NoAnswer("mutual-auth-failed", remarks, seconds)
         origin = Origin(self._server.section, self._address.host, self._address.sockaddr[1])
         until = link.channel.certificate_until
         return Answer(reply, tuple(_messages(reply)), origin, seconds, tried.sends, tuple(remarks), link.over, until)
@@ -508,10 +508,10 @@ def _patience(server: ServerSettings, answers_status: bool) -> Patience:
         bound=server.bound,
         first_wait=0.0 if over_tls else server.retransmit_after,  # never twice over TCP, RFC 6613 section 2.6.1
         longest_wait=min(server.conn_timeout, _LONGEST_WAIT),
-        probe_after=server.failover_after if server.status_check == "status-server" else None,
+        probe_after=server.status_check_after if server.status_check == "status-server" else None,
         answers_status=answers_status,
         probes=1 if over_tls else STATUS_SENDS,
-        connect_within=server.failover_after if over_tls else None,
+        connect_within=server.connect_timeout if over_tls else None,
     )
 
 

@@ -10,8 +10,9 @@ import os
 import re
 from typing import Callable, Iterator, List, Optional
 
+from ..config.model import LockoutRules
 from ..text import system_words
-from .lockout_rules import Rules, folded, locked_until
+from .lockout_rules import folded, locked_until
 
 DIRECTORY = "lockout"
 _HOUR = 3600
@@ -28,7 +29,7 @@ class Lockout:
     `max_failures` - 1 + n requests of his reach the server, where n is how many logins of his run at the same time.
     """
 
-    def __init__(self, directory: Optional[str], rules: Rules, complain: Callable[[str], None]) -> None:
+    def __init__(self, directory: Optional[str], rules: LockoutRules, complain: Callable[[str], None]) -> None:
         """Take the plugin's persistent state directory (None: no memory)."""
         self._directory = os.path.join(directory, DIRECTORY) if directory and rules.max_failures > 0 else ""
         self._rules = rules

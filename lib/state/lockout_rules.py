@@ -7,23 +7,10 @@ import unicodedata
 from collections import deque
 from typing import Deque, Sequence
 
-from ..namedtuple import NamedTuple
+from ..config.model import LockoutRules
 
 
-class Rules(NamedTuple):
-    """`max_failures` (0: no lockout) within `window` seconds lock for `duration` seconds.
-
-    Counted by user name, by client address, or by both, each on its own.
-    """
-
-    max_failures: int = 0
-    window: float = 600.0
-    duration: float = 900.0
-    by_user: bool = True
-    by_client: bool = False
-
-
-def locked_until(failures: Sequence[float], now: float, rules: Rules) -> float:
+def locked_until(failures: Sequence[float], now: float, rules: LockoutRules) -> float:
     """Return until when these failures lock, 0.0 if they do not at this time; all in seconds since the epoch.
 
     A lock begins with the failure that makes the number full. What fails during a lock does not count: it was under

@@ -184,7 +184,7 @@ def test_defect_13_endless_challenges(open_session: OpenSession, radius: str) ->
     with pytest.raises(UnexpectedQuestion):
         session.log_in(*["x"] * 10)
     session = open_session(radius, server_username="endless")
-    assert code(session.log_in(*["x"] * 11)) == "too-many-rounds"
+    assert code(session.log_in(*["x"] * 11)) == "too-many-challenges"
 
 
 def test_defect_13_disable_echo_is_ignored_in_challenges(open_session: OpenSession, radius: str) -> None:

@@ -135,7 +135,7 @@ def test_new_pin_chain_of_five_rounds(open_session: OpenSession, radius: str, cu
 
 def test_too_many_rounds(open_session: OpenSession, radius: str, cumulative: bool) -> None:
     session = open_session(radius, server_username="eleven", cumulative=cumulative)
-    assert code(session.log_in(*["x"] * 11)) == "too-many-rounds"
+    assert code(session.log_in(*["x"] * 11)) == "too-many-challenges"
     session = open_session(radius + "[auth]\nmax_challenges=11", server_username="eleven", cumulative=cumulative)
     assert session.log_in(*["x"] * 12)["verdict"] == "ACCEPT"
 
@@ -254,8 +254,8 @@ def test_wrong_shared_secret(open_session: OpenSession, freeradius: FreeRadius) 
 def test_closed_port(open_session: OpenSession, down: str) -> None:
     session = open_session(down, server_username="alice")
     verdict = session.log_in("correct horse")
-    assert code(verdict) == "port-closed"
-    assert verdict["reason"] == "Backend service unreachable [port-closed]"
+    assert code(verdict) == "connection-refused"
+    assert verdict["reason"] == "Backend service unreachable [connection-refused]"
     assert "nothing listens on this port" in text(session)
 
 

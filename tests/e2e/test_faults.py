@@ -16,6 +16,7 @@ from tests.support.misbehaving import (
     PROXY_STATE,
     REJECT,
     REPLY_MESSAGE,
+    SECRET,
     STATE,
     Datagram,
     Request,
@@ -26,7 +27,6 @@ from tests.support.misbehaving import (
     pack,
     reply,
 )
-from tests.support.misbehaving import SECRET as SECRET
 from tests.support.plugin import OpenSession, outcome, section, text
 from tests.support.tables import Cases
 

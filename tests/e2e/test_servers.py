@@ -79,13 +79,13 @@ def test_server_that_stops_to_answer_status_server_is_dead(open_session: OpenSes
         return [] if dead.is_set() else answers_status_only(request)
 
     with Server(slow_then_dead) as server:
-        patient = one_second(server, conn_timeout=2, failover_after=0.2) + second(freeradius)
+        patient = one_second(server, conn_timeout=2, status_check_after=0.2) + second(freeradius)
         first = open_session(patient, server_username="alice")
         assert first.log_in("correct horse")["verdict"] == "ACCEPT"
         assert "no reply to 1 send, but it answered a Status-Server" in text(first)
         dead.set()
         # The plugin gives up a dead server long before the time that it would wait for the user.
-        long = one_second(server, conn_timeout=200, failover_after=0.2) + second(freeradius)
+        long = one_second(server, conn_timeout=200, status_check_after=0.2) + second(freeradius)
         other = open_session(long, server_username="alice", time_limit=90.0)
         assert other.log_in("correct horse")["verdict"] == "ACCEPT"
         assert "no reply to 1 send, nor to a Status-Server" in text(other)
@@ -93,7 +93,7 @@ def test_server_that_stops_to_answer_status_server_is_dead(open_session: OpenSes
 
 def test_slow_server_that_answers_status_server_is_not_dead(open_session: OpenSession, freeradius: FreeRadius) -> None:
     with Server(answers_status_only) as slow:
-        both = one_second(slow, conn_timeout=2, failover_after=0.2) + second(freeradius)
+        both = one_second(slow, conn_timeout=2, status_check_after=0.2) + second(freeradius)
         for _ in range(2):
             assert open_session(both, server_username="alice").log_in("correct horse")["verdict"] == "ACCEPT"
         logins = [request for request in slow.requests if request.octets[0] != STATUS_SERVER]
@@ -102,14 +102,14 @@ def test_slow_server_that_answers_status_server_is_not_dead(open_session: OpenSe
 
 def test_status_check_none(open_session: OpenSession) -> None:
     with Server(silent) as server:
-        session = open_session(one_second(server, failover_after=0.1, status_check="none"), server_username="alice")
+        session = open_session(one_second(server, status_check_after=0.1, status_check="none"), server_username="alice")
         assert code(session.log_in("x")) == "no-reply"
         assert [request.octets[0] for request in server.requests] == [1]
 
 
 def test_freeradius_answers_status_server_during_a_push(open_session: OpenSession, freeradius: FreeRadius) -> None:
     before = len(freeradius.requests())
-    session = open_session(section(freeradius, failover_after=0.5), server_username="push")
+    session = open_session(section(freeradius, status_check_after=0.5), server_username="push")
     assert session.log_in("")["verdict"] == "ACCEPT"
     assert "Status-Server" in [request.code for request in freeradius.requests()[before:]]
 
@@ -201,7 +201,7 @@ def test_mschapv2_server_that_does_not_prove_itself(open_session: OpenSession) -
                 attributes = [(26, struct.pack("!LBB", 311, 26, 2 + len(success)) + success)]
             with cases.case(success), Server(answering(SECRET, ACCEPT, attributes)) as server:
                 session = open_session(section(server, auth_type="mschapv2"), server_username="alice")
-                assert code(session.log_in("x")) == "server-unproved"
+                assert code(session.log_in("x")) == "mutual-auth-failed"
                 assert "did not prove that it knows the password" in text(session)
 
 

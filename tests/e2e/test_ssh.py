@@ -125,7 +125,7 @@ class TestLogins:
         with Gateway("ssh", plugin_zip, tmp_path, down) as gateway:
             person = log_in(gateway, "alice").sees(PASSWORD_PROMPT).types("123456")
             assert person.to_the_end() == 255
-            assert person.screen.startswith(PASSWORD_PROMPT + "\nBackend service unreachable [port-closed]\n")
+            assert person.screen.startswith(PASSWORD_PROMPT + "\nBackend service unreachable [connection-refused]\n")
             session_ended(gateway.left())
 
     def test_disable_echo_no(self, plugin_zip: Path, freeradius: FreeRadius, log_in: LogIn, tmp_path: Path) -> None:

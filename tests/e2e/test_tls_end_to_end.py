@@ -38,7 +38,7 @@ def port(request: Any, freeradius: FreeRadius, tmp_path_factory: Any) -> Iterato
 
 def over_tls(port: int, name: str = "radius", ca: Authority = AUTHORITY, **options: Any) -> str:
     """Return the section of a server on this port, with a client certificate and long timeouts."""
-    values: Dict[str, Any] = dict(transport="tls", conn_timeout=60, failover_after=60)
+    values: Dict[str, Any] = dict(transport="tls", conn_timeout=60, status_check_after=60, connect_timeout=60)
     values.update(ca_certificate=ca.certificate, client_certificate=CLIENT.both)
     values.update(options)
     return section(port, name, **values)
@@ -76,7 +76,7 @@ def test_rejects_and_challenges(open_session: OpenSession, port: int) -> None:
 def test_push_over_one_connection(open_session: OpenSession, port: int, freeradius: FreeRadius) -> None:
     """The connection carries the request once, and a Status-Server during the push."""
     before = len(freeradius.requests("push"))
-    session = open_session(over_tls(port, failover_after=0.5), gateway_user="push")
+    session = open_session(over_tls(port, status_check_after=0.5), gateway_user="push")
     assert logged_in(session, "")["verdict"] == "ACCEPT"
     assert "and 1 send: " in text(session)
     assert len(freeradius.requests("push")) == before + 1
@@ -337,7 +337,7 @@ def test_bypass_requires_silence(open_session: OpenSession) -> None:
     """A server with an invalid certificate is up, so the bypass is only for one that does not reply."""
     bypass = "[auth]\nbypass_when_unreachable=alice\n"
     with Peer(silence, SERVER) as peer:
-        session = open_session(over_tls(peer.port, failover_after=0.2) + bypass, gateway_user="alice")
+        session = open_session(over_tls(peer.port, connect_timeout=0.2) + bypass, gateway_user="alice")
         assert session.log_in("x")["verdict"] == "ACCEPT"
     with Peer(answering(), OTHER.issue()) as peer:
         assert refusal(open_session(over_tls(peer.port) + bypass, gateway_user="alice"))[0] == "tls-certificate"

@@ -12,8 +12,8 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tupl
 import pytest
 
 from lib import reasons
-from lib.config.settings import ServerSettings
 from lib.radius import client, packet
+from lib.radius.server import ServerSettings
 from lib.radius.transport import udp
 from lib.secret import Secret
 from tests.support.loopback import needs_ipv6
@@ -70,7 +70,7 @@ def configured(
     host, port = (server.host, server.port) if isinstance(server, Server) else server
     secret_text = Secret(secret.decode("utf-8"))
     return ServerSettings(
-        section, host, port, secret_text, "pap", timeout, retries, retransmit_after, required, "", "none", 3.0
+        section, host, port, secret_text, "pap", timeout, retries, retransmit_after, required, "", "none", 3.0, 3.0
     )
 
 
@@ -509,7 +509,7 @@ def test_closed_port_is_skipped_at_once() -> None:
 def test_closed_port_alone() -> None:
     with closed_port() as port:
         error = no_answer(configured(("127.0.0.1", port)))
-    assert error.code == "port-closed"
+    assert error.code == "connection-refused"
     assert error.remarks == (f"[radius] 127.0.0.1:{port}: nothing listens on this port",)
 
 
@@ -787,7 +787,7 @@ def test_second_send_to_a_closed_port_fails() -> None:
         connection.send(b"first")
         with pytest.raises(udp.Unreachable) as caught:
             connection.send(b"second")
-    assert caught.value.code == "port-closed"
+    assert caught.value.code == "connection-refused"
 
 
 def received(connection: udp.Udp) -> bytes:
@@ -867,7 +867,9 @@ def test_observer_sees_retransmissions_and_status_server() -> None:
         return [reply(request, SECRET)] if status or enough else []
 
     with Server(at_last) as server:
-        waiting = configured(server, retransmit_after=0.05)._replace(status_check="status-server", failover_after=0.1)
+        waiting = configured(server, retransmit_after=0.05)._replace(
+            status_check="status-server", status_check_after=0.1
+        )
         client.ask([waiting], login_for, LONG, observe=seen.append)
     logins = [each.octets for each in seen if each.sent and each.octets[0] == packet.ACCESS_REQUEST]
     assert len(logins) > 1 and len(set(logins)) == 1

@@ -14,6 +14,7 @@ from typing import Any, Callable, ContextManager, Iterator, List, Sequence, Tupl
 import pytest
 from pytest_mock import MockerFixture
 
+from lib.config.model import LockoutRules
 from lib.radius import packet
 from lib.radius.accounting import (
     ACCOUNTING_RESPONSE,
@@ -29,7 +30,6 @@ from lib.radius.accounting import (
 from lib.state import accounting_queue, lockout, server_status, user_lock
 from lib.state.accounting_queue import Records
 from lib.state.lockout import Lockout
-from lib.state.lockout_rules import Rules
 from lib.state.server_status import Health
 from lib.state.user_lock import Turns
 from tests.support import radiusd
@@ -39,7 +39,7 @@ from tests.support.processes import FORK, WAIT_LIMIT, forked, forked_together, j
 
 CLIENT = "198.51.100.7"
 SECRET = b"a shared secret"
-RULES = Rules(max_failures=3, window=600, duration=900, by_user=True, by_client=False)
+RULES = LockoutRules(max_failures=3, window=600, duration=900, by_user=True, by_client=False)
 
 
 class Holder:
@@ -68,7 +68,7 @@ class Holder:
 
 def test_failures_of_fifty_processes_at_once_are_all_counted(tmp_path: pathlib.Path) -> None:
     log = FORK.SimpleQueue()
-    rules = Rules(max_failures=500, window=600, duration=900, by_user=True, by_client=True)
+    rules = LockoutRules(max_failures=500, window=600, duration=900, by_user=True, by_client=True)
     now = time.time()
 
     def guess(number: int) -> None:

@@ -15,8 +15,9 @@ import pytest
 
 from lib import accounting as delivery
 from lib import reasons
-from lib.config.settings import AccountingSettings, ServerSettings, TlsSettings
+from lib.config.model import AccountingSettings
 from lib.radius import accounting, client, packet, profile
+from lib.radius.server import ServerSettings, TlsSettings
 from lib.secret import Secret
 from lib.state import accounting_queue
 from lib.state.server_status import Health
@@ -78,7 +79,8 @@ def configured(peer: Any, section: str = "radius", authority: Authority = AUTHOR
     tls = TlsSettings(options.pop("name", ""), authority.certificate, Secret(options.pop("certificate", "")))
     host, port = peer if isinstance(peer, tuple) else (peer.host, peer.port)
     values = dict(auth_type="pap", conn_timeout=LONG, conn_retries=1, retransmit_after=0.01, source_ip="")
-    values.update(require_message_authenticator=True, status_check="none", failover_after=LONG, tls=tls)
+    values.update(require_message_authenticator=True, status_check="none", status_check_after=LONG)
+    values.update(connect_timeout=LONG, tls=tls)
     values.update(options)
     return ServerSettings(section, host, port, Secret(SECRET.decode("ascii")), **values)  # type: ignore[arg-type]
 
@@ -479,7 +481,7 @@ def test_end_after_a_status_reply_names_no_cause() -> None:
         close(connection)
 
     with Peer(script, SERVER) as peer:
-        error = no_answer(configured(peer, status_check="status-server", failover_after=SHORT))
+        error = no_answer(configured(peer, status_check="status-server", status_check_after=SHORT))
     words = "the server closed the connection, but it answered a Status-Server"
     assert error.remarks == (f"[radius] 127.0.0.1:{peer.port}: {words}",)
 
@@ -737,7 +739,7 @@ def test_status_server_is_sent_once_over_the_same_connection() -> None:
         hurry = threading.Event()
         health = Remembering(hurry.set)
         with Peer(slow(True, hurry), SERVER, protocols=protocols) as peer:
-            server = configured(peer, status_check="status-server", failover_after=SHORT)
+            server = configured(peer, status_check="status-server", status_check_after=SHORT)
             found = ask(server, health=health)
         assert (found.reply.code, found.sends) == (ACCEPT, 1)
         (connection,) = peer.connections
@@ -762,7 +764,7 @@ def test_other_reply_to_status_server_does_not_end_the_login() -> None:
         hurry = threading.Event()
         health = Remembering(hurry.set)
         with Peer(script, SERVER, protocols=protocols) as peer:
-            found = ask(configured(peer, status_check="status-server", failover_after=SHORT), health=health)
+            found = ask(configured(peer, status_check="status-server", status_check_after=SHORT), health=health)
         assert (found.reply.code, found.remarks) == (ACCEPT, ())
         assert [fact for fact, _ in health.facts] == ["status", "answered"]
 
@@ -778,7 +780,7 @@ def test_server_known_to_answer_status_server_is_marked_dead_if_it_does_not(tmp_
     health = Health(str(tmp_path), 60.0, print)
     with Peer(slow(False, hurry), SERVER) as peer, Peer(answering(), SERVER) as backup:
         health.answered_status(f"127.0.0.1:{peer.port}/tls")
-        server = configured(peer, status_check="status-server", failover_after=SHORT)
+        server = configured(peer, status_check="status-server", status_check_after=SHORT)
         found = ask(server, configured(backup, "radius_2"), health=health)
         assert found.origin.section == "radius_2"
         assert found.remarks == (f"[radius] 127.0.0.1:{peer.port}: no reply to 1 send, nor to a Status-Server",)
@@ -800,7 +802,7 @@ def test_closed_port() -> None:
     with contextlib.closing(socket.socket()) as held:  # bound, and not listening
         held.bind(("127.0.0.1", 0))
         error = no_answer(configured(held.getsockname()))
-    assert (error.code, error.unreachable) == ("port-closed", True)
+    assert (error.code, error.unreachable) == ("connection-refused", True)
 
 
 def test_tcp_connection_times_out() -> None:
@@ -813,7 +815,7 @@ def test_tcp_connection_times_out() -> None:
             waiting = stack.enter_context(contextlib.closing(socket.socket()))
             waiting.setblocking(False)
             waiting.connect_ex(full.getsockname())
-        error = no_answer(configured(full.getsockname(), failover_after=0.2))
+        error = no_answer(configured(full.getsockname(), connect_timeout=0.2))
         assert (error.code, error.unreachable) == ("no-reply", True)
         assert error.remarks[0].endswith("no TCP connection in time")
 

@@ -2,7 +2,10 @@
 
 from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
-from lib.config.settings import CredentialLookup, Settings, TrustedCaLookup, build, no_trusted_ca, parse_ini
+from lib.config.build import build
+from lib.config.ini import parse_ini
+from lib.config.model import Settings
+from lib.config.reader import CredentialLookup, TrustedCaLookup, no_trusted_ca
 
 HIDDEN = "hunter2"
 """A value that no problem may show."""

@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any, Dict, Optional, Sequence, Tuple
 
-from lib.config.settings import AuthSettings, ChallengeAnswer, Settings, UsernameSettings
+from lib.config.model import AuthSettings, ChallengeAnswer, Settings, UsernameSettings
 from lib.login import conversation
 from lib.login.conversation import Action, Ask, Challenged, Exchange, Identity, Known, Outcome, State
 from lib.secret import Secret

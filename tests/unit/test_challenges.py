@@ -97,7 +97,7 @@ def test_one_challenge_too_many_is_a_deny(most: int, cumulative: bool) -> None:
         conversation.answer(str(number))
         assert prompt_of(conversation.receive(challenge())) == "Token? "
     conversation.answer("last")
-    assert conversation.receive(challenge()) == Deny("too-many-rounds")
+    assert conversation.receive(challenge()) == Deny("too-many-challenges")
     assert keeps_no_challenge(conversation.state)
 
 
@@ -228,7 +228,7 @@ def test_lines_cannot_answer_forever(can_ask: bool) -> None:
     conversation.call()
     for _ in range(5):
         assert isinstance(conversation.receive(challenge()), Exchange)
-    assert conversation.receive(challenge()) == Deny("too-many-rounds")
+    assert conversation.receive(challenge()) == Deny("too-many-challenges")
 
 
 def test_a_challenge_that_matches_no_line_is_a_deny_where_nothing_can_be_asked() -> None:

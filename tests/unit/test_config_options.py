@@ -3,11 +3,12 @@
 import re
 from typing import Sequence
 
-from lib.cli.listing import markdown_table
+from lib.config.model import AuthSettings, NameRules, Settings, UsernameSettings
 from lib.config.options import SECTIONS, Option
-from lib.config.settings import AuthSettings, ServerSettings, Settings, UsernameSettings
+from lib.radius.server import ServerSettings
 from lib.secret import Secret
 from tests.support.configuration import HIDDEN, MINIMAL, Store, check, valid, with_option
+from tools.documents import markdown_table
 
 
 def options(section: str) -> Sequence[Option]:
@@ -31,6 +32,7 @@ def test_defaults() -> None:
                 "",
                 "status-server",
                 3.0,
+                3.0,
             ),
         ),
         total_timeout=150.0,
@@ -45,6 +47,7 @@ def test_defaults() -> None:
         ),
         username=UsernameSettings("User name:", True, False),
         challenge_answers=(),
+        name_rules={"radius": NameRules()},
     )
 
 
@@ -133,6 +136,25 @@ def test_unknown_options_are_warnings_that_suggest_the_right_name() -> None:
         settings, _, warnings = check(with_option(section, option, HIDDEN))
         if settings is None or warnings != ["[{}] {}: unknown option{}".format(section, option, advice)]:
             wrong.append((section, option, warnings))
+    assert wrong == []
+
+
+def test_names_of_previews_are_unknown_and_the_current_name_is_suggested() -> None:
+    wrong = []
+    for section, option, name, strict in (
+        ("radius", "failover_after", "status_check_after or connect_timeout", False),
+        ("radius_2", "failover_after", "status_check_after or connect_timeout", False),
+        ("gateway_groups", "require_any", "required_groups", True),
+        ("lockout", "by", "scope", True),
+        ("messages", "server-unproved", "mutual-auth-failed", False),
+        ("messages", "user-busy", "login-in-progress", False),
+        ("messages", "too-many-rounds", "too-many-challenges", False),
+        ("messages", "port-closed", "connection-refused", False),
+    ):
+        _, errors, warnings = check(with_option(section, option, "1"))
+        expected = ["[{}] {}: unknown option; use {} instead".format(section, option, name)]
+        if (errors if strict else warnings) != expected or (warnings if strict else errors):
+            wrong.append((section, option, errors, warnings))
     assert wrong == []
 
 

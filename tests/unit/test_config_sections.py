@@ -1,8 +1,7 @@
 """The sections for logins: [challenge_answers], groups, attributes, [lockout], [messages]."""
 
-from lib.login.groups import GroupRules
+from lib.config.model import GroupRules, LockoutRules
 from lib.secret import Secret
-from lib.state.lockout_rules import Rules
 from tests.support.configuration import HIDDEN, MINIMAL, check, valid
 
 # [challenge_answers]
@@ -96,7 +95,7 @@ attribute = filter-id, Class,26.12356.1 , Own
 pattern = OU=([^;]+)
 separator = ,
 unmapped = Drop
-require_any = Admins, ops
+required_groups = Admins, ops
 [gateway_groups map]
 Admin: s = SPS Admins
 OU=Admins,DC=x = admins
@@ -112,7 +111,7 @@ Own = 26.32473.1 string
         separator=",",
         mapping=(("Admin: s", "SPS Admins"), ("OU=Admins,DC=x", "admins"), ("OU=a", "b"), ("a", "b = c")),
         keep_unmapped=False,
-        require_any=("Admins", "ops"),
+        required_groups=("Admins", "ops"),
     )
     assert settings.groups.pattern is not None and settings.groups.pattern.pattern == "OU=([^;]+)"
 
@@ -162,13 +161,13 @@ def test_cache_with_groups_is_a_warning() -> None:
 
 def test_lockout_counts_by_user_or_client_or_both() -> None:
     found = {
-        by: valid(MINIMAL + "[lockout]\nmax_failures=5\nduration=60\nby=" + by + "\n").lockout
-        for by in ("user", "client", "both")
+        scope: valid(MINIMAL + "[lockout]\nmax_failures=5\nduration=60\nscope=" + scope + "\n").lockout
+        for scope in ("user", "client", "both")
     }
     assert found == {
-        "user": Rules(5, 600.0, 60.0, True, False),
-        "client": Rules(5, 600.0, 60.0, False, True),
-        "both": Rules(5, 600.0, 60.0, True, True),
+        "user": LockoutRules(5, 600.0, 60.0, True, False),
+        "client": LockoutRules(5, 600.0, 60.0, False, True),
+        "both": LockoutRules(5, 600.0, 60.0, True, True),
     }
 
 

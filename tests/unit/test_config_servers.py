@@ -2,8 +2,9 @@
 
 from typing import List, Optional
 
-from lib.config.settings import ConfigurationError, ServerSettings
-from lib.login.username import NameRules
+from lib.config.model import NameRules
+from lib.config.reader import ConfigurationError
+from lib.radius.server import ServerSettings
 from lib.secret import Secret
 from tests.support.configuration import MINIMAL, Store, check, empty_store, store_of, valid, with_option
 
@@ -35,7 +36,7 @@ retransmit_after=1.5
 require_message_authenticator=no
 source_ip=192.0.2.1
 status_check=none
-failover_after=7
+status_check_after=7
 [radius_2]
 [radius_3]
 server=c
@@ -48,12 +49,12 @@ retransmit_after=0.3
 require_message_authenticator=yes
 source_ip=
 status_check=status-server
-failover_after=3
+status_check_after=3
 """
     assert valid(text).servers == (
-        ServerSettings("radius", "a", 1645, Secret(" s "), "chap", 2.5, 7, 1.5, False, "192.0.2.1", "none", 7.0),
-        ServerSettings("radius_2", "a", 1645, Secret(" s "), "chap", 2.5, 7, 1.5, False, "192.0.2.1", "none", 7.0),
-        ServerSettings("radius_3", "c", 1812, Secret("t"), "pap", 5.0, 3, 0.3, True, "", "status-server", 3.0),
+        ServerSettings("radius", "a", 1645, Secret(" s "), "chap", 2.5, 7, 1.5, False, "192.0.2.1", "none", 7.0, 3.0),
+        ServerSettings("radius_2", "a", 1645, Secret(" s "), "chap", 2.5, 7, 1.5, False, "192.0.2.1", "none", 7.0, 3.0),
+        ServerSettings("radius_3", "c", 1812, Secret("t"), "pap", 5.0, 3, 0.3, True, "", "status-server", 3.0, 3.0),
     )
 
 
@@ -74,11 +75,11 @@ def test_an_invalid_value_is_reported_in_the_sections_that_set_it() -> None:
 def test_name_rules_are_those_of_the_server_then_radius_then_username() -> None:
     text = MINIMAL + "add_prefix=p\\\n[radius_2]\nserver=b\nstrip_realm=no\nadd_suffix=@2\n[radius_3]\nserver=c\n"
     text += "[username]\nstrip_realm=yes\nstrip_domain=yes\nadd_prefix=u\nadd_suffix=@u\n"
-    assert [server.names for server in valid(text).servers] == [
-        NameRules(True, True, "p\\", "@u"),
-        NameRules(False, True, "p\\", "@2"),
-        NameRules(True, True, "p\\", "@u"),
-    ]
+    assert valid(text).name_rules == {
+        "radius": NameRules(True, True, "p\\", "@u"),
+        "radius_2": NameRules(False, True, "p\\", "@2"),
+        "radius_3": NameRules(True, True, "p\\", "@u"),
+    }
 
 
 def test_waits_that_a_time_limit_cuts_short_are_a_warning() -> None:

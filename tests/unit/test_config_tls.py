@@ -2,7 +2,11 @@
 
 from typing import List, Optional, Tuple
 
-from lib.config.settings import ConfigurationError, CredentialLookup, ServerSettings, Settings, build, parse_ini
+from lib.config.build import build
+from lib.config.ini import parse_ini
+from lib.config.model import Settings
+from lib.config.reader import ConfigurationError, CredentialLookup
+from lib.radius.server import ServerSettings
 from tests.support import configuration
 from tests.support.certificates import Authority, in_configuration
 from tests.support.configuration import empty_store
@@ -56,9 +60,9 @@ def test_udp_keeps_its_port_and_needs_a_secret() -> None:
 
 
 def test_every_tls_option() -> None:
-    text = MINIMAL + "port=3083\nsecret=own\ntls_server_name=other.example\nclient_certificate="
+    text = MINIMAL + "port=3083\nsecret=own\nconnect_timeout=9\ntls_server_name=other.example\nclient_certificate="
     (server,) = servers(text + in_configuration(CLIENT.both) + "\n")
-    assert (server.port, server.secret.reveal()) == (3083, "own")
+    assert (server.port, server.secret.reveal(), server.connect_timeout) == (3083, "own", 9.0)
     assert server.tls is not None and server.tls.server_name == "other.example"
     assert server.tls.client_certificate.reveal() == CLIENT.both
     assert KEY_LINE not in repr(server)
@@ -68,7 +72,7 @@ def test_every_tls_option() -> None:
 
 
 def test_a_second_tls_server_inherits_everything() -> None:
-    first, second = servers(MINIMAL + "port=3083\nsecret=own\n[radius_2]\nserver=b\n")
+    first, second = servers(MINIMAL + "port=3083\nsecret=own\nconnect_timeout=9\n[radius_2]\nserver=b\n")
     assert second == first._replace(section="radius_2", server="b")
 
 
@@ -223,9 +227,10 @@ def test_nothing_is_looked_up_for_udp() -> None:
     def never(section: str, option: str) -> Optional[str]:
         raise AssertionError(option)
 
-    text = "[radius]\nserver=a\nsecret=s\nclient_certificate=$\nca_certificate=$[no list]\n"
+    text = "[radius]\nserver=a\nsecret=s\nclient_certificate=$\nca_certificate=$[no list]\nconnect_timeout=1\n"
     settings, problems = check(text, never)
     assert settings is not None and problems == [
+        "[radius] connect_timeout: has no effect without transport=tls",
         "[radius] ca_certificate: has no effect without transport=tls",
         "[radius] client_certificate: has no effect without transport=tls",
     ]

@@ -2,8 +2,8 @@
 
 from typing import Any, List, Tuple
 
+from lib.config.model import Settings
 from lib.config.options import SECTIONS
-from lib.config.settings import Settings
 from lib.secret import Secret
 from tests.support.configuration import HIDDEN, check, with_option
 
@@ -42,8 +42,10 @@ VALID: List[Tuple[str, str, str, Any]] = [
     ("radius", "source_ip", "::ffff:192.0.2.1", "::ffff:192.0.2.1"),
     ("radius", "status_check", "None", "none"),
     ("radius", "status_check", "status-server", "status-server"),
-    ("radius", "failover_after", "0.1", 0.1),
-    ("radius", "failover_after", "280", 280.0),
+    ("radius", "status_check_after", "0.1", 0.1),
+    ("radius", "status_check_after", "280", 280.0),
+    ("radius", "connect_timeout", "0.1", 0.1),
+    ("radius", "connect_timeout", "280", 280.0),
     ("radius", "dead_time", "0", 0.0),
     ("radius", "dead_time", "86400", 86400.0),
     ("radius", "total_timeout", "1", 1.0),
@@ -106,7 +108,8 @@ INVALID: List[Tuple[str, str, List[str], str]] = [
         "expected an IP address",
     ),
     ("radius", "status_check", ["", "yes"], "expected one of status-server, none"),
-    ("radius", "failover_after", ["", "0", "281", "nan"], "expected seconds from 0.1 to 280"),
+    ("radius", "status_check_after", ["", "0", "281", "nan"], "expected seconds from 0.1 to 280"),
+    ("radius", "connect_timeout", ["", "0", "281", "nan"], "expected seconds from 0.1 to 280"),
     ("radius", "dead_time", ["", "-1", "86401", "inf"], "expected seconds from 0 to 86400"),
     ("radius", "total_timeout", ["", "0.9", "290.5", "nan", "5 min"], "expected seconds from 1 to 290"),
     ("radius", "require_message_authenticator", ["", "true", "1", "y", "nо"], "expected yes or no"),
@@ -124,7 +127,7 @@ INVALID: List[Tuple[str, str, List[str], str]] = [
     ("accounting", "server", ["a:1813"], "the port has an option of its own, `port`"),
     ("accounting", "timeout", ["31"], "expected seconds from 0.1 to 30"),
     ("lockout", "max_failures", ["-1"], "expected a whole number from 0 to 1000"),
-    ("lockout", "by", ["users"], "expected one of user, client, both; did you mean user?"),
+    ("lockout", "scope", ["users"], "expected one of user, client, both; did you mean user?"),
     ("messages", "locked", ["{name}"], "unknown placeholder; expected {reason}, {minutes}"),
     ("messages", "server_gone", ["{left}"], "unknown placeholder; expected none"),
     ("messages", "retry", ["}"], "a brace stands alone; one that is meant is written {{ or }}"),

@@ -7,8 +7,12 @@ from hypothesis import given
 from safeguard.sessions.plugin import PluginConfiguration
 from safeguard.sessions.plugin.exceptions import PluginSDKValueError
 
+from lib.config.build import build
+from lib.config.ini import parse_ini
+from lib.config.model import AuthSettings
 from lib.config.options import SECTIONS
-from lib.config.settings import AuthSettings, ServerSettings, build, parse_ini, sdk_text
+from lib.config.sdk_sections import sdk_text
+from lib.radius.server import ServerSettings
 from lib.secret import Secret
 from tests.support.configuration import HIDDEN, MINIMAL, check, empty_store, store_of, valid, with_option
 from tests.support.ini_texts import FILES, OUR_SECTIONS, SDK_SECTIONS, VERBATIM, ini_texts
@@ -106,7 +110,19 @@ ignore=false
     settings = valid(text, store_of("from the store"))
     assert settings.servers == (
         ServerSettings(
-            "radius", "192.0.2.1", 1645, Secret("from the store"), "chap", 10.0, 5, 0.3, True, "", "status-server", 3.0
+            "radius",
+            "192.0.2.1",
+            1645,
+            Secret("from the store"),
+            "chap",
+            10.0,
+            5,
+            0.3,
+            True,
+            "",
+            "status-server",
+            3.0,
+            3.0,
         ),
     )
     assert settings.auth == AuthSettings("Code:", False, ("ssh", "rdp"), Secret(""), 3, 10)

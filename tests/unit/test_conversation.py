@@ -3,8 +3,8 @@
 import re
 from typing import Any, Dict, Optional, Tuple, cast
 
-from lib import messages, reasons
-from lib.config.settings import Settings
+from lib import reasons
+from lib.config.model import GroupRules, Settings
 from lib.login import conversation
 from lib.login.conversation import (
     Accept,
@@ -21,7 +21,6 @@ from lib.login.conversation import (
     Unsent,
     Unusable,
 )
-from lib.login.groups import GroupRules
 from lib.secret import Secret
 from tests.support.cases import for_each
 from tests.support.conversation import (
@@ -301,7 +300,7 @@ def test_an_unusable_response_to_a_challenge_is_a_failed_attempt(cumulative: boo
 
 
 def with_groups(*required: str) -> Settings:
-    return configured()._replace(groups=GroupRules(((0, 11),), require_any=required))
+    return configured()._replace(groups=GroupRules(((0, 11),), required_groups=required))
 
 
 def test_the_accept_brings_the_groups_of_the_server() -> None:
@@ -334,7 +333,7 @@ def test_a_locked_user_is_denied_before_any_question_or_request(case: Tuple[floa
     assert conversation.call() == Deny("locked", minutes=minutes)
 
 
-@for_each(code=("user-busy", "bad-username"))
+@for_each(code=("login-in-progress", "bad-username"))
 def test_an_unsent_request_ends_the_login_even_after_a_challenge(code: str) -> None:
     settings = configured()._replace(servers=cast(Any, ("one", "two")))
     assert after_password(settings).receive(Unsent(code)) == Deny(code)
@@ -423,9 +422,9 @@ def test_every_text_of_a_login_can_be_replaced() -> None:
 )
 def test_the_reason_of_a_deny_holds_text_detail_and_code(case: Tuple[Dict[str, str], str, str, str]) -> None:
     texts, code, detail, reason = case
-    assert messages.reason(texts, code, detail) == reason
+    assert reasons.format_reason(texts, code, detail) == reason
 
 
 @for_each(code=reasons.DENIALS)
 def test_the_reason_of_every_deny_ends_in_its_code(code: str) -> None:
-    assert messages.reason({}, code, "d", minutes="3").endswith(f" [{code}]")
+    assert reasons.format_reason({}, code, "d", minutes="3").endswith(f" [{code}]")

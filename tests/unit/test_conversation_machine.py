@@ -6,8 +6,8 @@ from typing import Dict, Optional, Set
 import hypothesis.strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from lib import messages, reasons
-from lib.config.settings import Settings
+from lib import reasons
+from lib.config.model import Settings
 from lib.login import conversation
 from lib.login.conversation import (
     Accept,
@@ -95,7 +95,7 @@ class AnyConversation(RuleBasedStateMachine):
         if isinstance(action, Deny):
             assert action.code in reasons.DENIALS
             assert "\n" not in action.detail
-            assert messages.reason({}, action.code, action.detail)
+            assert reasons.format_reason({}, action.code, action.detail)
         elif isinstance(action, Ask):
             assert self.conversation.known.can_ask
             assert action.key not in self.keys | set(self.conversation.known.pairs)

@@ -6,7 +6,8 @@ from typing import List, Pattern, Sequence, Tuple
 import hypothesis.strategies as st
 from hypothesis import given
 
-from lib.login.groups import GroupRules, allowed, gateway_groups
+from lib.config.model import GroupRules
+from lib.login.groups import allowed, gateway_groups
 from lib.text import holds_control
 from tests.support.cases import for_each
 
@@ -174,11 +175,11 @@ def test_dropped_values_are_counted_by_cause() -> None:
     ]
 )
 def test_user_needs_one_of_the_required_groups(required: Tuple[str, ...], names: Tuple[str, ...], may: bool) -> None:
-    assert allowed(PLAIN._replace(require_any=required), names) is may
+    assert allowed(PLAIN._replace(required_groups=required), names) is may
 
 
 def test_required_groups_are_compared_after_mapping() -> None:
-    rules = PLAIN._replace(mapping=MAPPING, require_any=("sps_admins",), keep_unmapped=False)
+    rules = PLAIN._replace(mapping=MAPPING, required_groups=("sps_admins",), keep_unmapped=False)
     assert allowed(rules, groups(rules, "Admins"))
     assert not allowed(rules, groups(rules, "sps_admins"))
 

@@ -10,11 +10,12 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
+from lib.config.model import LockoutRules
 from lib.state.lockout import DIRECTORY, Lockout
-from lib.state.lockout_rules import Rules, folded, locked_until
+from lib.state.lockout_rules import folded, locked_until
 
 NOW = 1700000000.25
-RULES = Rules(max_failures=3, window=600, duration=900, by_user=True, by_client=False)
+RULES = LockoutRules(max_failures=3, window=600, duration=900, by_user=True, by_client=False)
 BY_CLIENT = RULES._replace(by_user=False, by_client=True)
 BY_BOTH = RULES._replace(by_client=True)
 CLIENT = "198.51.100.7"
@@ -47,11 +48,11 @@ def test_enough_failures_lock_for_the_duration() -> None:
 
 
 def test_zero_failures_mean_no_lockout() -> None:
-    assert locked_until([1, 2, 3] * 100, 3, Rules()) == 0
+    assert locked_until([1, 2, 3] * 100, 3, LockoutRules()) == 0
     assert locked_until([1], 1, RULES._replace(max_failures=1)) == 901
 
 
-def replayed(failures: List[float], now: float, rules: Rules) -> float:
+def replayed(failures: List[float], now: float, rules: LockoutRules) -> float:
     """Return what `locked_until` should: find the first lock, drop all failures before its end, and start over."""
     left = sorted(moment for moment in failures if moment <= now)
     while True:
@@ -81,7 +82,7 @@ Moments = st.lists(st.integers(min_value=1, max_value=60), max_size=25)
 def test_rules_agree_with_a_second_implementation(
     failures: List[int], now: int, number: int, window: int, duration: int
 ) -> None:
-    rules = Rules(number, window, duration)
+    rules = LockoutRules(number, window, duration)
     moments = [float(moment) for moment in failures]
     assert locked_until(moments, now, rules) == replayed(moments, now, rules)
 
@@ -118,15 +119,15 @@ def log() -> List[str]:
 
 
 @pytest.fixture
-def lockout(tmp_path: pathlib.Path, log: List[str]) -> Callable[[Rules], Lockout]:
+def lockout(tmp_path: pathlib.Path, log: List[str]) -> Callable[[LockoutRules], Lockout]:
     """Makes a lockout with the given rules, as each new process does."""
     return lambda rules: Lockout(str(tmp_path), rules, log.append)
 
 
-Make = Callable[[Rules], Lockout]
+Make = Callable[[LockoutRules], Lockout]
 
 
-def fail(make: Make, rules: Rules, user: str = "alice", client: str = CLIENT, *seconds: float) -> None:
+def fail(make: Make, rules: LockoutRules, user: str = "alice", client: str = CLIENT, *seconds: float) -> None:
     for second in seconds:
         make(rules).failed(user, client, NOW + second)
 
@@ -195,7 +196,7 @@ def test_empty_names_are_not_counted(lockout: Make, tmp_path: pathlib.Path) -> N
 
 
 def test_lockout_that_is_off_writes_no_files(lockout: Make, tmp_path: pathlib.Path, log: List[str]) -> None:
-    for rules in (Rules(), RULES._replace(by_user=False)):
+    for rules in (LockoutRules(), RULES._replace(by_user=False)):
         fail(lockout, rules, "alice", CLIENT, *range(10))
         lockout(rules).succeeded("alice")
         assert lockout(rules).locked_for("alice", CLIENT, NOW + 10) == 0
@@ -203,7 +204,7 @@ def test_lockout_that_is_off_writes_no_files(lockout: Make, tmp_path: pathlib.Pa
 
 
 def test_windows_and_locks_may_last_for_days(lockout: Make) -> None:
-    rules = Rules(max_failures=3, window=86400, duration=172800)
+    rules = LockoutRules(max_failures=3, window=86400, duration=172800)
     fail(lockout, rules, "alice", CLIENT, 0, 40000, 86400)
     assert lockout(rules).locked_for("alice", CLIENT, NOW + 86400) == 172800
     assert lockout(rules).locked_for("alice", CLIENT, NOW + 86400 + 172799) == 1
@@ -250,7 +251,7 @@ def test_foreign_octets_in_a_file_are_ignored_with_one_log_line(octets: bytes, b
     with tempfile.TemporaryDirectory() as directory:
         log: List[str] = []
 
-        def make(rules: Rules) -> Lockout:
+        def make(rules: LockoutRules) -> Lockout:
             return Lockout(directory, rules, log.append)
 
         fail(make, RULES, "alice", CLIENT, 0, 1)

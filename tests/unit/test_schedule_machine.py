@@ -15,7 +15,8 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from lib.config.settings import ServerSettings, build, parse_ini
+from lib.config.build import build
+from lib.config.ini import parse_ini
 from lib.radius import client, packet
 from lib.radius.schedule import (
     STATUS_PATIENCE,
@@ -32,6 +33,7 @@ from lib.radius.schedule import (
     Wait,
     healthy_first,
 )
+from lib.radius.server import ServerSettings
 from lib.radius.transport.udp import as_address
 from lib.secret import Secret
 from tests.support.misbehaving import ACCEPT, CHALLENGE, REJECT, REPLY_MESSAGE, STATE, Request, reply

@@ -2,7 +2,7 @@
 
 from typing import Optional, Tuple
 
-from lib import messages
+from lib import reasons
 from lib.login import conversation
 from lib.login.conversation import Ask, Deny, Identity, Outcome, Rejected, State, Unusable
 from tests.support.cases import for_each
@@ -174,7 +174,7 @@ def test_the_reason_for_an_empty_name_says_it_once() -> None:
     conversation.call()
     action = conversation.answer("")
     assert isinstance(action, Deny)
-    assert messages.reason({}, action.code, action.detail).lower().count("no user name given") == 1
+    assert reasons.format_reason({}, action.code, action.detail).lower().count("no user name given") == 1
 
 
 @either_way

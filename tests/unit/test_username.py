@@ -1,6 +1,7 @@
 """The User-Name that a server receives: domain and realm stripped, prefix and suffix added."""
 
-from lib.login.username import NameRules, radius_name
+from lib.config.model import NameRules
+from lib.login.username import radius_name
 
 
 def test_names_are_rewritten_by_the_rules() -> None:

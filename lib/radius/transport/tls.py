@@ -14,9 +14,9 @@ import tempfile
 import time
 from typing import Any, Iterator, List, Optional, Tuple
 
-from ...config.settings import TlsSettings
 from ...secret import Secret
 from .. import packet, radius11
+from ..server import TlsSettings
 from .udp import Address, Unreachable, unreachable
 
 _CHUNK, _CHUNKS = 65536, 16  # octets, and how often at a time: a flood must not keep the clock from being looked at

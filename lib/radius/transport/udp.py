@@ -147,5 +147,5 @@ def ready(channels: Sequence[Channel], timeout: float) -> List[Channel]:
 def unreachable(error: OSError) -> Unreachable:
     """Return what an error of the system's means for the address."""
     if error.errno == errno.ECONNREFUSED:
-        return Unreachable("port-closed", "nothing listens on this port")
+        return Unreachable("connection-refused", "nothing listens on this port")
     return Unreachable("network", "cannot send: {}".format(system_words(error)))

@@ -1,0 +1,58 @@
+"""The sections that name RADIUS attributes. Only a configuration that has one imports this and the dictionary."""
+
+from typing import List, Sequence, Tuple
+
+from ..radius import attributes
+from ..radius.attributes import Attribute
+from .ini import unquoted
+from .model import RadiusAttribute
+from .options import PLACEHOLDERS
+from .reader import Reader
+
+_SECTION = "radius_attributes"
+_MAX_OCTETS, _MAX_HEADER_OCTETS = 3000, 8  # of [radius_attributes]; a packet has 4096 (RFC 2865 section 3)
+_NAS_ADDRESSES = {(0, 4), (0, 32)}  # NAS-IP-Address, NAS-Identifier
+
+
+def read_dictionary(reader: Reader) -> Tuple[Attribute, ...]:
+    """Read [radius_dictionary]."""
+    own: List[Attribute] = []
+    for place, name, text in reader.pairs("radius_dictionary", "Name = 26.<vendor>.<type> <kind>"):
+        with reader.reporting("radius_dictionary", place):
+            own.append(attributes.define(name, text))
+    return tuple(own)
+
+
+def find_group_attributes(
+    reader: Reader, names: Sequence[str], own: Sequence[Attribute]
+) -> Tuple[Tuple[int, int], ...]:
+    """Return vendor and type of the attributes that [gateway_groups] names."""
+    keys: List[Tuple[int, int]] = []
+    for name in names:
+        with reader.reporting("gateway_groups", "attribute"):
+            attribute = attributes.find(name, own)
+            if attributes.refusal(attribute) and attribute.key != (0, 1):
+                raise ValueError(f"{attribute.name} must not be shown, and names no groups")
+            if attribute.kind not in ("string", "octets"):
+                raise ValueError(f"{attribute.name} holds no text")
+            keys.append(attribute.key)
+    return tuple(keys)
+
+
+def read_attributes(reader: Reader, own: Sequence[Attribute]) -> Tuple[RadiusAttribute, ...]:
+    """Read [radius_attributes]."""
+    sent: List[RadiusAttribute] = []
+    for place, name, text in reader.pairs(_SECTION, "Name = value"):
+        with reader.reporting(_SECTION, place):
+            attribute = attributes.find(name, own)
+            refusal = attributes.refusal(attribute)
+            if refusal:
+                raise ValueError(refusal)
+            attributes.check(attribute, unquoted(text), PLACEHOLDERS)
+            sent.append(RadiusAttribute(attribute, unquoted(text)))
+    if sum(len(line.text.encode("utf-8", "replace")) + _MAX_HEADER_OCTETS for line in sent) > _MAX_OCTETS:
+        reader.report(_SECTION, "", "is more than fits into a request")
+    removed = {line.attribute.key for line in sent} - {line.attribute.key for line in sent if line.text}
+    if removed >= _NAS_ADDRESSES:
+        reader.report(_SECTION, "", "takes away both NAS-Identifier and NAS-IP-Address, of which RFC 2865 needs one")
+    return tuple(sent)

@@ -1,0 +1,234 @@
+"""Builds Settings from INI text, or reports every problem."""
+
+import re
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
+
+from ..radius.server import ServerSettings, TlsSettings
+from ..secret import Secret
+from . import options
+from .checks import doubts, unknown_names
+from .ini import Ini, Problem, unquoted
+from .model import (
+    AccountingSettings,
+    AuthSettings,
+    ChallengeAnswer,
+    GroupRules,
+    LockoutRules,
+    NameRules,
+    RadiusAttribute,
+    Settings,
+    UsernameSettings,
+)
+from .reader import CredentialLookup, Reader, TrustedCaLookup, no_trusted_ca, split_at_last
+from .sdk_sections import sdk_problems
+from .value_types import compile_pattern
+
+if TYPE_CHECKING:
+    from ..radius.attributes import Attribute
+
+Values = Dict[str, str]
+
+
+def build(
+    ini: Ini, credential: CredentialLookup, trusted_ca: TrustedCaLookup = no_trusted_ca
+) -> Tuple[Optional[Settings], Tuple[Problem, ...]]:
+    """Return the settings, None if anything is an error, and every problem.
+
+    `credential` looks up each option of ours that is set to `$`, `trusted_ca` each `$[name]`.
+    """
+    reader = Reader(ini, credential, trusted_ca)
+    servers, name_rules = _servers(ini, reader)
+    times = reader.read("radius", options.RADIUS_ONLY_OPTIONS)
+    auth = AuthSettings(**reader.read("auth", options.AUTH_OPTIONS))
+    username = UsernameSettings(**reader.read("username", options.USERNAME_OPTIONS))
+    answers = _challenge_answers(reader)
+    messages = _messages(reader)
+    lockout = _lockout(reader)
+    accounting = _accounting(ini, reader, servers)
+    groups, attributes, dictionary = _attributes(ini, reader)
+    settings = Settings(
+        servers=servers,
+        total_timeout=times["total_timeout"],
+        dead_time=times["dead_time"],
+        auth=auth,
+        username=username,
+        challenge_answers=answers,
+        name_rules=name_rules,
+        groups=groups,
+        attributes=attributes,
+        accounting=accounting,
+        lockout=lockout,
+        messages=messages,
+        dictionary=dictionary,
+    )
+    problems = [*ini.problems, *unknown_names(ini), *sdk_problems(ini), *reader.problems]
+    if any(problem.error for problem in problems):
+        return None, tuple(problems)
+    return settings, (*problems, *doubts(ini, settings))
+
+
+# Servers
+
+
+def _numbered(ini: Ini, name: str) -> List[str]:
+    """Return the sections `name`, `name_2`, `name_3` ... of the file, and always the first."""
+    sections = [section for section in ini.sections if re.match(name + r"_[1-9][0-9]{0,3}\Z", section)]
+    return [name] + sorted(sections, key=lambda section: int(section.rpartition("_")[2]))
+
+
+def _inherited(ini: Ini, section: str, base: Mapping[str, str]) -> Tuple[Values, Set[str]]:
+    """Return the values of a numbered section with those of the first, and the names that only the first sets."""
+    values = ini.sections.get(section, {})
+    own = {name: value for name, value in values.items() if name not in ini.from_default[section]}
+    return {**values, **base, **own}, set(base) - set(own)
+
+
+def _servers(ini: Ini, reader: Reader) -> Tuple[Tuple[ServerSettings, ...], Dict[str, NameRules]]:
+    """Read [radius] and [radius_N], and the name rules of each, which are by default those of [username]."""
+    in_radius = ini.sections.get("radius", {})
+    inherited_rules = NameRules(**reader.read("username", options.NAME_OPTIONS))
+    servers: List[ServerSettings] = []
+    name_rules: Dict[str, NameRules] = {}
+    first: Dict[str, Any] = {}
+    for section in _numbered(ini, "radius"):
+        values, inherited = _inherited(ini, section, in_radius) if servers else (in_radius, set())
+        read = reader.read(section, options.TRANSPORT_OPTIONS, values, inherited, first)
+        over_tls = read["transport"] == "tls"
+        if servers and over_tls != (first["transport"] == "tls"):  # port and secret are those of the other transport
+            base = {name: value for name, value in in_radius.items() if name not in ("port", "secret")}
+            values, inherited = _inherited(ini, section, base)
+        wanted = [each.over_tls() if over_tls else each for each in options.SERVER_OPTIONS]
+        wanted += options.TLS_OPTIONS if over_tls else ()
+        read.update(reader.read(section, wanted, values, inherited.intersection(first), first))
+        first = first or dict(read)
+        tls = _tls(section, read, reader)
+        values, inherited = _inherited(ini, section, {option.name: "" for option in options.NAME_OPTIONS})
+        name_rules[section] = NameRules(
+            **reader.read(section, options.NAME_OPTIONS, values, inherited, inherited_rules._asdict())
+        )
+        inherited_rules = inherited_rules if servers else name_rules[section]
+        servers.append(ServerSettings(section=section, tls=tls, **read))
+    return tuple(servers), name_rules
+
+
+def _tls(section: str, read: Dict[str, Any], reader: Reader) -> Optional[TlsSettings]:
+    """Take the TLS options out of those of a server."""
+    if read.pop("transport") != "tls":
+        return None
+    if read["ca_certificate"] == "":
+        reader.report(section, "ca_certificate", "is missing: nothing else tells the server from an impostor")
+    return TlsSettings(read.pop("tls_server_name"), read.pop("ca_certificate"), read.pop("client_certificate"))
+
+
+# [accounting]
+
+
+def _accounting(ini: Ini, reader: Reader, servers: Sequence[ServerSettings]) -> Optional[AccountingSettings]:
+    """Read [accounting] and [accounting_N]."""
+    given = ini.sections.get("accounting", {})
+    # A server in [DEFAULT] is one for logins.
+    first = {name: value for name, value in given.items() if name not in ini.from_default["accounting"]}
+    switches = reader.read("accounting", options.ACCOUNTING_OPTIONS, first)
+    found: List[Dict[str, Any]] = []
+    for section in _numbered(ini, "accounting"):
+        values, inherited = _inherited(ini, section, first) if found else (first, set())
+        read = reader.read(section, options.ACCOUNTING_SERVER_OPTIONS, values, inherited, found[0] if found else {})
+        if read["server"] and servers[0].tls and "port" not in values:
+            read["port"] = servers[0].port
+        found.append(dict(read, section=section))
+    is_invalid = switches["timeout"] is None or any(value is None for read in found for value in read.values())
+    if not switches["enabled"] or is_invalid:
+        return None
+    if len(found) > 1 and not found[0]["server"]:
+        reader.report(found[1]["section"], "server", "needs [accounting] server")
+        return None
+    chosen = _own_servers(found, servers[0]) if found[0]["server"] else _servers_of_logins(found[0], servers)
+    # They share the time that accounting may add to a login. A little is left: a server cut off by the end is not dead.
+    timeout = 0.9 * switches["timeout"] / len(chosen)
+    servers = tuple(
+        each._replace(conn_timeout=timeout, conn_retries=1, status_check="none", require_message_authenticator=False)
+        for each in chosen
+    )
+    return AccountingSettings(servers, switches["timeout"])
+
+
+def _own_servers(found: Sequence[Dict[str, Any]], login_server: ServerSettings) -> List[ServerSettings]:
+    """Return the servers of [accounting], which are in everything else like that of [radius]."""
+    chosen = []
+    for read in found:
+        tls = login_server.tls
+        if tls is not None and read["server"] != login_server.server:  # whose certificate has another name
+            tls = tls._replace(server_name="")
+        chosen.append(login_server._replace(tls=tls, **dict(read, secret=read["secret"] or login_server.secret)))
+    return chosen
+
+
+def _servers_of_logins(read: Mapping[str, Any], servers: Sequence[ServerSettings]) -> List[ServerSettings]:
+    """Return the servers of [radius], with the port and the secret for accounting."""
+    return [
+        servers[0]._replace(
+            section=server.section,
+            server=server.server,
+            port=server.port if server.tls else read["port"],  # TLS has no port of its own, RFC 6614 section 2.1
+            secret=read["secret"] or server.secret,
+            source_ip=server.source_ip,
+            tls=server.tls,
+        )
+        for server in servers
+    ]
+
+
+# Logins
+
+
+def _lockout(reader: Reader) -> Optional[LockoutRules]:
+    read = reader.read("lockout", options.LOCKOUT_OPTIONS)
+    scope = read.pop("scope")
+    return LockoutRules(by_user=scope != "client", by_client=scope != "user", **read) if read["max_failures"] else None
+
+
+def _challenge_answers(reader: Reader) -> Tuple[ChallengeAnswer, ...]:
+    answers = []
+    for place, pattern, answer in reader.pairs("challenge_answers", "pattern = answer"):
+        with reader.reporting("challenge_answers", place):
+            answers.append(ChallengeAnswer(compile_pattern(pattern, re.IGNORECASE), Secret(unquoted(answer))))
+    return tuple(answers)
+
+
+def _messages(reader: Reader) -> Dict[str, str]:
+    """Return the texts that differ from the default."""
+    read = reader.read("messages", options.MESSAGE_OPTIONS)
+    return {option.name: read[option.name] for option in options.MESSAGE_OPTIONS if read[option.name] != option.default}
+
+
+def _attributes(
+    ini: Ini, reader: Reader
+) -> Tuple[Optional[GroupRules], Tuple[RadiusAttribute, ...], "Tuple[Attribute, ...]"]:
+    """Read the sections that name RADIUS attributes, or define some."""
+    values = reader.read("gateway_groups", options.GROUP_OPTIONS)
+    lines = reader.pairs("gateway_groups map", "radius-name = sps-group", split_at_last, False)
+    mapping = tuple((name, group) for _, name, group in lines)
+    given = ini.sections.get("gateway_groups", {})
+    if given.get("required_groups") and not values["required_groups"]:
+        reader.report("gateway_groups", "required_groups", "names no group")
+    names = values["attribute"]
+    if not names:
+        for option in ("pattern", "separator", "required_groups"):
+            if given.get(option):
+                reader.report("gateway_groups", option, "needs [gateway_groups] attribute")
+        if mapping:
+            reader.report("gateway_groups map", "", "needs [gateway_groups] attribute")
+    if not (names or ini.lines["radius_attributes"] or ini.lines["radius_dictionary"]):
+        return None, (), ()
+    from .attribute_sections import find_group_attributes, read_attributes, read_dictionary
+
+    dictionary = read_dictionary(reader)
+    groups = GroupRules(
+        attributes=find_group_attributes(reader, names or (), dictionary),
+        pattern=values["pattern"],
+        separator=values["separator"],
+        mapping=mapping,
+        keep_unmapped=values["unmapped"] == "keep",
+        required_groups=values["required_groups"] or (),
+    )
+    return groups if names else None, read_attributes(reader, dictionary), dictionary

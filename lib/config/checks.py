@@ -1,0 +1,75 @@
+"""Checks of a whole configuration: unknown names, and what is valid but has no effect."""
+
+from typing import Iterator, Sequence
+
+from ..text import did_you_mean
+from .ini import Ini, Problem
+from .model import Settings
+from .options import NEEDING_TLS, RENAMED, SECTIONS, declaration
+
+PLUGIN_TIME_LIMIT = 300.0  # seconds: half of the proxy's time limit, by default
+_STRICT_SECTIONS = (
+    "gateway_groups",
+    "lockout",
+    "accounting",
+)  # a misspelled option opens a hole or loses records
+
+
+def unknown_names(ini: Ini) -> Iterator[Problem]:
+    """Yield the unknown sections and options, with the name that was probably meant."""
+    known_sections = [section.name for section in SECTIONS]
+    for section, values in ini.sections.items():
+        declared = declaration(section)
+        if declared is None:
+            yield Problem(False, section, "", "unknown section" + _similar_section(section.lower(), known_sections))
+        elif not declared.open:
+            known = [option.name for option in declared.options]
+            for name in values:
+                if name not in known and name not in ini.from_default[section]:
+                    renamed = RENAMED.get((declared.first or declared.name, name))
+                    advice = f"; use {renamed} instead" if renamed else _similar_option(name, known)
+                    yield Problem(declared.name in _STRICT_SECTIONS, section, name, "unknown option" + advice)
+
+
+def doubts(ini: Ini, settings: Settings) -> Iterator[Problem]:
+    """Yield what is valid and has no effect, or is cut short."""
+    yield from _cut_short(settings)
+    if not any(server.tls for server in settings.servers):
+        for server in settings.servers:
+            for option in NEEDING_TLS:
+                if ini.sections.get(server.section, {}).get(option.name, "") not in ("", option.default):
+                    yield Problem(False, server.section, option.name, "has no effect without transport=tls")
+    cache = ini.sections.get("authentication_cache", {})
+    if settings.groups and cache.get("reuse_limit", "0") not in ("", "0"):
+        text = "has no effect with [gateway_groups]: it keeps no groups"
+        yield Problem(False, "authentication_cache", "reuse_limit", text)
+
+
+def _similar_section(name: str, known: Sequence[str]) -> str:
+    """Return what did_you_mean does, for a section's name in lower case or the beginning of one."""
+    if declaration(name):
+        return did_you_mean(name, [name])
+    longer = [each for each in known if each.startswith(name + " ")]
+    return did_you_mean(name, known) or did_you_mean(name, longer[:1], 0.0)
+
+
+def _similar_option(name: str, known: Sequence[str]) -> str:
+    """Return a similar option of the section, the section that has this one, or nothing."""
+    ours = (section for section in SECTIONS if not section.sdk)
+    homes = [section.name for section in ours if any(option.name == name for option in section.options)]
+    elsewhere = f"; it belongs in [{homes[0]}]" if homes else ""
+    return did_you_mean(name, known, 0.73) or elsewhere or did_you_mean(name, known)
+
+
+def _cut_short(settings: Settings) -> Iterator[Problem]:
+    """Yield the waits that a time limit ends before the configuration says so."""
+    total = sum(server.bound for server in settings.servers)
+    if total > PLUGIN_TIME_LIMIT:
+        text = f"the servers' bounds add up to {total:g} s; SPS gives a plugin {PLUGIN_TIME_LIMIT:g} s"
+        yield Problem(False, "radius", "conn_timeout", text)
+        return
+    limit = settings.total_timeout
+    for server in settings.servers:
+        if server.bound > limit:
+            text = f"times conn_retries makes {server.bound:g} s; total_timeout ends it after {limit:g} s"
+            yield Problem(False, server.section, "conn_timeout", text)

@@ -1,0 +1,195 @@
+"""INI text: one tolerant pass that finds sections, values, line numbers and every syntax error.
+
+Valid text is read as ConfigParser reads it, and so as the SDK reads it, with two exceptions: a `%` that ConfigParser
+would refuse is an ordinary character, and a value in double quotes keeps white space at its ends. Some of our sections
+are read line by line instead: such lines keep their case and may contain `:`.
+"""
+
+import configparser
+import re
+import sys
+from typing import Dict, List, Mapping, Match, Optional, Sequence, Set, Tuple
+
+from ..namedtuple import NamedTuple
+from .options import SECTIONS, declaration
+
+
+class Problem(NamedTuple):
+    """One error or warning in a configuration; no text in it quotes a value."""
+
+    error: bool
+    section: str
+    option: str
+    text: str
+
+    def __str__(self) -> str:
+        place = f"[{self.section}]" if self.section else ""
+        return " ".join(part for part in (place, self.option) if part) + ": " + self.text
+
+
+Lines = Sequence[Tuple[int, str]]
+"""Lines of the file with their numbers."""
+
+Places = Mapping[Tuple[str, str], int]
+"""(section, option) -> the number of its first line; (section, "") -> that of the section's header."""
+
+
+class Ini(NamedTuple):
+    """A parsed file: section -> option -> value, and the numbered lines of the sections that are read line by line.
+
+    `from_default` has for each section the options that it has only from [DEFAULT].
+    """
+
+    sections: Dict[str, Dict[str, str]]
+    from_default: Dict[str, Set[str]]
+    lines: Mapping[str, Lines]
+    places: Places
+    problems: Tuple[Problem, ...]
+
+
+_DEFAULT = configparser.DEFAULTSECT
+_LINE_SECTIONS = frozenset(section.name for section in SECTIONS if section.lines)
+_BARE_HEADER = r"\[[^]]+\]\s*([#;].*)?\Z"  # of a line that ends a section of lines: a pattern may begin with a bracket
+_PADDED_BASE64 = r"[A-Za-z0-9+/]+={1,2}\s*\Z"
+_REFERENCE = r"%(?:(%)|\(([^)]+)\)s)?"
+_NO_VALUE = sys.maxsize
+_MAX_DEPTH = 10  # of references in referenced values, as in ConfigParser
+
+
+def parse_ini(text: str) -> Ini:
+    """Parse INI text; text that is not INI makes problems, never an exception."""
+    parser = _Parser()
+    for number, line in enumerate(text.lstrip("\ufeff").split("\n"), 1):  # splitlines knows more line endings
+        parser.take(number, line)
+    return parser.result()
+
+
+def line_of(problem: Problem, places: Places) -> int:
+    """Return the line that a problem is about, that of its section if something is missing there, or 0."""
+    numbered = re.match("line ([0-9]+)\\Z", problem.option)
+    if numbered:
+        return int(numbered.group(1))
+    sections = (problem.section, _DEFAULT) if problem.option else ()
+    keys = [(section, problem.option) for section in sections] + [(problem.section, "")]
+    return next((places[key] for key in keys if key in places), 0)
+
+
+def unquoted(value: str) -> str:
+    """Return a value without its double quotes if they keep white space at its ends."""
+    inside = value[1:-1]
+    if len(value) > 2 and value[0] == value[-1] == '"' and inside != inside.strip():
+        return inside
+    return value
+
+
+class _Parser:
+    """Takes the lines of a file in their order."""
+
+    def __init__(self) -> None:
+        self._options: Dict[str, Dict[str, List[str]]] = {}
+        self._lines: Dict[str, List[Tuple[int, str]]] = {name: [] for name in _LINE_SECTIONS}
+        self._places: Dict[Tuple[str, str], int] = {}
+        self._problems: List[Problem] = []
+        self._section: Optional[str] = None
+        self._value: List[str] = []
+        self._indent = _NO_VALUE  # a line indented deeper than that continues the value
+        self._inside_pem = False
+
+    def take(self, number: int, line: str) -> None:
+        """Take the next line."""
+        stripped = line.strip()
+        indent = len(line) - len(line.lstrip())
+        header = configparser.ConfigParser.SECTCRE.match(stripped)
+        section = header.group("header") if header else ""
+        is_comment = stripped[:1] in ("#", ";")
+        if self._section in self._lines and not re.match(_BARE_HEADER, stripped):
+            if stripped and not is_comment:
+                self._lines[self._section].append((number, stripped))
+        elif self._is_exposed_pem(line):
+            self._report("", f"line {number}", "is not `option = value`")
+        elif is_comment:
+            pass
+        elif (not stripped or indent > self._indent) and section not in self._lines:
+            self._value.append(stripped)
+        elif section:
+            self._begin_section(number, section)
+        elif self._section is None:
+            self._report("", f"line {number}", "stands before the first [section]")
+        else:
+            self._begin_option(number, self._section, indent, stripped)
+
+    def result(self) -> Ini:
+        """Return all that was found."""
+        joined = {
+            section: {name: "\n".join(lines).rstrip() for name, lines in options.items()}
+            for section, options in self._options.items()
+        }
+        defaults = joined.pop(_DEFAULT, {})
+        sections: Dict[str, Dict[str, str]] = {}
+        for section, own in joined.items():
+            values = dict(own, **{name: value for name, value in defaults.items() if name not in own})
+            declared = declaration(section)
+            keep_quotes = declared is not None and declared.sdk
+            expanded = {name: _expanded(value, values) for name, value in values.items()}
+            sections[section] = {name: value if keep_quotes else unquoted(value) for name, value in expanded.items()}
+        from_default = {section: set(defaults).difference(own) for section, own in joined.items()}
+        return Ini(sections, from_default, self._lines, self._places, tuple(self._problems))
+
+    def _begin_section(self, number: int, name: str) -> None:
+        if name in self._options and name != _DEFAULT:
+            self._report(name, "", f"given twice, again in line {number}")
+        self._section, self._value, self._indent = name, [], _NO_VALUE
+        self._options.setdefault(name, {})
+        self._places.setdefault((name, ""), number)
+
+    def _begin_option(self, number: int, section: str, indent: int, line: str) -> None:
+        """Begin an option's value; of two values the first counts."""
+        match = configparser.ConfigParser.OPTCRE.match(line)
+        name = match.group("option").rstrip().lower() if match else ""
+        if not match or not name:
+            self._report("", f"line {number}", "is not `option = value`")
+            return
+        self._value, self._indent = [match.group("value").strip()], indent
+        if name in self._options[section]:
+            self._report(section, name, f"given twice, again in line {number}")
+        self._options[section].setdefault(name, self._value)
+        self._places.setdefault((section, name), number)
+
+    def _is_exposed_pem(self, line: str) -> bool:
+        """Whether a line of PEM is not indented and its Base64 ends in `=`.
+
+        It would be an option, and its name would be shown as an unknown one: here a piece of a private key.
+        """
+        if self._inside_pem and re.match(_PADDED_BASE64, line):
+            return True
+        if "-----BEGIN " in line:
+            self._inside_pem = True
+        elif "-----END " in line or line.startswith("["):
+            self._inside_pem = False
+        return False
+
+    def _report(self, section: str, option: str, text: str) -> None:
+        self._problems.append(Problem(True, section, option, text))
+
+
+def _expanded(value: str, values: Mapping[str, str]) -> str:
+    """Return a value with its references replaced, or as it is if ConfigParser would refuse it."""
+    try:
+        return _replaced(value, values, 1)
+    except LookupError:
+        return value
+
+
+def _replaced(value: str, values: Mapping[str, str], depth: int) -> str:
+    """Replace `%(name)s` and `%%`; raise LookupError for a lone `%`, an unknown name or endless references."""
+    if depth > _MAX_DEPTH:
+        raise LookupError()
+
+    def replacement(match: Match[str]) -> str:
+        percent, name = match.groups()
+        if percent:
+            return "%"
+        referenced = values[(name or "").lower()]
+        return _replaced(referenced, values, depth + 1) if "%" in referenced else referenced
+
+    return re.sub(_REFERENCE, replacement, value)

@@ -1,0 +1,132 @@
+"""Reads the declared options of a section and collects every problem with them."""
+
+import contextlib
+import re
+from typing import Any, Callable, Container, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+
+from .ini import Ini, Problem
+from .options import Option
+from .value_types import CERTIFICATES
+
+CredentialLookup = Callable[[str, str], Optional[str]]
+"""(section, option) -> the password that the Credential Store has for host=section, user=option, or None.
+
+Where the type of the option says so, it is a certificate and its private key, in PEM.
+"""
+
+TrustedCaLookup = Callable[[str], Optional[str]]
+"""The name of a trusted CA list of SPS -> its certificates in PEM, or None if there is no such list."""
+
+
+class ConfigurationError(Exception):
+    """A look-up failed; the text is shown in the log."""
+
+
+NO_STORE = "`$` needs [credential_store] name"
+_TRUSTED_CA = r"\$\[(.+)\]\Z"
+
+
+def no_trusted_ca(name: str) -> Optional[str]:
+    """Fail: this machine is not an SPS."""
+    raise ConfigurationError("trusted CA lists are there on SPS only; elsewhere the certificates themselves serve")
+
+
+def split_at_first(line: str) -> Tuple[str, str, str]:
+    """Split a line whose left side contains no `=`."""
+    return line.partition("=")
+
+
+def split_at_last(line: str) -> Tuple[str, str, str]:
+    """Split a line whose left side may contain `=`, as in `OU=Admins = admins`."""
+    return line.partition(" = ") if " = " in line else line.rpartition("=")
+
+
+class Reader:
+    """Reads options and lines; `problems` has what was wrong with them."""
+
+    def __init__(self, ini: Ini, credential: CredentialLookup, trusted_ca: TrustedCaLookup) -> None:
+        self._ini = ini
+        self._credential = credential
+        self._trusted_ca = trusted_ca
+        self.problems: List[Problem] = []
+
+    def read(
+        self,
+        section: str,
+        options: Sequence[Option],
+        values: Optional[Mapping[str, str]] = None,
+        inherited: Container[str] = (),
+        first: Mapping[str, Any] = {},
+    ) -> Dict[str, Any]:
+        """Return the value of every option, None where it is invalid; `values` are by default those of the section.
+
+        A value `inherited` from another section is that in `first`: its problems have been reported there. If it is
+        `$`, one stored for this section is preferred.
+        """
+        values = self._ini.sections.get(section, {}) if values is None else values
+        found = {}
+        for option in options:
+            given = values.get(option.name)
+            if option.name not in inherited:
+                found[option.name] = self._value(section, option, given)
+            elif given != "$":
+                found[option.name] = first[option.name]
+            else:
+                found[option.name] = self._value(section, option, given, first[option.name])
+        return found
+
+    def pairs(
+        self,
+        section: str,
+        expected: str,
+        split: Callable[[str], Tuple[str, str, str]] = split_at_first,
+        may_be_empty: bool = True,
+    ) -> Iterator[Tuple[str, str, str]]:
+        """Yield the place, as in `line 5`, and both sides of each line of a section that is read line by line."""
+        for number, line in self._ini.lines[section]:
+            left, equals, right = (part.strip() for part in split(line))
+            if left and equals and (right or may_be_empty):
+                yield f"line {number}", left, right
+            else:
+                self.report(section, f"line {number}", f"expected `{expected}`")
+
+    def report(self, section: str, option: str, text: str) -> None:
+        """Add an error."""
+        self.problems.append(Problem(True, section, option, text))
+
+    @contextlib.contextmanager
+    def reporting(self, section: str, option: str) -> Iterator[None]:
+        """Turn a ValueError or a failed look-up into an error, and go on after the block."""
+        try:
+            yield
+        except (ValueError, ConfigurationError) as error:
+            self.report(section, option, str(error))
+
+    def _value(self, section: str, option: Option, given: Optional[str], inherited: Any = None) -> Any:
+        if given is not None and option.ignored:
+            self.problems.append(Problem(False, section, option.name, option.ignored))
+        with self.reporting(section, option.name):
+            text = self._text(section, option, given)
+            if text is None and inherited is not None:
+                return inherited
+            if text is None:
+                stored, place = option.kind.stored, f"host={section} user={option.name}"
+                raise ValueError(f"the Credential Store has no {stored} for {place}")
+            if not text and option.required:
+                raise ValueError("is missing" if given is None else "is empty")
+            return option.kind.parse(text)
+        return None
+
+    def _text(self, section: str, option: Option, given: Optional[str]) -> Optional[str]:
+        """Return the text of a value, looked up if it is a reference."""
+        if given is None:
+            return option.default
+        if given == "$$":
+            return "$"
+        trusted = re.match(_TRUSTED_CA, given) if option.kind is CERTIFICATES else None
+        if trusted:
+            certificates = self._trusted_ca(trusted.group(1))
+            if certificates is None:
+                raise ValueError("SPS has no trusted CA list of this name")
+            return certificates
+        return self._credential(section, option.name) if given == "$" else given

@@ -1,0 +1,38 @@
+"""The settings of one RADIUS server, as the client needs them."""
+
+from typing import Optional
+
+from ..namedtuple import NamedTuple
+from ..secret import Secret
+
+
+class TlsSettings(NamedTuple):
+    """How SPS and a server authenticate each other over TLS; certificates and key in PEM, empty if not set."""
+
+    server_name: str
+    ca_certificate: str
+    client_certificate: Secret
+
+
+class ServerSettings(NamedTuple):
+    """The options of [radius] or [radius_N]; times in seconds. `tls` is None with UDP."""
+
+    section: str
+    server: str
+    port: int
+    secret: Secret
+    auth_type: str
+    conn_timeout: float
+    conn_retries: int
+    retransmit_after: float
+    require_message_authenticator: bool
+    source_ip: str
+    status_check: str
+    status_check_after: float
+    connect_timeout: float
+    tls: Optional[TlsSettings] = None
+
+    @property
+    def bound(self) -> float:
+        """The longest wait for one address of the server, in seconds."""
+        return self.conn_timeout * self.conn_retries
