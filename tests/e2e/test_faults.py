@@ -179,7 +179,7 @@ def test_faults(open_session: OpenSession) -> None:
             assert outcome(session, "code") == fault.outcome, session.log
             assert fault.log in text(session)
 
-    with Cases() as cases, ThreadPoolExecutor(4) as pool:
+    with Cases() as cases, ThreadPoolExecutor(6) as pool:
         for fault, played in [(fault, pool.submit(play, fault)) for fault in FAULTS]:
             with cases.case(fault.name):
                 played.result()

@@ -2,16 +2,16 @@
 
 import hashlib
 import io
+import os
 import random
-import re
 import zipfile
 from pathlib import Path
-from typing import Dict, List, Tuple
+from typing import Callable, Dict, List, Tuple
 
 import pytest
 from pytest_mock import MockerFixture
 
-from tools import build
+from tools import build, pin
 
 MANIFEST = b"""\
 name: SPS_RADIUS
@@ -61,7 +61,9 @@ VERSION_RULE = "MANIFEST: version must begin with a numeral and hold only letter
 SAME_VERSION_RULE = "MANIFEST: version must equal __version__ in lib/__init__.py"
 API_RULE = "MANIFEST: api must be <major>.<minor>"
 SHEBANG_RULE = "main.py: must begin with #!/usr/bin/env pluginwrapper3"
+REGULAR_RULE = "must be a regular file, not reached through a symbolic link"
 PATH_RULE = "must be a path inside the zip, without '..'"
+LIB_RULE = "must not be in lib/, which holds .py files and the dictionary"
 SDK_RULE = "must not be in the zip, SPS brings the SDK itself"
 
 
@@ -116,7 +118,10 @@ def test_every_broken_rule_is_reported_with_its_file() -> None:
         ({"/etc/passwd": b""}, [f"/etc/passwd: {PATH_RULE}"]),
         ({"lib/../../x": b""}, [f"lib/../../x: {PATH_RULE}"]),
         ({"lib\\x": b""}, [f"lib\\x: {PATH_RULE}"]),
-        ({"lib/a..b": b""}, []),
+        ({"lib/a..b.py": b""}, []),
+        ({"lib/notes.txt": b""}, [f"lib/notes.txt: {LIB_RULE}"]),
+        ({"lib/login.so": b""}, [f"lib/login.so: {LIB_RULE}"]),
+        ({"lib/cli/dictionary": b""}, [f"lib/cli/dictionary: {LIB_RULE}"]),
         ({"safeguard/sessions/plugin.py": b"", "safeguard/__init__.py": b""}, [f"safeguard: {SDK_RULE}"]),
         (
             {"oneidentity_safeguard_sessions_plugin_sdk-1.6.0.dist-info/METADATA": b""},
@@ -135,10 +140,10 @@ def test_every_broken_rule_is_reported_with_its_file() -> None:
 
 def test_zip_has_at_most_twenty_megabytes() -> None:
     files = good_tree()
-    files["lib/data"] = b""
-    files["lib/data"] = bytes(20 * 1000 * 1000 - len(build.pack(files)))
+    files["data"] = b""
+    files["data"] = bytes(20 * 1000 * 1000 - len(build.pack(files)))
     assert build.check(files) == []
-    files["lib/data"] += b"\0"
+    files["data"] += b"\0"
     assert build.check(files) == ["zip: must be at most 20000000 octets, has 20000001"]
 
 
@@ -187,6 +192,53 @@ def test_own_files_leave_out_caches_and_hidden_files(tmp_path: Path) -> None:
     assert build.own_files(tmp_path) == {name: name.encode() for name in kept}
 
 
+def test_links_and_special_files_never_reach_the_zip(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "secret.py").write_bytes(b"")
+    cases: List[Tuple[str, Callable[[Path], None]]] = [
+        ("lib/link.py", lambda path: path.symlink_to(outside / "secret.py")),
+        ("lib/link.py", lambda path: path.symlink_to("__init__.py")),
+        ("lib/link.py", lambda path: path.symlink_to("link.py")),
+        ("lib/link.py", lambda path: path.symlink_to("nonexistent")),
+        ("lib/link", lambda path: path.symlink_to(outside)),
+        ("lib/pipe.py", lambda path: os.mkfifo(str(path))),
+        ("main.py", lambda path: path.symlink_to(outside / "secret.py")),
+        ("MANIFEST", lambda path: path.symlink_to("nonexistent")),
+        ("default.cfg", lambda path: os.mkfifo(str(path))),
+        ("LICENSE", lambda path: path.mkdir()),
+    ]
+    failures: List[Tuple[str, object]] = []
+    for number, (name, create) in enumerate(cases):
+        tree = tmp_path / str(number)
+        (tree / "lib").mkdir(parents=True)
+        (tree / "lib" / "__init__.py").write_bytes(b"")
+        create(tree / name)
+        try:
+            failures.append((name, build.own_files(tree)))
+        except build.BuildError as error:
+            if str(error) != f"{name}: {REGULAR_RULE}":
+                failures.append((name, str(error)))
+    assert failures == []
+
+
+def test_folder_behind_a_link_never_reaches_the_zip(tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "secret.py").write_bytes(b"")
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "lib").symlink_to(tmp_path / "outside")
+    with pytest.raises(build.BuildError) as raised:
+        build.own_files(tmp_path / "tree")
+    assert str(raised.value) == f"lib/secret.py: {REGULAR_RULE}"
+
+
+def test_tree_behind_a_link_is_read(tmp_path: Path) -> None:
+    (tmp_path / "tree" / "lib").mkdir(parents=True)
+    (tmp_path / "tree" / "lib" / "__init__.py").write_bytes(b"1")
+    (tmp_path / "link").symlink_to("tree")
+    assert build.own_files(tmp_path / "link") == {"lib/__init__.py": b"1"}
+
+
 def test_command_line_is_at_the_root_where_python_looks_for_it(tmp_path: Path) -> None:
     (tmp_path / "lib").mkdir()
     (tmp_path / "lib" / "__main__.py").write_bytes(b"1")
@@ -230,7 +282,7 @@ def test_cached_wheels_need_no_pip(tmp_path: Path, mocker: MockerFixture) -> Non
     sha256 = hashlib.sha256(content).hexdigest()
     (tmp_path / "one-1.0-py3-none-any.whl").write_bytes(content)
     pins = tmp_path / "zip.txt"
-    pins.write_text(f"# bundled\n\none==1.0 --hash=sha256:{sha256}\n")
+    pins.write_text(f"# bundled\n\none==1.0 \\\n    --hash=sha256:{sha256}\n")
     assert build.fetch_wheels(pins, tmp_path) == [build.Wheel("one", "1.0", sha256, content)]
 
 
@@ -242,7 +294,7 @@ def test_pin_without_a_hash_is_refused(tmp_path: Path) -> None:
     assert str(raised.value) == "zip.txt: not <name>==<version> --hash=sha256:<hash>: one==1.0"
 
 
-def test_tests_use_the_versions_that_the_zip_bundles() -> None:
-    bundled = re.findall(r"(?m)^(\S+==\S+) --hash", build.REQUIREMENTS.read_text())
+def test_tests_use_the_wheels_that_the_zip_bundles() -> None:
+    bundled = pin.PIN.findall(build.REQUIREMENTS.read_text())
     assert len(bundled) == 2
-    assert set(bundled) <= set((build.ROOT / "requirements" / "test.txt").read_text().splitlines())
+    assert set(bundled) <= set(pin.PIN.findall((pin.REQUIREMENTS / "test.txt").read_text()))
