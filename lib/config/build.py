@@ -116,7 +116,7 @@ def _tls(section: str, read: Dict[str, Any], reader: Reader) -> Optional[TlsSett
     if read.pop("transport") != "tls":
         return None
     if read["ca_certificate"] == "":
-        reader.report(section, "ca_certificate", "is missing: nothing else tells the server from an impostor")
+        reader.report(section, "ca_certificate", "is missing: it is what authenticates the server")
     return TlsSettings(read.pop("tls_server_name"), read.pop("ca_certificate"), read.pop("client_certificate"))
 
 
@@ -140,7 +140,7 @@ def _accounting(ini: Ini, reader: Reader, servers: Sequence[ServerSettings]) -> 
     if not switches["enabled"] or is_invalid:
         return None
     if len(found) > 1 and not found[0]["server"]:
-        reader.report(found[1]["section"], "server", "needs [accounting] server")
+        reader.report(found[1]["section"], "server", "requires [accounting] server")
         return None
     chosen = _own_servers(found, servers[0]) if found[0]["server"] else _servers_of_logins(found[0], servers)
     # They share the time that accounting may add to a login. A little is left: a server cut off by the end is not dead.
@@ -210,14 +210,14 @@ def _attributes(
     mapping = tuple((name, group) for _, name, group in lines)
     given = ini.sections.get("gateway_groups", {})
     if given.get("required_groups") and not values["required_groups"]:
-        reader.report("gateway_groups", "required_groups", "names no group")
+        reader.report("gateway_groups", "required_groups", "contains no group")
     names = values["attribute"]
     if not names:
         for option in ("pattern", "separator", "required_groups"):
             if given.get(option):
-                reader.report("gateway_groups", option, "needs [gateway_groups] attribute")
+                reader.report("gateway_groups", option, "requires [gateway_groups] attribute")
         if mapping:
-            reader.report("gateway_groups map", "", "needs [gateway_groups] attribute")
+            reader.report("gateway_groups map", "", "requires [gateway_groups] attribute")
     if not (names or ini.lines["radius_attributes"] or ini.lines["radius_dictionary"]):
         return None, (), ()
     from .attribute_sections import find_group_attributes, read_attributes, read_dictionary

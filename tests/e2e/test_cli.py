@@ -285,7 +285,7 @@ LEAST = "[radius]\nserver=a\nsecret=sixteen octets!!\n[lockout]\nmax_failures=5\
             LEAST.replace("server=a", "auth_type=pep\nserver=a"),
             ["2: error: [radius] auth_type: expected one of pap, chap, mschapv2; did you mean pap?"],
         ),
-        ("x\n" + LEAST, ["1: error: stands before the first [section]"]),
+        ("x\n" + LEAST, ["1: error: is before the first [section]"]),
         (LEAST + "x\n", ["6: error: is not `option = value`"]),
         (
             LEAST + "scope=user\n  goes on\nscope=client\n",
@@ -296,7 +296,7 @@ LEAST = "[radius]\nserver=a\nsecret=sixteen octets!!\n[lockout]\nmax_failures=5\
         ),
         (
             LEAST + "[challenge_answers]\n# c\n(=1\n",
-            ["8: error: [challenge_answers]: not a regular expression: missing ), unterminated subpattern"],
+            ["8: error: [challenge_answers]: invalid regular expression: missing ), unterminated subpattern"],
         ),
         (
             LEAST.replace("sixteen octets!!", "fifteen octets!"),
@@ -320,19 +320,21 @@ LEAST = "[radius]\nserver=a\nsecret=sixteen octets!!\n[lockout]\nmax_failures=5\
         (
             LEAST.replace("server=a", "server=a\nconn_timeout=200\nconn_retries=2"),
             [
-                "3: warning: [radius] conn_timeout: the servers' bounds add up to 400 s; SPS gives a plugin 300 s",
+                "3: warning: [radius] conn_timeout: the servers' timeouts add up to 400 s; SPS stops a plugin after "
+                "300 s",
             ],
         ),
         (
             LEAST.replace("server=a", "server=a\nconn_timeout=200\nconn_retries=1"),
             [
-                "3: warning: [radius] conn_timeout: times conn_retries makes 200 s; total_timeout ends it after 150 s",
+                "3: warning: [radius] conn_timeout: times conn_retries is 200 s, but total_timeout ends the wait after "
+                "150 s",
             ],
         ),
         (
             LEAST.replace("server=a", "server=a\ndictionary_path=/etc/x"),
             [
-                "3: warning: [radius] dictionary_path: has no effect: the dictionary is in the plugin",
+                "3: warning: [radius] dictionary_path: has no effect: the dictionary is built into the plugin",
             ],
         ),
         (
@@ -393,12 +395,12 @@ LEAST = "[radius]\nserver=a\nsecret=sixteen octets!!\n[lockout]\nmax_failures=5\
         ),
         (
             LEAST + "[gateway_groups]\npattern=x\n",
-            ["7: error: [gateway_groups] pattern: needs [gateway_groups] attribute"],
+            ["7: error: [gateway_groups] pattern: requires [gateway_groups] attribute"],
         ),
         (
             LEAST.replace("secret=sixteen octets!!", "secret=$"),
             [
-                "3: error: [radius] secret: `$` needs [credential_store] name",
+                "3: error: [radius] secret: `$` requires [credential_store] name",
             ],
         ),
         (
@@ -408,7 +410,7 @@ LEAST = "[radius]\nserver=a\nsecret=sixteen octets!!\n[lockout]\nmax_failures=5\
                 "9: note: [auth] max_attempts: from the Credential Store, not checked here",
             ],
         ),
-        (LEAST + "[ldap_server]\nname=$\n", ["7: error: [ldap_server] name: `$` needs [credential_store] name"]),
+        (LEAST + "[ldap_server]\nname=$\n", ["7: error: [ldap_server] name: `$` requires [credential_store] name"]),
         (
             LEAST + "[DEFAULT]\nrequire_message_authenticator=no\n",
             [
@@ -437,8 +439,8 @@ LEAST = "[radius]\nserver=a\nsecret=sixteen octets!!\n[lockout]\nmax_failures=5\
         (
             LEAST.replace("server=a", "server=10.0.0.1, 10.0.0.2"),
             [
-                "2: error: [radius] server: expected one host name or address: a further server has a section of its "
-                "own",
+                "2: error: [radius] server: expected one host name or address; put each further server into its own "
+                "section",
             ],
         ),
     ],
@@ -474,7 +476,7 @@ def test_an_error_hides_no_doubt(doubtful: str, wrong: str) -> None:
     whole += "interactive_protocols=ssh,http\n"
     warnings = [re.sub("^[0-9]+: ", "", each) for each in found(whole) if ": warning: " in each]
     assert warnings == [
-        "warning: [radius] conn_timeout: times conn_retries makes 200 s; total_timeout ends it after 150 s",
+        "warning: [radius] conn_timeout: times conn_retries is 200 s, but total_timeout ends the wait after 150 s",
         "warning: [auth] interactive_protocols: SPS can ask in rdp, ssh, telnet only, and a login by another protocol "
         "would hang",
     ]
@@ -547,7 +549,7 @@ class TestCheck:
         checked = cli.run("check", cli.file(listing.default_cfg()))
         assert re.findall("(?:error|warning): .*", checked.out) == [
             "error: [radius] server: is empty",
-            "error: [radius] secret: `$` needs [credential_store] name",
+            "error: [radius] secret: `$` requires [credential_store] name",
         ]
 
     def test_no_secret_is_printed_whatever_is_wrong(self, cli: Zip) -> None:
@@ -1064,7 +1066,10 @@ class TestTry:
         with tried(cli, down, "--user", "alice") as person:
             person.sees(PROMPT).types("x")
             assert person.to_the_end() == 1
-        assert told(person, "reason") == "Backend service unreachable [connection-refused]"
+        assert (
+            told(person, "reason")
+            == "The login service is not responding. Try again later or contact your help desk. [connection-refused]"
+        )
         assert told(person, "what to do") == reasons.DENIALS["connection-refused"].remedy
 
     def test_dead_server_is_asked_last_from_then_on(self, cli: Zip, down: str, freeradius: FreeRadius) -> None:

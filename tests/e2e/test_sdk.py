@@ -142,10 +142,13 @@ def test_logging_from_the_credential_store_is_an_error_and_no_exception(
     "section, error",
     [
         ("[question_1]\nprompt=Ticket:\n", "[question_1] key: is missing"),
-        ("[question_2]\nprompt=Ticket:\nkey=t\n", "[question_2]: is never asked: there is no [question_1]"),
+        ("[question_2]\nprompt=Ticket:\nkey=t\n", "[question_2]: is never asked because there is no [question_1]"),
         ("[question_1]\nprompt=Ticket:\nkey=otp\n", "[question_1] key: is the name of a password's answer"),
         ("[whitelist source=user_list]\nname=\n", "[whitelist source=user_list] name: is empty"),
-        ("[whitelist source=ldap_server_group]\nallow=all_users\nexcept=\n", "except: is missing: it says for whom"),
+        (
+            "[whitelist source=ldap_server_group]\nallow=all_users\nexcept=\n",
+            "except: is missing: it lists the LDAP groups",
+        ),
     ],
 )
 def test_what_the_sdk_would_pass_over_is_an_error(
@@ -211,7 +214,7 @@ def test_secret_from_the_credential_store(open_session: OpenSession, freeradius:
 @pytest.mark.parametrize(
     "section, stores, expected",
     [
-        ("", {}, "[radius] secret: `$` needs [credential_store] name"),
+        ("", {}, "[radius] secret: `$` requires [credential_store] name"),
         ("[credential_store]\nname=gone\n", {}, "[radius] secret: the Credential Store failed: LocalCredentialStore"),
         (
             "[credential_store]\nname=store\n",
@@ -251,7 +254,10 @@ def test_every_configuration_error_is_logged_and_the_session_denied(open_session
     )
     session = open_session(configuration, server_username="alice")
     verdict = session.log_in()
-    assert verdict["reason"] == "plugin configuration error [bad-configuration]"
+    assert (
+        verdict["reason"]
+        == "Login is not possible because of a configuration error. Contact your help desk. [bad-configuration]"
+    )
     for expected in (
         "[radius] server: is missing",
         "[radius] secret: is missing",

@@ -56,7 +56,7 @@ def test_what_only_sps_knows_is_noted() -> None:
         "note: [radius] ca_certificate: from SPS's trusted CA lists, not checked here",
         "note: [radius] client_certificate: from the Credential Store, not checked here",
     ]
-    assert said(text)[-1] == "error: [radius] client_certificate: `$` needs [credential_store] name"
+    assert said(text)[-1] == "error: [radius] client_certificate: `$` requires [credential_store] name"
 
 
 def test_what_means_nothing_over_tls() -> None:

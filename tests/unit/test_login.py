@@ -634,7 +634,10 @@ def test_a_server_that_is_gone_costs_no_attempt(cumulative: bool) -> None:
     conversation.answer("1")
     conversation.receive(challenge())
     conversation.answer("2")
-    assert asked(conversation.receive(OriginGone())) == "The server that asked is gone; please log in again.\nCode: "
+    assert (
+        asked(conversation.receive(OriginGone()))
+        == "The authentication server is no longer available. Please log in again.\nCode: "
+    )
     assert conversation.state.attempts == ()
     assert conversation.answer("3") == first("3")
     assert asked(conversation.receive(challenge())) == "Token? "
@@ -1254,7 +1257,12 @@ def prompt(action: Action) -> str:
         ({"rejected": "Nein"}, "rejected", "Wrong code", "Nein: Wrong code [rejected]"),
         ({"rejected": "Nein ({reason})"}, "rejected", "Wrong {code}", "Nein (Wrong {code}) [rejected]"),
         ({"rejected": "{{Nein}}"}, "rejected", "", "{Nein} [rejected]"),
-        ({"no-reply": ""}, "no-reply", "", "Backend service unreachable [no-reply]"),
+        (
+            {"no-reply": ""},
+            "no-reply",
+            "",
+            "The login service is not responding. Try again later or contact your help desk. [no-reply]",
+        ),
     ],
 )
 def test_reason_of_a_deny(words: Dict[str, str], code: str, detail: str, reason: str) -> None:
