@@ -313,7 +313,12 @@ SECTIONS: Tuple[Section, ...] = (
     Section(
         "whitelist source=ldap_server_group",
         (
-            Option("allow", choice("no_user", "all_users"), "", "Users who need no RADIUS login, apart from those in except."),
+            Option(
+                "allow",
+                choice("no_user", "all_users"),
+                "",
+                "Users who need no RADIUS login, apart from those in except.",
+            ),
             Option("except", TEXT, "", "LDAP groups whose members are the exception to allow."),
         ),
         sdk=True,

@@ -45,8 +45,8 @@ def sdk_text(ini: Ini) -> str:
         lines.append(f"[{section}]")
         for name, value in values.items():
             if (section, name) not in wrong and (name in kinds or name not in ini.from_default[section]):
-                value = _in_lower_case(kinds.get(name), value)
-                lines.append("{} = {}".format(name, value.replace("%", "%%").replace("\n", "\n\t")))
+                text = _in_lower_case(kinds.get(name), value).replace("%", "%%").replace("\n", "\n\t")
+                lines.append(f"{name} = {text}")
     return "\n".join(lines) + "\n"
 
 

@@ -11,7 +11,7 @@ from ..text import did_you_mean, placeholders
 
 
 class ValueType(NamedTuple):
-    """A type of value: `expects` describes it, `parse` converts text or raises ValueError, which never quotes the text.
+    """A type of value: `expects` describes it; `parse` converts text or raises ValueError, which never quotes the text.
 
     `stored` is what the Credential Store has for a `$`.
     """
@@ -180,8 +180,8 @@ OPTIONAL_HOST = ValueType("host name or address", _optional_host)
 SECRET = ValueType("text, or `$`", _secret)
 OPTIONAL_ADDRESS = ValueType("IP address", _optional_address)
 YES_NO = ValueType("yes, no", _yes_no)
-NAMES = ValueType("names with commas", _names)
-LOWER_CASE_NAMES = ValueType("names with commas", _lower_case_names)
+NAMES = ValueType("comma-separated names", _names)
+LOWER_CASE_NAMES = ValueType("comma-separated names", _lower_case_names)
 OPTIONAL_PATTERN = ValueType("regular expression", _optional_pattern)
 CERTIFICATES = ValueType("PEM, or `$[list]`", _certificates)
 CERTIFICATE_AND_KEY = ValueType("PEM, or `$`", _certificate_and_key, "certificate")

@@ -196,10 +196,10 @@ Called-Station-Id = {username}->{server_username}@{connection_name}{client_hostn
         ("[gateway_groups map]\nx", "[gateway_groups map] line 6: expected `radius-name = sps-group`"),
         ("[messages]\nretry={user} again", "[messages] retry: unknown placeholder; expected {left}, {attempts}"),
         ("[messages]\nretry={left", "[messages] retry: a brace stands alone"),
-        ("[radius_attributes]\nNAS-Identifier=\nNAS-IP-Address=", "[radius_attributes]: takes away both"),
+        ("[radius_attributes]\nNAS-Identifier=\nNAS-IP-Address=", "[radius_attributes]: removes both"),
         (
             "[radius_attributes]\n" + "Cisco-AVPair={}\n".format("x" * 240) * 15,
-            "[radius_attributes]: is more than fits",
+            "[radius_attributes]: is too long for a request",
         ),
         ("[gateway_groups]\nattribute=State", "[gateway_groups] attribute: State must not be shown"),
         ("[gateway_groups]\nattribute=NAS-Port", "[gateway_groups] attribute: NAS-Port does not contain text"),

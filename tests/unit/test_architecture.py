@@ -78,7 +78,18 @@ def test_no_hook_imports_the_command_line() -> None:
 EDGES = ("socket", "select", "selectors", "ssl", "time", "random", "os", "threading", "subprocess", "fcntl", "signal")
 PURE = ("lib.login", "lib.config", "lib.text", "lib.secret", "lib.namedtuple", "lib.reasons") + tuple(
     "lib.radius." + name
-    for name in ("packet", "profile", "radius11", "schedule", "mschap", "nas", "attributes", "accounting", "display")
+    for name in (
+        "server",
+        "packet",
+        "profile",
+        "radius11",
+        "schedule",
+        "mschap",
+        "nas",
+        "attributes",
+        "accounting",
+        "display",
+    )
 )
 
 
