@@ -37,7 +37,8 @@ def build(
     `credential` looks up each option of ours that is set to `$`, `trusted_ca` each `$[name]`.
     """
     reader = Reader(ini, credential, trusted_ca)
-    servers, name_rules = _servers(ini, reader)
+    servers = _servers(ini, reader)
+    name_rules = _name_rules(ini, reader)
     times = reader.read("radius", options.RADIUS_ONLY_OPTIONS)
     auth = AuthSettings(**reader.read("auth", options.AUTH_OPTIONS))
     username = UsernameSettings(**reader.read("username", options.USERNAME_OPTIONS))
@@ -83,12 +84,10 @@ def _inherited(ini: Ini, section: str, base: Mapping[str, str]) -> Tuple[Values,
     return {**values, **base, **own}, set(base) - set(own)
 
 
-def _servers(ini: Ini, reader: Reader) -> Tuple[Tuple[ServerSettings, ...], Dict[str, NameRules]]:
-    """Read [radius] and [radius_N], and the name rules of each, which are by default those of [username]."""
+def _servers(ini: Ini, reader: Reader) -> Tuple[ServerSettings, ...]:
+    """Read [radius] and [radius_N]."""
     in_radius = ini.sections.get("radius", {})
-    inherited_rules = NameRules(**reader.read("username", options.NAME_OPTIONS))
     servers: List[ServerSettings] = []
-    name_rules: Dict[str, NameRules] = {}
     first: Dict[str, Any] = {}
     for section in _numbered(ini, "radius"):
         values, inherited = _inherited(ini, section, in_radius) if servers else (in_radius, set())
@@ -101,14 +100,20 @@ def _servers(ini: Ini, reader: Reader) -> Tuple[Tuple[ServerSettings, ...], Dict
         wanted += options.TLS_OPTIONS if over_tls else ()
         read.update(reader.read(section, wanted, values, inherited.intersection(first), first))
         first = first or dict(read)
-        tls = _tls(section, read, reader)
-        values, inherited = _inherited(ini, section, {option.name: "" for option in options.NAME_OPTIONS})
-        name_rules[section] = NameRules(
-            **reader.read(section, options.NAME_OPTIONS, values, inherited, inherited_rules._asdict())
-        )
-        inherited_rules = inherited_rules if servers else name_rules[section]
+        tls = _tls(section, read, reader)  # takes its options out of `read`
         servers.append(ServerSettings(section=section, tls=tls, **read))
-    return tuple(servers), name_rules
+    return tuple(servers)
+
+
+def _name_rules(ini: Ini, reader: Reader) -> Dict[str, NameRules]:
+    """Read the name rules of each server: its own, or else those of [radius], or else those of [username]."""
+    from_username = NameRules(**reader.read("username", options.NAME_OPTIONS))
+    rules: Dict[str, NameRules] = {}
+    for section in _numbered(ini, "radius"):
+        base = rules.get("radius", from_username)._asdict()
+        values, inherited = _inherited(ini, section, dict.fromkeys(base, ""))
+        rules[section] = NameRules(**reader.read(section, options.NAME_OPTIONS, values, inherited, base))
+    return rules
 
 
 def _tls(section: str, read: Dict[str, Any], reader: Reader) -> Optional[TlsSettings]:

@@ -454,7 +454,11 @@ CALLS = [call for call in log_calls() if call.text not in ("RADIUS: %s", "foreig
 
 def test_calls_are_found() -> None:
     assert len(CALLS) > 30
-    assert {path.split(":")[0] for path, _ in CALLS} >= {"lib/plugin.py", "lib/state/lockout.py", "lib/state/accounting_queue.py"}
+    assert {path.split(":")[0] for path, _ in CALLS} >= {
+        "lib/plugin.py",
+        "lib/state/lockout.py",
+        "lib/state/accounting_queue.py",
+    }
 
 
 @pytest.mark.parametrize("call", CALLS, ids=[call.place for call in CALLS])
