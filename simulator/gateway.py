@@ -9,12 +9,13 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import uuid
 import zipfile
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, MutableMapping, NamedTuple, Optional, Sequence, Tuple, Union
 
+from .fork_server import ForkedProcess, ForkServer
 from .host import RESULT_FD
 
 HOST = str(Path(__file__).resolve().with_name("host.py"))
@@ -65,6 +66,7 @@ class HookCall(NamedTuple):
     error: Optional[HookError]
 
 
+Process = Union["subprocess.Popen[bytes]", ForkedProcess]
 TIME_LIMIT_EXCEEDED = "TimeLimitExceeded"
 """The `type` of the HookError of a call that was killed at its time limit."""
 
@@ -78,7 +80,8 @@ class UnpackedPlugin(NamedTuple):
     "credential_stores": {policy: {user: {host: [[password or certificate], ...]}}},
     "ldap_servers": {policy: {"users": {...}, "groups": {...}}},
     "trusted_ca_lists": {name: {"type": "x509v3-sign-rsa", "certs": [PEM, ...]}}}, each of them optional. `running`, if
-    given, holds the processes at work and the hook of each, so that another thread can `kill` them.
+    given, holds the processes at work and the hook of each, so that another thread can `kill` them. `fork_server`, if
+    given, forks the processes that it can, which saves each of them the import of the SDK.
     """
 
     directory: Union[str, Path]
@@ -86,7 +89,8 @@ class UnpackedPlugin(NamedTuple):
     python: str = sys.executable
     state_directory: Optional[Union[str, Path]] = None
     fixtures: Mapping[str, Any] = {}
-    running: Optional[MutableMapping["subprocess.Popen[bytes]", str]] = None
+    running: Optional[MutableMapping[Process, str]] = None
+    fork_server: Optional[ForkServer] = None
 
     def call(self, hook: str, arguments: Mapping[str, Any], time_limit: float = TIME_LIMIT) -> HookCall:
         """Call a hook in a new process, with those of the arguments that it takes.
@@ -101,27 +105,14 @@ class UnpackedPlugin(NamedTuple):
             "arguments": dict(arguments),
             "fixtures": dict(self.fixtures),
         }
-        document = json.dumps(request, allow_nan=False).encode("ascii")
-        read_end, write_end = os.pipe()
-        with open(read_end, "rb") as answers, ThreadPoolExecutor(1) as reader:
-            try:
-                # -u keeps the lines of stdout and stderr in the order in which they were written.
-                process = subprocess.Popen(
-                    [self.python, "-u", HOST],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT,
-                    env=self._environment(write_end),
-                    pass_fds=(write_end,),
-                    start_new_session=True,
-                )
-            finally:
-                os.close(write_end)
+        with tempfile.TemporaryFile() as document, tempfile.TemporaryFile() as answer:
+            document.write(json.dumps(request, allow_nan=False).encode("ascii"))
+            document.seek(0)
+            process = self._start(document.fileno(), answer.fileno())
             running = self.running if self.running is not None else {}
             running[process] = hook
-            answer = reader.submit(answers.read)
             try:
-                log, in_time = process.communicate(document, timeout=time_limit)[0], True
+                log, in_time = process.communicate(timeout=time_limit)[0], True
             except subprocess.TimeoutExpired:
                 kill(process)
                 log, in_time = process.communicate()[0], False
@@ -131,18 +122,37 @@ class UnpackedPlugin(NamedTuple):
                 raise
             finally:
                 del running[process]
+            answer.seek(0)
+            octets = answer.read()
+        status = process.returncode
+        assert status is not None  # it has ended
         if not in_time:
             error = HookError(TIME_LIMIT_EXCEEDED, "killed after {:g} seconds".format(time_limit))
-            return HookCall(None, log.decode("utf-8", "replace"), (), process.returncode, error)
-        return _hook_call(answer.result(), log.decode("utf-8", "replace"), process.returncode)
+            return HookCall(None, log.decode("utf-8", "replace"), (), status, error)
+        return _hook_call(octets, log.decode("utf-8", "replace"), status)
 
-    def _environment(self, result_fd: int) -> Dict[str, str]:
+    def _start(self, stdin: int, answer: int) -> Process:
+        environment = self._environment()
+        if self.fork_server and self.fork_server.can_serve(self.python, environment):
+            return self.fork_server.start(environment, stdin, answer)
+        environment[RESULT_FD] = str(answer)
+        return subprocess.Popen(
+            # -u keeps the lines of stdout and stderr in the order in which they were written.
+            [self.python, "-u", HOST],
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            pass_fds=(answer,),
+            start_new_session=True,
+        )
+
+    def _environment(self) -> Dict[str, str]:
         environment = dict(os.environ)
         environment.pop("PYTHONPATH", None)  # the plugin finds its own modules or fails, as on SPS
         state = os.path.abspath(str(self.state_directory or "{}.state".format(self.directory)))
         environment["SCB_PLUGIN_STATE_DIRECTORY"] = state
         environment["EPHEMERAL_PLUGIN_STATE_DIRECTORY"] = state + ".ephemeral"
-        environment[RESULT_FD] = str(result_fd)
         return environment
 
 
@@ -153,7 +163,7 @@ def unpack(zip_path: Union[str, Path], directory: Union[str, Path]) -> Path:
     return Path(directory)
 
 
-def kill(process: "subprocess.Popen[bytes]") -> None:
+def kill(process: Process) -> None:
     """Kill a hook's process and all that it started: it leads a process group of its own, which may outlive it."""
     try:
         os.killpg(process.pid, signal.SIGKILL)

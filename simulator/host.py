@@ -1,8 +1,8 @@
 """The child's side of a hook call: SPS runs every hook in a new process, and this is that process.
 
-`gateway.py` starts it, hands it one JSON document on stdin and reads one from a pipe. stdout and stderr are
-the plugin's own: on SPS they go to syslog. Nothing but the standard library is imported before the plugin, so
-that the list of modules in the answer tells what the plugin itself imported.
+`gateway.py` starts it, or has `fork_server.py` fork it, hands it one JSON document on stdin and reads the answer from
+another descriptor. stdout and stderr are the plugin's own: on SPS they go to syslog. A new process imports nothing but
+the standard library before the plugin, so the list of modules in the answer shows what the plugin itself imported.
 """
 
 import importlib
@@ -19,17 +19,15 @@ RESULT_FD = "SPS_SIMULATOR_RESULT_FD"
 _FAKES = "safeguard.sessions.plugin_impl."
 
 
-def main() -> int:
-    """Make the call that stdin asks for, write the answer, return the exit status: 0, or 1 for an exception.
+def answer_request(result_fd: int) -> int:
+    """Make the call that stdin asks for, write the answer to `result_fd`, return the exit status: 1 for an exception.
 
     stdin: {"plugin": directory, "configuration": text, "hook": name, "arguments": {...}, "fixtures": {...}}.
     Answer: {"result": what the hook returned, "modules": [names], "error": null or {"type": ..., "message": ...},
     "peak_memory": KiB}.
     """
-    del sys.path[0]  # this script's folder, which SPS does not have
     if "COVERAGE_PROCESS_START" in os.environ:
         importlib.import_module("coverage").process_startup()
-    result_fd = int(os.environ.pop(RESULT_FD))
     os.set_inheritable(result_fd, False)
     request = json.loads(sys.stdin.buffer.read().decode("utf-8"))
     result, error = None, None
@@ -101,4 +99,5 @@ def _with_rows(stores: Mapping[str, Any]) -> Dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    del sys.path[0]  # this script's folder, which SPS does not have
+    sys.exit(answer_request(int(os.environ.pop(RESULT_FD))))

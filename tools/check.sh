@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What can be said of the code without running it: ruff, mypy, and that it is Python 3.6.
+# Checks the code without running it: ruff, mypy, and the syntax of Python 3.6.
 set -euo pipefail
 # shellcheck source=tools/environment.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/environment.sh"
@@ -15,8 +15,9 @@ ours=(lib main.py simulator tools tests fuzz)
 status=0
 
 ruff check --quiet --output-format concise . || status=1
+ruff format --quiet --check . || { echo "Some files are not formatted: run .venv/check/bin/ruff format ." >&2; status=1; }
 mypy || status=1
-# mypy knows that what is decoded is bytes; vermin does not.
+# vermin does not know the type of what is decoded; mypy does.
 vermin --quiet --no-tips --violations --exclude str.decode --target=3.6- "${ours[@]}" || status=1
 if python36=$(find_python 3.6); then
     find "${ours[@]}" -name '*.py' -exec "$python36" -c 'import sys

@@ -1,10 +1,10 @@
-"""`servers`: is each server there, is its secret ours, and does it sign what it says."""
+"""`servers`: probes every address of every server."""
 
 import argparse
 import json
 import os
 import time
-from typing import Any, Container, Dict, Iterator, List, Optional, Tuple
+from typing import Container, Iterator, List, Optional, Tuple
 
 from ..config.model import Settings
 from ..namedtuple import NamedTuple
@@ -15,30 +15,35 @@ from ..radius.server import ServerSettings
 from ..radius.transport import udp
 from ..secret import Secret
 from ..text import counted, one_line
-from . import FINE, NOT_FINE
-from .config_source import usable
+from . import exit_status
+from .config_source import load
 from .console import Console
 
 STATUS_SERVER, LOGIN = "Status-Server", "login"
 _DAY = 86400.0  # seconds
-_WHO_ASKS = (packet.NAS_IDENTIFIER, nas.NAS_IP_ADDRESS, nas.NAS_IPV6_ADDRESS)  # RFC 5997 section 3
+_NAS_ATTRIBUTES = (packet.NAS_IDENTIFIER, nas.NAS_IP_ADDRESS, nas.NAS_IPV6_ADDRESS)  # RFC 5997 section 3
+_WITHOUT_DETAILS = ("no-reply", "name-lookup", "connection-refused")  # the details would repeat the text
+_TEXTS = {
+    "connection-refused": "connection refused: nothing listens on this port",
+    "wrong-secret": "the server is up, but its shared secret differs",
+    "bad-reply": "the reply does not answer the request",
+}
 
 
-class Look(NamedTuple):
-    """How to look at the servers: seconds for each address, the NAS-Identifier, and the user of --probe-user if any."""
+class ProbeOptions(NamedTuple):
+    """How to probe: seconds for each address, the NAS-Identifier, and the user of --probe-user if given."""
 
     timeout: float
     nas_identifier: str
     probe_user: str = ""
 
 
-class Facts(NamedTuple):
-    """What is known of one address of a server, or of its name if that was not found.
+class ProbeResult(NamedTuple):
+    """What a probe found out about an address of a server, or about its name if that does not resolve.
 
-    `ok` is whether the plugin can use it. `code` is a denial's if it did not answer, and `text` puts all into words.
-    `answered` is what it answered, if anything, `seconds` after the first of so many `sends`; `signed` is whether the
-    reply had a Message-Authenticator, `over` what it came over, if not UDP, and `certificate_days` how many days the
-    server's certificate then has left. Times are in seconds.
+    `ok` is whether the plugin can use the address, `code` the reason for a DENY if it cannot. `probe` is the request
+    that the server answered, `seconds` after the first of so many `transmissions`; `signed` is whether the reply had a
+    Message-Authenticator, `transport` UDP or the versions of TLS and RADIUS. Times are in seconds.
     """
 
     section: str
@@ -46,122 +51,101 @@ class Facts(NamedTuple):
     address: str
     ok: bool
     text: str
-    look_up_seconds: float
+    lookup_seconds: float
     code: str = ""
-    answered: str = ""
+    probe: str = ""
     seconds: Optional[float] = None
-    sends: int = 0
+    transmissions: int = 0
     signed: Optional[bool] = None
-    over: str = ""
+    transport: str = ""
     certificate_days: Optional[int] = None
     details: Tuple[str, ...] = ()
 
 
-class _Asked(NamedTuple):
-    """A server, whether it is one for accounting, and what it answers a Status-Server with (RFC 5997 section 4.2)."""
+class _Target(NamedTuple):
+    """A server, whether it is for accounting, and the codes of a reply to Status-Server (RFC 5997 section 4.2)."""
 
     server: ServerSettings
-    accounts: bool
+    accounting: bool
     codes: Container[int]
 
 
-def look(settings: Settings, how: Look, console: Console) -> Iterator[Facts]:
-    """Look at every address of every server, one after the other."""
-    for asked in _all(settings):
-        server = asked.server
-        console.progress("[{}] looking {} up ...".format(server.section, one_line(server.server)))
+def run(options: argparse.Namespace) -> int:
+    """Probe the servers, print the results and return the exit status."""
+    console = Console()
+    settings = load(options.file, options.secret_file).settings
+    how = ProbeOptions(options.timeout, options.nas_identifier, options.probe_user or "")
+    results: List[ProbeResult] = []
+    for result in probe_servers(settings, how, console):
+        results.append(result)
+        if not options.json:
+            console.say(_report(result, console))
+            for detail in result.details if result.code not in _WITHOUT_DETAILS else ():
+                console.say(console.styled("dim", "    " + detail))
+    if options.json:
+        console.say(json.dumps({"servers": [each._asdict() for each in results]}, indent=2, sort_keys=True))
+    return exit_status.OK if all(result.ok for result in results) else exit_status.FAILED
+
+
+def probe_servers(settings: Settings, how: ProbeOptions, console: Console) -> Iterator[ProbeResult]:
+    """Probe every address of every server, one after the other."""
+    for target in _targets(settings):
+        server = target.server
+        console.progress(f"[{server.section}] resolving {one_line(server.server)} ...")
         began = time.monotonic()
         try:
             addresses = udp.resolve(server.server, server.port, how.timeout)
         except udp.Unreachable as error:
             console.progress("")
             seconds = time.monotonic() - began
-            yield Facts(server.section, server.server, "", False, one_line(str(error)), seconds, error.code)
+            yield ProbeResult(server.section, server.server, "", False, one_line(str(error)), seconds, error.code)
             continue
         seconds = time.monotonic() - began
         for address in addresses:
-            console.progress("[{}] asking {} ...".format(server.section, address))
-            facts = facts_of(asked, address, how)
+            console.progress(f"[{server.section}] probing {address} ...")
+            result = _probe(target, address, how)
             console.progress("")
-            yield facts._replace(look_up_seconds=seconds)
+            yield result._replace(lookup_seconds=seconds)
 
 
-def facts_of(asked: _Asked, address: udp.Address, how: Look) -> Facts:
-    """Return what can be found out about one address of a server; it is asked now."""
-    server = asked.server._replace(
+def _targets(settings: Settings) -> Iterator[_Target]:
+    for server in settings.servers:
+        yield _Target(server, False, packet.STATUS_CODES)
+    for server in settings.accounting.servers if settings.accounting else ():
+        # Without servers of its own, [accounting] uses those of [radius] with another port.
+        section = server.section if server.section.startswith("accounting") else "accounting"
+        # Over TLS, one port is for logins and accounting (RFC 6614 section 2.1), and replies are those for logins.
+        codes = (ACCOUNTING_RESPONSE,) + (packet.STATUS_CODES if server.tls else ())
+        yield _Target(server._replace(section=section), True, codes)
+
+
+def _probe(target: _Target, address: udp.Address, how: ProbeOptions) -> ProbeResult:
+    """Send a Status-Server to an address, and a login if it is not answered and --probe-user is given."""
+    server = target.server._replace(
         conn_timeout=how.timeout,
         conn_retries=1,
-        retransmit_after=asked.server.retransmit_after or 1.0,  # a Status-Server may be sent again in any case
+        retransmit_after=target.server.retransmit_after or 1.0,  # 0 is for logins only
         status_check="none",
     )
-    # As a challenge's answer does, this goes to one address of the name, and to no other.
+    # Like the answer to a challenge, the request goes to this address only.
     place = client.Origin(server.section, address.host, server.port)
-    known = Facts(server.section, asked.server.server, str(address), False, "", 0.0)
+    result = ProbeResult(server.section, target.server.server, str(address), False, "", 0.0)
     try:
-        answer = client.exchange([_unsigned(server)], _status_request(asked, how), how.timeout, place)
+        answer = client.exchange([_accepting_unsigned(server)], _status_request(target, how), how.timeout, place)
     except client.NoAnswer as no_answer:
-        facts = known._replace(code=no_answer.code, details=tuple(map(one_line, no_answer.remarks)))
-        if facts.code == "no-reply" and how.probe_user and not asked.accounts:
-            return _by_login(server, place, facts, how)
-        return facts._replace(text=_silence(facts, how, asked))
-    return _answered(known, STATUS_SERVER, answer, server, asked.accounts)
+        result = result._replace(code=no_answer.code, details=tuple(map(one_line, no_answer.remarks)))
+        if result.code == "no-reply" and how.probe_user and not target.accounting:
+            return _probe_with_login(server, place, result, how)
+        hint = "; or it does not answer Status-Server"
+        hint += "" if target.accounting else " (NPS does not; --probe-user sends a login instead)"
+        return result._replace(text=_failure(result, how.timeout, hint))
+    return _success(result, STATUS_SERVER, answer, server, target.accounting)
 
 
-def report(facts: Facts, console: Console) -> str:
-    """Return the line that tells a person of an address."""
-    place = "[{}] {}".format(facts.section, facts.address or one_line(facts.server))
-    if facts.address and not facts.address.startswith((facts.server + ":", "[{}]:".format(facts.server))):
-        place += " ({}, found in {})".format(one_line(facts.server), _milliseconds(facts.look_up_seconds))
-    return "{}: {}: {}".format(
-        place, console.styled(*(("good", "ok") if facts.ok else ("error", "not ok"))), facts.text
-    )
-
-
-def run(options: argparse.Namespace) -> int:
-    """Look at the servers, print what was found, and return the exit status."""
-    console = Console()
-    found = usable(options.file, options.secret_file)
-    how = Look(options.timeout, options.nas_identifier, options.probe_user or "")
-    all_facts: List[Facts] = []
-    for facts in look(found.settings, how, console):
-        all_facts.append(facts)
-        if not options.json:
-            console.say(report(facts, console))
-            for detail in facts.details if facts.code not in _SAID_ENOUGH else ():
-                console.say(console.styled("dim", "    " + detail))
-    if options.json:
-        console.say(json.dumps({"servers": [each._asdict() for each in all_facts]}, indent=2, sort_keys=True))
-    return FINE if all(facts.ok for facts in all_facts) else NOT_FINE
-
-
-def _all(settings: Settings) -> Iterator[_Asked]:
-    for server in settings.servers:
-        yield _Asked(server, False, packet.STATUS_CODES)
-    for server in settings.accounting.servers if settings.accounting else ():
-        # Those of [radius], if [accounting] has none, are told apart by their port.
-        section = server.section if server.section.startswith("accounting") else "accounting"
-        # Over TLS one port serves both (RFC 6614 section 2.1), and answers as for logins.
-        codes = (ACCOUNTING_RESPONSE,) + (packet.STATUS_CODES if server.tls else ())
-        yield _Asked(server._replace(section=section), True, codes)
-
-
-def _status_request(asked: _Asked, how: Look) -> client.RequestFor:
-    def request_for(server: ServerSettings, local_ip: str, spoken: Profile) -> client.Request:
-        usual = nas.attributes(how.nas_identifier, local_ip, "", "")
-        identity = tuple(each for each in usual if each[1] in _WHO_ASKS)
-        octets = spoken.status(identity, os.urandom)
-        return client.Request(octets, lambda reply: spoken.verify(reply, octets, asked.codes), client.always, identity)
-
-    return request_for
-
-
-def _unsigned(server: ServerSettings) -> ServerSettings:
-    """Let replies pass without a Message-Authenticator, so that they can be told of."""
-    return server._replace(require_message_authenticator=False)
-
-
-def _by_login(server: ServerSettings, place: client.Origin, facts: Facts, how: Look) -> Facts:
-    """Ask with a login that cannot succeed: any reply that verifies tells as much as one to a Status-Server."""
+def _probe_with_login(
+    server: ServerSettings, place: client.Origin, result: ProbeResult, how: ProbeOptions
+) -> ProbeResult:
+    """Send a login that must fail: every valid reply shows that the server is up and its secret is right."""
 
     def login_for(server: ServerSettings, local_ip: str) -> packet.Login:
         attributes = nas.attributes(how.nas_identifier, local_ip, "", "")
@@ -169,67 +153,83 @@ def _by_login(server: ServerSettings, place: client.Origin, facts: Facts, how: L
         return packet.Login(how.probe_user, password, "pap", None, attributes)
 
     try:
-        answer = client.ask([_unsigned(server)], login_for, how.timeout, place)
+        answer = client.ask([_accepting_unsigned(server)], login_for, how.timeout, place)
     except client.NoAnswer as no_answer:
-        details = facts.details + tuple(map(one_line, no_answer.remarks))
-        facts = facts._replace(code=no_answer.code, details=details)
-        return facts._replace(text=_silence(facts, how, None))
-    return _answered(facts._replace(code=""), LOGIN, answer, server, False)
+        details = result.details + tuple(map(one_line, no_answer.remarks))
+        result = result._replace(code=no_answer.code, details=details)
+        return result._replace(text=_failure(result, how.timeout))
+    return _success(result._replace(code=""), LOGIN, answer, server, False)
 
 
-def _answered(facts: Facts, what: str, answer: client.Answer, server: ServerSettings, accounts: bool) -> Facts:
+def _status_request(target: _Target, how: ProbeOptions) -> client.RequestFor:
+    def request_for(server: ServerSettings, local_ip: str, profile: Profile) -> client.Request:
+        usual = nas.attributes(how.nas_identifier, local_ip, "", "")
+        attributes = tuple(each for each in usual if each[1] in _NAS_ATTRIBUTES)
+        octets = profile.status(attributes, os.urandom)
+        return client.Request(
+            octets, lambda reply: profile.verify(reply, octets, target.codes), client.always, attributes
+        )
+
+    return request_for
+
+
+def _accepting_unsigned(server: ServerSettings) -> ServerSettings:
+    """Return settings that accept replies without Message-Authenticator, so that the result can report them."""
+    return server._replace(require_message_authenticator=False)
+
+
+def _success(
+    result: ProbeResult, probe: str, answer: client.Answer, server: ServerSettings, accounting: bool
+) -> ProbeResult:
     signed = bool(answer.reply.values(packet.MESSAGE_AUTHENTICATOR))
-    ok = signed or accounts or server.tls is not None or not server.require_message_authenticator
-    words = "{} answered after {}".format(
-        "Status-Server" if what == STATUS_SERVER else "a login, not Status-Server,", _milliseconds(answer.seconds)
-    )
-    if answer.sends > 1:
-        words += " and {}".format(counted(answer.sends, "send", "sends"))
+    ok = signed or accounting or server.tls is not None or not server.require_message_authenticator
     days = None if answer.certificate_until is None else int((answer.certificate_until - time.time()) // _DAY)
+    text = "responded to " + ("Status-Server" if probe == STATUS_SERVER else "a login, not to Status-Server,")
+    text += f" in {_milliseconds(answer.seconds)}"
+    if answer.sends > 1:
+        text += f" and {counted(answer.sends, 'transmission', 'transmissions')}"
     if answer.over:
-        words += " over " + answer.over
-        words += "" if days is None else ", certificate valid for {}".format(counted(days, "day", "days"))
+        text += " over " + answer.over
+        text += "" if days is None else f", certificate valid for {counted(days, 'day', 'days')}"
     else:
-        words += ", with Message-Authenticator" if signed else ", without Message-Authenticator"
+        text += ", with Message-Authenticator" if signed else ", without Message-Authenticator"
     if not ok:
-        words += ", so the plugin drops it: update the server, or accept the risk with require_message_authenticator=no"
-    elif not signed and not accounts and not answer.over:
-        words += ", so it can be forged (CVE-2024-3596)"
-    return facts._replace(
+        text += ", so the plugin discards the reply: update the server, or accept the risk with "
+        text += "require_message_authenticator=no"
+    elif not signed and not accounting and not answer.over:
+        text += ", so replies can be forged (CVE-2024-3596)"
+    return result._replace(
         ok=ok,
         code="" if ok else "no-message-authenticator",
-        text=words,
-        answered=what,
+        text=text,
+        probe=probe,
         seconds=round(answer.seconds, 6),
-        sends=answer.sends,
+        transmissions=answer.sends,
         signed=signed,
-        over=answer.over,
+        transport=answer.over or "UDP",
         certificate_days=days,
-        details=facts.details + tuple(map(one_line, answer.remarks)),
+        details=result.details + tuple(map(one_line, answer.remarks)),
     )
 
 
-_SAID_ENOUGH = ("no-reply", "name-lookup", "connection-refused")  # what the details would only say again
-_LIVES: Dict[str, str] = {
-    "connection-refused": "the host is there, but nothing listens on this port",
-    "wrong-secret": "it lives, and its secret is another one: a reply came that was not made with ours",
-    "bad-reply": "something answers, but not to what it was asked",
-}
-
-
-def _silence(facts: Facts, how: Look, asked: Any) -> str:
-    """Say what it means that no reply could be believed."""
-    if facts.code != "no-reply":
-        return _LIVES.get(facts.code) or next(iter(facts.details), facts.code)
-    words = (
-        "no reply in {:g} s. It may be down or out of reach, not list this host as a client, have another secret "
-        "(what is signed with a wrong one is dropped without a word, RFC 3579)".format(how.timeout)
+def _failure(result: ProbeResult, timeout: float, hint: str = "") -> str:
+    """Return the text for an address without a valid reply; `hint` adds a cause of silence."""
+    if result.code != "no-reply":
+        return _TEXTS.get(result.code) or next(iter(result.details), result.code)
+    return (
+        f"no response in {timeout:g} s: the server is down or unreachable; or it does not list this host as a client; "
+        f"or its shared secret differs (servers discard such requests silently, RFC 3579){hint}"
     )
-    if asked is None:
-        return words
-    hint = ", or not answer Status-Server"
-    return words + hint + ("" if asked.accounts else " (NPS does not; --probe-user asks for a login instead)")
+
+
+def _report(result: ProbeResult, console: Console) -> str:
+    """Return the line for a result."""
+    place = f"[{result.section}] {result.address or one_line(result.server)}"
+    if result.address and not result.address.startswith((result.server + ":", f"[{result.server}]:")):
+        place += f" ({one_line(result.server)}, resolved in {_milliseconds(result.lookup_seconds)})"
+    state = console.styled("good", "ok") if result.ok else console.styled("error", "not ok")
+    return f"{place}: {state}: {result.text}"
 
 
 def _milliseconds(seconds: float) -> str:
-    return "{:.1f} ms".format(1000 * seconds)
+    return f"{1000 * seconds:.1f} ms"

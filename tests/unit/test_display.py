@@ -1,11 +1,10 @@
-"""Attributes as people read them: every kind of value, and no secret whatever it is called."""
+"""Attributes as text: values of every kind are shown, secrets never."""
 
 import ipaddress
 import struct
-from typing import Dict, Tuple
+from typing import Tuple
 
 import hypothesis.strategies as st
-import pytest
 from hypothesis import given
 
 from lib.radius import packet
@@ -13,14 +12,14 @@ from lib.radius.attributes import FORBIDDEN, Attribute, encode, find
 from lib.radius.display import shown
 from lib.secret import Secret
 from lib.text import holds_control
+from tests.support.cases import for_each
+from tests.support.dictionary import NAMES
 from tests.support.misbehaving import pack
-from tests.unit.test_attributes import NAMES
 
 SECRET_VALUE = b"hunter2 and more"
 
 
-@pytest.mark.parametrize(
-    "name, octets, value",
+@for_each(
     [
         ("User-Name", "jürgen".encode("utf-8"), "jürgen"),
         ("Reply-Message", b"\x1b[31mRed\x1b[0m\r\nnext\0", "Red next"),
@@ -44,83 +43,82 @@ SECRET_VALUE = b"hunter2 and more"
         ("Cisco-AVPair", b"shell:priv-lvl=15", "shell:priv-lvl=15"),
         ("Cisco-AVPair", b"tunnel-password=hunter2", "<hidden, 23 octets>"),
         ("Framed-Interface-Id", bytes(8), "0x0000000000000000"),
-    ],
+    ]
 )
-def test_values(name: str, octets: bytes, value: str) -> None:
+def test_values_of_every_kind_are_shown(name: str, octets: bytes, value: str) -> None:
     attribute = find(name)
     assert shown(attribute.vendor, attribute.number, octets) == (name, value)
 
 
-@pytest.mark.parametrize("name", sorted(set(FORBIDDEN) - {"User-Name", "Vendor-Specific"} | {"Tunnel-Password"}))
-def test_secrets_are_hidden_whatever_the_configuration_calls_them(name: str) -> None:
+@for_each(sorted(set(FORBIDDEN) - {"User-Name", "Vendor-Specific"} | {"Tunnel-Password"}))
+def test_secrets_are_hidden_under_any_configured_name(name: str) -> None:
     vendor, number = find(name).key
     assert shown(vendor, number, SECRET_VALUE) == (name, "<hidden, 16 octets>")
     harmless = Attribute("Harmless", vendor, number, "string")
     assert shown(vendor, number, SECRET_VALUE, [harmless]) == ("Harmless", "<hidden, 16 octets>")
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if "password" in name.lower() or name.endswith("-Key")])
-def test_names_that_speak_of_a_secret(name: str) -> None:
-    attribute = find(name)
-    if attribute.kind != "integer":
-        assert shown(attribute.vendor, attribute.number, SECRET_VALUE) == (name, "<hidden, 16 octets>")
-
-
-@pytest.mark.parametrize(
-    "vendor, number, name", [(0, 250, "250"), (9999, 3, "26.9999.3"), (2**32 - 1, 1, "26.4294967295.1"), (0, 0, "0")]
+@for_each(
+    [name for name in NAMES if ("password" in name.lower() or name.endswith("-Key")) and find(name).kind != "integer"]
 )
-def test_unknown_attributes_tell_their_length(vendor: int, number: int, name: str) -> None:
+def test_attributes_named_like_a_secret_are_hidden(name: str) -> None:
+    vendor, number = find(name).key
+    assert shown(vendor, number, SECRET_VALUE) == (name, "<hidden, 16 octets>")
+
+
+@for_each([(0, 250, "250"), (9999, 3, "26.9999.3"), (2**32 - 1, 1, "26.4294967295.1"), (0, 0, "0")])
+def test_unknown_attributes_are_shown_by_length(vendor: int, number: int, name: str) -> None:
     assert shown(vendor, number, b"x") == (name, "<unknown, 1 octet>")
 
 
-def test_own_attribute_is_shown() -> None:
+def test_configured_attributes_are_decoded() -> None:
     assert shown(9999, 3, b"\0\0\0\7", [Attribute("Acme-Level", 9999, 3, "integer")]) == ("Acme-Level", "7")
 
 
 @given(st.sampled_from(NAMES), st.binary(max_size=253))
 def test_any_octets_are_safe_to_show(name: str, octets: bytes) -> None:
     attribute = find(name)
-    told, value = shown(attribute.vendor, attribute.number, octets)
-    assert told == name
+    shown_name, value = shown(attribute.vendor, attribute.number, octets)
+    assert shown_name == name
     assert not holds_control(value.replace("\u200c", "").replace("\u200d", ""))
 
 
-def test_what_was_encoded_is_shown_as_it_was_written() -> None:
-    texts: Dict[str, str] = {
-        "Filter-Id": "admins",
-        "NAS-Port-Type": "Virtual",
-        "NAS-IPv6-Address": "2001:db8::1",
-        "Framed-IPv6-Prefix": "2001:db8::/32",
-        "NAS-IP-Address": "192.0.2.1",
-        "Class": "0xff00",
-    }
-    for name, text in texts.items():
-        attribute = find(name)
-        assert shown(attribute.vendor, attribute.number, encode(attribute, text)) == (name, text)
+@for_each(
+    [
+        ("Filter-Id", "admins"),
+        ("NAS-Port-Type", "Virtual"),
+        ("NAS-IPv6-Address", "2001:db8::1"),
+        ("Framed-IPv6-Prefix", "2001:db8::/32"),
+        ("NAS-IP-Address", "192.0.2.1"),
+        ("Class", "0xff00"),
+    ]
+)
+def test_encoded_values_are_shown_as_they_were_written(name: str, text: str) -> None:
+    attribute = find(name)
+    assert shown(attribute.vendor, attribute.number, encode(attribute, text)) == (name, text)
 
 
 def vendor_specific(vendor: int, *inside: Tuple[int, bytes]) -> Tuple[int, bytes]:
     return 26, struct.pack("!L", vendor) + pack(inside)
 
 
-@pytest.mark.parametrize(
-    "attributes, expected",
+@for_each(
     [
         ([(1, b"alice"), (18, b"")], [(0, 1, b"alice"), (0, 18, b"")]),
         ([vendor_specific(9, (1, b"a"), (2, b"b"))], [(9, 1, b"a"), (9, 2, b"b")]),
         ([(26, b"\0\0\0\x09\1\0")], [(0, 26, b"\0\0\0\x09\1\0")]),  # inner length 0
         ([(26, b"\0\0")], [(0, 26, b"\0\0")]),
         ([(26, b"")], [(0, 26, b"")]),
-    ],
+    ]
 )
-def test_contents(attributes: object, expected: object) -> None:
+def test_contents_lists_the_attributes_of_vendors(attributes: object, expected: object) -> None:
     packed = pack(attributes)  # type: ignore[arg-type]
     octets = struct.pack("!BBH", 2, 1, 20 + len(packed)) + bytes(16) + packed
     assert list(packet.contents(octets)) == expected
     assert list(packet.contents(octets + b"padding")) == expected
 
 
-def test_contents_of_a_request_of_ours() -> None:
+def test_contents_of_an_access_request() -> None:
     login = packet.Login("alice", Secret("x"), "pap", b"state", ((0, 32, b"sps"), (9, 1, b"shell:x=1")))
     octets = packet.encode(login, b"secret", lambda count: b"r" * count)
     kinds = [(vendor, number) for vendor, number, _ in packet.contents(octets)]

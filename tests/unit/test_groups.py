@@ -1,15 +1,15 @@
-"""Gateway groups: what servers send, what admins write, and what must never become a group."""
+"""Gateway groups: which values of a reply become groups, and which never do."""
 
 import re
 from typing import List, Pattern, Sequence, Tuple
 
 import hypothesis.strategies as st
-import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from lib.config.model import GroupRules
 from lib.login.groups import allowed, gateway_groups
 from lib.text import holds_control
+from tests.support.cases import for_each
 
 FILTER_ID = ((0, 11),)
 PLAIN = GroupRules(FILTER_ID)
@@ -21,12 +21,11 @@ def groups(rules: GroupRules, *values: str) -> Tuple[str, ...]:
     return gateway_groups(rules, [value.encode("utf-8") for value in values])[0]
 
 
-def remarks(rules: GroupRules, *values: bytes) -> Tuple[str, ...]:
+def log_lines(rules: GroupRules, *values: bytes) -> Tuple[str, ...]:
     return gateway_groups(rules, values)[1]
 
 
-@pytest.mark.parametrize(
-    "values, expected",
+@for_each(
     [
         ([], ()),
         (["admins"], ("admins",)),
@@ -41,14 +40,13 @@ def remarks(rules: GroupRules, *values: bytes) -> Tuple[str, ...]:
         (["Büro", "李雷"], ("Büro", "李雷")),
         (["Admins", "admins"], ("Admins", "admins")),
         (["CN=Admins,OU=Groups,DC=example,DC=com"], ("CN=Admins,OU=Groups,DC=example,DC=com",)),
-    ],
+    ]
 )
-def test_a_value_is_a_name(values: List[str], expected: Tuple[str, ...]) -> None:
+def test_each_value_is_a_group(values: List[str], expected: Tuple[str, ...]) -> None:
     assert groups(PLAIN, *values) == expected
 
 
-@pytest.mark.parametrize(
-    "pattern, values, expected",
+@for_each(
     [
         (r"OU=([^;]+)", ["OU=Admins;"], ("Admins",)),
         (r"OU=([^;]+)", ["OU=Admins;OU=DBA;"], ("Admins", "DBA")),
@@ -62,14 +60,13 @@ def test_a_value_is_a_name(values: List[str], expected: Tuple[str, ...]) -> None
         (r"x*", ["axxb"], ("xx",)),
         (r"^shell:roles=(.*)$", ["shell:roles=a b", "priv-lvl=15"], ("a b",)),
         (r"", ["a"], ()),
-    ],
+    ]
 )
-def test_a_pattern_finds_the_names(pattern: str, values: List[str], expected: Tuple[str, ...]) -> None:
+def test_pattern_extracts_the_groups(pattern: str, values: List[str], expected: Tuple[str, ...]) -> None:
     assert groups(PLAIN._replace(pattern=re.compile(pattern)), *values) == expected
 
 
-@pytest.mark.parametrize(
-    "separator, value, expected",
+@for_each(
     [
         (",", "a,b, c ,,a", ("a", "b", "c")),
         (";", "a;b;", ("a", "b")),
@@ -77,13 +74,13 @@ def test_a_pattern_finds_the_names(pattern: str, values: List[str], expected: Tu
         ("::", "a::b:c", ("a", "b:c")),
         (".", "a.b", ("a", "b")),
         (",", "a", ("a",)),
-    ],
+    ]
 )
-def test_a_separator_stands_between_names(separator: str, value: str, expected: Tuple[str, ...]) -> None:
+def test_separator_splits_a_value(separator: str, value: str, expected: Tuple[str, ...]) -> None:
     assert groups(PLAIN._replace(separator=separator), value) == expected
 
 
-def test_the_pattern_goes_before_the_separator() -> None:
+def test_pattern_is_applied_before_the_separator() -> None:
     rules = PLAIN._replace(pattern=re.compile(r"CTXSUserGroups=(.*)"), separator=";")
     assert groups(rules, "CTXSUserGroups=a;b;c", "d;e") == ("a", "b", "c")
 
@@ -91,8 +88,7 @@ def test_the_pattern_goes_before_the_separator() -> None:
 MAPPING = (("Admins", "sps_admins"), ("Admins", "auditors"), ("Domain Users", "users"), ("DBA", "auditors"))
 
 
-@pytest.mark.parametrize(
-    "values, kept, dropped",
+@for_each(
     [
         (["Admins"], ("sps_admins", "auditors"), ("sps_admins", "auditors")),
         (["DBA", "Admins"], ("auditors", "sps_admins"), ("auditors", "sps_admins")),
@@ -101,38 +97,39 @@ MAPPING = (("Admins", "sps_admins"), ("Admins", "auditors"), ("Domain Users", "u
         (["admins"], ("admins",), ()),
         (["sps_admins"], ("sps_admins",), ()),
         (["users", "Domain Users"], ("users",), ("users",)),
-    ],
+    ]
 )
-def test_names_are_mapped(values: List[str], kept: Tuple[str, ...], dropped: Tuple[str, ...]) -> None:
+def test_groups_are_mapped(values: List[str], kept: Tuple[str, ...], dropped: Tuple[str, ...]) -> None:
     rules = PLAIN._replace(mapping=MAPPING)
     assert groups(rules, *values) == kept
     assert groups(rules._replace(keep_unmapped=False), *values) == dropped
 
 
-def test_nothing_is_kept_without_a_mapping() -> None:
+def test_no_group_is_kept_if_none_is_mapped() -> None:
     assert groups(PLAIN._replace(keep_unmapped=False), "Admins") == ()
 
 
-def test_what_is_not_mapped_is_told() -> None:
+def test_unmapped_groups_are_logged() -> None:
     rules = PLAIN._replace(mapping=MAPPING, keep_unmapped=False)
-    assert remarks(rules, b"Admins", b"Guests", b"Domain Guests", b"Guests") == ('not mapped: Guests, "Domain Guests"',)
-    assert remarks(rules._replace(keep_unmapped=True), b"Admins", b"Guests") == ()
-    many = remarks(rules, *(b"%0250d" % number for number in range(50)))
+    assert log_lines(rules, b"Admins", b"Guests", b"Domain Guests", b"Guests") == (
+        'not mapped: Guests, "Domain Guests"',
+    )
+    assert log_lines(rules._replace(keep_unmapped=True), b"Admins", b"Guests") == ()
+    many = log_lines(rules, *(b"%0250d" % number for number in range(50)))
     assert len(many) == 1 and len(many[0]) <= 520
 
 
-def test_no_groups_are_told() -> None:
-    assert remarks(PLAIN) == ("no group in 0 values",)
-    assert remarks(PLAIN, b"admins") == ()
-    assert remarks(PLAIN._replace(pattern=OU), b"Admins", b"x") == ("no group in 2 values",)
-    assert remarks(PLAIN._replace(pattern=OU), b"Admins", b"\xff") == (
+def test_missing_groups_are_logged() -> None:
+    assert log_lines(PLAIN) == ("no group in 0 values",)
+    assert log_lines(PLAIN, b"admins") == ()
+    assert log_lines(PLAIN._replace(pattern=OU), b"Admins", b"x") == ("no group in 2 values",)
+    assert log_lines(PLAIN._replace(pattern=OU), b"Admins", b"\xff") == (
         "dropped 1 of 2 values: not UTF-8",
         "no group in 1 value",
     )
 
 
-@pytest.mark.parametrize(
-    "value, why",
+@for_each(
     [
         (octets, "not UTF-8")
         for octets in (b"\xff", b"admins\xff", b"caf\xe9", b"\xed\xa0\x80", b"\xc0\xaf", b"\xf0\x9f")
@@ -151,22 +148,21 @@ def test_no_groups_are_told() -> None:
             "\tadmins",
         )
         + ("adm\u200bins", "adm\u200dins", "\ufeffadmins", "\u202esnimda", "adm\xadins")
-    ],
+    ]
 )
-def test_values_that_are_dropped(value: bytes, why: str) -> None:
+def test_malformed_values_are_dropped_and_logged(value: bytes, why: str) -> None:
     for rules in (PLAIN, PLAIN._replace(separator="\n"), PLAIN._replace(pattern=re.compile("admins"))):
         assert gateway_groups(rules, [b"admins!", value, b"admins!"])[1] == ("dropped 1 of 3 values: " + why,)
         assert gateway_groups(rules, [value]) == ((), ("dropped 1 of 1 value: " + why,))
 
 
-def test_both_kinds_of_dropped_values_are_counted() -> None:
-    found, told = gateway_groups(PLAIN, [b"\xff\xfe", b"a", b"b\0", b"\x80", b"c\n"])
+def test_dropped_values_are_counted_by_cause() -> None:
+    found, logged = gateway_groups(PLAIN, [b"\xff\xfe", b"a", b"b\0", b"\x80", b"c\n"])
     assert found == ("a",)
-    assert told == ("dropped 2 of 5 values: not UTF-8", "dropped 2 of 5 values: with control characters")
+    assert logged == ("dropped 2 of 5 values: not UTF-8", "dropped 2 of 5 values: with control characters")
 
 
-@pytest.mark.parametrize(
-    "required, names, may",
+@for_each(
     [
         ((), (), True),
         ((), ("a",), True),
@@ -176,13 +172,13 @@ def test_both_kinds_of_dropped_values_are_counted() -> None:
         (("a", "b"), ("c",), False),
         (("a",), ("A",), False),
         (("a",), ("aa",), False),
-    ],
+    ]
 )
-def test_a_login_may_need_a_group(required: Tuple[str, ...], names: Tuple[str, ...], may: bool) -> None:
+def test_user_needs_one_of_the_required_groups(required: Tuple[str, ...], names: Tuple[str, ...], may: bool) -> None:
     assert allowed(PLAIN._replace(required_groups=required), names) is may
 
 
-def test_the_group_needed_is_one_of_ours() -> None:
+def test_required_groups_are_compared_after_mapping() -> None:
     rules = PLAIN._replace(mapping=MAPPING, required_groups=("sps_admins",), keep_unmapped=False)
     assert allowed(rules, groups(rules, "Admins"))
     assert not allowed(rules, groups(rules, "sps_admins"))
@@ -191,7 +187,6 @@ def test_the_group_needed_is_one_of_ours() -> None:
 PATTERNS = st.sampled_from([None, OU, re.compile(r"\w+"), re.compile(r"(a)|b"), re.compile(r"(?P<name>.)|(.)")])
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.one_of(st.binary(max_size=253), NAMES.map(lambda name: name.encode("utf-8"))), max_size=20),
     PATTERNS,
@@ -199,7 +194,7 @@ PATTERNS = st.sampled_from([None, OU, re.compile(r"\w+"), re.compile(r"(a)|b"), 
     st.lists(st.tuples(NAMES, NAMES.filter(bool)), max_size=4),
     st.booleans(),
 )
-def test_whatever_a_server_sends(
+def test_any_values_become_safe_groups(
     values: Sequence[bytes],
     pattern: "Pattern[str]",
     separator: str,
@@ -207,19 +202,18 @@ def test_whatever_a_server_sends(
     keep: bool,
 ) -> None:
     rules = GroupRules(FILTER_ID, pattern, separator, tuple(mapping), keep, ("wheel",))
-    found, told = gateway_groups(rules, values)
+    found, logged = gateway_groups(rules, values)
     ours = {group for _, group in mapping}
     assert len(set(found)) == len(found)
     for group in found:
         assert group and not holds_control(group) and group.encode("utf-8")
         assert group in ours or keep
         assert group in ours or any(group.encode("utf-8") in value for value in values)
-    assert all(not holds_control(remark) for remark in told)
+    assert all(not holds_control(line) for line in logged)
     assert allowed(rules, found) == ("wheel" in found)
 
 
-@settings(deadline=None)
 @given(st.lists(NAMES.map(str.strip).filter(lambda name: name and name[-1] != ";" and "," not in name)))
-def test_names_come_out_as_they_went_in(names: List[str]) -> None:
+def test_plain_names_are_returned_unchanged(names: List[str]) -> None:
     once = tuple(dict.fromkeys(names))
     assert groups(PLAIN, *names) == groups(PLAIN._replace(separator=","), ",".join(names)) == once

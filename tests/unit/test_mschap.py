@@ -1,4 +1,4 @@
-"""MS-CHAPv2 against the vectors of its RFCs, against OpenSSL and against what a FreeRADIUS answered."""
+"""MS-CHAPv2 against the vectors of its RFCs, OpenSSL, and an answer of FreeRADIUS."""
 
 import _ssl
 import ctypes
@@ -6,11 +6,12 @@ import traceback
 from typing import Any, List, NamedTuple, Optional
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lib.radius import mschap
 from lib.secret import Secret
+from tests.support.cases import for_each
 
 # RFC 2759 section 9.2
 USER = "User"
@@ -27,7 +28,6 @@ IDENTIFIER = 7
 PROOF = bytes([IDENTIFIER]) + SUCCESS.encode()
 
 ENCODABLE = st.characters(blacklist_categories=["Cs"])
-untimed = settings(deadline=None, max_examples=60)
 
 
 def respond(
@@ -40,94 +40,8 @@ def respond(
     return mschap.response(user_name, Secret(password), authenticator_challenge, peer_challenge, identifier)
 
 
-class TestResponse:
-    def test_intermediate_values(self) -> None:
-        assert mschap._challenge_hash(PEER_CHALLENGE, AUTHENTICATOR_CHALLENGE, USER) == CHALLENGE
-        assert mschap._password_hash(Secret(PASSWORD)) == PASSWORD_HASH
-        assert mschap._md4(PASSWORD_HASH) == PASSWORD_HASH_HASH
-        assert mschap._challenge_response(CHALLENGE, PASSWORD_HASH) == NT_RESPONSE
-        assert mschap._authenticator_response(PASSWORD_HASH, NT_RESPONSE, CHALLENGE) == SUCCESS
-
-    def test_all_of_it(self) -> None:
-        made = respond()
-        assert made.challenge == AUTHENTICATOR_CHALLENGE
-        assert made.value == b"\x07\x00" + PEER_CHALLENGE + bytes(8) + NT_RESPONSE
-        assert len(made.value) == 50
-        assert made.success == SUCCESS
-
-    @pytest.mark.parametrize("identifier", [0, 255])
-    def test_identifier_is_the_first_octet(self, identifier: int) -> None:
-        assert respond(identifier=identifier).value == bytes([identifier]) + respond().value[1:]
-
-    @pytest.mark.parametrize("name", ["CORP\\User", "\\User", "corp.example\\User"])
-    def test_domain_is_left_out(self, name: str) -> None:
-        assert respond(name) == respond()
-
-    @pytest.mark.parametrize("name", ["user", "User@corp.example", "CORP/User", "CORP\\", ""])
-    def test_all_else_in_a_name_counts(self, name: str) -> None:
-        assert respond(name).value != respond().value
-
-    def test_what_freeradius_accepted_and_proved(self) -> None:
-        # FreeRADIUS 3.2.1, rlm_mschap, which had the password in clear text
-        made = respond("jürgen", "pässwörd€密码")
-        assert made.success == "S=211BB297CDC8E8D44AF1D9708D3CAC1DB98D25FC"
-
-    @pytest.mark.parametrize(
-        "password, digest",
-        [
-            ("", "31d6cfe0d16ae931b73c59d7e0c089c0"),
-            ("MyPw", "fc156af7edcd6c0edde3337d427f4eac"),  # RFC 2759 section 9.3
-            ("a" * 27, "3f9798b4e3c435593074a9ef81662507"),  # FreeRADIUS's smbencrypt; 54 octets
-            ("a🔑b", "480c7d7e9455f43198ed48dc20c3424e"),  # iconv and openssl; a surrogate pair
-        ],
-    )
-    def test_password_hash(self, password: str, digest: str) -> None:
-        assert mschap._password_hash(Secret(password)).hex() == digest
-
-    @pytest.mark.parametrize("password", ["x" * 256, "€" * 256, "🔑" * 128])
-    def test_longest_passwords(self, password: str) -> None:
-        assert respond(password=password).value != respond(password=password[:-1]).value
-
-    @pytest.mark.parametrize(
-        "password, text",
-        [
-            ("xyzzy" * 52, "the password is longer than 256 characters"),
-            ("x" * 257, "the password is longer than 256 characters"),
-            ("🔑" * 128 + "x", "the password is longer than 256 characters"),
-            ("xyzzy\ud800", "the password holds characters that UTF-16 cannot encode"),
-            ("\udcffxyzzy", "the password holds characters that UTF-16 cannot encode"),
-        ],
-    )
-    def test_refused_passwords(self, password: str, text: str) -> None:
-        raised = refusal(password=password)
-        assert str(raised) == text
-        assert "xyzzy" not in "".join(traceback.format_exception(type(raised), raised, None))
-
-    def test_refused_name(self) -> None:
-        assert str(refusal("al\udcffice")) == "the user name holds characters that UTF-8 cannot encode"
-
-    @pytest.mark.parametrize(
-        "wrong",
-        [
-            {"authenticator_challenge": bytes(15)},
-            {"authenticator_challenge": bytes(17)},
-            {"peer_challenge": bytes(15)},
-            {"peer_challenge": b""},
-            {"authenticator_challenge": bytes(8), "peer_challenge": bytes(8)},
-            {"identifier": -1},
-            {"identifier": 256},
-        ],
-    )
-    def test_wrong_sizes(self, wrong: Any) -> None:
-        assert str(refusal(**wrong)) == "a challenge or the identifier is of a wrong size"
-
-    @pytest.mark.parametrize("show", [repr, str, "{}".format, lambda made: "%r" % [made]])
-    def test_showing_it_does_not_show_it(self, show: Any) -> None:
-        assert show(respond()).strip("[]") == "<MS-CHAPv2 response>"
-
-
 def refusal(*arguments: Any, **named: Any) -> ValueError:
-    """Return the ValueError that a response ends in: one that keeps no other, whose text would hold the input."""
+    """Return the ValueError that a response raises, having checked that it has no cause: that would hold the input."""
     with pytest.raises(ValueError) as raised:
         respond(*arguments, **named)
     assert type(raised.value) is ValueError
@@ -135,137 +49,240 @@ def refusal(*arguments: Any, **named: Any) -> ValueError:
     return raised.value
 
 
-class TestServerProved:
-    @pytest.mark.parametrize("after", [b"", b" M=", b" M=Welcome", b" M=\0\xff\r\n M=S="])
-    def test_proof(self, after: bytes) -> None:
-        assert mschap.server_proved(SUCCESS, PROOF + after, IDENTIFIER) is True
+# The response
 
-    @untimed
-    @given(st.integers(0, 8 * len(PROOF) - 1))
-    def test_one_bit_makes_it_no_proof(self, bit: int) -> None:
-        flipped = bytearray(PROOF)
-        flipped[bit // 8] ^= 1 << bit % 8
-        assert mschap.server_proved(SUCCESS, bytes(flipped), IDENTIFIER) is False
 
-    @pytest.mark.parametrize(
-        "attribute",
-        [
-            b"",
-            b"\x07",
-            b"\x07S=",
-            PROOF[:-1],
-            PROOF[1:],
-            PROOF + b"0",
-            PROOF + b"\n",
-            PROOF + b"M=Welcome",
-            PROOF + b" E=691",
-            b"\x07" + PROOF,
-            PROOF[:1] + PROOF[1:].lower(),
-            b"\x07S=" + b"0" * 40,
-            b"\x07E=691 R=1 " + SUCCESS.encode(),
-        ],
+def test_intermediate_values_are_those_of_rfc_2759() -> None:
+    assert mschap._challenge_hash(PEER_CHALLENGE, AUTHENTICATOR_CHALLENGE, USER) == CHALLENGE
+    assert mschap._password_hash(Secret(PASSWORD)) == PASSWORD_HASH
+    assert mschap._md4(PASSWORD_HASH) == PASSWORD_HASH_HASH
+    assert mschap._challenge_response(CHALLENGE, PASSWORD_HASH) == NT_RESPONSE
+    assert mschap._authenticator_response(PASSWORD_HASH, NT_RESPONSE, CHALLENGE) == SUCCESS
+
+
+def test_response_is_that_of_rfc_2759() -> None:
+    made = respond()
+    assert made.challenge == AUTHENTICATOR_CHALLENGE
+    assert made.value == b"\x07\x00" + PEER_CHALLENGE + bytes(8) + NT_RESPONSE
+    assert len(made.value) == 50
+    assert made.success == SUCCESS
+
+
+@for_each([0, 255])
+def test_identifier_is_the_first_octet(identifier: int) -> None:
+    assert respond(identifier=identifier).value == bytes([identifier]) + respond().value[1:]
+
+
+@for_each(["CORP\\User", "\\User", "corp.example\\User"])
+def test_domain_is_left_out_of_the_hash(name: str) -> None:
+    assert respond(name) == respond()
+
+
+@for_each(["user", "User@corp.example", "CORP/User", "CORP\\", ""])
+def test_every_other_part_of_the_name_counts(name: str) -> None:
+    assert respond(name).value != respond().value
+
+
+def test_response_is_that_which_freeradius_accepted() -> None:
+    # Computed by rlm_mschap of FreeRADIUS 3.2.1 from the cleartext password.
+    made = respond("jürgen", "pässwörd€密码")
+    assert made.success == "S=211BB297CDC8E8D44AF1D9708D3CAC1DB98D25FC"
+
+
+@for_each(
+    [
+        ("", "31d6cfe0d16ae931b73c59d7e0c089c0"),
+        ("MyPw", "fc156af7edcd6c0edde3337d427f4eac"),  # RFC 2759 section 9.3
+        ("a" * 27, "3f9798b4e3c435593074a9ef81662507"),  # FreeRADIUS's smbencrypt; 54 octets
+        ("a🔑b", "480c7d7e9455f43198ed48dc20c3424e"),  # iconv and openssl; a surrogate pair
+    ]
+)
+def test_password_is_hashed_as_utf_16(password: str, digest: str) -> None:
+    assert mschap._password_hash(Secret(password)).hex() == digest
+
+
+@for_each(["x" * 256, "€" * 256, "🔑" * 128])
+def test_passwords_count_to_the_last_of_256_characters(password: str) -> None:
+    assert respond(password=password).value != respond(password=password[:-1]).value
+
+
+@for_each(
+    [
+        ("xyzzy" * 52, "the password is longer than 256 characters"),
+        ("x" * 257, "the password is longer than 256 characters"),
+        ("🔑" * 128 + "x", "the password is longer than 256 characters"),
+        ("xyzzy\ud800", "the password holds characters that UTF-16 cannot encode"),
+        ("\udcffxyzzy", "the password holds characters that UTF-16 cannot encode"),
+    ]
+)
+def test_passwords_that_do_not_fit_are_refused_without_being_shown(password: str, text: str) -> None:
+    raised = refusal(password=password)
+    assert str(raised) == text
+    assert "xyzzy" not in "".join(traceback.format_exception(type(raised), raised, None))
+
+
+def test_user_name_with_a_lone_surrogate_is_refused() -> None:
+    assert str(refusal("al\udcffice")) == "the user name holds characters that UTF-8 cannot encode"
+
+
+@for_each(
+    [
+        {"authenticator_challenge": bytes(15)},
+        {"authenticator_challenge": bytes(17)},
+        {"peer_challenge": bytes(15)},
+        {"peer_challenge": b""},
+        {"authenticator_challenge": bytes(8), "peer_challenge": bytes(8)},
+        {"identifier": -1},
+        {"identifier": 256},
+    ]
+)
+def test_challenges_and_identifiers_of_a_wrong_size_are_refused(wrong: Any) -> None:
+    assert str(refusal(**wrong)) == "a challenge or the identifier is of a wrong size"
+
+
+@for_each([repr, str, "{}".format, lambda made: "%r" % [made]])
+def test_response_is_never_shown(show: Any) -> None:
+    assert show(respond()).strip("[]") == "<MS-CHAPv2 response>"
+
+
+# The server's proof
+
+
+@for_each([b"", b" M=", b" M=Welcome", b" M=\0\xff\r\n M=S="])
+def test_proof_may_be_followed_by_a_message(after: bytes) -> None:
+    assert mschap.server_proved(SUCCESS, PROOF + after, IDENTIFIER) is True
+
+
+@for_each(range(8 * len(PROOF)))
+def test_proof_with_one_bit_flipped_proves_nothing(bit: int) -> None:
+    flipped = bytearray(PROOF)
+    flipped[bit // 8] ^= 1 << bit % 8
+    assert mschap.server_proved(SUCCESS, bytes(flipped), IDENTIFIER) is False
+
+
+@for_each(
+    [
+        b"",
+        b"\x07",
+        b"\x07S=",
+        PROOF[:-1],
+        PROOF[1:],
+        PROOF + b"0",
+        PROOF + b"\n",
+        PROOF + b"M=Welcome",
+        PROOF + b" E=691",
+        b"\x07" + PROOF,
+        PROOF[:1] + PROOF[1:].lower(),
+        b"\x07S=" + b"0" * 40,
+        b"\x07E=691 R=1 " + SUCCESS.encode(),
+    ]
+)
+def test_malformed_proofs_prove_nothing(attribute: bytes) -> None:
+    assert mschap.server_proved(SUCCESS, attribute, IDENTIFIER) is False
+
+
+@for_each([0, 6, 8, -249, 263, 1000])
+def test_proof_of_another_response_proves_nothing(identifier: int) -> None:
+    assert mschap.server_proved(SUCCESS, PROOF, identifier) is False
+
+
+@given(st.binary(max_size=300), st.integers(0, 255))
+def test_any_other_octets_prove_nothing(attribute: bytes, identifier: int) -> None:
+    assert mschap.server_proved(SUCCESS, attribute, identifier) is False
+
+
+@given(st.text(max_size=50), st.binary(max_size=60) | st.just(PROOF))
+@example("", b"\x07")
+@example("S=", b"\x07S=")
+@example("S=" + "?" * 40, b"\x07S=" + b"?" * 40)
+@example("S=" + "é" * 40, b"\x07S=" + b"?" * 40)
+@example("\ud800", b"\x07?")
+def test_malformed_expectations_are_never_proved(success: str, attribute: bytes) -> None:
+    assert mschap.server_proved(success, attribute, IDENTIFIER) is False
+
+
+@given(st.text(ENCODABLE, max_size=300), st.text(ENCODABLE, max_size=128))
+@example("CORP\\jürgen", "🔑" * 128)
+def test_only_the_same_password_is_proved(name: str, password: str) -> None:
+    made, other = respond(name, password), respond(name, password[:-1] + "xy"[password.endswith("x")])
+    assert mschap.server_proved(made.success, made.value[:1] + made.success.encode(), IDENTIFIER)
+    assert not mschap.server_proved(made.success, other.value[:1] + other.success.encode(), IDENTIFIER)
+
+
+# Errors
+
+
+@for_each(
+    (code, message, identifier)
+    for code, message in (
+        (646, "Logging in is not allowed at this hour"),
+        (647, "The account is disabled or locked"),
+        (648, "The password has expired"),
+        (649, "The account may not log in remotely"),
+        (691, "Wrong user name or password"),
+        (709, "The password could not be changed"),
+        (700, "The server refused the login with error 700"),
+        (0, "The server refused the login with error 0"),
     )
-    def test_no_proof(self, attribute: bytes) -> None:
-        assert mschap.server_proved(SUCCESS, attribute, IDENTIFIER) is False
-
-    @pytest.mark.parametrize("identifier", [0, 6, 8, -249, 263, 1000])
-    def test_of_another_response(self, identifier: int) -> None:
-        assert mschap.server_proved(SUCCESS, PROOF, identifier) is False
-
-    @untimed
-    @given(st.binary(max_size=300), st.integers(0, 255))
-    def test_any_octets(self, attribute: bytes, identifier: int) -> None:
-        assert mschap.server_proved(SUCCESS, attribute, identifier) is False
-
-    @untimed
-    @given(st.text(max_size=50), st.binary(max_size=60) | st.just(PROOF))
-    @example("", b"\x07")
-    @example("S=", b"\x07S=")
-    @example("S=" + "?" * 40, b"\x07S=" + b"?" * 40)
-    @example("S=" + "é" * 40, b"\x07S=" + b"?" * 40)
-    @example("\ud800", b"\x07?")
-    def test_what_is_no_success_cannot_be_proved(self, success: str, attribute: bytes) -> None:
-        assert mschap.server_proved(success, attribute, IDENTIFIER) is False
-
-    @untimed
-    @given(st.text(ENCODABLE, max_size=300), st.text(ENCODABLE, max_size=128))
-    @example("CORP\\jürgen", "🔑" * 128)
-    def test_only_the_same_password_proves_it(self, name: str, password: str) -> None:
-        made, other = respond(name, password), respond(name, password[:-1] + "xy"[password.endswith("x")])
-        assert mschap.server_proved(made.success, made.value[:1] + made.success.encode(), IDENTIFIER)
-        assert not mschap.server_proved(made.success, other.value[:1] + other.success.encode(), IDENTIFIER)
+    for identifier in (b"\x07", b"\x00", b"\n", b"E", b"=", b"")
+)
+def test_error_codes_are_explained(code: int, message: str, identifier: bytes) -> None:
+    text = "E={} R=1 C=0123456789ABCDEF0123456789ABCDEF V=3 M=Call 4444".format(code).encode()
+    assert mschap.error_words(identifier + text) == mschap.Error(code, message, b"Call 4444")
 
 
-class TestErrorWords:
-    @pytest.mark.parametrize(
-        "code, words",
-        [
-            (646, "Logging in is not allowed at this hour"),
-            (647, "The account is disabled or locked"),
-            (648, "The password has expired"),
-            (649, "The account may not log in remotely"),
-            (691, "Wrong user name or password"),
-            (709, "The password could not be changed"),
-            (700, "The server refused the login with error 700"),
-            (0, "The server refused the login with error 0"),
-        ],
-    )
-    @pytest.mark.parametrize("identifier", [b"\x07", b"\x00", b"\n", b"E", b"=", b""])
-    def test_codes(self, code: int, words: str, identifier: bytes) -> None:
-        text = "E={} R=1 C=0123456789ABCDEF0123456789ABCDEF V=3 M=Call 4444".format(code).encode()
-        assert mschap.error_words(identifier + text) == mschap.Error(code, words, b"Call 4444")
-
-    @pytest.mark.parametrize(
-        "text, code, message",
-        [
-            (b"E=691", 691, b""),
-            (b"E=691 ", 691, b""),
-            (b"E=691 R=1", 691, b""),
-            (b"E=0000000691 R=0 V=3", 691, b""),
-            (b"E=648 M=", 648, b""),
-            (b"E=648 M=Password expired", 648, b"Password expired"),
-            (b"E=648 R=0 M=\x1b[31m\0\n M=two E=691", 648, b"\x1b[31m\0\n M=two E=691"),
-            (b"E=648 R=zero C= V=x M=\xff", 648, b"\xff"),
-        ],
-    )
-    def test_forms(self, text: bytes, code: int, message: bytes) -> None:
-        assert mschap.error_words(b"\x07" + text) == mschap.error_words(text)
-        assert mschap.error_words(text).code == code
-        assert mschap.error_words(text).message == message
-
-    @pytest.mark.parametrize(
-        "attribute",
-        [
-            b"",
-            b"\x07",
-            b"\x07E",
-            b"\x07E=",
-            b"\x07E= R=1 M=x",
-            b"\x07E=-691",
-            b"\x07E=691x",
-            b"\x07E=691\0",
-            b"\x07E=12345678901",
-            b"\x07E=\xd9\xa6\xd9\xa9\xd9\xa1",
-            b"\x07 E=691",
-            b"\x07\x07E=691",
-            b"\x07R=1 E=691 M=x",
-            b"\x07M=E=691",
-        ],
-    )
-    def test_malformed(self, attribute: bytes) -> None:
-        assert mschap.error_words(attribute) == mschap.Error(None, "The server refused the login", b"")
-
-    @untimed
-    @given(st.binary(max_size=300) | st.builds(bytes.__add__, st.just(b"\x07E="), st.binary(max_size=250)))
-    def test_any_octets(self, attribute: bytes) -> None:
-        error = mschap.error_words(attribute)
-        assert error.words.startswith("The server refused the login") or error.code in mschap._ERRORS
-        assert attribute.endswith(error.message)
-        assert error.words.isprintable() and len(error.words) < 60
+@for_each(
+    [
+        (b"E=691", 691, b""),
+        (b"E=691 ", 691, b""),
+        (b"E=691 R=1", 691, b""),
+        (b"E=0000000691 R=0 V=3", 691, b""),
+        (b"E=648 M=", 648, b""),
+        (b"E=648 M=Password expired", 648, b"Password expired"),
+        (b"E=648 R=0 M=\x1b[31m\0\n M=two E=691", 648, b"\x1b[31m\0\n M=two E=691"),
+        (b"E=648 R=zero C= V=x M=\xff", 648, b"\xff"),
+    ]
+)
+def test_errors_of_any_form_are_read(text: bytes, code: int, message: bytes) -> None:
+    assert mschap.error_words(b"\x07" + text) == mschap.error_words(text)
+    assert mschap.error_words(text).code == code
+    assert mschap.error_words(text).message == message
 
 
-@pytest.mark.parametrize(
-    "message, digest",
+@for_each(
+    [
+        b"",
+        b"\x07",
+        b"\x07E",
+        b"\x07E=",
+        b"\x07E= R=1 M=x",
+        b"\x07E=-691",
+        b"\x07E=691x",
+        b"\x07E=691\0",
+        b"\x07E=12345678901",
+        b"\x07E=\xd9\xa6\xd9\xa9\xd9\xa1",
+        b"\x07 E=691",
+        b"\x07\x07E=691",
+        b"\x07R=1 E=691 M=x",
+        b"\x07M=E=691",
+    ]
+)
+def test_malformed_errors_get_a_general_text(attribute: bytes) -> None:
+    assert mschap.error_words(attribute) == mschap.Error(None, "The server refused the login", b"")
+
+
+@given(st.binary(max_size=300) | st.builds(bytes.__add__, st.just(b"\x07E="), st.binary(max_size=250)))
+def test_any_octets_are_read_as_an_error(attribute: bytes) -> None:
+    error = mschap.error_words(attribute)
+    assert error.words.startswith("The server refused the login") or error.code in mschap._ERRORS
+    assert attribute.endswith(error.message)
+    assert error.words.isprintable() and len(error.words) < 60
+
+
+# MD4 and DES
+
+
+@for_each(
     [
         (b"", "31d6cfe0d16ae931b73c59d7e0c089c0"),
         (b"a", "bde52cb31de33e46245e05fbdbd6fb24"),
@@ -274,27 +291,26 @@ class TestErrorWords:
         (b"abcdefghijklmnopqrstuvwxyz", "d79e1c308aa5bbcdeea8ed63df412da9"),
         (b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789", "043f8582f241db351ce627e153e7f0e4"),
         (b"1234567890" * 8, "e33b4ddc9c38f2199c3e7b164fcc0536"),
-    ],
+    ]
 )
-def test_md4_of_rfc_1320(message: bytes, digest: str) -> None:
+def test_md4_digests_are_those_of_rfc_1320(message: bytes, digest: str) -> None:
     assert mschap._md4(message).hex() == digest
 
 
-@pytest.mark.parametrize("raw, key", [("fc156af7edcd6c", "fd0b5b5e7f6e34d9"), ("0edde3337d427f", "0e6e796737ea08fe")])
-def test_des_keys_of_rfc_2759(raw: str, key: str) -> None:
+@for_each([("fc156af7edcd6c", "fd0b5b5e7f6e34d9"), ("0edde3337d427f", "0e6e796737ea08fe")])
+def test_des_keys_are_those_of_rfc_2759(raw: str, key: str) -> None:
     """Section 9.3: the halves of the password hash of `MyPw`."""
     assert mschap._des_key(bytes.fromhex(raw)).hex() == key
 
 
-@untimed
 @given(st.binary(min_size=7, max_size=7))
-def test_des_keys_have_odd_parity_and_every_bit(raw: bytes) -> None:
+def test_des_keys_have_odd_parity_and_keep_every_bit(raw: bytes) -> None:
     bits = ["{:08b}".format(octet) for octet in mschap._des_key(raw)]
     assert all(octet.count("1") % 2 for octet in bits)
     assert "".join(octet[:7] for octet in bits) == "".join("{:08b}".format(octet) for octet in raw)
 
 
-# The substitution tables' known answers of NIST SP 800-17, appendix A: they use every entry of every S-box.
+# The known answers of NIST SP 800-17, appendix A, for the substitution tables: they use every entry of every S-box.
 DES_VECTORS = """
     7ca110454a1a6e57 01a1d6d039776742 690f5b0d9a26939b
     0131d9619dc1376e 5cd54ca83def57da 7a389d10354bd271
@@ -318,8 +334,8 @@ DES_VECTORS = """
 """
 
 
-@pytest.mark.parametrize("vector", DES_VECTORS.strip().splitlines())
-def test_des_of_the_standard(vector: str) -> None:
+@for_each(DES_VECTORS.strip().splitlines())
+def test_des_gives_the_known_answers_of_sp_800_17(vector: str) -> None:
     key, plain, cipher = map(bytes.fromhex, vector.split())
     assert mschap._des(key, plain) == cipher
 
@@ -327,15 +343,13 @@ def test_des_of_the_standard(vector: str) -> None:
 EIGHT = st.binary(min_size=8, max_size=8)
 
 
-@untimed
 @given(EIGHT, EIGHT)
 def test_des_of_complements_is_the_complement(key: bytes, block: bytes) -> None:
     assert mschap._des(inverted(key), inverted(block)) == inverted(mschap._des(key, block))
 
 
-@untimed
 @given(EIGHT, EIGHT)
-def test_des_does_not_look_at_parity(key: bytes, block: bytes) -> None:
+def test_des_ignores_parity(key: bytes, block: bytes) -> None:
     assert mschap._des(bytes(octet ^ 1 for octet in key), block) == mschap._des(key, block)
 
 
@@ -344,7 +358,7 @@ def inverted(octets: bytes) -> bytes:
 
 
 class OpenSsl(NamedTuple):
-    """The functions of the OpenSSL beneath this Python, which are there even where its providers have neither."""
+    """MD4 and DES of the OpenSSL that Python is linked with, which exports them even if its providers have neither."""
 
     library: Any
 
@@ -368,11 +382,10 @@ def openssl() -> OpenSsl:
         name for name in ("MD4", "DES_set_key_unchecked", "DES_ecb_encrypt") if not hasattr(library, name)
     ]
     if missing:
-        pytest.skip("this Python's OpenSSL does not let out " + ", ".join(missing))
+        pytest.skip("this Python's OpenSSL does not export " + ", ".join(missing))
     return OpenSsl(library)
 
 
-@untimed
 @given(message=st.binary(max_size=520))
 @example(message=bytes(55))
 @example(message=bytes(56))
@@ -383,7 +396,6 @@ def test_md4_agrees_with_openssl(openssl: OpenSsl, message: bytes) -> None:
     assert mschap._md4(message) == openssl.md4(message)
 
 
-@untimed
 @given(key=EIGHT, block=EIGHT)
 def test_des_agrees_with_openssl(openssl: OpenSsl, key: bytes, block: bytes) -> None:
     assert mschap._des(key, block) == openssl.des(key, block)

@@ -1,15 +1,15 @@
-"""What every request says of the NAS and the client. Pure."""
+"""The attributes of the NAS, the client and the target."""
 
 from typing import Any, List
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.radius import nas
+from tests.support.cases import for_each
 
 
-def test_all_of_it() -> None:
+def test_every_known_value_is_sent() -> None:
     assert nas.attributes("Zürich-1", "192.0.2.7", "2001:db8::1", "ssh servers") == (
         (0, 32, b"Z\xc3\xbcrich-1"),
         (0, 6, b"\0\0\0\1"),
@@ -20,11 +20,11 @@ def test_all_of_it() -> None:
     )
 
 
-def test_an_ipv6_address_has_an_attribute_of_its_own() -> None:
+def test_ipv6_address_is_sent_as_nas_ipv6_address() -> None:
     assert (0, 95, bytes(15) + b"\1") in nas.attributes("sps", "::1", "", "")
 
 
-def test_target() -> None:
+def test_target_is_sent_as_address_port_and_text() -> None:
     assert nas.target("192.0.2.20", 2222, "host.example.com", "root") == (
         (0, 14, b"\xc0\0\2\x14"),
         (0, 16, b"\0\0\x08\xae"),
@@ -32,8 +32,7 @@ def test_target() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "ip, port, host, user, found",
+@for_each(
     [
         (None, None, None, None, []),
         ("", 0, "", "", []),
@@ -42,17 +41,17 @@ def test_target() -> None:
         ("192.0.2.1", -1, None, None, [14, 30]),
         ("192.0.2.1", 2**40, None, 5, [14, 30]),
         (7, [], {}, None, [30]),
-    ],
+    ]
 )
-def test_target_that_does_not_fit(ip: Any, port: Any, host: Any, user: Any, found: List[int]) -> None:
+def test_malformed_parts_of_the_target_are_left_out(ip: Any, port: Any, host: Any, user: Any, found: List[int]) -> None:
     assert [number for _, number, _ in nas.target(ip, port, host, user)] == found
 
 
-def test_what_is_not_known_is_left_out() -> None:
+def test_empty_values_are_left_out() -> None:
     assert nas.attributes("sps", "", "", "") == ((0, 32, b"sps"), (0, 6, b"\0\0\0\1"), (0, 61, b"\0\0\0\5"))
 
 
-@pytest.mark.parametrize("long, octets", [("x" * 300, 253), ("ü" * 200, 252), ("🔑" * 100, 252)])
+@for_each([("x" * 300, 253), ("ü" * 200, 252), ("🔑" * 100, 252)])
 def test_text_is_cut_between_characters(long: str, octets: int) -> None:
     ((_, _, value),) = [each for each in nas.attributes("sps", "", "", long) if each[1] == 77]
     assert len(value) == octets

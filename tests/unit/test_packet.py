@@ -8,13 +8,14 @@ from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Se
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 
 from lib.radius import packet
 from lib.radius.mschap import Response
 from lib.radius.packet import Dropped, Flaw, Login, Reply, RequestError, encode, encode_status, verify
 from lib.reasons import DENIALS
 from lib.secret import Secret
+from tests.support.cases import for_each
 from tests.support.vectors import (
     CHALLENGE_7_3,
     REJECT_7_3,
@@ -30,7 +31,7 @@ from tests.support.vectors import (
 SECRET = "shared sécret".encode("utf-8")
 ACCEPT, REJECT, CHALLENGE = 2, 3, 11
 USER_NAME, USER_PASSWORD, CHAP_PASSWORD, SERVICE_TYPE, REPLY_MESSAGE, STATE, VENDOR_SPECIFIC = 1, 2, 3, 6, 18, 24, 26
-CALLING_STATION_ID, NAS_IDENTIFIER, PROXY_STATE, CHAP_CHALLENGE, NAS_PORT_TYPE, PROMPT = 31, 32, 33, 60, 61, 76
+NAS_IDENTIFIER, PROXY_STATE, CHAP_CHALLENGE, NAS_PORT_TYPE, PROMPT = 32, 33, 60, 61, 76
 MESSAGE_AUTHENTICATOR = 80
 
 Attribute = Tuple[int, bytes]
@@ -38,7 +39,7 @@ Octets = st.binary(max_size=253)
 
 
 class Request(NamedTuple):
-    """An Access-Request, read by this file's own rules."""
+    """An Access-Request, parsed without the plugin."""
 
     code: int
     identifier: int
@@ -77,14 +78,14 @@ def join(attributes: Iterable[Attribute]) -> bytes:
 
 
 def hmac_md5(key: bytes, message: bytes) -> bytes:
-    """RFC 2104, written out."""
+    """Return an HMAC-MD5, computed step by step as in RFC 2104."""
     key = (hashlib.md5(key).digest() if len(key) > 64 else key).ljust(64, b"\0")
     inner = hashlib.md5(bytes(octet ^ 0x36 for octet in key) + message).digest()
     return hashlib.md5(bytes(octet ^ 0x5C for octet in key) + inner).digest()
 
 
 def unhide(hidden: bytes, authenticator: bytes, secret: bytes = SECRET) -> bytes:
-    """RFC 2865 section 5.2, the other way round."""
+    """Return a User-Password in clear text (RFC 2865 section 5.2)."""
     plain = b""
     for at in range(0, len(hidden), 16):
         key = hashlib.md5(secret + (hidden[at - 16 : at] if at else authenticator)).digest()
@@ -93,7 +94,7 @@ def unhide(hidden: bytes, authenticator: bytes, secret: bytes = SECRET) -> bytes
 
 
 def scripted(*parts: bytes) -> Callable[[int], bytes]:
-    """A random source that gives these parts, each of the length asked for, and no more."""
+    """Return a random source that returns these parts in turn and takes no other length."""
     left = list(parts)
 
     def random(count: int) -> bytes:
@@ -105,7 +106,7 @@ def scripted(*parts: bytes) -> Callable[[int], bytes]:
 
 
 def counting(start: int = 0) -> Callable[[int], bytes]:
-    """A random source that never gives the same octets again."""
+    """Return a random source that never repeats itself."""
     numbers = itertools.count(start)
     return lambda count: hashlib.sha256(b"%d" % next(numbers)).digest()[:count]
 
@@ -125,7 +126,7 @@ def request(**what: Union[str, bytes, None]) -> Request:
 
 
 def signed(code: int, to: bytes, body: bytes, secret: bytes = SECRET, identifier: Optional[int] = None) -> bytes:
-    """A reply whose Response Authenticator is right (RFC 2865 section 3), whatever is in it."""
+    """Return a reply with any content and a valid Response Authenticator (RFC 2865 section 3)."""
     header = struct.pack("!BBH", code, to[1] if identifier is None else identifier, 20 + len(body))
     return header + hashlib.md5(header + to[4:20] + body + secret).digest() + body
 
@@ -138,7 +139,7 @@ def reply(
     secret: bytes = SECRET,
     identifier: Optional[int] = None,
 ) -> bytes:
-    """A right reply with a Message-Authenticator (RFC 3579 section 3.2) between these attributes."""
+    """Return a valid reply with a Message-Authenticator (RFC 3579 section 3.2) between these attributes."""
     head, tail = join(before) + b"\x50\x12", join(after)
     length = 20 + len(head) + 16 + len(tail)
     header = struct.pack("!BBH", code, to[1] if identifier is None else identifier, length)
@@ -146,9 +147,16 @@ def reply(
     return signed(code, to, head + digest + tail, secret, identifier)
 
 
-def flaw(octets: bytes, to: bytes = REQUEST_7_1, secret: bytes = SECRET, require: bool = True) -> Flaw:
+def flaw(
+    octets: bytes,
+    to: bytes = REQUEST_7_1,
+    secret: bytes = SECRET,
+    require: bool = True,
+    codes: Sequence[int] = packet.LOGIN_CODES,
+) -> Flaw:
+    """Return the flaw for which a reply is dropped."""
     with pytest.raises(Dropped) as raised:
-        verify(octets, to, secret, require)
+        verify(octets, to, secret, require, codes)
     assert raised.value.flaw.code in DENIALS
     assert str(raised.value) == raised.value.flaw.words
     return raised.value.flaw
@@ -157,11 +165,11 @@ def flaw(octets: bytes, to: bytes = REQUEST_7_1, secret: bytes = SECRET, require
 # The RFC's own octets
 
 
-@pytest.mark.parametrize(
-    "asked, replied, expected",
+@for_each(
     [
-        (REQUEST_7_1, REPLY_7_1, Reply(2, ((6, b"\0\0\0\1"), (15, bytes(4)), (14, b"\xc0\xa8\x01\x03")))),
+        ("7.1", REQUEST_7_1, REPLY_7_1, Reply(2, ((6, b"\0\0\0\1"), (15, bytes(4)), (14, b"\xc0\xa8\x01\x03")))),
         (
+            "7.2",
             REQUEST_7_2,
             REPLY_7_2,
             Reply(
@@ -177,28 +185,28 @@ def flaw(octets: bytes, to: bytes = REQUEST_7_1, secret: bytes = SECRET, require
             ),
         ),
         (
+            "7.3, challenge",
             REQUEST_7_3,
             CHALLENGE_7_3,
             Reply(11, ((18, b"Challenge 32769430.  Enter response at prompt."), (24, b"32769430"))),
         ),
-        (SECOND_REQUEST_7_3, REJECT_7_3, Reply(3, ())),
-    ],
-    ids=["7.1", "7.2", "7.3 challenge", "7.3 reject"],
+        ("7.3, reject", SECOND_REQUEST_7_3, REJECT_7_3, Reply(3, ())),
+    ]
 )
-def test_replies_of_rfc_2865_section_7(asked: bytes, replied: bytes, expected: Reply) -> None:
+def test_replies_of_rfc_2865_section_7_verify(section: str, asked: bytes, replied: bytes, expected: Reply) -> None:
     assert verify(replied, asked, RFC_SECRET, False) == expected
     assert flaw(replied, asked, RFC_SECRET, True) == packet.NO_MESSAGE_AUTHENTICATOR
     assert flaw(replied, asked, b"xyzzy5462", False) == packet.AUTHENTICATOR
 
 
-def test_password_of_rfc_2865_section_7_1() -> None:
+def test_password_is_hidden_as_in_rfc_2865_section_7_1() -> None:
     octets = encode(login("nemo", "arctangent"), RFC_SECRET, scripted(b"\0", REQUEST_7_1[4:20]))
     assert octets[:2] == REQUEST_7_1[:2] and octets[4:20] == REQUEST_7_1[4:20]
     assert read(octets).value(USER_NAME) == b"nemo"
     assert read(octets).value(USER_PASSWORD) == bytes.fromhex("0dbe708d93d413ce3196e43f782a0aee")
 
 
-def test_chap_password_of_rfc_2865_section_7_2() -> None:
+def test_chap_password_is_that_of_rfc_2865_section_7_2() -> None:
     # The RFC's request has no CHAP-Challenge: its challenge is the Request Authenticator.
     random = scripted(b"\x01", bytes(16), b"\x16", REQUEST_7_2[4:20])
     made = read(encode(login("flopsy", "arctangent", "chap"), RFC_SECRET, random))
@@ -206,7 +214,7 @@ def test_chap_password_of_rfc_2865_section_7_2() -> None:
     assert made.value(CHAP_CHALLENGE) == REQUEST_7_2[4:20]
 
 
-def test_state_past_the_end_as_rfc_2865_section_7_3_prints_it() -> None:
+def test_state_past_the_end_as_printed_in_rfc_2865_section_7_3_is_dropped() -> None:
     body = SECOND_REQUEST_7_3[20:]
     assert flaw(signed(CHALLENGE, REQUEST_7_1, body), require=False) == packet.ATTRIBUTES
     mended = body[:-9] + b"\x0a" + body[-8:]
@@ -216,12 +224,12 @@ def test_state_past_the_end_as_rfc_2865_section_7_3_prints_it() -> None:
 # Requests
 
 
-def test_request_is_made_of_the_random_octets() -> None:
+def test_identifier_and_authenticator_are_random() -> None:
     made = read(encode(login(), SECRET, scripted(b"\xfe", b"0123456789abcdef")))
     assert (made.code, made.identifier, made.authenticator) == (1, 0xFE, b"0123456789abcdef")
 
 
-def test_two_requests_have_nothing_random_in_common() -> None:
+def test_requests_share_no_random_octets() -> None:
     source = counting()
     first, second = (read(encode(login(method="chap"), SECRET, source)) for _ in range(2))
     assert first.identifier != second.identifier and first.authenticator != second.authenticator
@@ -229,24 +237,23 @@ def test_two_requests_have_nothing_random_in_common() -> None:
     assert first.value(CHAP_CHALLENGE) not in (second.value(CHAP_CHALLENGE), first.authenticator)
 
 
-@pytest.mark.parametrize(
-    "method, state, kinds",
+@for_each(
     [
         ("pap", None, [80, 1, 2, 32]),
         ("pap", b"s", [80, 1, 2, 32, 24]),
         ("chap", None, [80, 1, 3, 60, 32]),
         ("chap", b"s", [80, 1, 3, 60, 32, 24]),
-    ],
+    ]
 )
-def test_message_authenticator_is_first_and_right(method: str, state: Optional[bytes], kinds: List[int]) -> None:
+def test_message_authenticator_comes_first_and_verifies(method: str, state: Optional[bytes], kinds: List[int]) -> None:
     octets = encode(login(method=method, state=state), SECRET, counting())
     made = read(octets)
     assert made.kinds == kinds
     assert made.value(MESSAGE_AUTHENTICATOR) == hmac_md5(SECRET, octets[:22] + bytes(16) + octets[38:])
 
 
-@pytest.mark.parametrize("secret", [b"", b"s", b"k" * 64, b"k" * 65, bytes(range(256))])
-def test_secrets_of_any_octets(secret: bytes) -> None:
+@for_each([b"", b"s", b"k" * 64, b"k" * 65, bytes(range(256))])
+def test_shared_secret_may_be_any_octets(secret: bytes) -> None:
     octets = encode(login(), secret, counting())
     made = read(octets)
     assert octets[22:38] == hmac_md5(secret, octets[:22] + bytes(16) + octets[38:])
@@ -254,8 +261,7 @@ def test_secrets_of_any_octets(secret: bytes) -> None:
     assert verify(reply(to=octets, secret=secret), octets, secret, True).code == ACCEPT
 
 
-@pytest.mark.parametrize(
-    "password, octets",
+@for_each(
     [
         ("", 16),
         ("1", 16),
@@ -269,7 +275,7 @@ def test_secrets_of_any_octets(secret: bytes) -> None:
         ("\U0001f511" * 4, 16),
         ("0x4142", 16),
         ("a\0b", 16),
-    ],
+    ]
 )
 def test_password_is_padded_and_hidden(password: str, octets: int) -> None:
     made = request(password=password)
@@ -278,16 +284,16 @@ def test_password_is_padded_and_hidden(password: str, octets: int) -> None:
     assert unhide(hidden, made.authenticator) == password.encode("utf-8").ljust(octets, b"\0")
 
 
-@pytest.mark.parametrize("password", ["x" * 129, "é" * 64 + "x", "x" * 100000])
-def test_password_longer_than_radius_carries(password: str) -> None:
+@for_each(["x" * 129, "é" * 64 + "x", "x" * 100000])
+def test_passwords_longer_than_128_octets_are_refused(password: str) -> None:
     with pytest.raises(RequestError) as raised:
         request(password=password)
     assert raised.value.code == "bad-password"
     assert str(raised.value) == "the password is longer than 128 octets"
 
 
-@pytest.mark.parametrize("password", ["", "arctangent", "pässwörd", "\U0001f511", "x" * 129, "x" * 5000, "0x00"])
-def test_chap(password: str) -> None:
+@for_each(["", "arctangent", "pässwörd", "\U0001f511", "x" * 129, "x" * 5000, "0x00"])
+def test_chap_password_is_hashed_with_the_challenge(password: str) -> None:
     made = request(password=password, method="chap")
     value, challenge = made.value(CHAP_PASSWORD), made.value(CHAP_CHALLENGE)
     assert (len(value), len(challenge)) == (17, 16)
@@ -295,57 +301,57 @@ def test_chap(password: str) -> None:
     assert USER_PASSWORD not in made.kinds
 
 
-@pytest.mark.parametrize(
-    "name", ["a", "alice", "büro", "李雷", "0x4142", "0xZZ", "a" * 253, "é" * 126 + "a", "\U0001f511" * 63 + "a"]
-)
-def test_user_name_is_its_utf_8(name: str) -> None:
+@for_each(["a", "alice", "büro", "李雷", "0x4142", "0xZZ", "a" * 253, "é" * 126 + "a", "\U0001f511" * 63 + "a"])
+def test_user_name_is_sent_as_utf_8(name: str) -> None:
     assert request(user_name=name).value(USER_NAME) == name.encode("utf-8")
 
 
-@pytest.mark.parametrize("name", ["", "a" * 254, "é" * 127, "\U0001f511" * 64, "a" * 100000])
-def test_user_name_that_does_not_fit(name: str) -> None:
+@for_each(["", "a" * 254, "é" * 127, "\U0001f511" * 64, "a" * 100000])
+def test_user_names_that_do_not_fit_are_refused(name: str) -> None:
     with pytest.raises(RequestError) as raised:
         request(user_name=name)
     assert raised.value.code == "bad-username"
     assert str(raised.value) == "the user name is not 1 to 253 octets of UTF-8"
 
 
-@pytest.mark.parametrize("method", ["pap", "chap"])
-@pytest.mark.parametrize(
-    "field, typed, code",
-    [
+@for_each(
+    (method, *case)
+    for method in ("pap", "chap")
+    for case in (
         ("user_name", "mallory\ud800", "bad-username"),
         ("user_name", "\udcff", "bad-username"),
         ("password", "hunter2\udcff", "bad-password"),
         ("password", "\ud83d", "bad-password"),
-    ],
+    )
 )
 def test_lone_surrogates_are_refused_without_being_shown(method: str, field: str, typed: str, code: str) -> None:
     with pytest.raises(RequestError) as raised:
         request(method=method, **{field: typed})
     assert raised.value.code == code
     error: Optional[BaseException] = raised.value
-    while error is not None:  # neither it nor what led to it, which a log may show as well
+    while error is not None:  # a log may show what led to the error as well
         assert typed not in str(error) and typed[:5] not in str(error)
         assert not any(typed in str(part) for part in error.args)
         error = error.__cause__ or error.__context__
 
 
-@pytest.mark.parametrize("method", ["pap", "chap"])
-@pytest.mark.parametrize(
-    "state", [b"0x", b"0x4142", b"0xZZ", b"0x0x41", b"\0", b"\0" * 16, b"\xff" * 253, b"s" * 253, b"State"]
+@for_each(
+    itertools.product(
+        ("pap", "chap"),
+        (b"0x", b"0x4142", b"0xZZ", b"0x0x41", b"\0", b"\0" * 16, b"\xff" * 253, b"s" * 253, b"State"),
+    )
 )
-def test_state_is_sent_back_as_it_came(method: str, state: bytes) -> None:
+def test_state_of_any_octets_is_sent_back(method: str, state: bytes) -> None:
     made = request(method=method, state=state)
     assert made.value(STATE) == state
     assert made.kinds[0] == MESSAGE_AUTHENTICATOR
 
 
-def test_digest_that_looks_hexadecimal() -> None:
+def test_digest_that_looks_hexadecimal_is_sent_unchanged() -> None:
     # By name, pyrad would take it for hexadecimal digits. With CHAP only these 16 octets change the digest.
     template = encode(login(method="chap"), SECRET, scripted(b"\1", bytes(16), b"\2", b"challenge of 16o"))
     head, tail = template[:4], template[20:22] + bytes(16) + template[38:]
-    for number in itertools.count():
+    for number in itertools.count(113183):  # found at once; the search is for when the packet changes
         authenticator = number.to_bytes(16, "big")
         digest = hmac.new(SECRET, head + authenticator + tail, hashlib.md5).digest()
         if digest.startswith(b"0x"):
@@ -354,8 +360,8 @@ def test_digest_that_looks_hexadecimal() -> None:
     assert made == head + authenticator + template[20:22] + digest + template[38:]
 
 
-def test_hidden_password_that_looks_hexadecimal() -> None:
-    for number in itertools.count():
+def test_hidden_password_that_looks_hexadecimal_is_sent_unchanged() -> None:
+    for number in itertools.count(42210):  # found at once too
         authenticator = number.to_bytes(16, "big")
         key = hashlib.md5(SECRET + authenticator).digest()
         if bytes([key[0] ^ ord("1"), key[1] ^ ord("2")]) == b"0x":
@@ -365,7 +371,7 @@ def test_hidden_password_that_looks_hexadecimal() -> None:
     assert unhide(made.value(USER_PASSWORD), authenticator) == b"123456" + bytes(10)
 
 
-def test_chap_octets_that_look_hexadecimal() -> None:
+def test_chap_octets_that_look_hexadecimal_are_sent_unchanged() -> None:
     for number in itertools.count():
         challenge = b"0x" + number.to_bytes(14, "big")
         if hashlib.md5(b"0" + b"123456" + challenge).digest().startswith(b"x"):
@@ -376,7 +382,7 @@ def test_chap_octets_that_look_hexadecimal() -> None:
     assert made.value(CHAP_PASSWORD) == b"0" + hashlib.md5(b"0123456" + challenge).digest()
 
 
-def test_attributes_of_the_nas() -> None:
+def test_attributes_of_the_nas_are_sent_unchanged_and_in_order() -> None:
     attributes = [
         (0, NAS_IDENTIFIER, "Zürich-1".encode("utf-8")),
         (0, NAS_PORT_TYPE, b"\0\0\0\5"),
@@ -395,8 +401,8 @@ def test_attributes_of_the_nas() -> None:
     ]
 
 
-@pytest.mark.parametrize("state", [None, b"s"])
-def test_ms_chap_takes_the_place_of_the_password(state: Optional[bytes]) -> None:
+@for_each([None, b"s"])
+def test_mschap_response_replaces_the_password(state: Optional[bytes]) -> None:
     sent = Response(challenge=b"0x challenge 16o", value=b"0x" + b"r" * 48, success="S=" + "A" * 40)
     octets = encode(login(method="mschapv2", state=state)._replace(mschap=sent), SECRET, counting())
     made = read(octets)
@@ -409,10 +415,13 @@ def test_ms_chap_takes_the_place_of_the_password(state: Optional[bytes]) -> None
     assert b"correct" not in octets and b"S=A" not in octets
 
 
-def test_status_server() -> None:
+def test_status_server_is_signed_and_holds_its_attributes() -> None:
     octets = encode_status(((0, NAS_IDENTIFIER, b"sps"),), SECRET, scripted(b"\7", b"0123456789abcdef"))
     digest = hmac_md5(SECRET, octets[:22] + bytes(16) + octets[38:])
     assert read(octets) == Request(12, 7, b"0123456789abcdef", [(80, digest), (NAS_IDENTIFIER, b"sps")])
+
+
+def test_status_server_longer_than_4096_octets_is_refused() -> None:
     with pytest.raises(RequestError):
         encode_status(((0, 77, b"x" * 253),) * 16, SECRET, counting())
 
@@ -420,14 +429,12 @@ def test_status_server() -> None:
 def test_only_an_accept_answers_a_status_server() -> None:
     asked = encode_status((), SECRET, counting())
     assert verify(reply(ACCEPT, to=asked), asked, SECRET, True, packet.STATUS_CODES).code == ACCEPT
-    for code in (REJECT, CHALLENGE, 5, 12):
-        with pytest.raises(Dropped) as raised:
-            verify(reply(code, to=asked), asked, SECRET, True, packet.STATUS_CODES)
-        assert raised.value.flaw == packet.CODE
+    others = [reply(code, to=asked) for code in (REJECT, CHALLENGE, 5, 12)]
+    assert [flaw(each, asked, codes=packet.STATUS_CODES) for each in others] == [packet.CODE] * 4
 
 
-def test_request_that_does_not_fit_a_packet() -> None:
-    # 20 of the header, 18, 7, 18, and 255 for each of these.
+def test_requests_longer_than_4096_octets_are_refused() -> None:
+    # The header takes 20 octets, the other attributes 18, 7 and 18, and each of these 255.
     def filled(times: int, last: int) -> Login:
         return login(attributes=[(0, 77, b"x" * 253)] * times + [(0, 77, b"y" * last)])
 
@@ -438,7 +445,6 @@ def test_request_that_does_not_fit_a_packet() -> None:
     assert str(raised.value) == "the request is longer than 4096 octets"
 
 
-@settings(deadline=None)
 @given(
     name=st.text(min_size=1, max_size=253).filter(lambda name: len(name.encode("utf-8")) <= 253),
     password=st.text(max_size=128),
@@ -448,7 +454,7 @@ def test_request_that_does_not_fit_a_packet() -> None:
     secret=st.binary(max_size=80),
     start=st.integers(0, 10**6),
 )
-def test_what_is_encoded_is_what_is_read(
+def test_any_login_is_encoded_as_the_rfcs_say(
     name: str, password: str, method: str, state: Optional[bytes], nas: str, secret: bytes, start: int
 ) -> None:
     typed = password.encode("utf-8")
@@ -471,13 +477,12 @@ def test_what_is_encoded_is_what_is_read(
         assert value[1:] == hashlib.md5(value[:1] + typed + made.value(CHAP_CHALLENGE)).digest()
 
 
-@settings(deadline=None)
 @given(
     st.text(st.characters(blacklist_categories=()), max_size=300),
     st.text(st.characters(blacklist_categories=()), max_size=150),
     st.sampled_from(["pap", "chap"]),
 )
-def test_whatever_is_typed_makes_a_request_or_a_request_error(name: str, password: str, method: str) -> None:
+def test_any_input_is_encoded_or_refused(name: str, password: str, method: str) -> None:
     try:
         read(encode(login(name, password, method), SECRET, counting()))
     except RequestError as error:
@@ -489,12 +494,11 @@ def test_whatever_is_typed_makes_a_request_or_a_request_error(name: str, passwor
         )
 
 
-# Replies that are to be believed
+# Valid replies
 
 
-@pytest.mark.parametrize("require", [True, False])
-@pytest.mark.parametrize("code", [ACCEPT, REJECT, CHALLENGE])
-def test_right_replies(code: int, require: bool) -> None:
+@for_each(itertools.product((ACCEPT, REJECT, CHALLENGE), (True, False)))
+def test_valid_replies_are_returned(code: int, require: bool) -> None:
     octets = reply(code, after=[(REPLY_MESSAGE, b"Hello"), (STATE, b"s")])
     verified = verify(octets, REQUEST_7_1, SECRET, require)
     assert verified.code == code
@@ -502,30 +506,27 @@ def test_right_replies(code: int, require: bool) -> None:
     assert packet.NAMES[code].startswith("Access-")
 
 
-@pytest.mark.parametrize("identifier", [0, 1, 127, 128, 255])
-def test_identifier_of_any_value(identifier: int) -> None:
+@for_each([0, 1, 127, 128, 255])
+def test_any_identifier_is_matched(identifier: int) -> None:
     asked = encode(login(), SECRET, scripted(bytes([identifier]), b"0123456789abcdef"))
     assert verify(reply(to=asked), asked, SECRET, True).code == ACCEPT
     assert flaw(reply(to=asked, identifier=(identifier + 1) % 256), asked) == packet.IDENTIFIER
 
 
-def test_message_authenticator_anywhere() -> None:
+def test_message_authenticator_may_be_anywhere() -> None:
     middle = reply(before=[(STATE, b"s")], after=[(REPLY_MESSAGE, b"Hello")])
     assert [kind for kind, _ in verify(middle, REQUEST_7_1, SECRET, True).attributes] == [24, 80, 18]
     last = reply(before=[(STATE, b"s"), (REPLY_MESSAGE, b"Hello")])
     assert [kind for kind, _ in verify(last, REQUEST_7_1, SECRET, True).attributes] == [24, 18, 80]
 
 
-@pytest.mark.parametrize(
-    "padding", [b"", b"\0", b"\0" * 100, b"\x21\x06abcd", b"\x50\x12" + bytes(16), b"\x01", b"x" * 65000]
-)
+@for_each([b"", b"\0", b"\0" * 100, b"\x21\x06abcd", b"\x50\x12" + bytes(16), b"\x01", b"x" * 65000])
 def test_octets_past_the_length_are_ignored(padding: bytes) -> None:
     octets = reply(after=[(STATE, b"s")])
     assert verify(octets + padding, REQUEST_7_1, SECRET, True) == verify(octets, REQUEST_7_1, SECRET, True)
 
 
-@pytest.mark.parametrize(
-    "odd",
+@for_each(
     [
         (0, b""),
         (0, b"type 0"),
@@ -537,13 +538,13 @@ def test_octets_past_the_length_are_ignored(padding: bytes) -> None:
         (PROMPT, b"\0" * 5),
         (241, b"\1\0"),
         (255, b"\xff" * 253),
-    ],
+    ]
 )
-def test_attributes_that_are_not_known_or_not_well_formed_stay_octets(odd: Attribute) -> None:
+def test_unknown_and_malformed_attributes_are_returned_as_octets(odd: Attribute) -> None:
     assert verify(reply(after=[odd]), REQUEST_7_1, SECRET, True).attributes[1:] == (odd,)
 
 
-def test_reply_of_4096_octets() -> None:
+def test_replies_of_up_to_4096_octets_are_accepted() -> None:
     body = [(REPLY_MESSAGE, b"x" * 253)] * 15
     octets = reply(after=body + [(STATE, b"s" * (4096 - 38 - 15 * 255 - 2))])
     assert len(octets) == 4096
@@ -554,115 +555,113 @@ def test_reply_of_4096_octets() -> None:
     assert flaw(longer) == packet.NOT_RADIUS
 
 
-@pytest.mark.parametrize("kind", [0, REPLY_MESSAGE, VENDOR_SPECIFIC])
-def test_at_most_200_attributes(kind: int) -> None:
+@for_each([0, REPLY_MESSAGE, VENDOR_SPECIFIC])
+def test_replies_with_more_than_200_attributes_are_dropped(kind: int) -> None:
     assert len(verify(reply(after=[(kind, b"")] * 199), REQUEST_7_1, SECRET, True).attributes) == 200
     assert flaw(reply(after=[(kind, b"")] * 200)) == packet.TOO_MANY
     assert flaw(reply(before=[(kind, b"")] * 200)) == packet.TOO_MANY
     assert flaw(reply(after=[(kind, b"")] * 2000)) == packet.TOO_MANY
 
 
-@pytest.mark.parametrize("code", [ACCEPT, REJECT, CHALLENGE])
-def test_reply_without_message_authenticator_where_the_admin_takes_the_risk(code: int) -> None:
+@for_each([ACCEPT, REJECT, CHALLENGE])
+def test_message_authenticator_may_be_missing_only_if_none_is_required(code: int) -> None:
     octets = signed(code, REQUEST_7_1, join([(STATE, b"s")]))
     assert verify(octets, REQUEST_7_1, SECRET, False) == Reply(code, ((STATE, b"s"),))
     assert flaw(octets) == packet.NO_MESSAGE_AUTHENTICATOR
     assert packet.NO_MESSAGE_AUTHENTICATOR.code == "no-message-authenticator"
 
 
-# Replies that are not
+# Replies that are dropped
 
 
-@pytest.mark.parametrize("require", [True, False])
-@pytest.mark.parametrize(
-    "octets",
-    [
-        b"",
-        b"\2",
-        reply()[:4],
-        reply()[:19],
-        reply()[:20],
-        reply()[:-1],
-        reply()[:2] + b"\0\0" + reply()[4:],
-        reply()[:2] + b"\0\x13" + reply()[4:],
-        reply()[:2] + b"\0\x27" + reply()[4:],
-        reply()[:2] + b"\x10\x01" + reply()[4:].ljust(5000, b"\0"),
-        reply()[:2] + b"\xff\xff" + reply()[4:].ljust(65535, b"\0"),
-        b"\0" * 65535,
-        b"\xff" * 65535,
-    ],
-    ids=lambda octets: "{} octets, {}".format(len(octets), octets[:4].hex()),
+@for_each(
+    itertools.product(
+        (
+            b"",
+            b"\2",
+            reply()[:4],
+            reply()[:19],
+            reply()[:20],
+            reply()[:-1],
+            reply()[:2] + b"\0\0" + reply()[4:],
+            reply()[:2] + b"\0\x13" + reply()[4:],
+            reply()[:2] + b"\0\x27" + reply()[4:],
+            reply()[:2] + b"\x10\x01" + reply()[4:].ljust(5000, b"\0"),
+            reply()[:2] + b"\xff\xff" + reply()[4:].ljust(65535, b"\0"),
+            b"\0" * 65535,
+            b"\xff" * 65535,
+        ),
+        (True, False),
+    )
 )
-def test_header_or_length_wrong(octets: bytes, require: bool) -> None:
+def test_replies_with_a_wrong_header_or_length_are_dropped(octets: bytes, require: bool) -> None:
     assert flaw(octets, require=require) == packet.NOT_RADIUS
     assert packet.NOT_RADIUS.code == "bad-reply"
 
 
-@pytest.mark.parametrize("code", sorted(set(range(256)) - {ACCEPT, REJECT, CHALLENGE}))
-def test_any_other_code(code: int) -> None:
+@for_each(sorted(set(range(256)) - {ACCEPT, REJECT, CHALLENGE}))
+def test_replies_of_any_other_code_are_dropped(code: int) -> None:
     assert flaw(reply(code)) == packet.CODE
     assert packet.CODE.code == "bad-reply"
 
 
-def test_the_request_itself_sent_back() -> None:
+def test_reflected_request_is_dropped() -> None:
     asked = encode(login(), SECRET, counting())
     assert flaw(asked, asked) == packet.CODE
 
 
-def test_another_identifier() -> None:
+def test_reply_with_another_identifier_is_dropped() -> None:
     assert flaw(reply(identifier=1)) == packet.IDENTIFIER
     assert packet.IDENTIFIER.code == "bad-reply"
 
 
-def test_reply_to_another_request_of_the_same_identifier() -> None:
+def test_reply_to_another_request_with_the_same_identifier_is_dropped() -> None:
     other = encode(login(), SECRET, scripted(b"\0", b"another request!"))
     assert flaw(reply(to=other)) == packet.AUTHENTICATOR
 
 
-@pytest.mark.parametrize("require", [True, False])
-@pytest.mark.parametrize(
-    "tail",
-    [
-        b"\x18",
-        b"\0",
-        b"\x50",
-        b"\x18\x00",
-        b"\x18\x00abcd",
-        b"\x18\x01",
-        b"\x18\x01abcd",
-        b"\x00\x00",
-        b"\x18\x03",
-        b"\x18\x10abc",
-        b"\x18\xff" + b"s" * 252,
-        b"\x18\x06abcd\x18",
-        b"\x1a\x00\0\0\1\x37\1\0",
-        b"\x50\x12" + b"d" * 15,
-        b"\x50\x00",
-    ],
-    ids=lambda tail: tail[:8].hex(),
+@for_each(
+    itertools.product(
+        (
+            b"\x18",
+            b"\0",
+            b"\x50",
+            b"\x18\x00",
+            b"\x18\x00abcd",
+            b"\x18\x01",
+            b"\x18\x01abcd",
+            b"\x00\x00",
+            b"\x18\x03",
+            b"\x18\x10abc",
+            b"\x18\xff" + b"s" * 252,
+            b"\x18\x06abcd\x18",
+            b"\x1a\x00\0\0\1\x37\1\0",
+            b"\x50\x12" + b"d" * 15,
+            b"\x50\x00",
+        ),
+        (True, False),
+    )
 )
-def test_attributes_that_do_not_fit(tail: bytes, require: bool) -> None:
-    # The digests are right: a server gone wrong, or an attacker who knows the secret, must not crash the login.
+def test_replies_with_malformed_attributes_are_dropped(tail: bytes, require: bool) -> None:
+    # The digests are right: a broken server, or an attacker who knows the secret, must not crash the login.
     good = join([(REPLY_MESSAGE, b"Hello")])
     for body in (tail, good + tail):
         assert flaw(signed(ACCEPT, REQUEST_7_1, body), require=require) == packet.ATTRIBUTES
     assert packet.ATTRIBUTES.code == "bad-reply"
 
 
-@pytest.mark.parametrize("require", [True, False])
-@pytest.mark.parametrize("size", [0, 1, 15, 17, 32, 253])
-def test_message_authenticator_of_a_wrong_length(size: int, require: bool) -> None:
+@for_each(itertools.product((0, 1, 15, 17, 32, 253), (True, False)))
+def test_message_authenticator_of_a_wrong_length_is_dropped(size: int, require: bool) -> None:
     octets = signed(ACCEPT, REQUEST_7_1, join([(80, b"d" * size)]))
     assert flaw(octets, require=require) == packet.ODD_MESSAGE_AUTHENTICATOR
-    # A right one does not make up for it, nor does it for a right one.
+    # A valid one before or after it does not help.
     assert flaw(reply(after=[(80, b"d" * size)]), require=require) == packet.ODD_MESSAGE_AUTHENTICATOR
     assert flaw(reply(before=[(80, b"d" * size)]), require=require) == packet.ODD_MESSAGE_AUTHENTICATOR
 
 
-@pytest.mark.parametrize("require", [True, False])
-@pytest.mark.parametrize("between", [b"", join([(STATE, b"s")])])
-def test_two_message_authenticators(between: bytes, require: bool) -> None:
-    # Computed with both zeroed, as one that zeroes by value would find right.
+@for_each(itertools.product((b"", join([(STATE, b"s")])), (True, False)))
+def test_replies_with_two_message_authenticators_are_dropped(between: bytes, require: bool) -> None:
+    # The digest is that of a packet with both zeroed, which a parser that zeroes every one would accept.
     zeroed = attribute(80, bytes(16)) + between + attribute(80, bytes(16))
     header = struct.pack("!BBH", ACCEPT, 0, 20 + len(zeroed))
     digest = hmac_md5(SECRET, header + REQUEST_7_1[4:20] + zeroed)
@@ -672,7 +671,7 @@ def test_two_message_authenticators(between: bytes, require: bool) -> None:
     assert packet.ODD_MESSAGE_AUTHENTICATOR.code == "bad-reply"
 
 
-def test_digest_is_zeroed_where_it_stands_and_nowhere_else() -> None:
+def test_only_the_message_authenticator_is_zeroed() -> None:
     zeroed = attribute(80, bytes(16)) + attribute(STATE, bytes(16))
     header = struct.pack("!BBH", ACCEPT, 0, 20 + len(zeroed))
     digest = hmac_md5(SECRET, header + REQUEST_7_1[4:20] + zeroed)
@@ -682,80 +681,72 @@ def test_digest_is_zeroed_where_it_stands_and_nowhere_else() -> None:
     assert verify(right, REQUEST_7_1, SECRET, True).state == bytes(16)
 
 
-def digest_over_the_reply_s_own_authenticator() -> bytes:
-    octets = signed(ACCEPT, REQUEST_7_1, attribute(80, bytes(16)))
-    return hmac_md5(SECRET, octets)
+WRONG_DIGESTS = {
+    "zeros": bytes(16),
+    "ones": b"\xff" * 16,
+    "last bit flipped": reply()[22:37] + bytes([reply()[37] ^ 1]),
+    "first bit flipped": bytes([reply()[22] ^ 0x80]) + reply()[23:38],
+    "another secret": reply(secret=b"another secret")[22:38],
+    "another code": reply(REJECT)[22:38],
+    "over the Response Authenticator": hmac_md5(SECRET, signed(ACCEPT, REQUEST_7_1, attribute(80, bytes(16)))),
+    "plain MD5": hashlib.md5(reply()[:4] + REQUEST_7_1[4:20] + b"\x50\x12" + bytes(16) + SECRET).digest(),
+}
 
 
-@pytest.mark.parametrize("require", [True, False])
-@pytest.mark.parametrize(
-    "digest",
-    [
-        bytes(16),
-        b"\xff" * 16,
-        reply()[22:37] + bytes([reply()[37] ^ 1]),
-        bytes([reply()[22] ^ 0x80]) + reply()[23:38],
-        reply(secret=b"another secret")[22:38],
-        reply(REJECT)[22:38],
-        digest_over_the_reply_s_own_authenticator(),
-        hashlib.md5(reply()[:4] + REQUEST_7_1[4:20] + b"\x50\x12" + bytes(16) + SECRET).digest(),
-    ],
-    ids=["zeros", "ones", "last bit", "first bit", "secret", "code", "authenticator", "MD5"],
-)
-def test_right_response_authenticator_but_wrong_message_authenticator(digest: bytes, require: bool) -> None:
-    # What BlastRADIUS can make is at most this: the MD5 is right, the HMAC cannot be.
-    octets = signed(ACCEPT, REQUEST_7_1, attribute(80, digest))
+@for_each(itertools.product(WRONG_DIGESTS, (True, False)))
+def test_replies_with_a_wrong_message_authenticator_are_dropped(name: str, require: bool) -> None:
+    # This is the best forgery that BlastRADIUS can make: the MD5 is right, the HMAC cannot be.
+    octets = signed(ACCEPT, REQUEST_7_1, attribute(80, WRONG_DIGESTS[name]))
     assert flaw(octets, require=require) == packet.WRONG_MESSAGE_AUTHENTICATOR
     assert packet.WRONG_MESSAGE_AUTHENTICATOR.code == "wrong-secret"
 
 
-@pytest.mark.parametrize("require", [True, False])
-def test_wrong_response_authenticator(require: bool) -> None:
+@for_each([True, False])
+def test_replies_with_a_wrong_response_authenticator_are_dropped(require: bool) -> None:
     octets = reply(after=[(STATE, b"s")])
-    for at in range(4, 20):
-        changed = octets[:at] + bytes([octets[at] ^ 1]) + octets[at + 1 :]
-        assert flaw(changed, require=require) == packet.AUTHENTICATOR
+    changed_at = [octets[:at] + bytes([octets[at] ^ 1]) + octets[at + 1 :] for at in range(4, 20)]
+    assert [flaw(each, require=require) for each in changed_at] == [packet.AUTHENTICATOR] * 16
     assert flaw(octets, secret=b"another secret", require=require) == packet.AUTHENTICATOR
     assert flaw(octets, secret=b"", require=require) == packet.AUTHENTICATOR
     assert packet.AUTHENTICATOR.code == "wrong-secret"
 
 
-def test_reject_turned_into_an_accept() -> None:
+def test_reject_changed_into_an_accept_is_dropped() -> None:
     rejected = reply(REJECT, after=[(REPLY_MESSAGE, b"No")])
     assert flaw(bytes([ACCEPT]) + rejected[1:]) == packet.AUTHENTICATOR
-    # Without the secret the chosen-prefix collision of BlastRADIUS makes the MD5 right, in octets of a Proxy-State.
+    # BlastRADIUS makes the MD5 right without the secret, by a collision in the octets of a Proxy-State.
     forged = signed(ACCEPT, REQUEST_7_1, join([(PROXY_STATE, b"collision" * 20), (PROXY_STATE, b"collision" * 28)]))
     assert flaw(forged) == packet.NO_MESSAGE_AUTHENTICATOR
     assert flaw(forged, require=False) == packet.UNSENT_PROXY_STATE
     assert packet.UNSENT_PROXY_STATE.code == "bad-reply"
 
 
-@pytest.mark.parametrize("value", [b"", b"p", b"p" * 253])
-def test_proxy_state_that_was_not_sent(value: bytes) -> None:
+@for_each([b"", b"p", b"p" * 253])
+def test_replies_with_a_proxy_state_are_dropped(value: bytes) -> None:
     assert flaw(reply(after=[(PROXY_STATE, value)])) == packet.UNSENT_PROXY_STATE
     assert flaw(reply(before=[(PROXY_STATE, value)]), require=False) == packet.UNSENT_PROXY_STATE
 
 
-def test_presence_of_the_message_authenticator_is_judged_before_any_digest() -> None:
+def test_missing_message_authenticator_is_reported_before_a_wrong_digest() -> None:
     nonsense = struct.pack("!BBH", ACCEPT, 0, 26) + b"not a digest 16o" + attribute(STATE, b"abcd")
     assert flaw(nonsense) == packet.NO_MESSAGE_AUTHENTICATOR
     assert flaw(nonsense, require=False) == packet.AUTHENTICATOR
 
 
-def test_flaws_can_be_told_apart_in_the_log() -> None:
+def test_flaws_have_distinct_log_texts() -> None:
     flaws = [value for value in vars(packet).values() if isinstance(value, Flaw)]
     assert len(flaws) == 10 and len({found.words for found in flaws}) == 10
     assert {found.code for found in flaws} <= set(DENIALS)
 
 
-# Whatever comes
+# Arbitrary input
 
 BODIES = st.lists(st.tuples(st.integers(0, 255).filter(lambda kind: kind not in (33, 80)), Octets), max_size=6)
 
 
 @st.composite
 def changed(draw: Callable[..., Any], original: bytes) -> bytes:
-    """These octets with some of them changed, taken out, doubled or put in, or cut short, or with more at the end."""
+    """Draw octets with one to three changes: octets set, flipped, inserted, deleted, cut off, appended or rotated."""
     octets = bytearray(original)
     for _ in range(draw(st.integers(1, 3))):
         at, new = draw(st.integers(0, max(0, len(octets) - 1))), draw(st.integers(0, 255))
@@ -777,9 +768,8 @@ def changed(draw: Callable[..., Any], original: bytes) -> bytes:
     return bytes(octets)
 
 
-@settings(deadline=None, max_examples=300)
 @given(st.data(), st.sampled_from([ACCEPT, REJECT, CHALLENGE]), BODIES, BODIES, st.booleans(), st.booleans())
-def test_changed_replies_are_never_believed(
+def test_changed_replies_are_never_accepted(
     data: st.DataObject, code: int, before: List[Attribute], after: List[Attribute], require: bool, with_hmac: bool
 ) -> None:
     if with_hmac:
@@ -798,9 +788,8 @@ def test_changed_replies_are_never_believed(
         assert verified.code == code
 
 
-@settings(deadline=None)
 @given(BODIES, BODIES, st.sampled_from([ACCEPT, REJECT, CHALLENGE]), Octets, st.binary(max_size=100))
-def test_right_replies_are_read_as_they_were_written(
+def test_any_valid_reply_is_read_back(
     before: List[Attribute], after: List[Attribute], code: int, secret: bytes, padding: bytes
 ) -> None:
     octets = reply(code, before, after, secret=secret)
@@ -811,13 +800,11 @@ def test_right_replies_are_read_as_they_were_written(
         assert verified.values(kind) == [value for found, value in before + after if found == kind]
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=4200), st.booleans())
 def test_any_octets_are_dropped(octets: bytes, require: bool) -> None:
     flaw(octets, require=require)
 
 
-@settings(deadline=None)
 @given(
     code=st.sampled_from([ACCEPT, REJECT, CHALLENGE]),
     length=st.one_of(st.none(), st.integers(0, 65535)),
@@ -830,7 +817,7 @@ def test_any_octets_are_dropped(octets: bytes, require: bool) -> None:
     require=st.booleans(),
     right_md5=st.booleans(),
 )
-def test_any_octets_behind_a_good_header_are_judged(
+def test_any_octets_after_a_valid_header_are_verified_or_dropped(
     code: int, length: Optional[int], head: bytes, chunk: bytes, total: int, require: bool, right_md5: bool
 ) -> None:
     body = (head + chunk * (total // len(chunk)))[: total - 20]
@@ -850,8 +837,7 @@ def test_any_octets_behind_a_good_header_are_judged(
 # What a reply says
 
 
-@pytest.mark.parametrize(
-    "prompts, echo",
+@for_each(
     [
         ([], None),
         ([b"\0\0\0\0"], False),
@@ -866,15 +852,14 @@ def test_any_octets_behind_a_good_header_are_judged(
         ([b"\0\0\0\0\1"], None),
         ([b"\0\0\0\0", b"\0\0\0\1"], False),
         ([b"\0\0\0\1", b"\0\0\0\0"], True),
-    ],
+    ]
 )
-def test_prompt(prompts: List[bytes], echo: Optional[bool]) -> None:
+def test_prompt_says_whether_to_echo(prompts: List[bytes], echo: Optional[bool]) -> None:
     octets = reply(CHALLENGE, after=[(PROMPT, value) for value in prompts])
     assert verify(octets, REQUEST_7_1, SECRET, True).echo is echo
 
 
-@pytest.mark.parametrize(
-    "states, state",
+@for_each(
     [
         ([], None),
         ([b""], None),
@@ -883,9 +868,9 @@ def test_prompt(prompts: List[bytes], echo: Optional[bool]) -> None:
         ([b"0x41"], b"0x41"),
         ([b"\xff" * 253], b"\xff" * 253),
         ([b"first", b"second"], b"first"),
-    ],
+    ]
 )
-def test_state(states: List[bytes], state: Optional[bytes]) -> None:
+def test_first_state_is_returned_unless_it_is_empty(states: List[bytes], state: Optional[bytes]) -> None:
     octets = reply(CHALLENGE, after=[(STATE, value) for value in states])
     verified = verify(octets, REQUEST_7_1, SECRET, True)
     assert verified.state == state
@@ -893,7 +878,7 @@ def test_state(states: List[bytes], state: Optional[bytes]) -> None:
         assert read(encode(login(state=verified.state), SECRET, counting())).value(STATE) == state
 
 
-def test_values_are_in_order_and_of_that_type_only() -> None:
+def test_values_are_those_of_one_type_in_order() -> None:
     verified = verify(
         reply(before=[(18, b"one"), (24, b"s")], after=[(18, b""), (18, b"two"), (18, b"one")]),
         REQUEST_7_1,
@@ -908,8 +893,7 @@ def test_values_are_in_order_and_of_that_type_only() -> None:
 MICROSOFT = b"\0\0\1\x37"
 
 
-@pytest.mark.parametrize(
-    "specific, values",
+@for_each(
     [
         ([], []),
         ([MICROSOFT + attribute(26, b"S=1")], [b"S=1"]),
@@ -919,7 +903,7 @@ MICROSOFT = b"\0\0\1\x37"
         ([MICROSOFT + attribute(26, b"one"), MICROSOFT, MICROSOFT + attribute(26, b"two")], [b"one", b"two"]),
         ([b"\0\0\1\x38" + attribute(26, b"other"), b"\1\0\1\x37" + attribute(26, b"other")], []),
         ([b"", b"\0", b"\0\0\1", MICROSOFT], []),
-        # What does not add up is passed over as a whole, and the packet stays.
+        # A malformed attribute is ignored as a whole, and the packet is kept.
         ([MICROSOFT + b"\x1a"], []),
         ([MICROSOFT + b"\x1a\x00"], []),
         ([MICROSOFT + b"\x1a\x01"], []),
@@ -927,23 +911,22 @@ MICROSOFT = b"\0\0\1\x37"
         ([MICROSOFT + attribute(26, b"one") + b"\x1a"], []),
         ([MICROSOFT + attribute(26, b"one") + b"\x1a\x00", MICROSOFT + attribute(26, b"two")], [b"two"]),
         ([MICROSOFT + b"\x1a\xff" + b"x" * 200], []),
-    ],
+    ]
 )
-def test_vendor_s_values(specific: List[bytes], values: List[bytes]) -> None:
+def test_vendor_values_are_extracted(specific: List[bytes], values: List[bytes]) -> None:
     octets = reply(before=[(26, one) for one in specific], after=[(REPLY_MESSAGE, MICROSOFT + attribute(26, b"no"))])
     assert verify(octets, REQUEST_7_1, SECRET, True).vendor_values(311, 26) == values
 
 
-@settings(deadline=None)
 @given(st.lists(st.one_of(Octets, st.binary(max_size=40).map(lambda octets: MICROSOFT + octets)), max_size=5))
-def test_vendor_s_values_of_any_octets(specific: List[bytes]) -> None:
+def test_any_vendor_specific_octets_are_read(specific: List[bytes]) -> None:
     verified = verify(reply(after=[(26, one) for one in specific]), REQUEST_7_1, SECRET, True)
     for kind in (2, 26):
         assert all(attribute(kind, value) in b"".join(specific) for value in verified.vendor_values(311, kind))
     assert verified.vendor_values(312, 26) == [] or any(one.startswith(b"\0\0\1\x38") for one in specific)
 
 
-def test_numbers_of_the_attributes_are_the_rfc_s() -> None:
+def test_attribute_numbers_are_those_of_the_rfcs() -> None:
     numbers: Dict[str, int] = {
         "USER_NAME": 1,
         "USER_PASSWORD": 2,

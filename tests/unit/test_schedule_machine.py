@@ -1,8 +1,8 @@
-"""The exchange and the packets together on a hostile network, in simulated time: no socket, no clock, no sleep.
+"""The schedule and the packets on a hostile network, in simulated time: no socket, no clock, no sleep.
 
-A client that does what the exchange says, as lib/radius/client.py does with sockets, asks servers that die and come
-back. Datagrams arrive late, twice, in any order or never, and others come that no server sent. Every step is checked
-against what was done before; in the end the weather is fine, and a living server must be found.
+A client that follows the schedule, as lib/radius/client.py does with sockets, asks servers that die and come back.
+Datagrams arrive late, twice, in any order or never, and others come that no server sent. Every step is checked against
+what was done before. In the end the network works, and a server that is up must be found.
 """
 
 import hashlib
@@ -11,6 +11,7 @@ import random
 from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
@@ -41,21 +42,21 @@ SECRET, OTHER_SECRET = b"the servers' secret", b"an attacker's guess"
 HOSTS = ("192.0.2.1", "192.0.2.2", "2001:db8::1")
 NAMES = ("one.example", "two.example")
 PORTS = (1812, 1645)
-LATENCY = 0.01  # seconds, in fine weather
+LATENCY = 0.01  # seconds, while the network works
 ROUNDING = 1e-6
 
 Place = Tuple[str, int]
 
 
 class Configured(NamedTuple):
-    """A server of the configuration, and how long it is waited for."""
+    """A server of the configuration, and its times."""
 
     settings: ServerSettings
     patience: Patience
 
     @property
     def name(self) -> str:
-        """The name under which its health is remembered."""
+        """The name under which its status is remembered."""
         return "{0.server}:{0.port}".format(self.settings)
 
 
@@ -71,7 +72,7 @@ def configured(servers: List[Tuple[str, int, Patience]]) -> List[Configured]:
 
 
 class Peer:
-    """A host of the network: a RADIUS server on each of its ports, which all live or die together."""
+    """A host of the network, with a RADIUS server on each of its ports; they are up or down together."""
 
     def __init__(self, alive: bool, knows_status: bool, connects: bool, sends: bool) -> None:
         self.alive = alive
@@ -82,12 +83,12 @@ class Peer:
 
     @property
     def reachable(self) -> bool:
-        """Whether a login would be answered."""
+        """Whether it would answer a login."""
         return self.alive and self.connects and self.sends
 
 
 class Connection:
-    """What was done at one address, and what came of it."""
+    """What was sent to one address, and what it answered."""
 
     def __init__(self, place: Place, patience: Patience, now: float, request: bytes, status_request: bytes) -> None:
         self.place = place
@@ -102,7 +103,7 @@ class Connection:
 
     @property
     def ends_at(self) -> float:
-        """When it is given up: at its bound, or sooner if silence proves it dead."""
+        """When the client moves on: at the limit, or sooner if silence proves the server dead."""
         bound_at = self.began + self.patience.bound
         if self.patience.answers_status and self.probes and not self.lives:
             return min(bound_at, self.probes[0] + STATUS_PATIENCE)
@@ -113,23 +114,23 @@ class Connection:
         return self.failed or now >= self.ends_at
 
     def is_half_waited(self, now: float) -> bool:
-        """Whether it was asked and may still answer, and half of its bound is over."""
+        """Whether a request was sent, an answer may still come, and half of the time is over."""
         return bool(self.sends) and not self.is_over(now) and now >= self.began + self.patience.bound / 2
 
     def check_send(self, now: float) -> None:
-        """The first at once, then after waits that double."""
+        """Check a transmission: the first at once, then after waits that double."""
         if self.sends:
-            assert self.patience.first_wait, "sent again although it should not be"
-            assert now >= self.sends[-1] + 0.9 * self._wait - ROUNDING, "sent again too soon"
+            assert self.patience.first_wait, "retransmitted although it must not be"
+            assert now >= self.sends[-1] + 0.9 * self._wait - ROUNDING, "retransmitted too soon"
         assert now < self.began + self.patience.bound
 
     def check_probe(self, now: float) -> None:
-        """Only after a while, only so often, and not after an answer."""
+        """Check a probe: not too early, not too often, not after an answer."""
         assert self.sends and not self.lives and len(self.probes) < STATUS_SENDS
         assert self.patience.probe_after is not None and now >= self.sends[0] + self.patience.probe_after
 
     def check_wait(self, now: float, until: float) -> None:
-        """Nothing that is due is slept through."""
+        """Check a wait: it ends before anything is due."""
         assert self.sends
         assert now < until <= self.ends_at
         if self.patience.first_wait:
@@ -143,12 +144,12 @@ class Connection:
 
     @property
     def _wait(self) -> float:
-        """After the last send, without its jitter."""
+        """The wait after the last transmission, without its jitter."""
         return min(self.patience.first_wait * 2.0 ** (len(self.sends) - 1), self.patience.longest_wait)
 
 
 class Datagram(NamedTuple):
-    """On its way between the client and the address it is connected to."""
+    """A datagram in flight between the client and the address it is connected to."""
 
     octets: bytes
     is_reply: bool
@@ -178,12 +179,12 @@ PEERS = st.builds(Peer, MOSTLY, st.booleans(), st.just(True), st.just(True))
 SHARES = st.floats(0, 1)
 SEEDS = st.integers(0, 2**32)
 ANY = st.integers(0, 30)
-CODES = [CHALLENGE, ACCEPT, REJECT, None]  # None: the server is not ready yet
+CODES = [CHALLENGE, ACCEPT, REJECT, None]  # None: the server does not answer yet
 ATTACKS = ["changed", "turned", "unsigned", "guessed", "to another", "cut", "mirrored", "replayed", "padded"]
 
 
 class AnyNetwork(RuleBasedStateMachine):
-    """Logins, one after the other, on any network."""
+    """Logins, one after another, on any network."""
 
     @initialize(
         now=st.floats(0, 10**7),
@@ -217,36 +218,36 @@ class AnyNetwork(RuleBasedStateMachine):
         self.jitter = itertools.cycle(jitter)
         self.pauses: Iterator[float] = itertools.cycle(pauses)
         self.numbers = itertools.count()
-        # What is remembered between logins
-        self.held_for_dead: Set[str] = set()
+        # Remembered between logins
+        self.marked_dead: Set[str] = set()
         self.known_to_answer_status = {each.name for each in self.configuration if status_is_known}
         self.challenge: Optional[Tuple[bytes, client.Origin]] = None
-        # What the servers said: the replies to each request, all replies, and whose each State is
+        # Sent by the servers: the replies to each request, all replies, and the owner of each State
         self.right: Dict[bytes, Set[bytes]] = {}
         self.replies: List[bytes] = [b""]
         self.owners: Dict[bytes, Place] = {}
-        # The login on its way
+        # The login in progress
         self.exchange: Optional[Exchange] = None
         self.found: Optional[Place] = None
 
-    # What the client does
+    # The client
 
     def log_in(self) -> bool:
-        """Begin a login or answer a challenge, unless one is on its way; return whether it waits for something."""
+        """Begin a login or answer a challenge unless one is in progress; return whether the client waits."""
         if self.exchange is None:
             self.begin_login()
         return self.exchange is not None
 
     def begin_login(self) -> None:
-        """Ask all servers, or the one that sent the challenge; if that is gone, begin anew."""
+        """Ask all servers, or the one that sent the challenge; if it is not configured any more, begin anew."""
         try:
             allowed = client.servers_for([each.settings for each in self.configuration], self._origin)
         except client.OriginGone:
             self.challenge = None
             allowed = [each.settings for each in self.configuration]
         servers = [each for each in self.configuration if each.settings in allowed]
-        self.asked = [servers[index] for index in healthy_first([each.name in self.held_for_dead for each in servers])]
-        assert sorted(self.asked) == sorted(servers), "a server held for dead is asked last, not never"
+        self.asked = [servers[index] for index in healthy_first([each.name in self.marked_dead for each in servers])]
+        assert sorted(self.asked) == sorted(servers), "a server marked dead is asked last, not never"
         assert self.challenge is None or [each.settings.section for each in self.asked] == [self.challenge[1].section]
         self.patiences = [
             each.patience._replace(answers_status=each.name in self.known_to_answer_status) for each in self.asked
@@ -265,7 +266,7 @@ class AnyNetwork(RuleBasedStateMachine):
         return self.challenge[1] if self.challenge else None
 
     def go_on(self) -> None:
-        """Do what the exchange says until it says to wait or to give up."""
+        """Follow the schedule until it waits or gives up."""
         while self.exchange is not None:
             self.now += next(self.pauses)
             action = self.exchange.next(self.now)
@@ -276,13 +277,13 @@ class AnyNetwork(RuleBasedStateMachine):
             self.do(action)
 
     def check(self, action: Action) -> None:
-        """Compare with what was done until now."""
+        """Compare an action with what was done before."""
         if isinstance(action, GiveUp):
             assert self.now >= self.deadline or (self.server == len(self.asked) - 1 and self.is_exhausted())
             return
-        assert self.now < self.deadline, "it goes on after the deadline"
+        assert self.now < self.deadline, "the schedule goes on after the deadline"
         if isinstance(action, Resolve):
-            assert action.server == self.server + 1, "a server was passed over or asked again"
+            assert action.server == self.server + 1, "a server was skipped or asked again"
             assert self.is_exhausted(), "the next server was asked too early"
             return
         here = self.connection
@@ -291,23 +292,23 @@ class AnyNetwork(RuleBasedStateMachine):
             assert self.addresses is not None and action.address < len(self.addresses)
             assert here is None or here.is_over(self.now), "the next address was asked too early"
             return
-        assert here is not None and not here.is_over(self.now), "an address was asked for too long"
+        assert here is not None and not here.is_over(self.now), "an address was asked after its limit"
         if isinstance(action, Send):
             here.check_send(self.now)
         elif isinstance(action, Probe):
             here.check_probe(self.now)
         else:
-            assert action.until <= self.deadline, "it sleeps past the deadline"
+            assert action.until <= self.deadline, "the wait ends after the deadline"
             here.check_wait(self.now, action.until)
 
     def is_exhausted(self) -> bool:
-        """Whether the server has no address left that may be asked."""
+        """Whether the server has no address left to ask."""
         if self.addresses is None or self.address + 1 < len(self.addresses):
             return False
         return self.connection is None or self.connection.is_over(self.now)
 
     def do(self, action: Action) -> None:
-        """Do one thing and report what came of it."""
+        """Do one action and report its outcome."""
         assert self.exchange is not None
         if isinstance(action, GiveUp):
             self.challenge = None
@@ -341,7 +342,7 @@ class AnyNetwork(RuleBasedStateMachine):
         status_request = packet.encode_status(identity, SECRET, self.random)
         self.right[request], self.right[status_request] = set(), set()
         self.connection = Connection(place, self.patiences[self.server], self.now, request, status_request)
-        # What was on its way comes to a port that is closed by now.
+        # What is in flight to the old port is lost.
         self.flying: List[Datagram] = []
         if not self.peers[place[0]].connects:
             self.connection.failed = True
@@ -362,7 +363,7 @@ class AnyNetwork(RuleBasedStateMachine):
             self.exchange.failed()
 
     def receive(self, octets: bytes, is_status: bool) -> None:
-        """Judge what has arrived, whoever sent it."""
+        """Verify a datagram that has arrived."""
         here = self.connection
         assert self.exchange is not None and here is not None
         request = here.status_request if is_status else here.request
@@ -371,9 +372,9 @@ class AnyNetwork(RuleBasedStateMachine):
         try:
             verified = packet.verify(octets, request, SECRET, True, codes)
         except packet.Dropped:
-            assert not is_right, "a right reply was dropped"
+            assert not is_right, "a valid reply was discarded"
         else:
-            assert is_right, "something was believed that the server did not say"
+            assert is_right, "a reply was accepted that the server did not send"
             if is_status:
                 here.lives = True
                 self.alive.add(self.server)
@@ -385,7 +386,7 @@ class AnyNetwork(RuleBasedStateMachine):
 
     def answered(self, verified: packet.Reply, place: Place) -> None:
         server = self.asked[self.server]
-        self.held_for_dead.discard(server.name)
+        self.marked_dead.discard(server.name)
         self.found = place
         self.challenge = None
         if verified.code == CHALLENGE:
@@ -394,21 +395,21 @@ class AnyNetwork(RuleBasedStateMachine):
         self.end(self.server)
 
     def end(self, given_up: int) -> None:
-        """Remember who was dead: those given up, but not those that showed a sign of life."""
+        """Remember which servers are dead: those given up, except those that answered a probe."""
         assert self.exchange is not None
         assert self.exchange.dead == set(range(given_up)) - self.alive
-        self.held_for_dead |= {self.asked[index].name for index in self.exchange.dead}
+        self.marked_dead |= {self.asked[index].name for index in self.exchange.dead}
         self.exchange = None
 
     def random(self, count: int) -> bytes:
-        """Return octets that come only once."""
+        """Return octets that differ each time."""
         return hashlib.sha256(b"%d" % next(self.numbers)).digest()[:count]
 
-    # What the network does
+    # The network
 
     @rule(times=st.sampled_from([1, 2, 10, 50]))
     def silence(self, times: int) -> None:
-        """Nothing comes while the client waits, once or several times."""
+        """Nothing arrives while the client waits, once or several times."""
         for _ in range(times):
             if self.log_in():
                 self.now = max(self.now, self.until)
@@ -416,7 +417,7 @@ class AnyNetwork(RuleBasedStateMachine):
 
     @rule(share=SHARES, which=ANY, twice=st.booleans(), code=st.sampled_from(CODES))
     def arrive(self, share: float, which: int, twice: bool, code: Optional[int]) -> None:
-        """A datagram comes where it should, sooner or later, in any order, and perhaps not for the last time."""
+        """A datagram arrives sooner or later, in any order, and perhaps again later."""
         if not self.log_in() or not self.flying:
             return
         datagram = self.flying[-1 - which % len(self.flying)]
@@ -429,15 +430,15 @@ class AnyNetwork(RuleBasedStateMachine):
             self.answer(datagram, code)
 
     @rule(code=st.sampled_from(CODES))
-    def fine_weather(self, code: Optional[int]) -> None:
-        """All that is on its way comes where it should, in its order."""
+    def deliver_all(self, code: Optional[int]) -> None:
+        """Everything in flight arrives, in order."""
         if self.log_in():
             login = self.exchange
             while self.exchange is login and self.flying:
-                self.move(code)
+                self.deliver_oldest(code)
 
-    def move(self, code: Optional[int]) -> None:
-        """Let the oldest datagram arrive."""
+    def deliver_oldest(self, code: Optional[int]) -> None:
+        """The oldest datagram arrives."""
         datagram = self.flying.pop(0)
         if datagram.is_reply:
             self.now = max(self.now, min(self.now + LATENCY, self.until))
@@ -446,7 +447,7 @@ class AnyNetwork(RuleBasedStateMachine):
             self.answer(datagram, code)
 
     def answer(self, datagram: Datagram, code: Optional[int]) -> None:
-        """Let a request have reached the server, which says this, or nothing yet."""
+        """A request reaches the server, which answers with this code, or not yet."""
         assert self.connection is not None
         place = self.connection.place
         peer = self.peers[place[0]]
@@ -461,20 +462,20 @@ class AnyNetwork(RuleBasedStateMachine):
                 said = [(REPLY_MESSAGE, b"Code?"), (STATE, b"State %d" % next(self.numbers))]
                 self.owners[said[1][1]] = place
             octets = reply(Request(datagram.octets, (), 0), SECRET, code, said)
-            peer.replies[datagram.octets] = octets  # a request that comes again is the same one, RFC 5080 section 2.2.2
+            peer.replies[datagram.octets] = octets  # duplicate detection, RFC 5080 section 2.2.2
             self.right[datagram.octets].add(octets)
             self.replies.append(octets)
         self.flying.append(Datagram(peer.replies[datagram.octets], True, datagram.is_status))
 
     @rule()
     def lose(self) -> None:
-        """All that is on its way is lost."""
+        """Everything in flight is lost."""
         if self.log_in():
             self.flying.clear()
 
     @rule(share=SHARES)
     def refuse(self, share: float) -> None:
-        """The host of a dead server says that its port is closed."""
+        """The host of a server that is down refuses the port."""
         if not self.log_in():
             return
         assert self.exchange is not None and self.connection is not None
@@ -492,21 +493,21 @@ class AnyNetwork(RuleBasedStateMachine):
         is_status=st.booleans(),
     )
     def attack(self, kind: str, share: float, which: int, at: int, is_status: bool) -> None:
-        """Somebody sends what he has heard or made up, from the server's address to the client's port."""
+        """An attacker sends an overheard or invented reply from the address of the server to the port of the client."""
         if not self.log_in():
             return
         assert self.connection is not None
         is_status = is_status and bool(self.connection.probes)
         request = Request(self.connection.status_request if is_status else self.connection.request, (), 0)
-        said = [(REPLY_MESSAGE, b"Believe me"), (STATE, b"an attacker's")]
-        on_their_way = [each.octets for each in self.flying if each.is_reply and each.is_status == is_status]
-        heard = on_their_way or self.replies
+        said = [(REPLY_MESSAGE, b"Trust me"), (STATE, b"an attacker's")]
+        in_flight = [each.octets for each in self.flying if each.is_reply and each.is_status == is_status]
+        heard = in_flight or self.replies
         octets = heard[-1 - which % len(heard)]
         if kind == "changed":
             right = reply(request, SECRET, ACCEPT, said)
             at %= len(right)
             octets = right[:at] + bytes([right[at] ^ 1 << which % 8]) + right[at + 1 :]
-        elif kind == "turned":  # a Reject into an Accept, and the MD5 made right, which is what BlastRADIUS achieves
+        elif kind == "turned":  # a Reject turned into an Accept with a valid MD5, as BlastRADIUS does
             right = reply(request, SECRET, REJECT, said)
             head = bytes([ACCEPT]) + right[1:4]
             octets = head + hashlib.md5(head + request.authenticator + right[20:] + SECRET).digest() + right[20:]
@@ -526,41 +527,41 @@ class AnyNetwork(RuleBasedStateMachine):
         self.receive(octets, is_status)
 
     def pass_time(self, share: float) -> None:
-        """Let a part of the time pass that the client wants to wait."""
+        """Let a part of the client's wait pass."""
         self.now += share * max(0.0, self.until - self.now)
 
     @rule(seconds=st.one_of(st.floats(0, 3), st.floats(0, 3), st.floats(0, 30), st.floats(0, 10**9)))
     def sleep(self, seconds: float) -> None:
-        """The client gets no processor."""
+        """The client is not scheduled for a while."""
         self.now += seconds
 
-    # What happens to the servers
+    # The servers
 
     @rule(host=st.sampled_from(HOSTS), peer=st.builds(Peer, st.booleans(), st.booleans(), MOSTLY, MOSTLY))
     def change_a_host(self, host: str, peer: Peer) -> None:
-        """A server dies, or comes back and remembers nothing; it learns or forgets Status-Server; its route changes."""
+        """A host goes down or comes up, its memory lost; it may answer Status-Server or not; its route may change."""
         self.peers[host] = peer
 
     @rule(name=st.sampled_from(NAMES), addresses=ADDRESSES)
     def change_a_name(self, name: str, addresses: Optional[List[str]]) -> None:
-        """A name means other addresses, or the same in another order, or none."""
+        """A name resolves to other addresses, or to the same in another order, or to none."""
         self.names[name] = addresses
 
     @rule(configuration=CONFIGURATIONS)
     def configure(self, configuration: List[Tuple[str, int, Patience]]) -> None:
-        """The admin names other servers, perhaps between a challenge and its answer."""
+        """The admin configures other servers, perhaps between a challenge and its answer."""
         self.configuration = configured(configuration)
 
     @rule(which=ANY, port=st.sampled_from(PORTS))
     def change_a_port(self, which: int, port: int) -> None:
-        """The admin names another port."""
+        """The admin configures another port."""
         at = which % len(self.configuration)
         server = self.configuration[at]
         self.configuration[at] = server._replace(settings=server.settings._replace(port=port))
 
     @rule(seed=SEEDS, moves=st.integers(1, 100))
     def storm(self, seed: int, moves: int) -> None:
-        """Much of all that, by chance: hypothesis takes longer to choose a step than a hundred steps take."""
+        """Many random steps: a hundred of them take less time than Hypothesis needs to choose one."""
         chance = random.Random(seed)
         share = chance.random
 
@@ -572,7 +573,7 @@ class AnyNetwork(RuleBasedStateMachine):
             lambda: self.silence(1),
             lambda: self.arrive(share(), which(), share() < 0.3, chance.choice(CODES)),
             lambda: self.arrive(share(), which(), share() < 0.3, None),
-            lambda: self.fine_weather(None),
+            lambda: self.deliver_all(None),
             self.lose,
             lambda: self.refuse(share()),
             lambda: self.attack(chance.choice(ATTACKS), share(), which(), which(), share() < 0.5),
@@ -583,29 +584,29 @@ class AnyNetwork(RuleBasedStateMachine):
         for _ in range(moves):
             chance.choice(rules)()
 
-    # In the end
+    # The end
 
     def teardown(self) -> None:
-        """After a storm, in fine weather, the login ends by its deadline and finds a living server it has time for."""
+        """After a storm, once the network works, a login ends by its deadline and finds a server that is up."""
         if not hasattr(self, "exchange"):
             return
         self.storm(self.seed, 100)
         self.pauses = itertools.repeat(0.0)
-        must_be_found = self.log_in() and self.living_is_ahead()
+        must_be_found = self.log_in() and self.will_find_a_server()
         late = self.now
         for _ in range(10000):
             if self.exchange is None:
                 break
             if self.flying:
-                self.move(ACCEPT)
+                self.deliver_oldest(ACCEPT)
             else:
                 self.silence(1)
         assert self.exchange is None, "the login does not end"
         assert self.now <= max(self.deadline, late)
-        assert self.found or not must_be_found, "a living server was not found"
+        assert self.found or not must_be_found, "a server that is up was not found"
 
-    def living_is_ahead(self) -> bool:
-        """Whether there is surely time to come to a server that lives."""
+    def will_find_a_server(self) -> bool:
+        """Whether there is certainly time to reach a server that is up."""
         here = self.connection
         at = self.now
         if here is not None and not here.is_over(self.now):
@@ -625,5 +626,5 @@ class AnyNetwork(RuleBasedStateMachine):
         return False
 
 
-TestAnyNetwork = AnyNetwork.TestCase
-TestAnyNetwork.settings = settings(deadline=None, max_examples=100, stateful_step_count=30)
+TestAnyNetwork = pytest.mark.slow(AnyNetwork.TestCase)
+TestAnyNetwork.settings = settings(deadline=None, stateful_step_count=30)

@@ -1,4 +1,4 @@
-"""The exchange as pure logic: events and times go in, and what is done next is compared. No socket, no clock."""
+"""The schedule: events and times go in, the next action comes out. No socket, no clock."""
 
 import math
 from random import Random
@@ -9,6 +9,7 @@ import pytest
 from hypothesis import assume, given
 
 from lib.radius.schedule import TOO_LATE, Connect, Exchange, GiveUp, Patience, Resolve, Send, Wait
+from tests.support.tables import Cases
 
 LONG = 1000.0
 NEVER = math.inf
@@ -19,12 +20,12 @@ def no_jitter() -> float:
 
 
 def patience(timeout: float, retries: int, first_wait: float = 2.0) -> Patience:
-    """Return the patience that conn_timeout, conn_retries and retransmit_after make."""
+    """Return what conn_timeout, conn_retries and retransmit_after mean for the schedule."""
     return Patience(timeout * retries, first_wait, timeout)
 
 
 class Address(NamedTuple):
-    """How an address of the played network behaves: when it answers, in seconds after the first send, if ever."""
+    """How an address of the simulated network behaves: its answer comes this many seconds after the connection."""
 
     answers_after: float = NEVER
     connect_fails: bool = False
@@ -33,29 +34,29 @@ class Address(NamedTuple):
 
 
 class Sent(NamedTuple):
-    """A send of the played exchange."""
+    """A transmission, in simulated time."""
 
     at: float
     server: int
     address: int
 
 
-class Played(NamedTuple):
-    """What came of a played exchange: `found` is the (server, address) that answered, or None."""
+class Outcome(NamedTuple):
+    """The outcome of a simulated login: `found` is the (server, address) that answered, or None."""
 
     sent: List[Sent]
     found: Optional[Tuple[int, int]]
     ended_at: float
 
 
-def play(
+def simulate(
     servers: Sequence[Patience],
     network: Sequence[Optional[Sequence[Address]]],
     total_timeout: float = LONG,
     start: float = 0.0,
     random: Any = no_jitter,
-) -> Played:
-    """Run an exchange over a played network, in which a server of None has no addresses that can be looked up."""
+) -> Outcome:
+    """Run a schedule on a simulated network; the name of a server that is None does not resolve."""
     now = start
     exchange = Exchange(servers, now, total_timeout, random)
     sent: List[Sent] = []
@@ -63,7 +64,7 @@ def play(
     for _ in range(10000):
         action = exchange.next(now)
         if isinstance(action, GiveUp):
-            return Played(sent, None, now)
+            return Outcome(sent, None, now)
         if isinstance(action, Resolve):
             addresses = network[action.server]
             if addresses is None:
@@ -87,20 +88,19 @@ def play(
             if event < action.until:
                 now = max(now, event)
                 if event == answer:
-                    return Played(sent, here, now)
+                    return Outcome(sent, here, now)
                 exchange.failed()
             else:
                 now = action.until
-    raise AssertionError("the exchange does not end")
+    raise AssertionError("the schedule does not end")
 
 
 def send_times(server: Patience, **options: Any) -> List[float]:
-    return [each.at for each in play([server], [[Address()]], **options).sent]
+    return [each.at for each in simulate([server], [[Address()]], **options).sent]
 
 
-@pytest.mark.parametrize(
-    "timeout, sends, times, end",
-    [
+def test_retransmission_times_without_jitter() -> None:
+    table = (
         (5, 3, [0, 2, 6, 11], 15),
         (20, 3, [0, 2, 6, 14, 30, 50], 60),  # 2, 4, 8, 16, then conn_timeout caps 32
         (3, 4, [0, 2, 5, 8, 11], 12),
@@ -109,40 +109,44 @@ def send_times(server: Patience, **options: Any) -> List[float]:
         (0.1, 3, [0, 0.1, 0.2], 0.3),  # three times 0.1 is a little less than 0.1 * 3
         (280, 1, [0, 2, 6, 14, 30, 62, 126, 254], 280),
         (0.1, 1, [0], 0.1),
-    ],
-)
-def test_schedule_without_jitter(timeout: float, sends: int, times: List[float], end: float) -> None:
-    played = play([patience(timeout, sends)], [[Address()]])
-    assert [each.at for each in played.sent] == pytest.approx(times)
-    assert played.found is None
-    assert played.ended_at == pytest.approx(end)
+    )
+    with Cases() as cases:
+        for timeout, retries, times, end in table:
+            with cases.case((timeout, retries)):
+                outcome = simulate([patience(timeout, retries)], [[Address()]])
+                assert [each.at for each in outcome.sent] == pytest.approx(times)
+                assert outcome.found is None
+                assert outcome.ended_at == pytest.approx(end)
 
 
-def test_no_wait_between_sends_is_longer_than_the_longest() -> None:
+def test_wait_between_transmissions_is_capped() -> None:
     assert send_times(Patience(60, 2, 16)) == [0, 2, 6, 14, 30, 46]
 
 
-def test_without_a_first_wait_the_request_is_sent_once() -> None:
-    played = play([Patience(15, 0, 5), Patience(15, 0, 5)], [[Address()], [Address(14)]])
-    assert played == Played([Sent(0, 0, 0), Sent(15, 1, 0)], (1, 0), 29)
+def test_request_is_sent_once_without_a_first_wait() -> None:
+    outcome = simulate([Patience(15, 0, 5), Patience(15, 0, 5)], [[Address()], [Address(14)]])
+    assert outcome == Outcome([Sent(0, 0, 0), Sent(15, 1, 0)], (1, 0), 29)
 
 
-def test_a_send_right_before_the_bound_is_left_out() -> None:
+def test_nothing_is_sent_right_before_the_limit() -> None:
     assert send_times(Patience(6.005, 2, 5)) == [0, 2]
     assert send_times(Patience(6.5, 2, 5)) == [0, 2, 6]
 
 
-def test_schedule_is_counted_from_when_the_address_is_begun() -> None:
+def test_times_count_from_the_start_of_the_address() -> None:
     assert send_times(patience(5, 3), start=86400.0) == [86400.0, 86402.0, 86406.0, 86411.0]
 
 
-@pytest.mark.parametrize("random, times", [(0.0, [0, 1.8, 5.4, 12.6, 27]), (1 - 2**-53, [0, 2.2, 6.6, 15.4, 33])])
-def test_jitter_is_ten_percent_of_each_wait_at_the_most(random: float, times: List[float]) -> None:
-    assert send_times(patience(20, 2), random=lambda: random) == pytest.approx(times)
+def test_jitter_is_at_most_ten_percent_of_each_wait() -> None:
+    times = {random: send_times(patience(20, 2), random=lambda random=random: random) for random in (0.0, 1 - 2**-53)}
+    assert times == {
+        0.0: pytest.approx([0, 1.8, 5.4, 12.6, 27]),
+        1 - 2**-53: pytest.approx([0, 2.2, 6.6, 15.4, 33]),
+    }
 
 
 @given(st.randoms(), st.floats(0.1, 280), st.floats(0.1, 280), st.integers(1, 30))
-def test_every_wait_is_within_its_jitter_and_no_longer_than_the_longest(
+def test_every_wait_is_within_its_jitter_and_the_cap(
     chance: Random, first_wait: float, timeout: float, retries: int
 ) -> None:
     bound = timeout * retries
@@ -154,7 +158,7 @@ def test_every_wait_is_within_its_jitter_and_no_longer_than_the_longest(
     assert bound - TOO_LATE - min(1.1 * next_wait, timeout) - 1e-6 <= times[-1] < bound - TOO_LATE or times == [0]
 
 
-def test_an_exchange_in_every_step() -> None:
+def test_every_step_of_a_schedule() -> None:
     exchange = Exchange([patience(5, 2), patience(1, 1)], 100.0, 60.0, no_jitter)
     assert exchange.deadline == 160.0
     assert exchange.next(100.0) == Resolve(0)
@@ -162,7 +166,7 @@ def test_an_exchange_in_every_step() -> None:
     assert exchange.next(100.5) == Connect(0, 0)
     assert exchange.next(100.5) == Send()
     assert exchange.next(100.5) == Wait(102.5)
-    assert exchange.next(101.0) == Wait(102.5)  # a datagram that was dropped
+    assert exchange.next(101.0) == Wait(102.5)  # after a datagram that was discarded
     assert exchange.next(102.5) == Send()
     assert exchange.next(102.6) == Wait(106.5)
     assert exchange.next(106.6) == Send()
@@ -179,9 +183,9 @@ def test_an_exchange_in_every_step() -> None:
     assert exchange.next(111.0) == GiveUp()
 
 
-def test_the_wait_before_the_first_resend_is_the_first_one_at_every_address() -> None:
-    played = play([patience(4, 2), patience(3, 1)], [[Address(), Address()], [Address()]])
-    assert played.sent == [
+def test_waits_start_anew_at_every_address() -> None:
+    outcome = simulate([patience(4, 2), patience(3, 1)], [[Address(), Address()], [Address()]])
+    assert outcome.sent == [
         Sent(0, 0, 0),
         Sent(2, 0, 0),
         Sent(6, 0, 0),
@@ -191,79 +195,86 @@ def test_the_wait_before_the_first_resend_is_the_first_one_at_every_address() ->
         Sent(16, 1, 0),
         Sent(18, 1, 0),
     ]
-    assert played.ended_at == 19
+    assert outcome.ended_at == 19
 
 
-def test_servers_are_asked_in_their_order_and_no_further_than_the_one_that_answers() -> None:
+def test_servers_are_asked_in_order_until_one_answers() -> None:
     one = patience(1, 1)
-    played = play([one, one, one, one], [[Address()], None, [Address(0.5)], [Address(0)]])
-    assert played == Played([Sent(0, 0, 0), Sent(1, 2, 0)], (2, 0), 1.5)
+    outcome = simulate([one, one, one, one], [[Address()], None, [Address(0.5)], [Address(0)]])
+    assert outcome == Outcome([Sent(0, 0, 0), Sent(1, 2, 0)], (2, 0), 1.5)
 
 
-def test_an_answer_to_the_first_send_counts_after_the_second() -> None:
-    played = play([patience(5, 3), patience(5, 3)], [[Address(5.5)], [Address(0)]])
-    assert played == Played([Sent(0, 0, 0), Sent(2, 0, 0)], (0, 0), 5.5)
+def test_answer_to_the_first_transmission_counts_after_the_second() -> None:
+    outcome = simulate([patience(5, 3), patience(5, 3)], [[Address(5.5)], [Address(0)]])
+    assert outcome == Outcome([Sent(0, 0, 0), Sent(2, 0, 0)], (0, 0), 5.5)
 
 
-def test_after_the_last_send_an_answer_is_waited_for_until_the_bound() -> None:
-    assert play([patience(20, 3)], [[Address(59.9)]]).found == (0, 0)
-    assert play([patience(20, 3)], [[Address(60)]]).found is None
+def test_answer_is_awaited_until_the_limit() -> None:
+    assert simulate([patience(20, 3)], [[Address(59.9)]]).found == (0, 0)
+    assert simulate([patience(20, 3)], [[Address(60)]]).found is None
 
 
-@pytest.mark.parametrize("broken", [Address(connect_fails=True), Address(send_fails=True), Address(refuses_after=0.0)])
-def test_what_fails_at_once_costs_no_time(broken: Address) -> None:
-    network = [[broken, broken], None, [], [broken, Address(0.25)]]
-    played = play([patience(280, 30)] * 4, network)
-    assert played.found == (3, 1)
-    assert played.ended_at == 0.25
+def test_immediate_failure_costs_no_time() -> None:
+    with Cases() as cases:
+        for broken in (Address(connect_fails=True), Address(send_fails=True), Address(refuses_after=0.0)):
+            with cases.case(broken):
+                network = [[broken, broken], None, [], [broken, Address(0.25)]]
+                outcome = simulate([patience(280, 30)] * 4, network)
+                assert outcome.found == (3, 1)
+                assert outcome.ended_at == 0.25
 
 
-@pytest.mark.parametrize("nothing", [None, ()])
-def test_no_server_can_be_looked_up(nothing: Optional[Sequence[Address]]) -> None:
-    assert play([patience(5, 3)] * 3, [nothing] * 3) == Played([], None, 0)
+def test_no_server_resolves() -> None:
+    with Cases() as cases:
+        for nothing in (None, ()):
+            with cases.case(nothing):
+                assert simulate([patience(5, 3)] * 3, [nothing] * 3) == Outcome([], None, 0)
 
 
 def test_no_servers() -> None:
-    assert play([], []) == Played([], None, 0)
+    assert simulate([], []) == Outcome([], None, 0)
 
 
-@pytest.mark.parametrize("total_timeout", [0.0, -1.0])
-def test_without_time_nothing_is_begun(total_timeout: float) -> None:
-    assert Exchange([patience(5, 3)], 7.0, total_timeout, no_jitter).next(7.0) == GiveUp()
+def test_nothing_starts_without_time() -> None:
+    with Cases() as cases:
+        for total_timeout in (0.0, -1.0):
+            with cases.case(total_timeout):
+                assert Exchange([patience(5, 3)], 7.0, total_timeout, no_jitter).next(7.0) == GiveUp()
 
 
-@pytest.mark.parametrize(
-    "total_timeout, sent, end",
-    [
-        (1.0, [Sent(0, 0, 0)], 1),
-        (2.0, [Sent(0, 0, 0)], 2),
-        (2.5, [Sent(0, 0, 0), Sent(2, 0, 0)], 2.5),
-        (10.0, [Sent(0, 0, 0), Sent(2, 0, 0), Sent(6, 0, 0)], 10),
-        (10.5, [Sent(0, 0, 0), Sent(2, 0, 0), Sent(6, 0, 0), Sent(10, 1, 0)], 10.5),
-    ],
-)
-def test_the_deadline_cuts_everything(total_timeout: float, sent: List[Sent], end: float) -> None:
-    played = play([patience(5, 2), patience(5, 2)], [[Address()], [Address()]], total_timeout)
-    assert (played.sent, played.ended_at) == (sent, end)
+def test_deadline_ends_everything() -> None:
+    sent = [Sent(0, 0, 0), Sent(2, 0, 0), Sent(6, 0, 0), Sent(10, 1, 0)]
+    outcomes = {
+        total_timeout: simulate([patience(5, 2), patience(5, 2)], [[Address()], [Address()]], total_timeout)
+        for total_timeout in (1.0, 2.0, 2.5, 10.0, 10.5)
+    }
+    assert outcomes == {
+        1.0: Outcome(sent[:1], None, 1),
+        2.0: Outcome(sent[:1], None, 2),
+        2.5: Outcome(sent[:2], None, 2.5),
+        10.0: Outcome(sent[:3], None, 10),
+        10.5: Outcome(sent, None, 10.5),
+    }
 
 
-@pytest.mark.parametrize("late", ["look-up", "connect", "send", "wait"])
-def test_the_deadline_passes_during_any_step(late: str) -> None:
-    exchange = Exchange([patience(5, 2), patience(5, 2)], 0.0, 1.0, no_jitter)
-    steps = {"look-up": Resolve, "connect": Connect, "send": Send, "wait": Wait}
-    action = exchange.next(0.0)
-    while not isinstance(action, steps[late]):
-        if isinstance(action, Resolve):
-            exchange.resolved(2)
-        action = exchange.next(0.0)
-    if late == "look-up":
-        exchange.resolved(2)
-    assert exchange.next(1.0) == GiveUp()
-    exchange.failed()
-    assert exchange.next(1.0) == GiveUp()
+def test_deadline_may_pass_during_any_step() -> None:
+    with Cases() as cases:
+        for step in (Resolve, Connect, Send, Wait):
+            with cases.case(step.__name__):
+                exchange = Exchange([patience(5, 2), patience(5, 2)], 0.0, 1.0, no_jitter)
+                action = exchange.next(0.0)
+                while not isinstance(action, step):
+                    if isinstance(action, Resolve):
+                        exchange.resolved(2)
+                    action = exchange.next(0.0)
+                if step is Resolve:
+                    exchange.resolved(2)
+                assert exchange.next(1.0) == GiveUp()
+                exchange.failed()
+                assert exchange.next(1.0) == GiveUp()
 
 
-def test_a_clock_that_stands_still_sends_once_and_waits() -> None:
+def test_request_is_sent_once_while_the_clock_stands_still() -> None:
     exchange = Exchange([patience(5, 3)], 3.0, 60.0, no_jitter)
     exchange.next(3.0)
     exchange.resolved(1)
@@ -271,7 +282,7 @@ def test_a_clock_that_stands_still_sends_once_and_waits() -> None:
     assert actions == [Connect(0, 0), Send()] + [Wait(5.0)] * 48
 
 
-def test_a_jump_over_several_sends_sends_once() -> None:
+def test_jump_over_several_transmissions_sends_once() -> None:
     exchange = Exchange([patience(20, 5)], 0.0, LONG, no_jitter)
     exchange.next(0.0)
     exchange.resolved(1)
@@ -279,7 +290,7 @@ def test_a_jump_over_several_sends_sends_once() -> None:
     assert [exchange.next(50.0) for _ in range(2)] == [Send(), Wait(54.0)]
 
 
-def test_a_jump_to_shortly_before_the_bound_does_not_lengthen_it() -> None:
+def test_jump_to_shortly_before_the_limit_does_not_extend_it() -> None:
     exchange = Exchange([patience(5, 3)], 0.0, LONG, no_jitter)
     exchange.next(0.0)
     exchange.resolved(1)
@@ -288,7 +299,7 @@ def test_a_jump_to_shortly_before_the_bound_does_not_lengthen_it() -> None:
     assert exchange.next(15.0) == GiveUp()
 
 
-def test_a_jump_over_the_bound_gives_the_next_server_all_of_its_time() -> None:
+def test_jump_over_the_limit_leaves_the_next_server_its_full_time() -> None:
     exchange = Exchange([patience(5, 3), patience(5, 1)], 0.0, LONG, no_jitter)
     exchange.next(0.0)
     exchange.resolved(1)
@@ -298,7 +309,7 @@ def test_a_jump_over_the_bound_gives_the_next_server_all_of_its_time() -> None:
     assert [exchange.next(500.0) for _ in range(3)] == [Connect(1, 0), Send(), Wait(502.0)]
 
 
-def test_a_jump_beyond_everything_ends_it() -> None:
+def test_jump_over_the_deadline_ends_everything() -> None:
     exchange = Exchange([patience(5, 3)] * 2, 0.0, 60.0, no_jitter)
     exchange.next(0.0)
     exchange.resolved(3)
@@ -325,10 +336,10 @@ NETWORKS = st.lists(
 
 
 @given(NETWORKS, st.integers(1, 400).map(lambda number: number / 4))
-def test_the_first_living_address_is_found_if_there_is_time(
+def test_first_address_that_answers_in_time_is_found(
     servers: List[Tuple[Patience, Optional[List[Address]]]], total_timeout: float
 ) -> None:
-    """Compare with adding up by hand how long each address before it takes."""
+    """Compare with the sum of the time that each address before it takes."""
     now, found = 0.0, None
     for server, (its_patience, addresses) in enumerate(servers):
         for number, address in enumerate(addresses or ()):
@@ -338,14 +349,14 @@ def test_the_first_living_address_is_found_if_there_is_time(
             if spent == address.answers_after < its_patience.bound and now + spent < total_timeout:
                 found = (server, number)
             now += spent
-    played = play([each for each, _ in servers], [addresses for _, addresses in servers], total_timeout)
-    assert played.found == found
-    assert played.ended_at <= total_timeout
+    outcome = simulate([each for each, _ in servers], [addresses for _, addresses in servers], total_timeout)
+    assert outcome.found == found
+    assert outcome.ended_at <= total_timeout
 
 
 @given(st.floats(0, 10**7), st.floats(0.1, 280), st.integers(1, 30), st.floats(1, 290))
-def test_the_deadline_is_kept_whatever_the_numbers(start: float, timeout: float, sends: int, total: float) -> None:
+def test_schedule_ends_by_the_deadline(start: float, timeout: float, sends: int, total: float) -> None:
     assume(start + total > start)
-    played = play([patience(timeout, sends)] * 3, [[Address(), Address()]] * 3, total, start)
-    assert played.ended_at == pytest.approx(min(start + total, start + 6 * timeout * sends))
-    assert played.ended_at <= start + total
+    outcome = simulate([patience(timeout, sends)] * 3, [[Address(), Address()]] * 3, total, start)
+    assert outcome.ended_at == pytest.approx(min(start + total, start + 6 * timeout * sends))
+    assert outcome.ended_at <= start + total

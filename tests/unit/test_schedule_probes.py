@@ -1,8 +1,6 @@
-"""Slow or dead: when a Status-Server is sent and what its answer or silence leads to. Pure: no socket, no clock."""
+"""Slow or dead: when the schedule sends Status-Server, and what its answer or silence leads to."""
 
-from typing import Any, List, Set, Tuple
-
-import pytest
+from typing import Any, List, Tuple
 
 from lib.radius.schedule import (
     STATUS_PATIENCE,
@@ -23,7 +21,7 @@ UNKNOWN = KNOWN._replace(answers_status=False)
 
 
 def begun(*servers: Patience, total_timeout: float = 150.0) -> Exchange:
-    """Return an exchange that has sent its first request at time 0."""
+    """Return a schedule that has sent its first request at time 0."""
     exchange = Exchange(servers, 0.0, total_timeout, lambda: 0.5)
     assert exchange.next(0.0) == Resolve(0)
     exchange.resolved(1)
@@ -32,7 +30,7 @@ def begun(*servers: Patience, total_timeout: float = 150.0) -> Exchange:
 
 
 def until(exchange: Exchange, end: float) -> List[Tuple[float, Any]]:
-    """Follow the exchange over silence up to a time; return what it did and when, waits left out."""
+    """Follow the schedule up to a time while no server answers; return its actions and their times, without waits."""
     now = 0.0
     done: List[Tuple[float, Any]] = []
     while True:
@@ -49,29 +47,29 @@ def until(exchange: Exchange, end: float) -> List[Tuple[float, Any]]:
             exchange.resolved(1)
 
 
-def test_status_is_asked_after_a_while_and_a_few_times() -> None:
+def test_probes_start_after_the_delay_and_end_after_eight() -> None:
     done = until(begun(UNKNOWN), 15.0)
     assert [now for now, action in done if isinstance(action, Probe)] == [3.0, 3.25, 3.5, 3.75, 4.0, 4.25, 4.5, 4.75]
     assert STATUS_SENDS == 8 and STATUS_PATIENCE == 2.0
 
 
-def test_status_is_not_asked_unless_wanted() -> None:
+def test_no_probe_is_sent_unless_configured() -> None:
     assert not [action for _, action in until(begun(Patience(15, 2, 5)), 15.0) if isinstance(action, Probe)]
 
 
-def test_server_known_to_answer_status_that_is_silent_is_dead() -> None:
+def test_silent_server_that_is_known_to_answer_probes_is_dead() -> None:
     exchange = begun(KNOWN, KNOWN)
     done = until(exchange, 5.1)
     assert (5.0, Resolve(1)) in done and (5.0, Connect(1, 0)) in done
     assert exchange.dead == {0}
 
 
-def test_silence_of_a_server_never_heard_proves_nothing() -> None:
+def test_silent_server_that_never_answered_a_probe_keeps_its_full_time() -> None:
     done = until(begun(UNKNOWN, KNOWN), 15.1)
     assert [now for now, action in done if action == Resolve(1)] == [15.0]
 
 
-def test_server_that_answers_status_is_waited_for_to_its_bound_and_not_dead() -> None:
+def test_server_that_answers_a_probe_keeps_its_full_time_and_is_not_dead() -> None:
     exchange = begun(KNOWN, KNOWN)
     assert isinstance(exchange.next(2.0), Send)
     assert isinstance(exchange.next(3.0), Probe)
@@ -89,27 +87,29 @@ def test_answer_to_the_last_probe_counts() -> None:
     assert exchange.next(5.0) != Resolve(1)
 
 
-def test_second_server_is_probed_afresh() -> None:
+def test_probes_start_anew_at_the_second_server() -> None:
     exchange = begun(KNOWN, UNKNOWN)
     until(exchange, 5.0)
     done = [(now, action) for now, action in until(exchange, 12.0) if isinstance(action, Probe)]
     assert [now for now, _ in done][-8:] == [8.0, 8.25, 8.5, 8.75, 9.0, 9.25, 9.5, 9.75]
 
 
-def test_servers_in_error_are_dead() -> None:
+def test_server_that_fails_is_dead() -> None:
     exchange = begun(KNOWN, KNOWN)
     exchange.failed()
     assert exchange.dead == {0}
 
 
-@pytest.mark.parametrize("total_timeout, dead", [(7.4, set()), (7.5, {0}), (14.9, {0})])
-def test_silence_until_the_deadline_counts_from_half_of_the_bound_on(total_timeout: float, dead: Set[int]) -> None:
-    exchange = begun(UNKNOWN, total_timeout=total_timeout)
-    assert until(exchange, 15.0)[-1] == (total_timeout, GiveUp())
-    assert exchange.dead == dead
+def test_server_cut_off_by_the_deadline_is_dead_after_half_of_its_time() -> None:
+    dead = {}
+    for total_timeout in (7.4, 7.5, 14.9):
+        exchange = begun(UNKNOWN, total_timeout=total_timeout)
+        assert until(exchange, 15.0)[-1] == (total_timeout, GiveUp())
+        dead[total_timeout] = exchange.dead
+    assert dead == {7.4: set(), 7.5: {0}, 14.9: {0}}
 
 
-def test_a_look_up_that_takes_all_the_time_proves_nothing() -> None:
+def test_server_is_not_dead_if_the_lookup_takes_all_the_time() -> None:
     exchange = Exchange([UNKNOWN], 0.0, 10.0, lambda: 0.5)
     exchange.next(0.0)
     exchange.resolved(1)
@@ -118,20 +118,20 @@ def test_a_look_up_that_takes_all_the_time_proves_nothing() -> None:
     assert exchange.dead == set()
 
 
-def test_dead_servers_are_asked_last_in_their_order() -> None:
+def test_dead_servers_come_last_in_their_order() -> None:
     assert healthy_first([]) == []
     assert healthy_first([False, False, False]) == [0, 1, 2]
     assert healthy_first([True, False, True, False]) == [1, 3, 0, 2]
     assert healthy_first([True, True]) == [0, 1]
 
 
-# Over a connection, which takes time to make, loses nothing, and over which nothing is sent twice
+# A connection takes time to make and loses nothing, so nothing is sent twice
 
 CONNECTED = KNOWN._replace(first_wait=0.0, probes=1, connect_within=3.0)
 
 
 def connecting(server: Patience, total_timeout: float = 150.0) -> Exchange:
-    """Return an exchange that was told at time 10 to connect."""
+    """Return a schedule that has begun to connect at time 10."""
     exchange = Exchange([server, server], 10.0, total_timeout, lambda: 0.5)
     assert exchange.next(10.0) == Resolve(0)
     exchange.resolved(1)
@@ -139,14 +139,14 @@ def connecting(server: Patience, total_timeout: float = 150.0) -> Exchange:
     return exchange
 
 
-def test_a_connection_may_take_no_longer_than_it_is_worth() -> None:
+def test_connecting_ends_at_the_first_of_its_limits() -> None:
     assert connecting(CONNECTED).connect_by == 13.0
     assert connecting(CONNECTED._replace(bound=2.0)).connect_by == 12.0
     assert connecting(CONNECTED, total_timeout=1.0).connect_by == 11.0
     assert connecting(CONNECTED._replace(connect_within=None)).connect_by == 25.0
 
 
-def test_a_connection_that_fails_leaves_the_next_server_all_of_its_time() -> None:
+def test_failed_connection_leaves_the_next_server_its_full_time() -> None:
     exchange = connecting(CONNECTED)
     exchange.failed()
     assert exchange.next(13.0) == Resolve(1)
@@ -156,7 +156,7 @@ def test_a_connection_that_fails_leaves_the_next_server_all_of_its_time() -> Non
     assert exchange.dead == {0}
 
 
-def test_patience_for_an_answer_begins_when_the_request_is_sent() -> None:
+def test_delay_of_the_probe_counts_from_the_request() -> None:
     exchange = connecting(CONNECTED)
     assert exchange.next(12.5) == Send()
     assert exchange.next(12.5) == Wait(15.5)
@@ -165,8 +165,8 @@ def test_patience_for_an_answer_begins_when_the_request_is_sent() -> None:
     assert exchange.next(17.5) == Resolve(1)
 
 
-def test_over_a_connection_request_and_status_are_sent_once() -> None:
+def test_request_and_probe_are_sent_once_over_a_connection() -> None:
     exchange = connecting(CONNECTED._replace(answers_status=False))
     done = until(exchange, 25.0)
     assert [action for _, action in done if isinstance(action, (Send, Probe))] == [Send(), Probe()]
-    assert exchange.next(25.0) == Resolve(1)  # the bound counts from the connecting
+    assert exchange.next(25.0) == Resolve(1)  # the limit counts from the start of the connection

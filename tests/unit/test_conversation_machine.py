@@ -1,0 +1,230 @@
+"""Whole conversations: any answers and any outcomes in any order, and what must always hold."""
+
+import json
+from typing import Dict, Optional, Set
+
+import hypothesis.strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from lib import reasons
+from lib.config.model import Settings
+from lib.login import conversation
+from lib.login.conversation import (
+    Accept,
+    Accepted,
+    Action,
+    Ask,
+    Challenged,
+    Deny,
+    Exchange,
+    Failed,
+    OriginGone,
+    Outcome,
+    Rejected,
+    Unusable,
+)
+from tests.support.conversation import ORIGIN, OTHER_ORIGIN, Conversation, configured, keeps_no_challenge
+
+PASSWORDS_IN_LOGIN_NAMES = st.dictionaries(
+    st.sampled_from(["otp", "rp", "radius_password", "otp2", "otp3", "otp4", "typed_username", "typed_username2"]),
+    st.sampled_from(["", "planted", "planted too"]),
+    max_size=4,
+)
+NAMES_IN_LOGIN_NAMES = st.dictionaries(
+    st.sampled_from(["gu", "ru", "radius_username", "username"]), st.sampled_from(["", "bob", "carol"]), max_size=1
+)
+ANSWERS = st.sampled_from([("push", "line 1"), ("p.sh", "line 2"), ("pin", ""), (".*", "line 4")])
+MESSAGES = st.sampled_from(["", "Choose push", "New PIN", "Token?", "Wrong\ncode."])
+
+
+class AnyConversation(RuleBasedStateMachine):
+    """Any answers and any outcomes in any order."""
+
+    @initialize(
+        settings=st.builds(
+            configured,
+            max_attempts=st.integers(1, 4),
+            max_challenges=st.integers(0, 4),
+            disable_echo=st.booleans(),
+            push_password=st.sampled_from(["", "push"]),
+            allow_override=st.booleans(),
+            challenge_answers=st.lists(ANSWERS, max_size=3),
+        ),
+        planted=PASSWORDS_IN_LOGIN_NAMES,
+        names=NAMES_IN_LOGIN_NAMES,
+        cumulative=st.booleans(),
+        can_ask=st.booleans(),
+        gateway_user=st.sampled_from([None, "", "alice", "../alice"]),
+    )
+    def begin(
+        self,
+        settings: Settings,
+        planted: Dict[str, str],
+        names: Dict[str, str],
+        cumulative: bool,
+        can_ask: bool,
+        gateway_user: Optional[str],
+    ) -> None:
+        self.settings = settings
+        self.conversation = Conversation(settings, dict(planted, **names), cumulative, can_ask, gateway_user)
+        self.planted = planted
+        self.keys: Set[str] = set()
+        self.number = 0
+        self.failures = self.empty_names = self.exchanges = self.lost = 0
+        self.challenge: Optional[Challenged] = None
+        self.expected: Optional[str] = self.supplied()
+        self.supplied_left = self.expected is not None
+        self.asks_name = not (gateway_user or any(names.values()))
+        self.check(self.conversation.call(), None)
+
+    def supplied(self) -> Optional[str]:
+        """Return the password in the login name; where none can be asked for, an empty one stands for it."""
+        for key in conversation.PASSWORD_KEYS:
+            if key in self.planted:
+                return self.planted[key]
+        return None if self.conversation.known.can_ask else ""
+
+    def check(self, action: Action, outcome: Optional[Outcome]) -> None:
+        """Check an action against everything that happened before."""
+        self.action = action
+        assert isinstance(action, Accept) == isinstance(outcome, Accepted)
+        assert self.failures <= self.settings.auth.max_attempts
+        cookie = json.dumps(self.conversation.state.to_cookie())
+        assert "typed secret" not in cookie
+        assert not any(value and json.dumps(value) in cookie for value in self.planted.values())
+        if isinstance(action, Deny):
+            assert action.code in reasons.DENIALS
+            assert "\n" not in action.detail
+            assert reasons.format_reason({}, action.code, action.detail)
+        elif isinstance(action, Ask):
+            assert self.conversation.known.can_ask
+            assert action.key not in self.keys | set(self.conversation.known.pairs)
+            assert self.failures < self.settings.auth.max_attempts
+            assert action.prompt.endswith(" ")
+        elif isinstance(action, Exchange):
+            self.exchanges += 1
+            most = self.settings.auth.max_attempts * (self.settings.auth.max_challenges + 1)
+            assert self.exchanges <= most + self.lost * (self.settings.auth.max_challenges + 1)
+            if self.challenge is None:
+                assert (action.state, action.origin) == (None, None)
+                assert self.expected is not None
+                assert action.password.reveal() == (self.expected or self.settings.auth.push_password.reveal())
+            else:
+                assert (action.state, action.origin) == (self.challenge.state, self.challenge.origin)
+                if isinstance(outcome, Challenged):
+                    lines = [line for line in self.settings.challenge_answers if action.password == line.answer]
+                    assert any(line.pattern.search(outcome.message) for line in lines)
+                else:
+                    assert action.password.reveal() == self.expected
+            self.expected = None
+
+    def is_open(self, what: str) -> bool:
+        """Whether the open question is for the name, or for a password or a response."""
+        asks = isinstance(getattr(self, "action", None), Ask)
+        return asks and (self.conversation.state.asked == conversation.USERNAME) == (what == "name")
+
+    def answer(self, text: str) -> None:
+        assert isinstance(self.action, Ask)
+        self.keys.add(self.action.key)
+        self.check(self.conversation.answer(text), None)
+
+    @precondition(lambda self: self.is_open("name"))
+    @rule(name=st.sampled_from(["", "  ", "dave", "eve "]))
+    def give_name(self, name: str) -> None:
+        assert self.asks_name
+        self.failures += not name.strip()
+        if self.expected is None and self.supplied_left:
+            self.expected = self.supplied()
+        if not self.conversation.cumulative:
+            self.expected = None
+        if name.strip() and self.expected is not None:
+            self.supplied_left = False
+        self.answer(name)
+
+    @precondition(lambda self: self.is_open("password"))
+    @rule(empty=st.booleans())
+    def give_password(self, empty: bool) -> None:
+        self.number += 1
+        self.expected = "" if empty else "typed secret {}".format(self.number)
+        self.answer(self.expected)
+
+    @precondition(lambda self: isinstance(getattr(self, "action", None), Ask))
+    @rule(stray=st.dictionaries(st.sampled_from(["otp99", "rp", "ru", "gu"]), st.just("stray"), max_size=2))
+    def call_without_the_answer(self, stray: Dict[str, str]) -> None:
+        before, pairs = self.conversation.state, self.conversation.known.pairs
+        self.conversation.known = self.conversation.known._replace(pairs=stray)
+        assert self.conversation.call() == self.action
+        assert self.conversation.state == before
+        self.conversation.known = self.conversation.known._replace(pairs=pairs)
+
+    def outcome(self, outcome: Outcome) -> None:
+        self.check(self.conversation.receive(outcome), outcome)
+        if isinstance(self.action, Exchange):
+            assert isinstance(outcome, Challenged)
+
+    @precondition(lambda self: isinstance(getattr(self, "action", None), Exchange))
+    @rule()
+    def accept(self) -> None:
+        self.challenge = None
+        self.outcome(Accepted())
+
+    @precondition(lambda self: isinstance(getattr(self, "action", None), Exchange))
+    @rule(message=MESSAGES, unusable=st.booleans())
+    def reject(self, message: str, unusable: bool) -> None:
+        self.failures += 1
+        self.challenge = None
+        self.supplied_left = False
+        self.outcome(Unusable("too long") if unusable else Rejected(message))
+        if isinstance(self.action, Ask):
+            assert (self.conversation.state.asked == conversation.USERNAME) == self.asks_name
+
+    @precondition(lambda self: isinstance(getattr(self, "action", None), Exchange))
+    @rule(message=MESSAGES, echo=st.sampled_from([None, True, False]), stateless=st.booleans(), other=st.booleans())
+    def challenge_user(self, message: str, echo: Optional[bool], stateless: bool, other: bool) -> None:
+        state = None if stateless else "state {}".format(self.exchanges).encode("ascii")
+        self.challenge = Challenged(message, echo, state, OTHER_ORIGIN if other else ORIGIN)
+        self.supplied_left = False
+        self.outcome(self.challenge)
+        if isinstance(self.action, Ask):
+            hidden = self.settings.auth.disable_echo if echo is None else not echo
+            assert self.action.disable_echo == hidden
+
+    @precondition(lambda self: isinstance(getattr(self, "action", None), Exchange))
+    @rule()
+    def fail(self) -> None:
+        self.challenge = None
+        self.outcome(Failed("no-reply"))
+
+    @precondition(lambda self: isinstance(getattr(self, "action", None), Exchange) and self.challenge is not None)
+    @rule()
+    def lose_origin(self) -> None:
+        self.lost += 1
+        self.challenge = None
+        self.outcome(OriginGone())
+
+    @precondition(lambda self: isinstance(getattr(self, "action", None), (Accept, Deny)))
+    @rule()
+    def end(self) -> None:
+        assert keeps_no_challenge(self.conversation.state)
+
+    def teardown(self) -> None:
+        """Fail again and again: the conversation must end."""
+        if not hasattr(self, "action"):
+            return
+        for number in range(200):
+            if self.is_open("name"):
+                self.give_name("dave")
+            elif self.is_open("password"):
+                self.give_password(False)
+            elif isinstance(self.action, Exchange):
+                if number % 3:
+                    self.challenge_user("push", None, False, False)
+                else:
+                    self.reject("No", False)
+            else:
+                assert isinstance(self.action, (Accept, Deny))
+                return
+        raise AssertionError("the conversation does not end")
+
+
+TestAnyConversation = AnyConversation.TestCase
