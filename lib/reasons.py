@@ -54,66 +54,66 @@ class Denial(NamedTuple):
     placeholders: Tuple[str, ...] = ("reason",)
 
 
-_UNREACHABLE = "Backend service unreachable"
+_UNREACHABLE = "The login service is not responding. Try again later or contact your help desk."
 _FAILED = "Authentication failed"
 
 _DENIALS = (
     Denial(
         REJECTED,
         _FAILED,
-        "The server sent an Access-Reject and the user cannot be asked again.",
-        "The server's own log says why. Its Reply-Message, if any, is in the reason and in the log.",
+        "The server sent an Access-Reject, and the plugin cannot ask the user again.",
+        "Check the server's log. Its Reply-Message, if any, is in the reason and in the log.",
     ),
     Denial(
         TOO_MANY_ATTEMPTS,
-        _FAILED + ", too many attempts",
-        "`[auth] max_attempts` attempts failed: rejected by the server, or of no use to send.",
+        "Too many failed attempts",
+        "`[auth] max_attempts` attempts failed: the server rejected them, or they could not be sent.",
         "As for `rejected`; the log has one line for each attempt.",
     ),
     Denial(
         TOO_MANY_CHALLENGES,
         _FAILED,
         "The server sent more than `[auth] max_challenges` Access-Challenges for one attempt.",
-        "Raise `max_challenges` if the server's dialogue is really that long; otherwise the server asks in a loop.",
+        "Raise `max_challenges` if the server's dialogue really takes that many; otherwise the server is in a loop.",
     ),
     Denial(
         CANNOT_ASK,
         _FAILED,
-        "The server sent an Access-Challenge, or a `[question_N]` is due, in a protocol in which SPS cannot ask.",
+        "The server sent an Access-Challenge, or a `[question_N]` is due, in a protocol in which SPS cannot prompt.",
         "Use push or one-step codes in this protocol, answer the challenge with `[challenge_answers]`, or add the "
-        "protocol to `[auth] interactive_protocols` if SPS can ask there.",
+        "protocol to `[auth] interactive_protocols` if SPS can prompt there.",
     ),
     Denial(
         NO_USERNAME,
         "No user name given",
-        "No user name is known, and the user cannot be asked or left the question empty.",
-        "Have the client send one (`gu=NAME@...`), or use gateway authentication before the plugin.",
+        "No user name is known, and the user cannot be asked or left the prompt empty.",
+        "Have the client send a user name (`gu=NAME@...`), or use gateway authentication before the plugin.",
     ),
     Denial(
         BAD_USERNAME,
         "This user name cannot be used",
-        "The name holds a control character or a path separator, begins or ends with white space, or is longer than "
+        "The name contains a control character or a path separator, begins or ends with white space, or is longer than "
         "253 octets.",
-        "Have the user give the right name; look for scripts that send odd ones.",
+        "Have the user enter the right name; look for scripts that send invalid ones.",
     ),
     Denial(
         BAD_PASSWORD,
         "This password cannot be used",
-        "The password is longer than RADIUS carries (128 octets with PAP) or is not text.",
-        "Have the user give the right password.",
+        "The password is longer than RADIUS allows (128 octets with PAP) or is not valid text.",
+        "Have the user enter the right password.",
     ),
     Denial(
         NO_REPLY,
         _UNREACHABLE,
-        "No server answered in time.",
-        "Check that the server runs, that UDP (TCP with tls) passes both ways, that the server lists this SPS as a "
-        "client, and the shared secret: a server drops requests made with another secret without a word.",
+        "No server responded in time.",
+        "Check that the server is running, that UDP (TCP with tls) passes in both directions, that the server lists "
+        "this SPS as a client, and the shared secret: a server silently discards requests made with another secret.",
     ),
     Denial(
         CONNECTION_REFUSED,
         _UNREACHABLE,
-        "The server's host said that nothing listens on this port.",
-        "Check `[radius] port` and that the RADIUS service runs.",
+        "The server's host reported that nothing listens on this port.",
+        "Check `[radius] port` and that the RADIUS service is running.",
     ),
     Denial(
         NAME_LOOKUP,
@@ -125,83 +125,83 @@ _DENIALS = (
         NETWORK,
         _UNREACHABLE,
         "The request could not be sent: no route, or refused by this host.",
-        "Check the network settings of SPS; the log has the system's own words.",
+        "Check the network settings of SPS; the log has the system's error message.",
     ),
     Denial(
         WRONG_SECRET,
         _UNREACHABLE,
-        "Replies came whose authenticator did not verify: the shared secret probably differs.",
-        "Set the same secret in `[radius] secret` and on the server. If it is the same, somebody forges replies.",
+        "Replies failed verification: the shared secret probably differs.",
+        "Set the same secret in `[radius] secret` and on the server. If it is the same, replies are being forged.",
     ),
     Denial(
         NO_MESSAGE_AUTHENTICATOR,
         _UNREACHABLE,
-        "Replies came without a Message-Authenticator, so they could be forged (CVE-2024-3596, BlastRADIUS).",
+        "Replies had no Message-Authenticator, so they could be forged (CVE-2024-3596, BlastRADIUS).",
         "Update the server, or have it send Message-Authenticator in every reply; "
         "`[radius] require_message_authenticator=no` accepts the risk.",
     ),
     Denial(
         MUTUAL_AUTH_FAILED,
         _UNREACHABLE,
-        "With mschapv2, a server accepted the login without proving that it knows the password itself.",
-        "The server must send MS-CHAP2-Success with every Access-Accept. If it does, somebody stands in for it.",
+        "With mschapv2, a server accepted the login without proving that it knows the password.",
+        "The server must send MS-CHAP2-Success with every Access-Accept. If it does, an attacker is impersonating it.",
     ),
     Denial(
         TLS_CERTIFICATE,
         _UNREACHABLE,
-        "The server's certificate did not verify, or the server wants another certificate of SPS's than it got.",
-        "The log says what is wrong: expired, another name, another CA, a client certificate wanted. Correct the "
-        "certificate, or `[radius] ca_certificate`, `tls_server_name` and `client_certificate`.",
+        "The server's certificate failed verification, or the server did not accept the client certificate.",
+        "The log says what is wrong: expired, another name, another CA, a client certificate required. Correct the "
+        "certificate, or `[radius] ca_certificate`, `tls_server_name` or `client_certificate`.",
     ),
     Denial(
         TLS_FAILED,
         _UNREACHABLE,
-        "A TLS connection to the server could not be made, or ended before the answer.",
-        "The log says how. Check that `[radius] port` is that of RADIUS over TLS, that the server lists this SPS as a "
-        "client, and the server's own log.",
+        "The TLS connection to the server failed, or ended before the answer.",
+        "The log says why. Check that `[radius] port` is the port for RADIUS over TLS, that the server lists this SPS "
+        "as a client, and the server's log.",
     ),
     Denial(
         BAD_REPLY,
         _UNREACHABLE,
-        "Replies came that are not valid RADIUS or do not belong to the request.",
-        "The log says what was wrong with them. A middlebox or somebody on the way may be tampering.",
+        "Replies were not valid RADIUS or did not belong to the request.",
+        "The log says what was wrong with them. A middlebox or an attacker may be tampering.",
     ),
     Denial(
         BAD_CONFIGURATION,
-        "plugin configuration error",
+        "Login is not possible because of a configuration error. Contact your help desk.",
         "The plugin's configuration has errors.",
-        "The log lists every one as `[section] option`. Correct them under AA Plugin Configurations.",
+        "The log lists each as `[section] option`. Correct them under AA Plugin Configurations.",
     ),
     Denial(
         LOCKED,
-        "Too many failed logins, try again in {minutes} min",
-        "`[lockout] max_failures` logins of this user or from this address failed; the server was not asked.",
-        "It ends by itself after `[lockout] duration`. Look in the log for who guesses.",
+        "Too many failed logins. Try again in {minutes} min.",
+        "`[lockout] max_failures` logins of this user or from this address failed; no request was sent.",
+        "The lockout ends after `[lockout] duration`. Look in the log for the source of the failures.",
         ("reason", "minutes"),
     ),
     Denial(
         LOGIN_IN_PROGRESS,
-        "Another login of this user is under way",
-        "With `[auth] serialize_user`, another login of the user was not over before the time for this one was.",
-        "Have the user answer or leave the other login; a script may log in many times at once.",
+        "Another login for this user is in progress",
+        "With `[auth] serialize_user`, another login of the user did not end before the time for this one ran out.",
+        "Have the user complete or cancel the other login; a script may be logging in many times at once.",
     ),
     Denial(
         NOT_IN_GROUP,
-        "You are not in a group that may log in here",
-        "The server accepted the user with none of the groups in `[gateway_groups] required_groups`.",
-        "Put the user into a group on the server; the log has the groups that came.",
+        "You are not a member of a group that is allowed to log in here",
+        "The server accepted the user, who has none of the groups in `[gateway_groups] required_groups`.",
+        "Add the user to a group on the server; the log lists the groups that the server sent.",
     ),
     Denial(
         CONNECTION_LIMIT,
         "Connection limit reached",
-        "The user has `[connection_limit by=client_ip_gateway_user] limit` sessions from this address already, or "
-        "they cannot be counted.",
-        "Close sessions or raise the limit. If the log says that it cannot be checked, a lock file was left behind.",
+        "The user already has `[connection_limit by=client_ip_gateway_user] limit` sessions from this address, or they "
+        "cannot be counted.",
+        "Close sessions or raise the limit. If the log says that the limit cannot be checked, a lock file is stale.",
     ),
     Denial(
         INTERNAL_ERROR,
-        "Internal error in the plugin",
-        "Something failed that should not.",
+        "Internal error. Contact your help desk.",
+        "An unexpected error occurred in the plugin.",
         "The log has the kind of error and the place in the code: please report it.",
     ),
 )
@@ -219,18 +219,23 @@ class Message(NamedTuple):
 
 
 MESSAGES: Tuple[Message, ...] = (
-    Message(PASSWORD_PROMPT, (), "", "The question for the one-time password; empty: [auth] prompt."),
-    Message(USERNAME_PROMPT, (), "", "The question for the user name; empty: [username] prompt."),
+    Message(PASSWORD_PROMPT, (), "", "Prompt for the one-time password; if empty, [auth] prompt."),
+    Message(USERNAME_PROMPT, (), "", "Prompt for the user name; if empty, [username] prompt."),
     Message(CHALLENGE_PROMPT, (), "Enter your response:", "Shown for an Access-Challenge without text."),
-    Message(RETRY, ("left", "attempts"), "Authentication failed. {attempts} left.", "Before another try."),
+    Message(RETRY, ("left", "attempts"), "Authentication failed. {attempts} left.", "Shown before another attempt."),
     Message(
         RETRY_REASON,
         ("reason", "left", "attempts"),
         "Authentication failed: {reason} {attempts} left.",
-        "The same, when there is a reason; it ends in a mark.",
+        "Shown instead if there is a reason, which ends in a punctuation mark.",
     ),
-    Message(SERVER_GONE, (), "The server that asked is gone; please log in again.", "Before starting over."),
-) + tuple(Message(denial.code, denial.placeholders, denial.text, "Reason of a DENY.") for denial in _DENIALS)
+    Message(
+        SERVER_GONE,
+        (),
+        "The authentication server is no longer available. Please log in again.",
+        "Shown before the login starts over.",
+    ),
+) + tuple(Message(denial.code, denial.placeholders, denial.text, "Reason for a DENY.") for denial in _DENIALS)
 
 _DEFAULTS: Dict[str, str] = {message.name: message.default for message in MESSAGES}
 
@@ -241,7 +246,7 @@ def format_text(messages: Mapping[str, str], name: str, **values: str) -> str:
 
 
 def format_reason(messages: Mapping[str, str], code: str, detail: str = "", **values: str) -> str:
-    """Return the reason of a DENY: its text, the detail (made safe before) if there is one, and always its code."""
+    """Return the reason for a DENY: its text, the detail if any, which must be safe to show, and the code."""
     template = messages.get(code) or _DEFAULTS[code]
     shown = filled(template, dict(values, reason=detail))
     if detail and "{reason}" not in template:

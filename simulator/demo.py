@@ -140,7 +140,7 @@ def scenes(server: DemoServer) -> Iterator[Scene]:
     yield Scene("accepted by push", "pusha", [""], "ACCEPT", "pusha")
     yield Scene("denied with the server's message", "bob", wrong, "DENY", reason=refused, asked=bob.refusal)
     yield Scene("denied, as the server does not know the user", "mallory", wrong, "DENY", reason=refused)
-    unreachable = "Backend service unreachable"
+    unreachable = "The login service is not responding. Try again later or contact your help desk."
     yield Scene("denied, as there is no server", "alice", [code], "DENY", reason=unreachable, server_runs=False)
     yield Scene("accepted with the user name asked for", "", ["alice", code], "ACCEPT", "alice")
 

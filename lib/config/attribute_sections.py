@@ -32,9 +32,9 @@ def find_group_attributes(
         with reader.reporting("gateway_groups", "attribute"):
             attribute = attributes.find(name, own)
             if attributes.refusal(attribute) and attribute.key != (0, 1):
-                raise ValueError(f"{attribute.name} must not be shown, and names no groups")
+                raise ValueError(f"{attribute.name} must not be shown and cannot contain groups")
             if attribute.kind not in ("string", "octets"):
-                raise ValueError(f"{attribute.name} holds no text")
+                raise ValueError(f"{attribute.name} does not contain text")
             keys.append(attribute.key)
     return tuple(keys)
 
@@ -51,8 +51,8 @@ def read_attributes(reader: Reader, own: Sequence[Attribute]) -> Tuple[RadiusAtt
             attributes.check(attribute, unquoted(text), PLACEHOLDERS)
             sent.append(RadiusAttribute(attribute, unquoted(text)))
     if sum(len(line.text.encode("utf-8", "replace")) + _MAX_HEADER_OCTETS for line in sent) > _MAX_OCTETS:
-        reader.report(_SECTION, "", "is more than fits into a request")
+        reader.report(_SECTION, "", "is too long for a request")
     removed = {line.attribute.key for line in sent} - {line.attribute.key for line in sent if line.text}
     if removed >= _NAS_ADDRESSES:
-        reader.report(_SECTION, "", "takes away both NAS-Identifier and NAS-IP-Address, of which RFC 2865 needs one")
+        reader.report(_SECTION, "", "removes both NAS-Identifier and NAS-IP-Address; RFC 2865 requires one of them")
     return tuple(sent)

@@ -37,7 +37,8 @@ def build(
     `credential` looks up each option of ours that is set to `$`, `trusted_ca` each `$[name]`.
     """
     reader = Reader(ini, credential, trusted_ca)
-    servers, name_rules = _servers(ini, reader)
+    servers = _servers(ini, reader)
+    name_rules = _name_rules(ini, reader)
     times = reader.read("radius", options.RADIUS_ONLY_OPTIONS)
     auth = AuthSettings(**reader.read("auth", options.AUTH_OPTIONS))
     username = UsernameSettings(**reader.read("username", options.USERNAME_OPTIONS))
@@ -83,12 +84,10 @@ def _inherited(ini: Ini, section: str, base: Mapping[str, str]) -> Tuple[Values,
     return {**values, **base, **own}, set(base) - set(own)
 
 
-def _servers(ini: Ini, reader: Reader) -> Tuple[Tuple[ServerSettings, ...], Dict[str, NameRules]]:
-    """Read [radius] and [radius_N], and the name rules of each, which are by default those of [username]."""
+def _servers(ini: Ini, reader: Reader) -> Tuple[ServerSettings, ...]:
+    """Read [radius] and [radius_N]."""
     in_radius = ini.sections.get("radius", {})
-    inherited_rules = NameRules(**reader.read("username", options.NAME_OPTIONS))
     servers: List[ServerSettings] = []
-    name_rules: Dict[str, NameRules] = {}
     first: Dict[str, Any] = {}
     for section in _numbered(ini, "radius"):
         values, inherited = _inherited(ini, section, in_radius) if servers else (in_radius, set())
@@ -101,14 +100,20 @@ def _servers(ini: Ini, reader: Reader) -> Tuple[Tuple[ServerSettings, ...], Dict
         wanted += options.TLS_OPTIONS if over_tls else ()
         read.update(reader.read(section, wanted, values, inherited.intersection(first), first))
         first = first or dict(read)
-        tls = _tls(section, read, reader)
-        values, inherited = _inherited(ini, section, {option.name: "" for option in options.NAME_OPTIONS})
-        name_rules[section] = NameRules(
-            **reader.read(section, options.NAME_OPTIONS, values, inherited, inherited_rules._asdict())
-        )
-        inherited_rules = inherited_rules if servers else name_rules[section]
+        tls = _tls(section, read, reader)  # takes its options out of `read`
         servers.append(ServerSettings(section=section, tls=tls, **read))
-    return tuple(servers), name_rules
+    return tuple(servers)
+
+
+def _name_rules(ini: Ini, reader: Reader) -> Dict[str, NameRules]:
+    """Read the name rules of each server: its own, or else those of [radius], or else those of [username]."""
+    from_username = NameRules(**reader.read("username", options.NAME_OPTIONS))
+    rules: Dict[str, NameRules] = {}
+    for section in _numbered(ini, "radius"):
+        base = rules.get("radius", from_username)._asdict()
+        values, inherited = _inherited(ini, section, dict.fromkeys(base, ""))
+        rules[section] = NameRules(**reader.read(section, options.NAME_OPTIONS, values, inherited, base))
+    return rules
 
 
 def _tls(section: str, read: Dict[str, Any], reader: Reader) -> Optional[TlsSettings]:
@@ -116,7 +121,7 @@ def _tls(section: str, read: Dict[str, Any], reader: Reader) -> Optional[TlsSett
     if read.pop("transport") != "tls":
         return None
     if read["ca_certificate"] == "":
-        reader.report(section, "ca_certificate", "is missing: nothing else tells the server from an impostor")
+        reader.report(section, "ca_certificate", "is missing: it is what authenticates the server")
     return TlsSettings(read.pop("tls_server_name"), read.pop("ca_certificate"), read.pop("client_certificate"))
 
 
@@ -140,7 +145,7 @@ def _accounting(ini: Ini, reader: Reader, servers: Sequence[ServerSettings]) -> 
     if not switches["enabled"] or is_invalid:
         return None
     if len(found) > 1 and not found[0]["server"]:
-        reader.report(found[1]["section"], "server", "needs [accounting] server")
+        reader.report(found[1]["section"], "server", "requires [accounting] server")
         return None
     chosen = _own_servers(found, servers[0]) if found[0]["server"] else _servers_of_logins(found[0], servers)
     # They share the time that accounting may add to a login. A little is left: a server cut off by the end is not dead.
@@ -210,14 +215,14 @@ def _attributes(
     mapping = tuple((name, group) for _, name, group in lines)
     given = ini.sections.get("gateway_groups", {})
     if given.get("required_groups") and not values["required_groups"]:
-        reader.report("gateway_groups", "required_groups", "names no group")
+        reader.report("gateway_groups", "required_groups", "contains no group")
     names = values["attribute"]
     if not names:
         for option in ("pattern", "separator", "required_groups"):
             if given.get(option):
-                reader.report("gateway_groups", option, "needs [gateway_groups] attribute")
+                reader.report("gateway_groups", option, "requires [gateway_groups] attribute")
         if mapping:
-            reader.report("gateway_groups map", "", "needs [gateway_groups] attribute")
+            reader.report("gateway_groups map", "", "requires [gateway_groups] attribute")
     if not (names or ini.lines["radius_attributes"] or ini.lines["radius_dictionary"]):
         return None, (), ()
     from .attribute_sections import find_group_attributes, read_attributes, read_dictionary

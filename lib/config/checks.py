@@ -1,18 +1,26 @@
 """Checks of a whole configuration: unknown names, and what is valid but has no effect."""
 
-from typing import Iterator, Sequence
+from typing import Iterator, Mapping, Sequence, Tuple
 
+from .. import reasons
 from ..text import did_you_mean
 from .ini import Ini, Problem
 from .model import Settings
-from .options import NEEDING_TLS, RENAMED, SECTIONS, declaration
+from .options import NEEDING_TLS, SECTIONS, declaration
 
 PLUGIN_TIME_LIMIT = 300.0  # seconds: half of the proxy's time limit, by default
-_STRICT_SECTIONS = (
-    "gateway_groups",
-    "lockout",
-    "accounting",
-)  # a misspelled option opens a hole or loses records
+# A misspelled option in these opens a hole or loses records.
+_STRICT_SECTIONS = ("gateway_groups", "lockout", "accounting")
+_RENAMED: Mapping[Tuple[str, str], str] = {
+    ("radius", "failover_after"): "status_check_after or connect_timeout",
+    ("gateway_groups", "require_any"): "required_groups",
+    ("lockout", "by"): "scope",
+    ("messages", "server-unproved"): reasons.MUTUAL_AUTH_FAILED,
+    ("messages", "user-busy"): reasons.LOGIN_IN_PROGRESS,
+    ("messages", "too-many-rounds"): reasons.TOO_MANY_CHALLENGES,
+    ("messages", "port-closed"): reasons.CONNECTION_REFUSED,
+}
+"""(section, option of a preview release) -> its current name."""
 
 
 def unknown_names(ini: Ini) -> Iterator[Problem]:
@@ -26,7 +34,7 @@ def unknown_names(ini: Ini) -> Iterator[Problem]:
             known = [option.name for option in declared.options]
             for name in values:
                 if name not in known and name not in ini.from_default[section]:
-                    renamed = RENAMED.get((declared.first or declared.name, name))
+                    renamed = _RENAMED.get((declared.first or declared.name, name))
                     advice = f"; use {renamed} instead" if renamed else _similar_option(name, known)
                     yield Problem(declared.name in _STRICT_SECTIONS, section, name, "unknown option" + advice)
 
@@ -41,7 +49,7 @@ def doubts(ini: Ini, settings: Settings) -> Iterator[Problem]:
                     yield Problem(False, server.section, option.name, "has no effect without transport=tls")
     cache = ini.sections.get("authentication_cache", {})
     if settings.groups and cache.get("reuse_limit", "0") not in ("", "0"):
-        text = "has no effect with [gateway_groups]: it keeps no groups"
+        text = "has no effect with [gateway_groups]: the cache does not keep groups"
         yield Problem(False, "authentication_cache", "reuse_limit", text)
 
 
@@ -65,11 +73,11 @@ def _cut_short(settings: Settings) -> Iterator[Problem]:
     """Yield the waits that a time limit ends before the configuration says so."""
     total = sum(server.bound for server in settings.servers)
     if total > PLUGIN_TIME_LIMIT:
-        text = f"the servers' bounds add up to {total:g} s; SPS gives a plugin {PLUGIN_TIME_LIMIT:g} s"
+        text = f"the servers' timeouts add up to {total:g} s; SPS stops a plugin after {PLUGIN_TIME_LIMIT:g} s"
         yield Problem(False, "radius", "conn_timeout", text)
         return
     limit = settings.total_timeout
     for server in settings.servers:
         if server.bound > limit:
-            text = f"times conn_retries makes {server.bound:g} s; total_timeout ends it after {limit:g} s"
+            text = f"times conn_retries is {server.bound:g} s, but total_timeout ends the wait after {limit:g} s"
             yield Problem(False, server.section, "conn_timeout", text)

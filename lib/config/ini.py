@@ -114,7 +114,7 @@ class _Parser:
         elif section:
             self._begin_section(number, section)
         elif self._section is None:
-            self._report("", f"line {number}", "stands before the first [section]")
+            self._report("", f"line {number}", "is before the first [section]")
         else:
             self._begin_option(number, self._section, indent, stripped)
 

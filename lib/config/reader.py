@@ -22,13 +22,13 @@ class ConfigurationError(Exception):
     """A look-up failed; the text is shown in the log."""
 
 
-NO_STORE = "`$` needs [credential_store] name"
+NO_STORE = "`$` requires [credential_store] name"
 _TRUSTED_CA = r"\$\[(.+)\]\Z"
 
 
 def no_trusted_ca(name: str) -> Optional[str]:
     """Fail: this machine is not an SPS."""
-    raise ConfigurationError("trusted CA lists are there on SPS only; elsewhere the certificates themselves serve")
+    raise ConfigurationError("trusted CA lists exist on SPS only; elsewhere, use the certificates themselves")
 
 
 def split_at_first(line: str) -> Tuple[str, str, str]:
@@ -127,6 +127,6 @@ class Reader:
         if trusted:
             certificates = self._trusted_ca(trusted.group(1))
             if certificates is None:
-                raise ValueError("SPS has no trusted CA list of this name")
+                raise ValueError("SPS has no trusted CA list with this name")
             return certificates
         return self._credential(section, option.name) if given == "$" else given

@@ -45,8 +45,8 @@ def sdk_text(ini: Ini) -> str:
         lines.append(f"[{section}]")
         for name, value in values.items():
             if (section, name) not in wrong and (name in kinds or name not in ini.from_default[section]):
-                value = _in_lower_case(kinds.get(name), value)
-                lines.append("{} = {}".format(name, value.replace("%", "%%").replace("\n", "\n\t")))
+                text = _in_lower_case(kinds.get(name), value).replace("%", "%%").replace("\n", "\n\t")
+                lines.append(f"{name} = {text}")
     return "\n".join(lines) + "\n"
 
 
@@ -65,7 +65,7 @@ def _incomplete(ini: Ini) -> Iterator[Problem]:
         yield Problem(True, "whitelist source=user_list", "name", "is empty")
     group = ini.sections.get("whitelist source=ldap_server_group", {})
     if group.get("allow") and not group.get("except"):
-        yield Problem(True, "whitelist source=ldap_server_group", "except", "is missing: it says for whom")
+        yield Problem(True, "whitelist source=ldap_server_group", "except", "is missing: it lists the LDAP groups")
 
 
 def _incomplete_questions(ini: Ini) -> Iterator[Problem]:
@@ -74,9 +74,9 @@ def _incomplete_questions(ini: Ini) -> Iterator[Problem]:
     for position, number in enumerate(questions, 1):
         section = f"question_{number}"
         if position != number:
-            yield Problem(True, section, "", f"is never asked: there is no [question_{position}]")
+            yield Problem(True, section, "", f"is never asked because there is no [question_{position}]")
         for option in ("prompt", "key"):
             if not ini.sections[section].get(option):
                 yield Problem(True, section, option, "is missing")
         if re.match(_TAKEN_KEYS, ini.sections[section].get("key", "")):
-            yield Problem(True, section, "key", "is the name of a password's answer; choose another")
+            yield Problem(True, section, "key", "is reserved for the answer to a password prompt; choose another key")

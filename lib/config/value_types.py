@@ -11,7 +11,7 @@ from ..text import did_you_mean, placeholders
 
 
 class ValueType(NamedTuple):
-    """A type of value: `expects` describes it, `parse` converts text or raises ValueError, which never quotes the text.
+    """A type of value: `expects` describes it; `parse` converts text or raises ValueError, which never quotes the text.
 
     `stored` is what the Credential Store has for a `$`.
     """
@@ -27,7 +27,7 @@ def _text(value: str) -> str:
 
 def _secret(value: str) -> Secret:
     if "\n" in value:
-        raise ValueError("goes on in the next line, which begins with white space")
+        raise ValueError("continues on the next line, which begins with white space")
     secret = Secret(value)
     secret.octets()
     return secret
@@ -35,9 +35,9 @@ def _secret(value: str) -> Secret:
 
 def _host(value: str) -> str:
     if re.search("[,;]", value):
-        raise ValueError("expected one host name or address: a further server has a section of its own")
+        raise ValueError("expected one host name or address; put each further server into its own section")
     if re.match(r"[^:]+:\d+\Z", value):
-        raise ValueError("the port has an option of its own, `port`")
+        raise ValueError("the port has its own option, `port`")
     if not re.match(r"[^\s\[\]/]+\Z", value):
         raise ValueError("expected a host name or an address")
     return value
@@ -75,7 +75,7 @@ def compile_pattern(pattern: str, flags: int = 0) -> Pattern[str]:
     try:
         return re.compile(pattern, flags)
     except (re.error, OverflowError, RecursionError, ValueError) as error:
-        raise ValueError(f"not a regular expression: {getattr(error, 'msg', 'too much')}") from None
+        raise ValueError(f"invalid regular expression: {getattr(error, 'msg', 'too much')}") from None
 
 
 def _optional_pattern(value: str) -> Optional[Pattern[str]]:
@@ -140,7 +140,7 @@ def _certificates(value: str) -> str:
     """Return the certificates of a PEM text and drop everything else."""
     found = [match for match in re.finditer(_CERTIFICATES, value) if _is_der(match.group(2))]
     if value and (not found or len(found) < value.count("-----BEGIN CERTIFICATE")):
-        raise ValueError("expected certificates in PEM, whole and each line but the first indented")
+        raise ValueError("expected complete certificates in PEM, with every line after the first indented")
     return "\n".join(_lines(match.group()) for match in found) + "\n" if found else ""
 
 
@@ -151,9 +151,9 @@ def _certificate_and_key(value: str) -> Secret:
     certificates = _certificates(value)
     keys = list(re.finditer(_KEYS, value))
     if "ENCRYPTED" in value:
-        raise ValueError("the private key is encrypted: nobody could be asked for the passphrase")
+        raise ValueError("the private key is encrypted, and the plugin cannot ask for the passphrase")
     if len(keys) != 1 or not _is_der(keys[0].group(2)):
-        raise ValueError("expected one private key in PEM beside the certificate")
+        raise ValueError("expected one private key in PEM with the certificate")
     return Secret(certificates + _lines(keys[0].group()) + "\n")
 
 
@@ -180,8 +180,8 @@ OPTIONAL_HOST = ValueType("host name or address", _optional_host)
 SECRET = ValueType("text, or `$`", _secret)
 OPTIONAL_ADDRESS = ValueType("IP address", _optional_address)
 YES_NO = ValueType("yes, no", _yes_no)
-NAMES = ValueType("names with commas", _names)
-LOWER_CASE_NAMES = ValueType("names with commas", _lower_case_names)
+NAMES = ValueType("comma-separated names", _names)
+LOWER_CASE_NAMES = ValueType("comma-separated names", _lower_case_names)
 OPTIONAL_PATTERN = ValueType("regular expression", _optional_pattern)
 CERTIFICATES = ValueType("PEM, or `$[list]`", _certificates)
 CERTIFICATE_AND_KEY = ValueType("PEM, or `$`", _certificate_and_key, "certificate")

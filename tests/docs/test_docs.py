@@ -80,7 +80,7 @@ def problems_of(block: Block) -> List[str]:
 
     def credential(section: str, option: str) -> Optional[str]:
         if not ini.sections.get("credential_store", {}).get("name"):
-            raise ConfigurationError("`$` needs [credential_store] name")
+            raise ConfigurationError("`$` requires [credential_store] name")
         return "sixteen octets.."
 
     return [str(problem) for problem in build(ini, credential)[1]]
@@ -100,7 +100,7 @@ def test_problems_in_a_configuration_are_found() -> None:
     doubtful = Block(DOCS, 1, "ini fragment", "[lockout]\nmax_failure=4\n[auth]\npush_password=$\n")
     found = problems_of(doubtful)
     assert any("did you mean max_failures?" in problem for problem in found)
-    assert any("needs [credential_store] name" in problem for problem in found)
+    assert any("requires [credential_store] name" in problem for problem in found)
 
 
 # Names

@@ -146,7 +146,7 @@ def test_defect_10_state_of_a_removed_server(open_session: OpenSession, freeradi
         session.plugin = session.plugin._replace(configuration=section(other))
         assert session.answer("222222")["verdict"] == "NEEDINFO"
     assert not other.requests
-    assert prompts(session)[-1].startswith("The server that asked is gone")
+    assert prompts(session)[-1].startswith("The authentication server is no longer available")
 
 
 def test_defect_11_secret_in_ascii_only(open_session: OpenSession, freeradius: FreeRadius) -> None:
@@ -160,7 +160,10 @@ def test_defect_11_missing_secret_is_found_at_login_only(open_session: OpenSessi
     session = open_session("[radius]\nserver=127.0.0.1\n", server_username="alice")
     verdict = session.authenticate()
     assert code(verdict) == "bad-configuration"
-    assert verdict["reason"] == "plugin configuration error [bad-configuration]"
+    assert (
+        verdict["reason"]
+        == "Login is not possible because of a configuration error. Contact your help desk. [bad-configuration]"
+    )
     assert "[radius] secret: is missing" in text(session)
 
 

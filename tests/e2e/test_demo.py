@@ -57,7 +57,10 @@ class TestScript:
                 "too-many-attempts",
             ],
             "denied, as the server does not know the user": ["verdict +DENY", "too-many-attempts"],
-            "denied, as there is no server": ["reason +Backend service unreachable", "session_ended +log lines: "],
+            "denied, as there is no server": [
+                "reason +The login service is not responding. Try again later or contact your help desk.",
+                "session_ended +log lines: ",
+            ],
             "accepted with the user name asked for": [
                 "login name: \n",
                 "gateway user +alice",

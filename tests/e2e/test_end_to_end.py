@@ -232,7 +232,9 @@ def test_old_server_without_message_authenticator(open_session: OpenSession, fre
     session = open_session(old, server_username="alice")
     verdict = session.log_in("correct horse")
     assert code(verdict) == "no-message-authenticator"
-    assert verdict["reason"].startswith("Backend service unreachable")
+    assert verdict["reason"].startswith(
+        "The login service is not responding. Try again later or contact your help desk."
+    )
     assert "no Message-Authenticator" in text(session)
 
     session = open_session(old + "require_message_authenticator=no", server_username="alice")
@@ -255,7 +257,10 @@ def test_closed_port(open_session: OpenSession, down: str) -> None:
     session = open_session(down, server_username="alice")
     verdict = session.log_in("correct horse")
     assert code(verdict) == "connection-refused"
-    assert verdict["reason"] == "Backend service unreachable [connection-refused]"
+    assert (
+        verdict["reason"]
+        == "The login service is not responding. Try again later or contact your help desk. [connection-refused]"
+    )
     assert "connection refused" in text(session)
 
 

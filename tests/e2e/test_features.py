@@ -179,20 +179,23 @@ ERRORS = [
     ("[radius_attributes]\nNAS-Identifier", "[radius_attributes] line 6: expected `Name = value`"),
     ("[radius_dictionary]\nX = 26.9", "[radius_dictionary] line 6: "),
     ("[gateway_groups]\nattribute=Fliter-Id", "[gateway_groups] attribute: "),
-    ("[gateway_groups]\nattribute=Class\npattern=(", "[gateway_groups] pattern: not a regular expression"),
-    ("[gateway_groups]\nrequired_groups=x", "[gateway_groups] required_groups: needs [gateway_groups] attribute"),
-    ("[gateway_groups map]\nx=y", "[gateway_groups map]: needs [gateway_groups] attribute"),
+    ("[gateway_groups]\nattribute=Class\npattern=(", "[gateway_groups] pattern: invalid regular expression"),
+    ("[gateway_groups]\nrequired_groups=x", "[gateway_groups] required_groups: requires [gateway_groups] attribute"),
+    ("[gateway_groups map]\nx=y", "[gateway_groups map]: requires [gateway_groups] attribute"),
     ("[gateway_groups map]\nx", "[gateway_groups map] line 6: expected `radius-name = sps-group`"),
     ("[messages]\nretry={user} again", "[messages] retry: unknown placeholder; expected {left}, {attempts}"),
     ("[messages]\nretry={left", "[messages] retry: a brace stands alone"),
-    ("[radius_attributes]\nNAS-Identifier=\nNAS-IP-Address=", "[radius_attributes]: takes away both"),
-    ("[radius_attributes]\n" + "Cisco-AVPair={}\n".format("x" * 240) * 15, "[radius_attributes]: is more than fits"),
+    ("[radius_attributes]\nNAS-Identifier=\nNAS-IP-Address=", "[radius_attributes]: removes both"),
+    (
+        "[radius_attributes]\n" + "Cisco-AVPair={}\n".format("x" * 240) * 15,
+        "[radius_attributes]: is too long for a request",
+    ),
     ("[gateway_groups]\nattribute=State", "[gateway_groups] attribute: State must not be shown"),
-    ("[gateway_groups]\nattribute=NAS-Port", "[gateway_groups] attribute: NAS-Port holds no text"),
-    ("[gateway_groups]\nattribute=Class\nrequired_groups= ,", "[gateway_groups] required_groups: names no group"),
+    ("[gateway_groups]\nattribute=NAS-Port", "[gateway_groups] attribute: NAS-Port does not contain text"),
+    ("[gateway_groups]\nattribute=Class\nrequired_groups= ,", "[gateway_groups] required_groups: contains no group"),
     ("[gateway_groups]\nattribute=Class\nrequre_any=x", "[gateway_groups] requre_any: unknown option"),
     ("[lockout]\nmax_failure=3", "[lockout] max_failure: unknown option"),
-    ("[accounting]\nenabled=yes\n[accounting_2]\nserver=x", "[accounting_2] server: needs [accounting] server"),
+    ("[accounting]\nenabled=yes\n[accounting_2]\nserver=x", "[accounting_2] server: requires [accounting] server"),
     ("[lockout]\nscope=name", "[lockout] scope: expected one of user, client, both"),
 ]
 
@@ -259,7 +262,7 @@ def test_lockout(open_session: OpenSession, radius: str, freeradius: FreeRadius)
     session = open_session(configuration, gateway_user="ALICE", key_value_pairs={"otp": "correct horse"})
     verdict = session.log_in()
     assert code(verdict) == "locked"
-    assert verdict["reason"] == "Too many failed logins, try again in 15 min [locked]"
+    assert verdict["reason"] == "Too many failed logins. Try again in 15 min. [locked]"
     assert not session.questions
     assert len(freeradius.requests("alice")) == asked
     assert open_session(configuration, gateway_user="totp").authenticate()["verdict"] == "NEEDINFO"

@@ -136,10 +136,12 @@ def test_logging_from_the_credential_store_is_a_configuration_error(open_session
 def test_errors_that_the_sdk_would_ignore(open_session: OpenSession, radius: str) -> None:
     errors = {
         "[question_1]\nprompt=Ticket:\n": "[question_1] key: is missing",
-        "[question_2]\nprompt=Ticket:\nkey=t\n": "[question_2]: is never asked: there is no [question_1]",
-        "[question_1]\nprompt=Ticket:\nkey=otp\n": "[question_1] key: is the name of a password's answer",
+        "[question_2]\nprompt=Ticket:\nkey=t\n": "[question_2]: is never asked because there is no [question_1]",
+        "[question_1]\nprompt=Ticket:\nkey=otp\n": "[question_1] key: is reserved for the answer to a password prompt",
         "[whitelist source=user_list]\nname=\n": "[whitelist source=user_list] name: is empty",
-        "[whitelist source=ldap_server_group]\nallow=all_users\nexcept=\n": "except: is missing: it says for whom",
+        "[whitelist source=ldap_server_group]\nallow=all_users\nexcept=\n": (
+            "except: is missing: it lists the LDAP groups"
+        ),
     }
     with Cases() as cases:
         for lines, error in errors.items():
@@ -203,7 +205,7 @@ def test_secret_missing_from_the_credential_store(open_session: OpenSession) -> 
     failed = "[radius] secret: the Credential Store failed: LocalCredentialStore"
     missing = "[radius] secret: the Credential Store has no password for"
     cases: List[Tuple[str, Dict[str, Any], str]] = [
-        ("", {}, "[radius] secret: `$` needs [credential_store] name"),
+        ("", {}, "[radius] secret: `$` requires [credential_store] name"),
         ("[credential_store]\nname=gone\n", {}, failed),
         ("[credential_store]\nname=store\n", {"store": {}}, missing),
     ]
@@ -242,7 +244,10 @@ def test_all_configuration_errors_are_logged(open_session: OpenSession) -> None:
     )
     session = open_session(configuration, server_username="alice")
     verdict = session.log_in()
-    assert verdict["reason"] == "plugin configuration error [bad-configuration]"
+    assert (
+        verdict["reason"]
+        == "Login is not possible because of a configuration error. Contact your help desk. [bad-configuration]"
+    )
     for expected in (
         "[radius] server: is missing",
         "[radius] secret: is missing",

@@ -123,7 +123,7 @@ def test_login_starts_over_if_the_challenging_server_dies(open_session: OpenSess
         assert session.answer("x")["question"][1] == "Code? "
     verdict = session.answer("y")
     assert verdict["verdict"] == "NEEDINFO"
-    assert prompts(session)[-1].startswith("The server that asked is gone; please log in again.")
+    assert prompts(session)[-1].startswith("The authentication server is no longer available. Please log in again.")
     assert session.answer("correct horse")["verdict"] == "ACCEPT"
     assert not [request for request in freeradius.requests("alice") if request.get("State") == b"its own State"]
 
@@ -148,7 +148,9 @@ def test_total_timeout_bounds_all_servers(open_session: OpenSession) -> None:
 def test_timeouts_beyond_the_time_limit_are_a_warning(open_session: OpenSession, radius: str) -> None:
     session = open_session(radius + "conn_timeout=200\nconn_retries=2\n", server_username="alice")
     assert session.log_in("correct horse")["verdict"] == "ACCEPT"
-    assert "[radius] conn_timeout: the servers' bounds add up to 400 s; SPS gives a plugin 300 s" in text(session)
+    assert "[radius] conn_timeout: the servers' timeouts add up to 400 s; SPS stops a plugin after 300 s" in text(
+        session
+    )
 
 
 def test_source_ip(open_session: OpenSession) -> None:

@@ -70,7 +70,7 @@ class TestLogins:
             + "\n"
             + failed.format("2 attempts")
             + failed.format("1 attempt")
-            + "Authentication failed, too many attempts: Wrong code [too-many-attempts]\n"
+            + "Too many failed attempts: Wrong code [too-many-attempts]\n"
         )
         assert person.screen.count(PASSWORD_PROMPT) == 3  # ssh does not start over
         assert PAGE not in person.screen
@@ -125,7 +125,11 @@ class TestLogins:
         with Gateway("ssh", plugin_zip, tmp_path, down) as gateway:
             person = log_in(gateway, "alice").sees(PASSWORD_PROMPT).types("123456")
             assert person.to_the_end() == 255
-            assert person.screen.startswith(PASSWORD_PROMPT + "\nBackend service unreachable [connection-refused]\n")
+            assert person.screen.startswith(
+                PASSWORD_PROMPT
+                + "\nThe login service is not responding. Try again later or contact your help desk. "
+                + "[connection-refused]\n"
+            )
             session_ended(gateway.left())
 
     def test_disable_echo_no(self, plugin_zip: Path, freeradius: FreeRadius, log_in: LogIn, tmp_path: Path) -> None:

@@ -77,8 +77,7 @@ class TestLogins:
         person.to_the_end()
         assert not re.search(r"wrong\d", person.screen)
         assert person.screen.endswith(
-            "\nAuthentication failed, too many attempts: Wrong code [too-many-attempts]\n"
-            "Connection closed by foreign host.\n"
+            "\nToo many failed attempts: Wrong code [too-many-attempts]\nConnection closed by foreign host.\n"
         )
         assert "attempts=3" in session_ended(gateway.left())
 

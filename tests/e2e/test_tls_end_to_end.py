@@ -193,7 +193,7 @@ def test_certificates_from_sps(open_session: OpenSession, freeradius: FreeRadius
     session = open_session(configuration, fixtures, gateway_user="alice")
     assert "[radius] client_certificate: the Credential Store has no certificate" in misconfigured(session)
     session = open_session(configuration.replace("$[the list]", "$[a list]"), fixtures, gateway_user="alice")
-    assert "[radius] ca_certificate: SPS has no trusted CA list of this name" in misconfigured(session)
+    assert "[radius] ca_certificate: SPS has no trusted CA list with this name" in misconfigured(session)
 
 
 def test_invalid_certificates_in_the_configuration(open_session: OpenSession) -> None:

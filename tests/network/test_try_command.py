@@ -111,7 +111,10 @@ def test_failed_server_is_asked_last(cli: CommandLine, down: str) -> None:
 def test_no_server(cli: CommandLine, down: str) -> None:
     tried = cli.run("try", cli.file(down), "--user", "alice", answers=["x"])
     assert tried.status == 1
-    assert fact(tried.out, "reason") == "Backend service unreachable [connection-refused]"
+    assert (
+        fact(tried.out, "reason")
+        == "The login service is not responding. Try again later or contact your help desk. [connection-refused]"
+    )
     assert fact(tried.out, "what to do") == reasons.DENIALS["connection-refused"].remedy
 
 

@@ -44,7 +44,7 @@ FINDINGS = [
         MINIMAL.replace("server=a", "auth_type=pep\nserver=a"),
         ["2: error: [radius] auth_type: expected one of pap, chap, mschapv2; did you mean pap?"],
     ),
-    ("x\n" + MINIMAL, ["1: error: stands before the first [section]"]),
+    ("x\n" + MINIMAL, ["1: error: is before the first [section]"]),
     (MINIMAL + "x\n", ["6: error: is not `option = value`"]),
     (
         MINIMAL + "scope=user\n  goes on\nscope=client\n",
@@ -55,7 +55,7 @@ FINDINGS = [
     ),
     (
         MINIMAL + "[challenge_answers]\n# c\n(=1\n",
-        ["8: error: [challenge_answers]: not a regular expression: missing ), unterminated subpattern"],
+        ["8: error: [challenge_answers]: invalid regular expression: missing ), unterminated subpattern"],
     ),
     (
         MINIMAL.replace("sixteen octets!!", "fifteen octets!"),
@@ -79,19 +79,20 @@ FINDINGS = [
     (
         MINIMAL.replace("server=a", "server=a\nconn_timeout=200\nconn_retries=2"),
         [
-            "3: warning: [radius] conn_timeout: the servers' bounds add up to 400 s; SPS gives a plugin 300 s",
+            "3: warning: [radius] conn_timeout: the servers' timeouts add up to 400 s; SPS stops a plugin after 300 s",
         ],
     ),
     (
         MINIMAL.replace("server=a", "server=a\nconn_timeout=200\nconn_retries=1"),
         [
-            "3: warning: [radius] conn_timeout: times conn_retries makes 200 s; total_timeout ends it after 150 s",
+            "3: warning: [radius] conn_timeout: times conn_retries is 200 s, but total_timeout ends the wait "
+            "after 150 s",
         ],
     ),
     (
         MINIMAL.replace("server=a", "server=a\ndictionary_path=/etc/x"),
         [
-            "3: warning: [radius] dictionary_path: has no effect: the dictionary is in the plugin",
+            "3: warning: [radius] dictionary_path: has no effect: the dictionary is built into the plugin",
         ],
     ),
     (
@@ -152,12 +153,12 @@ FINDINGS = [
     ),
     (
         MINIMAL + "[gateway_groups]\npattern=x\n",
-        ["7: error: [gateway_groups] pattern: needs [gateway_groups] attribute"],
+        ["7: error: [gateway_groups] pattern: requires [gateway_groups] attribute"],
     ),
     (
         MINIMAL.replace("secret=sixteen octets!!", "secret=$"),
         [
-            "3: error: [radius] secret: `$` needs [credential_store] name",
+            "3: error: [radius] secret: `$` requires [credential_store] name",
         ],
     ),
     (
@@ -167,7 +168,7 @@ FINDINGS = [
             "9: note: [auth] max_attempts: is in the Credential Store and not checked here",
         ],
     ),
-    (MINIMAL + "[ldap_server]\nname=$\n", ["7: error: [ldap_server] name: `$` needs [credential_store] name"]),
+    (MINIMAL + "[ldap_server]\nname=$\n", ["7: error: [ldap_server] name: `$` requires [credential_store] name"]),
     (
         MINIMAL + "[DEFAULT]\nrequire_message_authenticator=no\n",
         [
@@ -195,7 +196,8 @@ FINDINGS = [
     (
         MINIMAL.replace("server=a", "server=10.0.0.1, 10.0.0.2"),
         [
-            "2: error: [radius] server: expected one host name or address: a further server has a section of its own",
+            "2: error: [radius] server: expected one host name or address; put each further server into its own "
+            "section",
         ],
     ),
 ]
@@ -222,7 +224,7 @@ def test_an_error_hides_no_warning() -> None:
         "[whitelist source=ldap_server_group]\nallow=all_users\n[ldap_server]\nname=x\n",
     )
     expected = [
-        "warning: [radius] conn_timeout: times conn_retries makes 200 s; total_timeout ends it after 150 s",
+        "warning: [radius] conn_timeout: times conn_retries is 200 s, but total_timeout ends the wait after 150 s",
         "warning: [auth] interactive_protocols: SPS can ask questions in rdp, ssh, telnet only; a login in another "
         "protocol would hang",
     ]
@@ -285,7 +287,7 @@ def test_certificates_on_sps_are_noted() -> None:
         "note: [radius] ca_certificate: is in the trusted CA lists of SPS and not checked here",
         "note: [radius] client_certificate: is in the Credential Store and not checked here",
     ]
-    assert without_lines(text)[-1] == "error: [radius] client_certificate: `$` needs [credential_store] name"
+    assert without_lines(text)[-1] == "error: [radius] client_certificate: `$` requires [credential_store] name"
 
 
 def test_options_without_effect_over_tls() -> None:
@@ -337,7 +339,7 @@ def test_default_cfg_lacks_only_the_server(cli: CommandLine) -> None:
     checked = cli.run("check", cli.file(documents.default_cfg()))
     assert re.findall("(?:error|warning): .*", checked.out) == [
         "error: [radius] server: is empty",
-        "error: [radius] secret: `$` needs [credential_store] name",
+        "error: [radius] secret: `$` requires [credential_store] name",
     ]
 
 

@@ -33,8 +33,8 @@ def test_lines_that_are_no_option_are_reported_by_number_and_not_quoted() -> Non
 def test_lines_before_the_first_section_are_each_reported_and_not_quoted() -> None:
     checked = check("secret = {0}\n\n; comment\n{0}\n".format(HIDDEN) + MINIMAL)
     assert checked.errors == [
-        "line 1: stands before the first [section]",
-        "line 4: stands before the first [section]",
+        "line 1: is before the first [section]",
+        "line 4: is before the first [section]",
     ]
 
 

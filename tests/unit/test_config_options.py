@@ -83,7 +83,7 @@ reuse_limit=x
     checked = check(text)
     assert checked.settings is None
     expected = [
-        "line 1: stands before the first [section]",
+        "line 1: is before the first [section]",
         "line 4: is not `option = value`",
         "[radius] server: is missing",
         "[radius] secret: is missing",
@@ -97,7 +97,9 @@ reuse_limit=x
         "[authentication_cache] reuse_limit: expected a whole number from -1 to 1000000",
     ]
     assert [error for error in expected if checked.errors.count(error) != 1] == []
-    assert any(error.startswith("[challenge_answers] line 15: not a regular expression: ") for error in checked.errors)
+    assert any(
+        error.startswith("[challenge_answers] line 15: invalid regular expression: ") for error in checked.errors
+    )
 
 
 def test_required_options_that_are_missing() -> None:

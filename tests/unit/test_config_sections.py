@@ -59,7 +59,7 @@ def test_a_pattern_may_begin_with_a_bracket() -> None:
             wrong.append((pattern, found, errors, warnings))
     assert wrong == []
     errors = check(MINIMAL + "[challenge_answers]\n[ = 1\nSMS = 2\n").errors
-    assert len(errors) == 1 and "line 5: not a regular expression" in errors[0]
+    assert len(errors) == 1 and "line 5: invalid regular expression" in errors[0]
 
 
 def test_challenge_answers_without_both_sides_are_errors() -> None:
@@ -139,8 +139,8 @@ def test_invalid_groups_and_attributes_are_one_error_each_and_not_quoted() -> No
         ("[radius_attributes]\nNAS-Identifier={", "[radius_attributes] line 5: "),
         ("[radius_dictionary]\nOwn=string", "[radius_dictionary] line 5: "),
         ("[gateway_groups]\nattribute=Filter", "[gateway_groups] attribute: "),
-        ("[gateway_groups]\nattribute=Class\npattern=[", "[gateway_groups] pattern: not a regular expression"),
-        ("[gateway_groups]\nseparator=,", "[gateway_groups] separator: needs [gateway_groups] attribute"),
+        ("[gateway_groups]\nattribute=Class\npattern=[", "[gateway_groups] pattern: invalid regular expression"),
+        ("[gateway_groups]\nseparator=,", "[gateway_groups] separator: requires [gateway_groups] attribute"),
         ("[gateway_groups]\nattribute=Class\n[gateway_groups map]\na=", "[gateway_groups map] line 7: expected"),
     ):
         settings, errors, _ = check(MINIMAL + lines + "\n")
@@ -152,7 +152,7 @@ def test_invalid_groups_and_attributes_are_one_error_each_and_not_quoted() -> No
 def test_cache_with_groups_is_a_warning() -> None:
     text = MINIMAL + "[gateway_groups]\nattribute=Class\n[authentication_cache]\nreuse_limit=1\n"
     assert check(text).warnings == [
-        "[authentication_cache] reuse_limit: has no effect with [gateway_groups]: it keeps no groups"
+        "[authentication_cache] reuse_limit: has no effect with [gateway_groups]: the cache does not keep groups"
     ]
 
 

@@ -87,11 +87,13 @@ def test_waits_that_a_time_limit_cuts_short_are_a_warning() -> None:
     valid(two.format("50", "150"))
     checked = check(two.format("60", "180"))
     assert checked.settings is not None
-    assert checked.warnings == ["[radius] conn_timeout: the servers' bounds add up to 360 s; SPS gives a plugin 300 s"]
+    assert checked.warnings == [
+        "[radius] conn_timeout: the servers' timeouts add up to 360 s; SPS stops a plugin after 300 s"
+    ]
     checked = check(two.format("50", "149.5"))
     assert checked.settings is not None
     assert checked.warnings == [
-        "[{}] conn_timeout: times conn_retries makes 150 s; total_timeout ends it after 149.5 s".format(section)
+        "[{}] conn_timeout: times conn_retries is 150 s, but total_timeout ends the wait after 149.5 s".format(section)
         for section in ("radius", "radius_2")
     ]
 
@@ -133,7 +135,7 @@ def test_an_invalid_secret_stored_for_radius_n_is_an_error() -> None:
     wrong = []
     for stored, expected in (
         ("", "is empty"),
-        ("a\nb", "goes on in the next line"),
+        ("a\nb", "continues on the next line"),
         ("\udcff", "holds characters that UTF-8 cannot encode"),
     ):
         store = Store({("radius", "secret"): "first", ("radius_2", "secret"): stored})

@@ -103,7 +103,7 @@ def test_only_the_certificates_of_a_text_are_kept() -> None:
 
 
 def test_a_missing_ca_is_an_error() -> None:
-    missing = "[radius] ca_certificate: is missing: nothing else tells the server from an impostor"
+    missing = "[radius] ca_certificate: is missing: it is what authenticates the server"
     assert error("[radius]\nserver=a\ntransport=tls\n") == missing
     assert error("[radius]\nserver=a\ntransport=tls\nca_certificate=\n") == missing
 
@@ -124,7 +124,9 @@ def test_invalid_ca_certificates_are_errors() -> None:
     ):
         text = "[radius]\nserver=a\ntransport=tls\nca_certificate=" + in_configuration(pem) + "\n"
         settings, problems = check(text)
-        expected = "[radius] ca_certificate: expected certificates in PEM, whole and each line but the first indented"
+        expected = (
+            "[radius] ca_certificate: expected complete certificates in PEM, with every line after the first indented"
+        )
         if settings is not None or problems != [expected]:
             wrong.append((pem, problems))
     assert wrong == []
@@ -133,10 +135,10 @@ def test_invalid_ca_certificates_are_errors() -> None:
 def test_invalid_client_certificates_are_errors() -> None:
     wrong = []
     for pem, expected in (
-        (CLIENT.certificate, "expected one private key in PEM beside the certificate"),
-        (CLIENT.key, "expected certificates in PEM"),
-        (CLIENT.both + CLIENT.key, "expected one private key in PEM beside the certificate"),
-        (CLIENT.both[:-40], "expected one private key in PEM beside the certificate"),
+        (CLIENT.certificate, "expected one private key in PEM with the certificate"),
+        (CLIENT.key, "expected complete certificates in PEM"),
+        (CLIENT.both + CLIENT.key, "expected one private key in PEM with the certificate"),
+        (CLIENT.both[:-40], "expected one private key in PEM with the certificate"),
         (AUTHORITY.issue(passphrase=b"x").both, "the private key is encrypted"),
         (
             CLIENT.certificate + "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n"
@@ -190,14 +192,14 @@ def test_a_trusted_ca_list_of_sps() -> None:
     text = "[radius]\nserver=a\ntransport=tls\nca_certificate=$[{}]\n"
     (server,) = servers(text.format("the list"))
     assert server.tls is not None and server.tls.ca_certificate == OTHER.certificate
-    assert error(text.format("a list")) == "[radius] ca_certificate: SPS has no trusted CA list of this name"
+    assert error(text.format("a list")) == "[radius] ca_certificate: SPS has no trusted CA list with this name"
 
 
 def test_trusted_ca_lists_exist_on_sps_only() -> None:
     text = "[radius]\nserver=a\ntransport=tls\nca_certificate=$[the list]\n"
     _, problems = build(parse_ini(text), empty_store)
     (problem,) = problems
-    assert str(problem).startswith("[radius] ca_certificate: trusted CA lists are there on SPS only")
+    assert str(problem).startswith("[radius] ca_certificate: trusted CA lists exist on SPS only")
 
 
 def test_a_client_certificate_from_the_credential_store() -> None:

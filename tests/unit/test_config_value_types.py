@@ -80,7 +80,7 @@ def test_valid_values_are_converted() -> None:
 
 
 INVALID: List[Tuple[str, str, List[str], str]] = [
-    ("radius", "server", ["radius.example.com:1812", "192.0.2.1:1812"], "the port has an option of its own, `port`"),
+    ("radius", "server", ["radius.example.com:1812", "192.0.2.1:1812"], "the port has its own option, `port`"),
     (
         "radius",
         "server",
@@ -124,7 +124,7 @@ INVALID: List[Tuple[str, str, List[str], str]] = [
     ("username", "allow_override", ["", "always"], "expected yes or no"),
     ("username", "strip_realm", ["perhaps"], "expected yes or no"),
     ("radius_2", "strip_domain", ["perhaps"], "expected yes or no"),
-    ("accounting", "server", ["a:1813"], "the port has an option of its own, `port`"),
+    ("accounting", "server", ["a:1813"], "the port has its own option, `port`"),
     ("accounting", "timeout", ["31"], "expected seconds from 0.1 to 30"),
     ("lockout", "max_failures", ["-1"], "expected a whole number from 0 to 1000"),
     ("lockout", "scope", ["users"], "expected one of user, client, both; did you mean user?"),
@@ -190,7 +190,7 @@ def test_secrets_that_cannot_be_sent_are_errors() -> None:
         for rest, expected in (
             ("\udcff", "holds characters that UTF-8 cannot encode"),
             # Without this error, every request would have the wrong secret and no server would respond.
-            ("\n  port = 1812", "goes on in the next line, which begins with white space"),
+            ("\n  port = 1812", "continues on the next line, which begins with white space"),
         )
     ]
     wrong = []

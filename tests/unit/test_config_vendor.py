@@ -127,7 +127,7 @@ ignore=false
     )
     assert settings.auth == AuthSettings("Code:", False, ("ssh", "rdp"), Secret(""), 3, 10)
     assert check(MINIMAL + "dictionary_path=/opt/dictionary\n").warnings == [
-        "[radius] dictionary_path: has no effect: the dictionary is in the plugin"
+        "[radius] dictionary_path: has no effect: the dictionary is built into the plugin"
     ]
 
 
@@ -264,7 +264,7 @@ def test_sections_that_need_the_ldap_server() -> None:
 
 def test_sections_that_the_sdk_would_ignore_are_errors() -> None:
     group = "[ldap_server]\nname=directory\n[whitelist source=ldap_server_group]\nallow=no_user\n"
-    no_group = "[whitelist source=ldap_server_group] except: is missing: it says for whom"
+    no_group = "[whitelist source=ldap_server_group] except: is missing: it lists the LDAP groups"
     wrong = []
     for sections, expected in (
         ("[logging]\nlog_level=$\n", "[logging] log_level: cannot come from the Credential Store"),
@@ -274,12 +274,18 @@ def test_sections_that_the_sdk_would_ignore_are_errors() -> None:
         (group + "except=\n", no_group),
         ("[question_1]\nprompt=Ticket:\n", "[question_1] key: is missing"),
         ("[question_1]\nkey=ticket\nprompt=\n", "[question_1] prompt: is missing"),
-        ("[question_1]\nkey=otp\nprompt=a\n", "[question_1] key: is the name of a password's answer; choose another"),
-        ("[question_1]\nkey=otp12\nprompt=a\n", "[question_1] key: is the name of a password's answer; choose another"),
-        ("[question_2]\nkey=b\nprompt=b\n", "[question_2]: is never asked: there is no [question_1]"),
+        (
+            "[question_1]\nkey=otp\nprompt=a\n",
+            "[question_1] key: is reserved for the answer to a password prompt; choose another key",
+        ),
+        (
+            "[question_1]\nkey=otp12\nprompt=a\n",
+            "[question_1] key: is reserved for the answer to a password prompt; choose another key",
+        ),
+        ("[question_2]\nkey=b\nprompt=b\n", "[question_2]: is never asked because there is no [question_1]"),
         (
             "[question_1]\nkey=a\nprompt=a\n[question_3]\nkey=b\nprompt=b\n",
-            "[question_3]: is never asked: there is no [question_2]",
+            "[question_3]: is never asked because there is no [question_2]",
         ),
     ):
         errors = check(MINIMAL + sections).errors

@@ -417,7 +417,12 @@ def test_every_text_of_a_login_can_be_replaced() -> None:
         ({"rejected": "Nein"}, "rejected", "Wrong code", "Nein: Wrong code [rejected]"),
         ({"rejected": "Nein ({reason})"}, "rejected", "Wrong {code}", "Nein (Wrong {code}) [rejected]"),
         ({"rejected": "{{Nein}}"}, "rejected", "", "{Nein} [rejected]"),
-        ({"no-reply": ""}, "no-reply", "", "Backend service unreachable [no-reply]"),
+        (
+            {"no-reply": ""},
+            "no-reply",
+            "",
+            "The login service is not responding. Try again later or contact your help desk. [no-reply]",
+        ),
     )
 )
 def test_the_reason_of_a_deny_holds_text_detail_and_code(case: Tuple[Dict[str, str], str, str, str]) -> None:
