@@ -210,13 +210,15 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
     # What SPS has
 
     def _state_directories(self) -> StateDirectories:
-        """Return the plugin's state directories, made if need be."""
+        """Return the plugin's state directories, made if need be; warn until the user was asked, not at each answer."""
         paths: Dict[str, Optional[str]] = {}
+        asked = self._record is not None and self._record.login.question_count
         for which in StateDirectories._fields:
             try:
                 paths[which] = str(getattr(DEFAULT_PLUGIN_CONTEXT, which + "_plugin_state_directory"))
             except Exception as error:
-                _log.warning("State directory unavailable: %s", locate(error))
+                if not asked:
+                    _log.warning("State directory unavailable: %s", locate(error))
         return StateDirectories(**paths)
 
     def _credential(self, section: str, option: str) -> Optional[str]:

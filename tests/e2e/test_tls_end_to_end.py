@@ -199,7 +199,7 @@ def test_certificates_from_sps(open_session: OpenSession, freeradius: FreeRadius
 def test_invalid_certificates_in_the_configuration(open_session: OpenSession) -> None:
     configuration = over_tls(2083, client_certificate=CLIENT.certificate, ca_certificate="/etc/ssl/ca.pem")
     log = misconfigured(open_session(configuration, gateway_user="alice"))
-    assert "[radius] ca_certificate: expected certificates in PEM" in log
+    assert "[radius] ca_certificate: expected complete certificates in PEM" in log
     assert "[radius] client_certificate: expected one private key" in log
 
 
