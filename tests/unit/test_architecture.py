@@ -35,8 +35,9 @@ def dotted(path: pathlib.Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).replace(".__init__", "")
 
 
-NAMES = {dotted(path) for path in LIB.rglob("*.py")}
-IMPORTS: Dict[str, Set[str]] = {dotted(path): imports(path) for path in LIB.rglob("*.py")}
+PATHS = {dotted(path): path for path in LIB.rglob("*.py")}
+NAMES = set(PATHS)
+IMPORTS: Dict[str, Set[str]] = {name: imports(path) for name, path in PATHS.items()}
 
 BASICS = ("lib", "lib.text", "lib.secret", "lib.namedtuple")
 HOOK = ("lib.config.model", "lib.login", "lib.radius", "lib.request_attributes", "lib.session", "lib.state")
@@ -83,6 +84,11 @@ def test_modules_import_what_their_rule_allows() -> None:
         if not any(inside(found, each) for each in allowed + (package,))
     ]
     assert sorted(broken) == []
+
+
+def test_no_module_has_more_than_400_lines() -> None:
+    lengths = {name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in PATHS.items()}
+    assert {name: length for name, length in lengths.items() if length > 400} == {}
 
 
 def reached(name: str) -> Set[str]:
