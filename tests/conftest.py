@@ -1,4 +1,4 @@
-"""What the tests share: the built zip, unpacked; a FreeRADIUS; sessions of the simulator with a configuration."""
+"""Fixtures for all tests: the built zip, a FreeRADIUS, and sessions of the simulator."""
 
 import compileall
 import functools
@@ -13,13 +13,13 @@ import pytest
 
 from simulator.fork_server import ForkServer
 from simulator.gateway import Session, UnpackedPlugin, unpack
-from tests.support import ROOT
 from tests.support.clients import ssh_command, telnet_command
+from tests.support.command_line import cli
 from tests.support.misbehaving import closed_port
-from tests.support.plugin import OpenSession, radius_section
+from tests.support.plugin import OpenSession, section
 from tests.support.radiusd import FreeRadius, freeradius
 
-__all__ = ["freeradius", "ssh_command", "telnet_command"]
+__all__ = ["cli", "freeradius", "ssh_command", "telnet_command"]
 
 
 if "COVERAGE_PROCESS_START" in os.environ:  # before anything imports lib, in this process and in each worker
@@ -53,19 +53,20 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 @pytest.fixture(scope="session")
 def plugin_zip(tmp_path_factory: Any) -> pathlib.Path:
-    """The zip under test: the one in SPS_RADIUS_ZIP, or one built now."""
+    """The zip under test: SPS_RADIUS_ZIP, or a new build."""
     given = os.environ.get("SPS_RADIUS_ZIP")
     if given:
         return pathlib.Path(given)
     from tools import build
 
-    assert build.main([]) == 0
-    return next((ROOT / "dist").glob("SPS_RADIUS-*.zip"))
+    directory: pathlib.Path = tmp_path_factory.mktemp("dist")
+    assert build.main(["--output", str(directory)]) == 0
+    return next(directory.glob("SPS_RADIUS-*.zip"))
 
 
 @pytest.fixture(scope="session")
 def unpacked_zip(plugin_zip: pathlib.Path, tmp_path_factory: Any) -> pathlib.Path:
-    """The unpacked zip, compiled; coverage knows the folder by its name."""
+    """The unpacked, compiled zip, in a directory whose name is in the configuration of coverage."""
     directory = unpack(plugin_zip, tmp_path_factory.mktemp("zip") / "unpacked-zip")
     compileall.compile_dir(str(directory), quiet=2)
     return directory
@@ -73,20 +74,20 @@ def unpacked_zip(plugin_zip: pathlib.Path, tmp_path_factory: Any) -> pathlib.Pat
 
 @pytest.fixture(scope="session")
 def fork_server() -> Iterator[ForkServer]:
-    """A process that has imported the SDK, and forks one for each hook call of this Python's."""
+    """A process that imports the SDK, and forks a process for each hook call."""
     with ForkServer() as server:
         yield server
 
 
 @pytest.fixture
 def open_session(unpacked_zip: pathlib.Path, tmp_path: pathlib.Path, fork_server: ForkServer) -> OpenSession:
-    """Open a session with a configuration: `open_session(configuration, fixtures=..., **what SPS knows)`."""
+    """Return a function that opens a session: `open_session(configuration, fixtures=..., **arguments of Session)`."""
     return functools.partial(_open_session, unpacked_zip, tmp_path / "state", fork_server)
 
 
 @pytest.fixture
 def open_fresh_session(unpacked_zip: pathlib.Path, tmp_path: pathlib.Path) -> OpenSession:
-    """Open a session as `open_session` does, but with a new interpreter for each hook call."""
+    """Return a function as `open_session`, for sessions that start a new interpreter for each hook call."""
     return functools.partial(_open_session, unpacked_zip, tmp_path / "state", None)
 
 
@@ -106,12 +107,12 @@ def _open_session(
 
 @pytest.fixture
 def radius(freeradius: FreeRadius) -> str:
-    """A [radius] section for the FreeRADIUS of the tests, to which options and sections can be added."""
-    return radius_section(freeradius)
+    """The [radius] section for the tests' FreeRADIUS; a test can append options and sections."""
+    return section(freeradius)
 
 
 @pytest.fixture
 def down() -> Iterator[str]:
-    """A [radius] section for a loopback port on which nothing listens."""
+    """The [radius] section for a closed port on loopback."""
     with closed_port() as port:
-        yield "[radius]\nserver=127.0.0.1\nport={}\nsecret=some secret\n".format(port)
+        yield section(port)

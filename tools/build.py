@@ -26,7 +26,8 @@ LICENSES_FILE = "THIRD-PARTY-LICENSES"
 OWN_FILES = ("MANIFEST", "main.py", "default.cfg", "LICENSE")
 # Python runs the zip by it. SPS imports main.py and never looks at it.
 COMMAND_LINE, COMMAND_LINE_IN_TREE = "__main__.py", "lib/__main__.py"
-NEEDED_FILES = OWN_FILES + (COMMAND_LINE, "lib/__init__.py", "lib/radius/dictionary", LICENSES_FILE)
+DICTIONARY = "lib/radius/dictionary"
+NEEDED_FILES = OWN_FILES + (COMMAND_LINE, "lib/__init__.py", DICTIONARY, LICENSES_FILE)
 
 SHEBANG = b"#!/usr/bin/env pluginwrapper3"
 # entry_point is optional for SPS, which then runs the plugin under Python 2.
@@ -97,6 +98,8 @@ def _check_paths(files: Files) -> List[str]:
     for path in sorted(files):
         if path.startswith("/") or "\\" in path or ":" in path or ".." in path.split("/"):
             broken.append(f"{path}: must be a path inside the zip, without '..'")
+        elif path.startswith("lib/") and not path.endswith(".py") and path != DICTIONARY:
+            broken.append(f"{path}: must not be in lib/, which holds .py files and the dictionary")
     for top in sorted({path.split("/")[0] for path in files}):
         if top in ("safeguard", "safeguard.py") or "sdk" in top.lower():
             broken.append(f"{top}: must not be in the zip, SPS brings the SDK itself")
@@ -192,16 +195,57 @@ def _check_source(path: str, source: bytes) -> List[str]:
 
 
 def own_files(root: Path = ROOT) -> Dict[str, bytes]:
-    """Reads from the tree at ``root`` what the plugin itself puts into the zip, so far as it is there."""
-    paths = [root / name for name in OWN_FILES]
-    for directory, subdirectories, names in os.walk(str(root / "lib")):
-        subdirectories[:] = [name for name in subdirectories if not name.startswith((".", "__pycache__"))]
-        names = [name for name in names if not name.startswith(".") and not name.endswith(".pyc")]
-        paths += [Path(directory, name) for name in names]
-    files = {path.relative_to(root).as_posix(): path.read_bytes() for path in paths if path.is_file()}
+    """Return the plugin's own files in the tree at ``root`` by their path in the zip, as far as they exist.
+
+    Raises BuildError for a symbolic link, a FIFO and the like.
+    """
+    names = [*OWN_FILES, *(_tracked_files(root) if (root / ".git").exists() else _found_files(root))]
+    files = {}
+    broken = []
+    for name in names:
+        path = root / name
+        # The whole path is compared, since a folder on the way may be a link too.
+        if os.path.isfile(path) and os.path.realpath(path) == os.path.join(os.path.realpath(root), name):
+            files[name] = path.read_bytes()
+        elif os.path.lexists(path):
+            broken.append(f"{name}: must be a regular file, not reached through a symbolic link")
+    if broken:
+        raise BuildError("\n".join(broken))
     if COMMAND_LINE_IN_TREE in files:
         files[COMMAND_LINE] = files.pop(COMMAND_LINE_IN_TREE)
     return files
+
+
+def _tracked_files(root: Path) -> List[str]:
+    """Return the files in lib/ that git tracks; print a line for each other file that git does not ignore."""
+    git = ["git", "--git-dir", str(root / ".git"), "--work-tree", str(root), "ls-files", "-z"]
+    # In a git hook, variables may name another repository or index.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+
+    def list_files(*options: str) -> List[str]:
+        command = [*git, *options, "--", "lib"]
+        result = subprocess.run(command, cwd=str(root), env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        if result.returncode != 0:
+            raise BuildError(f"git cannot list the files in lib/: {os.fsdecode(result.stderr).strip()}")
+        return os.fsdecode(result.stdout).split("\0")[:-1]
+
+    try:
+        tracked = list_files()
+    except FileNotFoundError:  # git is not installed
+        return _found_files(root)
+    for name in list_files("--others", "--exclude-standard"):
+        print(f"{name}: not tracked by git, left out of the zip", file=sys.stderr)
+    return tracked
+
+
+def _found_files(root: Path) -> List[str]:
+    """Return the files and links in lib/, except hidden and compiled ones."""
+    paths: List[Path] = []
+    for directory, subdirectories, names in os.walk(str(root / "lib")):
+        subdirectories[:] = [name for name in subdirectories if not name.startswith((".", "__pycache__"))]
+        names += [name for name in subdirectories if os.path.islink(os.path.join(directory, name))]
+        paths += [Path(directory, name) for name in names if not name.startswith(".") and not name.endswith(".pyc")]
+    return [path.relative_to(root).as_posix() for path in paths]
 
 
 def bundled_files(wheels: Sequence[Wheel]) -> Dict[str, bytes]:
@@ -253,8 +297,8 @@ def _cached_wheels(requirements: Path, cache: Path) -> Optional[List[Wheel]]:
     contents = [path.read_bytes() for path in cache.glob("*.whl")]
     by_hash = {hashlib.sha256(content).hexdigest(): content for content in contents}
     wheels = []
-    for line in requirements.read_text(encoding="utf-8").splitlines():
-        pin = re.fullmatch(r"([\w-]+)==(\S+) --hash=sha256:([0-9a-f]{64})", line.strip())
+    for line in requirements.read_text(encoding="utf-8").replace("\\\n", "").splitlines():
+        pin = re.fullmatch(r"([\w-]+)==(\S+) +--hash=sha256:([0-9a-f]{64})", line.strip())
         if pin is None:
             if line.strip() and not line.startswith("#"):
                 raise BuildError(f"{requirements.name}: not <name>==<version> --hash=sha256:<hash>: {line}")

@@ -1,11 +1,12 @@
-"""Writes default.cfg and the tables in docs/ anew from the declarations in lib: `python3 -m tools.documents`."""
+"""Updates default.cfg and the tables in the documents from the declarations in lib: `python3 -m tools.documents`."""
 
 import pathlib
 import sys
-from typing import Dict, Mapping, Tuple
+from typing import Container, Dict, Mapping, Tuple
 
 from lib import __version__, reasons
-from lib.cli import check, listing
+from lib.cli import check
+from lib.config.options import SECTIONS, Option, Section
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 README, DEFAULT_CFG = ROOT / "README.md", ROOT / "default.cfg"
@@ -31,7 +32,7 @@ OPTIONS: Mapping[str, Tuple[str, ...]] = {
     "messages": ("messages",),
     "rest": ("credential_store", "logging", "https-proxy"),
 }
-"""The blocks of docs/configuration.md, and the sections whose options each of them lists."""
+"""The blocks of docs/configuration.md, and the sections in each of them."""
 
 EXAMPLE = """\
 [radius]
@@ -44,22 +45,81 @@ max_attempts=0
 
 _END = "<!-- end -->"
 
+_HEADER = """\
+# RADIUS multi-factor login. Required: [radius] server and secret.
+# Lines that begin with ; show defaults or examples. See the plugin's README.
+# An option set to $ is read from the Credential Store named below
+# (host = the section, user = the option).
+"""
+_SHIPPED_VALUES = {"secret": "$"}  # it belongs in the Credential Store
+_WITHOUT_HELP = ("messages",)  # the names and defaults are clear enough
+
 
 def example() -> str:
-    """Return what `check` says of a configuration, as at a terminal."""
-    said = "\n".join(check.report("radius.cfg", check.findings(EXAMPLE)))
-    command = "python3 SPS_RADIUS-{}.zip check radius.cfg".format(__version__)
-    return "```\n$ cat radius.cfg\n{}$ {}\n{}\n```\n".format(EXAMPLE, command, said)
+    """Return the block with the output of `check` for a configuration."""
+    output = "\n".join(check.report("radius.cfg", check.findings(EXAMPLE)))
+    command = f"python3 SPS_RADIUS-{__version__}.zip check radius.cfg"
+    return f"```\n$ cat radius.cfg\n{EXAMPLE}$ {command}\n{output}\n```\n"
+
+
+def markdown_table(names: Container[str] = ()) -> str:
+    """Return the table of the options in the sections with these names, by default in all sections."""
+    rows = ["| Section | Option | Default | Values | Meaning |", "| --- | --- | --- | --- | --- |"]
+    for section in SECTIONS:
+        if names and section.name not in names:
+            continue
+        if section.open:
+            rows.append(f"| `[{section.name}]` | *your own* | | | {section.open} |")
+        elif section.first:
+            options = f"`{section.options[0].name}` to `{section.options[-1].name}`"
+            rows.append(
+                f"| `[{section.name}]` | {options} | those of `[{section.first}]` | | Further servers, N from 2. |"
+            )
+        else:
+            rows += [_row(section, option) for option in section.options]
+    return "\n".join(rows) + "\n"
+
+
+def default_cfg() -> str:
+    """Return default.cfg: every option that has an effect, commented out, with its help and its default."""
+    blocks = [_HEADER]
+    for section in SECTIONS:
+        options = [option for option in section.options if not option.ignored]
+        if section.first or not (options or section.example):
+            continue
+        lines = [f"[{section.name.replace('_N', '_1')}]"]
+        lines += ["; " + line for line in section.example]
+        for option in options:
+            if section.name not in _WITHOUT_HELP:
+                lines.append("# " + option.help)
+            lines.append(_setting(option))
+        if section.name == "question_N":  # a question without its required options would be an error
+            lines[0] = "; " + lines[0]
+        blocks.append("\n".join(lines) + "\n")
+    return "\n".join(blocks)
+
+
+def _row(section: Section, option: Option) -> str:
+    default = "**required**" if option.required else f"`{option.default}`" if option.default else ""
+    if option.tls_default:
+        default += f", with tls `{option.tls_default}`"
+    return f"| `[{section.name}]` | `{option.name}` | {default} | {option.kind.expects} | {option.help} |"
+
+
+def _setting(option: Option) -> str:
+    if option.required:
+        return f"{option.name}={_SHIPPED_VALUES.get(option.name, '')}"
+    return f"; {option.name}={option.default}"
 
 
 def updated(text: str, blocks: Mapping[str, str]) -> str:
-    """Return a document's text with each of its marked blocks made anew; raise ValueError if a mark is missing."""
+    """Return the text of a document with new contents for its blocks; raise ValueError if a block is missing."""
     for name, table in blocks.items():
-        mark = "<!-- {}: made by tools/documents.py -->\n".format(name)
+        mark = f"<!-- {name}: made by tools/documents.py -->\n"
         before, found, rest = text.partition(mark)
         _, ended, after = rest.partition(_END)
         if not (found and ended):
-            raise ValueError("no block {}".format(name))
+            raise ValueError(f"no block {name}")
         text = before + mark + "\n" + table + "\n" + _END + after
     return text
 
@@ -72,17 +132,17 @@ def denials_table() -> str:
 
 
 def blocks() -> Dict[pathlib.Path, Dict[str, str]]:
-    """Return for each document the names and contents of its blocks."""
+    """Return the names and contents of the blocks of each document."""
     return {
         README: {"check": example()},
-        CONFIGURATION: {name: listing.markdown_table(sections) for name, sections in OPTIONS.items()},
+        CONFIGURATION: {name: markdown_table(sections) for name, sections in OPTIONS.items()},
         TROUBLESHOOTING: {"denials": denials_table()},
     }
 
 
 def main() -> int:
-    """Rewrite the documents and default.cfg; return the exit status."""
-    DEFAULT_CFG.write_text(listing.default_cfg(), encoding="utf-8")
+    """Write the documents and default.cfg, and return the exit status."""
+    DEFAULT_CFG.write_text(default_cfg(), encoding="utf-8")
     for path, tables in blocks().items():
         path.write_text(updated(path.read_text(encoding="utf-8"), tables), encoding="utf-8")
     return 0

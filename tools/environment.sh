@@ -55,7 +55,7 @@ _make_venv() {
     "$1" -m venv "$2" && return 0
     rm -rf -- "$2"
     "$1" -m venv --without-pip "$2" &&
-        "$1" -m pip install -r "$root/requirements/pip.txt" \
+        "$1" -m pip install --require-hashes -r "$root/requirements/pip.txt" \
             --target "$("$2/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 }
 
@@ -91,10 +91,10 @@ make_environment() (
     fi
     arguments=()
     for list in "${lists[@]:1}"; do arguments+=(-r "$list"); done
-    # Everything is pinned, so nothing is looked for beyond the lists, and nothing is compiled.
-    if ! "$directory/bin/python" -m pip install --quiet -r "${lists[0]}" >"$log" 2>&1 </dev/null ||
-        ! "$directory/bin/python" -m pip install --quiet --no-deps --only-binary :all: "${arguments[@]}" \
-            >>"$log" 2>&1 </dev/null
+    # The lists name everything, each wheel by its hash: pip adds nothing to them and compiles nothing.
+    pip=("$directory/bin/python" -m pip install --quiet --require-hashes --no-deps --only-binary :all:)
+    if ! "${pip[@]}" -r "${lists[0]}" >"$log" 2>&1 </dev/null ||
+        ! "${pip[@]}" "${arguments[@]}" >>"$log" 2>&1 </dev/null
     then
         cat "$log" >&2
         echo "Setting up Python $version in .venv/$name failed: pip's words are above." >&2

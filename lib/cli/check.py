@@ -1,4 +1,4 @@
-"""`check`: everything that is wrong or doubtful in a configuration, found without SPS and without the network."""
+"""`check`: finds the errors and warnings in a configuration, without SPS and without the network."""
 
 import argparse
 import ipaddress
@@ -12,26 +12,26 @@ from ..config.model import Settings
 from ..config.reader import NO_STORE, ConfigurationError
 from ..namedtuple import NamedTuple
 from ..text import counted
-from . import FINE, NOT_FINE, UNUSABLE
-from .config_source import NotText, located, read
+from . import exit_status
+from .config_source import NotUtf8, format_problem, read
 from .console import Console
 
 ERROR, WARNING, NOTE = "error", "warning", "note"
 SECRET_OCTETS = 16  # RFC 2865 section 3
-ASKING_PROTOCOLS = ("rdp", "ssh", "telnet")  # in which SPS can put a question
+QUESTION_PROTOCOLS = ("rdp", "ssh", "telnet")  # in which SPS can ask questions
 
-# What the vendor's plugin knows of its own; it knows the sections that the SDK reads, too.
-_VENDORS = {
+# The options that the vendor's plugin knows besides the sections of the SDK
+_VENDOR_OPTIONS = {
     "radius": ("server", "port", "secret", "auth_type", "conn_retries", "conn_timeout", "dictionary_path"),
     "auth": ("prompt", "disable_echo", "interactive_protocols"),
 }
-_MOST_ROUNDS = 5  # of taking out what is wrong, as that may leave something else without what it needs
-_STAND_IN = "x" * SECRET_OCTETS  # a secret, or a host name, that nothing is said against
-_STAND_IN_CA = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n"
+_MAX_ROUNDS = 5  # of removing errors: a removal can cause another error
+_VALID_VALUE = "x" * SECRET_OCTETS  # a valid secret, and a valid host name
+_VALID_CA = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n"
 
 
 class Finding(NamedTuple):
-    """One thing to say: `level` is error, warning or note; `line` is 0 where none is to blame."""
+    """An error, a warning or a note; `line` is 0 if it belongs to no line."""
 
     level: str
     line: int
@@ -41,76 +41,54 @@ class Finding(NamedTuple):
 
 
 def findings(text: str) -> List[Finding]:
-    """Return all there is to say about a configuration's text, by line; no secret is in it."""
+    """Return the findings in the text of a configuration by line; they contain no secrets."""
     ini = parse_ini(text)
 
     def look_up(section: str, option: str) -> Optional[str]:
         if not _has_store(ini):
             raise ConfigurationError(NO_STORE)
-        return _stand_in(section, option)
+        return _valid_value(section, option)
 
     def trusted_ca(name: str) -> str:
-        return _STAND_IN_CA
+        return _VALID_CA
 
     built, problems = build(ini, look_up, trusted_ca)
     rest, errors = ini, problems
-    for _ in range(_MOST_ROUNDS):
-        # Not where it is unclear how a server is spoken to: what has an effect there?
+    for _ in range(_MAX_ROUNDS):
+        # With an invalid transport, it is unknown which options have an effect.
         if built is not None or any(problem.error and problem.option == "transport" for problem in errors):
             break
         rest = _without_errors(rest, errors)
         built, errors = build(rest, look_up, trusted_ca)
         problems += tuple(each for each in errors if not each.error and each not in problems)
-    said = [(ERROR if problem.error else WARNING, problem) for problem in problems]
-    said += [(ERROR, _problem(*words)) for words in _without_store(ini)]
-    said += [(WARNING, _problem(*words)) for words in _doubts(ini, built)]
-    said += [(NOTE, _problem(*words)) for words in _notes(ini)]
-    found = [Finding(level, line_of(each, ini.places), *each[1:]) for level, each in said]
+    problems += tuple(_missing_store(ini)) + tuple(_warnings(ini, built))
+    leveled = [(ERROR if problem.error else WARNING, problem) for problem in problems]
+    leveled += [(NOTE, problem) for problem in _notes(ini)]
+    found = [Finding(level, line_of(problem, ini.places), *problem[1:]) for level, problem in leveled]
     return sorted(found, key=lambda finding: finding.line)
-
-
-def _without_errors(ini: Ini, problems: Iterable[Problem]) -> Ini:
-    """Return a configuration without what is wrong in it, so that the rest can be looked at.
-
-    What is missing is made up, or else its section goes.
-    """
-    sections = {section: dict(values) for section, values in ini.sections.items()}
-    lines = {section: list(ini.lines[section]) for section in ini.lines}
-    for _, section, option, _ in (each for each in problems if each.error and each not in ini.problems):
-        if section in lines:
-            lines[section] = [line for line in lines[section] if option and "line {}".format(line[0]) != option]
-        elif option == "server":
-            sections.setdefault(section, {})[option] = section  # a name that no other server has
-        elif option in sections.get(section, ()):
-            del sections[section][option]
-        elif section.startswith("radius"):
-            made_up = _STAND_IN_CA if option == "ca_certificate" else _STAND_IN
-            sections.setdefault(section, {})[option] = made_up
-        else:
-            sections.pop(section, None)
-    from_default = dict({section: set() for section in sections}, **ini.from_default)
-    return ini._replace(sections=sections, from_default=from_default, lines=lines, problems=())
 
 
 def report(
     name: str, found: Sequence[Finding], styled: Callable[[str, str], str] = lambda style, text: text
 ) -> List[str]:
-    """Return the lines that tell a person of what was found in the file of this name."""
-    lines = [located(name, each.line, _problem(*each[2:]), styled(each.level, each.level)) for each in found]
+    """Return the lines that show the findings in the file of this name."""
+    lines = [
+        format_problem(name, each.line, Problem(True, *each[2:]), styled(each.level, each.level)) for each in found
+    ]
     errors, warnings = (len([each for each in found if each.level == level]) for level in (ERROR, WARNING))
-    counts = "{}, {}".format(counted(errors, "error", "errors"), counted(warnings, "warning", "warnings"))
-    lines.append("{}: {}{}".format(name, counts, "; the plugin would deny every session" if errors else ""))
+    result = "; the plugin denies every session" if errors else ""
+    lines.append(f"{name}: {counted(errors, 'error', 'errors')}, {counted(warnings, 'warning', 'warnings')}{result}")
     return lines
 
 
 def run(options: argparse.Namespace) -> int:
-    """Check the file, print what was found, and return the exit status."""
+    """Check the file, print the findings and return the exit status."""
     console = Console()
     try:
         source = read(options.file)
         name, found = source.name, findings(source.text)
-    except NotText as error:
-        name, found = error.name, [Finding(ERROR, error.line, "", "", "is not UTF-8")]
+    except NotUtf8 as error:
+        name, found = error.name, [Finding(ERROR, error.line, "", "", "not valid UTF-8")]
     levels = {each.level for each in found}
     if options.json:
         counts = {level + "s": sum(each.level == level for each in found) for level in (ERROR, WARNING, NOTE)}
@@ -120,138 +98,155 @@ def run(options: argparse.Namespace) -> int:
         for line in report(name, found, console.styled):
             console.say(line)
     if ERROR in levels:
-        return UNUSABLE
-    return NOT_FINE if options.strict and WARNING in levels else FINE
+        return exit_status.ERROR
+    return exit_status.FAILED if options.strict and WARNING in levels else exit_status.OK
 
 
-Words = Tuple[str, str, str]
-"""Section, option, and what is to say of it."""
+def _without_errors(ini: Ini, problems: Iterable[Problem]) -> Ini:
+    """Return a configuration without its errors, so that the rest can be checked.
+
+    A missing value is replaced by a valid one, or its section is removed.
+    """
+    sections = {section: dict(values) for section, values in ini.sections.items()}
+    lines = {section: list(ini.lines[section]) for section in ini.lines}
+    for _, section, option, _ in (each for each in problems if each.error and each not in ini.problems):
+        if section in lines:
+            lines[section] = [line for line in lines[section] if option and f"line {line[0]}" != option]
+        elif option == "server":
+            sections.setdefault(section, {})[option] = section  # a name that no other server has
+        elif option in sections.get(section, ()):
+            del sections[section][option]
+        elif section.startswith("radius"):
+            sections.setdefault(section, {})[option] = _VALID_CA if option == "ca_certificate" else _VALID_VALUE
+        else:
+            sections.pop(section, None)
+    from_default = dict({section: set() for section in sections}, **ini.from_default)
+    return ini._replace(sections=sections, from_default=from_default, lines=lines, problems=())
 
 
-def _problem(section: str, option: str, text: str) -> Problem:
-    return Problem(True, section, option, text)
+def _valid_value(section: str, option: str) -> str:
+    """Return a valid value for an option that is in the Credential Store."""
+    found = declared.declaration(section)
+    default = next((each for each in found.options if each.name == option), None) if found else None
+    return _VALID_VALUE if default is None or default.required else default.default
 
 
 def _has_store(ini: Ini) -> bool:
     return bool(ini.sections.get("credential_store", {}).get("name"))
 
 
-def _stand_in(section: str, option: str) -> str:
-    """Return a value for an option of ours whose own is on SPS."""
-    found = declared.declaration(section)
-    default = next((each for each in found.options if each.name == option), None) if found else None
-    return _STAND_IN if default is None or default.required else default.default
-
-
-def _without_store(ini: Ini) -> Iterator[Words]:
-    """Find what the SDK would look up and cannot; `build` finds what is ours."""
-    for section, option in _from_store(ini):
-        found = declared.declaration(section)
-        if found and found.sdk and not _has_store(ini):
-            yield section, option, NO_STORE
-
-
-def _from_store(ini: Ini) -> Iterator[Tuple[str, str]]:
+def _stored_options(ini: Ini) -> Iterator[Tuple[str, str]]:
     for section, values in ini.sections.items():
         for option, value in values.items():
             if value == "$" and option not in ini.from_default[section]:
                 yield section, option
 
 
-def _doubts(ini: Ini, built: Optional[Settings]) -> Iterator[Words]:
-    """Find what works and is hardly meant."""
+def _missing_store(ini: Ini) -> Iterator[Problem]:
+    """Find options of the SDK that need a Credential Store; `build` finds those of the plugin."""
+    for section, option in _stored_options(ini):
+        found = declared.declaration(section)
+        if found and found.sdk and not _has_store(ini):
+            yield Problem(True, section, option, NO_STORE)
+
+
+def _remark(section: str, option: str, text: str) -> Problem:
+    """Return the problem for a warning or a note."""
+    return Problem(False, section, option, text)
+
+
+def _warnings(ini: Ini, built: Optional[Settings]) -> Iterator[Problem]:
+    """Find valid settings that are probably mistakes."""
     for section, values in ini.sections.items():
         ours = declared.declaration(section)
         if ours is None or ours.name not in ("radius", "radius_N", "accounting", "accounting_N"):
             continue
         if _over_tls(ini, section):
-            continue  # whose secret says nothing, and whose replies cannot be forged
+            continue  # the secret is a constant, and replies cannot be forged
         secret = values.get("secret", "")
         if secret not in ("", "$") and len(secret.encode("utf-8", "replace")) < SECRET_OCTETS:
-            yield section, "secret", "is shorter than the {} octets that RFC 2865 asks for".format(SECRET_OCTETS)
+            yield _remark(section, "secret", f"is shorter than the {SECRET_OCTETS} octets that RFC 2865 recommends")
         if values.get("require_message_authenticator", "").lower() == "no":
-            yield section, "require_message_authenticator", "is no: replies can be forged (CVE-2024-3596)"
+            yield _remark(section, "require_message_authenticator", "is no: replies can be forged (CVE-2024-3596)")
     yield from _without_effect(ini)
     if built is not None:
-        yield from _doubts_of_servers(ini, built)
-        for protocol in built.auth.interactive_protocols:
-            if protocol not in ASKING_PROTOCOLS:
-                text = "SPS can ask in {} only, and a login by another protocol would hang"
-                yield "auth", "interactive_protocols", text.format(", ".join(ASKING_PROTOCOLS))
-                break
+        yield from _server_warnings(ini, built)
+        if set(built.auth.interactive_protocols) - set(QUESTION_PROTOCOLS):
+            protocols = ", ".join(QUESTION_PROTOCOLS)
+            text = f"SPS can ask questions in {protocols} only; a login in another protocol would hang"
+            yield _remark("auth", "interactive_protocols", text)
 
 
 def _over_tls(ini: Ini, section: str) -> bool:
-    """Whether a server's section is of one over TLS; those for accounting are as [radius] is."""
+    """Whether the server of a section uses TLS; accounting servers do what [radius] does."""
     values = ini.sections.get("radius", {})
     if section.startswith("radius"):
         values = dict(values, **ini.sections[section])
     return values.get("transport", "").lower() == "tls"
 
 
-def _without_effect(ini: Ini) -> Iterator[Words]:
-    """Find options of what is not turned on."""
-    for section, switch, needed in (("accounting", "enabled", "yes"), ("lockout", "max_failures", "a number")):
+def _without_effect(ini: Ini) -> Iterator[Problem]:
+    """Find options of features that are off."""
+    for section, switch, condition in (("accounting", "enabled", "enabled=yes"), ("lockout", "max_failures", "")):
         values = ini.sections.get(section, {})
         if values.get(switch, "0").lower() in ("no", "0", ""):
-            given = [option for option in values if option != switch and option not in ini.from_default[section]]
-            for option in given:
-                yield section, option, "has no effect without {}={}".format(switch, needed)
+            for option in values:
+                if option != switch and option not in ini.from_default[section]:
+                    yield _remark(section, option, f"has no effect without {condition or switch}")
     for section in ini.sections:
         ours = declared.declaration(section)
         if ours is not None and ours.sdk and ours.options and all(option.ignored for option in ours.options):
-            yield section, "", ours.options[0].ignored
+            yield _remark(section, "", ours.options[0].ignored)
 
 
-def _doubts_of_servers(ini: Ini, built: Settings) -> Iterator[Words]:
+def _server_warnings(ini: Ini, built: Settings) -> Iterator[Problem]:
     seen: Set[Tuple[str, int, bool]] = set()
     for server in built.servers:
-        values = ini.sections.get(server.section, {})
+        section, values = server.section, ini.sections.get(server.section, {})
         place = (server.server.lower(), server.port, server.tls is None)
         if place in seen:
-            yield server.section, "server", "is the same server and port as one before it"
+            yield _remark(section, "server", "is the same server and port as in an earlier section")
         seen.add(place)
         for option in ("retransmit_after", "require_message_authenticator") if server.tls else ():
             if option in values:
-                yield server.section, option, "has no effect with transport=tls"
+                yield _remark(section, option, "has no effect with transport=tls")
         probed = server.status_check == "status-server"
-        if "status_check_after" in values and not probed:
-            yield server.section, "status_check_after", "has no effect with status_check=none"
+        if "status_check_after" in values and not probed and not server.tls:
+            yield _remark(section, "status_check_after", "has no effect with status_check=none")
+        bound = f"is not below conn_timeout times conn_retries ({server.bound:g} s)"
         if "status_check_after" in values and probed and server.status_check_after >= server.bound:
-            text = "is as long as conn_timeout times conn_retries, {:g} s: the server is given up before it is asked"
-            yield server.section, "status_check_after", text.format(server.bound)
+            yield _remark(section, "status_check_after", f"{bound}: the server is never probed")
         if "retransmit_after" in values and not server.tls and server.retransmit_after >= server.bound:
-            text = "is as long as conn_timeout times conn_retries, {:g} s: nothing is sent again"
-            yield server.section, "retransmit_after", text.format(server.bound)
-        families = {_family(address) for address in (server.server, server.source_ip)} - {0}
-        if len(families) > 1:
-            yield server.section, "source_ip", "is an address of the other IP version than the server's"
+            yield _remark(section, "retransmit_after", f"{bound}: requests are never retransmitted")
+        versions = {_ip_version(address) for address in (server.server, server.source_ip)} - {0}
+        if len(versions) > 1:
+            yield _remark(section, "source_ip", "has a different IP version than server")
 
 
-def _family(address: str) -> int:
+def _ip_version(address: str) -> int:
     try:
         return ipaddress.ip_address(address).version
     except ValueError:
         return 0
 
 
-def _notes(ini: Ini) -> Iterator[Words]:
-    for section, option in _from_store(ini):
+def _notes(ini: Ini) -> Iterator[Problem]:
+    for section, option in _stored_options(ini):
         if _has_store(ini):
-            yield section, option, "from the Credential Store, not checked here"
+            yield _remark(section, option, "is in the Credential Store and not checked here")
     for section, values in ini.sections.items():
         if values.get("ca_certificate", "").startswith("$["):
-            yield section, "ca_certificate", "from SPS's trusted CA lists, not checked here"
+            yield _remark(section, "ca_certificate", "is in the trusted CA lists of SPS and not checked here")
     radius = ini.sections.get("radius")
-    if radius is None or not all(_is_vendors(section, values) for section, values in ini.sections.items()):
+    if radius is None or not all(_fits_vendor(section, values) for section, values in ini.sections.items()):
         return
-    differences = ["replies must carry a Message-Authenticator (require_message_authenticator=no: need not)"]
+    differences = ["requires Message-Authenticator in replies (unless require_message_authenticator=no)"]
     if "disable_echo" not in ini.sections.get("auth", {}):
-        differences.insert(0, "typed codes are hidden ([auth] disable_echo=no: shown)")
-    yield "radius", "", "unlike with the vendor's plugin, " + ", and ".join(differences)
+        differences.insert(0, "hides typed codes (unless [auth] disable_echo=no)")
+    yield _remark("radius", "", f"unlike the vendor's plugin, this plugin {' and '.join(differences)}")
 
 
-def _is_vendors(section: str, values: Iterable[str]) -> bool:
-    """Whether the vendor's plugin knows all of a section, too."""
+def _fits_vendor(section: str, options: Iterable[str]) -> bool:
+    """Whether the vendor's plugin knows a section and all of these options."""
     found = declared.declaration(section)
-    return found is not None and (found.sdk or set(values) <= set(_VENDORS.get(section, ())))
+    return found is not None and (found.sdk or set(options) <= set(_VENDOR_OPTIONS.get(section, ())))

@@ -1,4 +1,4 @@
-"""Where the commands have the configuration from, and what stands in for the Credential Store."""
+"""Reads configurations, and the secrets that are in the Credential Store on SPS."""
 
 import os
 import re
@@ -11,125 +11,123 @@ from ..config.model import Settings
 from ..config.reader import ConfigurationError
 from ..namedtuple import NamedTuple
 from ..text import counted, one_line, system_words
-from . import Unusable, console
+from .console import EndOfInput, NoTerminal, ask
+from .exit_status import CommandError
+
+_FURTHER_SERVER = re.compile("_[0-9]+\\Z")
 
 
 class Source(NamedTuple):
-    """A configuration's text, and what to call the file."""
+    """The text of a configuration, and the name of its file for messages."""
 
     name: str
     text: str
 
 
-_FURTHER = re.compile("_[0-9]+\\Z")
-
-
-class NotText(Exception):
-    """A file that is not UTF-8; `line` is the first that is not."""
+class NotUtf8(Exception):
+    """A file is not UTF-8; `line` is the first line that is not."""
 
     def __init__(self, name: str, line: int) -> None:
-        super().__init__("{}:{}: is not UTF-8".format(name, line))
+        super().__init__(f"{name}:{line}: not valid UTF-8")
         self.name = name
         self.line = line
 
 
+class SecretSource:
+    """Replaces the Credential Store: reads secrets from a file, or from the environment and then from the terminal.
+
+    As in the Credential Store, the secret of a further server may be missing; the server then has that of the first.
+    """
+
+    def __init__(
+        self, file: Optional[Ini], environment: Mapping[str, str], ask_user: Callable[[str, bool], str]
+    ) -> None:
+        """Take the contents of --secret-file, if any, the environment, and a function like console.ask."""
+        self._file = file
+        self._environment = environment
+        self._ask_user = ask_user
+        self._uses_environment = False
+
+    def __call__(self, section: str, option: str) -> Optional[str]:
+        """Return the value of an option, or None if there is none; a CredentialLookup."""
+        if self._file is not None:
+            return self._file.sections.get(section, {}).get(option)
+        variable = f"SPS_{section}_{option}".upper()
+        if variable in self._environment:
+            self._uses_environment = True
+            return self._environment[variable]
+        if self._uses_environment and _FURTHER_SERVER.search(section):
+            return None
+        prompt = f"[{section}] {option} (press Enter if the Credential Store has none): "
+        try:
+            return self._ask_user(prompt, True) or None
+        except EndOfInput:
+            return None
+        except NoTerminal:
+            raise ConfigurationError(f"is in the Credential Store; set {variable} or use --secret-file") from None
+
+
+class Configuration(NamedTuple):
+    """A valid configuration, its warnings, and the source of its secrets."""
+
+    ini: Ini
+    warnings: List[Problem]
+    settings: Settings
+    secrets: SecretSource
+
+
 def read(path: str) -> Source:
-    """Return the file's text, that of standard input for `-`; raise Unusable if there is none, or NotText."""
+    """Return the text of a file, or of standard input for `-`; raise CommandError or NotUtf8."""
     name = "standard input" if path == "-" else one_line(path)
     try:
         if path == "-":
             if sys.stdin is None:
-                raise Unusable("{}: is closed".format(name))
+                raise CommandError(f"{name}: closed")
             octets = sys.stdin.buffer.read()
         else:
             with open(path, "rb") as file:
                 octets = file.read()
     except OSError as error:
-        raise Unusable("{}: {}".format(name, system_words(error))) from None
+        raise CommandError(f"{name}: {system_words(error)}") from None
     try:
         return Source(name, octets.decode("utf-8"))
     except UnicodeDecodeError as error:
-        raise NotText(name, octets.count(b"\n", 0, error.start) + 1) from None
+        raise NotUtf8(name, octets.count(b"\n", 0, error.start) + 1) from None
 
 
-class Store:
-    """Stands in for the Credential Store: a file, or else the environment, or else whoever sits at the terminal.
-
-    The environment may leave out a further server's secret, as the Credential Store may: then it has the first one's.
-    """
-
-    def __init__(self, file: Optional[Ini], environment: Mapping[str, str], ask: Callable[[str, bool], str]) -> None:
-        """Take the file of --secret-file, if there is one, and how to ask: see console.ask."""
-        self._file = file
-        self._environment = environment
-        self._ask = ask
-        self._speaks = False
-
-    def __call__(self, section: str, option: str) -> Optional[str]:
-        """Return what is stored for the option, or None; a config.reader.CredentialLookup."""
-        if self._file is not None:
-            return self._file.sections.get(section, {}).get(option)
-        variable = "SPS_{}_{}".format(section, option).upper()
-        if variable in self._environment:
-            self._speaks = True
-            return self._environment[variable]
-        if self._speaks and _FURTHER.search(section):
-            return None
-        try:
-            return self._ask("[{}] {} (Enter if the Credential Store has none): ".format(section, option), True) or None
-        except console.HungUp:
-            return None
-        except console.NoTerminal:
-            raise ConfigurationError(
-                "comes from the Credential Store; here: --secret-file or {}".format(variable)
-            ) from None
-
-
-def store(path: Optional[str]) -> Store:
-    """Return the stand-in for the Credential Store; `path` is that of --secret-file."""
-    if path is None:
-        return Store(None, os.environ, console.ask)
+def load(path: str, secret_file: Optional[str]) -> Configuration:
+    """Return the configuration in a file; raise CommandError with all of its errors if there are any."""
     try:
         source = read(path)
-    except NotText as error:
-        raise Unusable(str(error)) from None
+        secrets = secret_source(secret_file)
+    except NotUtf8 as error:
+        raise CommandError(str(error)) from None
+    ini = parse_ini(source.text)
+    found, problems = build(ini, secrets)
+    if found is not None:
+        return Configuration(ini, list(problems), found, secrets)
+    errors = [problem for problem in problems if problem.error]
+    lines = [f"{source.name}: the configuration has errors:"]
+    lines += [format_problem(source.name, line_of(problem, ini.places), problem) for problem in errors]
+    lines.append(f"{counted(len(errors), 'error', 'errors')}; `check` also shows warnings")
+    raise CommandError("\n".join(lines))
+
+
+def secret_source(path: Optional[str]) -> SecretSource:
+    """Return the source of secrets for a path given with --secret-file, or for None."""
+    if path is None:
+        return SecretSource(None, os.environ, ask)
+    source = read(path)
     ini = parse_ini(source.text)
     for problem in ini.problems:
-        raise Unusable("{}: expected [section] and `option = secret` below it, but {}".format(source.name, problem))
-    return Store(ini, {}, console.ask)
+        raise CommandError(f"{source.name}: expected [section] and `option = secret` lines, but {problem}")
+    return SecretSource(ini, {}, ask)
 
 
-class Usable(NamedTuple):
-    """A configuration that can be used, what is doubtful about it, and what stands in for its Credential Store."""
-
-    ini: Ini
-    settings: Settings
-    problems: List[Problem]
-    store: Store
-
-
-def usable(path: str, secret_file: Optional[str]) -> Usable:
-    """Return the settings in a configuration file; raise Unusable with every error if there is one."""
-    try:
-        source = read(path)
-    except NotText as error:
-        raise Unusable(str(error)) from None
-    ini = parse_ini(source.text)
-    stand_in = store(secret_file)
-    found, problems = build(ini, stand_in)
-    if found is not None:
-        return Usable(ini, found, list(problems), stand_in)
-    wrong = [problem for problem in problems if problem.error]
-    lines = ["{}: the plugin would refuse it:".format(source.name)]
-    lines += [located(source.name, line_of(problem, ini.places), problem) for problem in wrong]
-    lines.append("{}; `check` says what else is doubtful".format(counted(len(wrong), "error", "errors")))
-    raise Unusable("\n".join(lines))
-
-
-def located(name: str, line: int, problem: Problem, level: str = "error") -> str:
-    """Return a problem on one line, after its place in the file as compilers write it."""
+def format_problem(name: str, line: int, problem: Problem, level: str = "error") -> str:
+    """Return a problem as one line that begins with the file and line, in the format of compilers."""
     if re.match("line [0-9]+\\Z", problem.option):
         problem = problem._replace(option="")
-    place = "{}:{}".format(name, line) if line else name
-    words = str(problem) if problem.section or problem.option else problem.text
-    return "{}: {}: {}".format(place, level, one_line(words))
+    place = f"{name}:{line}" if line else name
+    text = str(problem) if problem.section or problem.option else problem.text
+    return f"{place}: {level}: {one_line(text)}"

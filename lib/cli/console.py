@@ -1,11 +1,11 @@
-"""What the commands print, and how they ask: colour and progress on a terminal only."""
+"""Output and questions: colors and progress on a terminal only."""
 
 import getpass
 import locale
 import os
 import sys
 import warnings
-from typing import Any
+from typing import TextIO
 
 _RESET = "\033[0m"
 _STYLES = {"error": "\033[31m", "warning": "\033[33m", "note": "\033[36m", "good": "\033[32m", "dim": "\033[2m"}
@@ -13,19 +13,19 @@ _CLEAR_LINE = "\r\033[K"
 
 
 class NoTerminal(Exception):
-    """There is nobody to ask."""
+    """There is no terminal to ask a question on."""
 
 
-class HungUp(Exception):
-    """The user ended the input instead of answering."""
+class EndOfInput(Exception):
+    """The user ended the input (Ctrl-D) instead of answering."""
 
 
 class Console:
-    """Prints to stdout, and shows what is under way on stderr while it is; what is printed must be safe to show."""
+    """Prints lines to stdout and progress to stderr; callers make their texts safe for a terminal."""
 
     def __init__(self) -> None:
         plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM", "dumb") == "dumb"
-        self._colours = sys.stdout.isatty() and not plain
+        self._has_colors = sys.stdout.isatty() and not plain
         self._shows_progress = sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
     def say(self, text: str = "") -> None:
@@ -33,33 +33,33 @@ class Console:
         print(encodable(text, sys.stdout), flush=True)
 
     def styled(self, style: str, text: str) -> str:
-        """Return text in the colour of a style: error, warning, note, good or dim."""
-        return _STYLES[style] + text + _RESET if self._colours else text
+        """Return text in the color of a style: error, warning, note, good or dim."""
+        return _STYLES[style] + text + _RESET if self._has_colors else text
 
     def progress(self, text: str) -> None:
-        """Show what is under way; the next progress takes its place, and an empty one takes it away."""
+        """Show the current step in place of the previous one; an empty text clears it."""
         if self._shows_progress:
             sys.stderr.write(_CLEAR_LINE + encodable(text, sys.stderr))
             sys.stderr.flush()
 
 
 def ask(prompt: str, hidden: bool) -> str:
-    """Ask on the terminal, wherever stdin and stdout go to, and return what was typed without the end of the line.
+    """Ask a question on the terminal, even if stdin and stdout are redirected, and return the answer.
 
-    Raise NoTerminal if there is none on which `hidden` can be kept, HungUp at the end of input.
+    Raise NoTerminal if there is no terminal or it cannot hide the answer, EndOfInput if the user ends the input.
     """
     while True:
         try:
-            return _hidden(prompt) if hidden else _shown(prompt)
+            return _ask_hidden(prompt) if hidden else _ask_shown(prompt)
         except UnicodeError:
-            prompt = "That was no text. Again: "
+            prompt = "The input is not valid text. Try again: "
         except EOFError:
-            raise HungUp() from None
+            raise EndOfInput() from None
 
 
-def _hidden(prompt: str) -> str:
+def _ask_hidden(prompt: str) -> str:
     with warnings.catch_warnings():
-        # getpass warns before it asks without hiding anything.
+        # getpass warns before it asks with echo.
         warnings.simplefilter("error", getpass.GetPassWarning)
         try:
             return getpass.getpass(_for_terminal(prompt))
@@ -67,16 +67,16 @@ def _hidden(prompt: str) -> str:
             raise NoTerminal() from None
 
 
-def _shown(prompt: str) -> str:
+def _ask_shown(prompt: str) -> str:
     try:
-        reader: Any = open(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY), "r", closefd=True)
+        terminal = open(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY), "r")
     except OSError:
         if not sys.stdin.isatty():
             raise NoTerminal() from None
-        return input(_for_terminal(prompt))  # where terminals have no name
-    with reader:
-        os.write(reader.fileno(), prompt.encode(reader.encoding, "backslashreplace"))
-        line: str = reader.readline()
+        return input(_for_terminal(prompt))  # a system without /dev/tty
+    with terminal:
+        os.write(terminal.fileno(), prompt.encode(terminal.encoding, "backslashreplace"))
+        line = terminal.readline()
     if not line:
         raise EOFError
     return line.rstrip("\r\n")
@@ -87,7 +87,7 @@ def _for_terminal(prompt: str) -> str:
     return prompt.encode(encoding, "backslashreplace").decode(encoding)
 
 
-def encodable(text: str, stream: Any) -> str:
-    """Return the text with what the stream's encoding lacks written as escapes."""
-    encoding = getattr(stream, "encoding", None) or "ascii"
+def encodable(text: str, stream: TextIO) -> str:
+    """Return the text with an escape for each character that the encoding of the stream lacks."""
+    encoding = stream.encoding or "ascii"
     return text.encode(encoding, "backslashreplace").decode(encoding)

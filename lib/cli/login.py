@@ -1,28 +1,31 @@
-"""`try`: a whole login with the real servers, as the plugin on SPS would hold it, with every packet shown."""
+"""`try`: runs a complete login with the configured servers, as the plugin does on SPS, and shows every packet."""
 
 import argparse
+import contextlib
 import logging
 import os
 import tempfile
 import time
-from typing import Any, Dict, List, Optional
+from typing import Dict, Iterator, Optional
 
 from .. import __version__, reasons
 from ..authenticator import Authenticator
 from ..login import conversation
 from ..login.state import Accept, Action, Ask, Deny, HookCall, Identity
 from ..login.username import radius_name_problem
-from ..radius import display, packet
-from ..radius.result import TracedPacket
 from ..session import Session, SessionRecord, format_metadata, opening_warnings
 from ..state.directory import StateDirectories
 from ..text import field, one_line, safe
-from . import FINE, NOT_FINE, Unusable
-from .config_source import Usable, usable
-from .console import Console, HungUp, NoTerminal, ask
+from . import exit_status
+from .config_source import Configuration, load
+from .console import Console, EndOfInput, NoTerminal, ask
+from .exit_status import CommandError
+from .packets import PacketPrinter
 
-# What decides over a login and is on SPS alone: section, and an option without which it does nothing
-_ON_SPS = (
+_log = logging.getLogger("SPS_RADIUS")
+
+# What affects a login on SPS only: a section, and the option that turns it on
+_SPS_ONLY = (
     ("whitelist source=user_list", "name"),
     ("whitelist source=ldap_server_group", "allow"),
     ("usermapping source=ldap_server", "user_attribute"),
@@ -34,83 +37,93 @@ _ON_SPS = (
 
 
 def run(options: argparse.Namespace) -> int:
-    """Hold the login; return the exit status."""
+    """Run the login and return the exit status."""
     console = Console()
-    found = usable(options.file, options.secret_file)
-    log = logging.getLogger("SPS_RADIUS")
-    log.setLevel(logging.INFO)
-    log.propagate = False
-    trace = Trace(console, found.settings.dictionary)
-    log.addHandler(_LogToConsole(console, trace))
-    for section, option in _ON_SPS:
-        if found.ini.sections.get(section, {}).get(option, "0") not in ("", "0"):
-            console.say("Not here, but on SPS: [{}]".format(section))
-    with tempfile.TemporaryDirectory(prefix="sps-radius-") as directory:
-        # What servers failed is remembered from one answer to the next, as on SPS.
-        return _Trial(options, found, console, log, trace, directory if os.name == "posix" else None).held()
+    configuration = load(options.file, options.secret_file)
+    for section, option in _SPS_ONLY:
+        if configuration.ini.sections.get(section, {}).get(option, "0") not in ("", "0"):
+            console.say(f"Ignored here, works on SPS only: [{section}]")
+    packet_printer = PacketPrinter(console, configuration.settings.dictionary)
+    with tempfile.TemporaryDirectory(prefix="sps-radius-") as directory, _printed_log(console, packet_printer):
+        # As on SPS, the status of the servers is kept from one answer to the next.
+        return _Login(options, configuration, console, packet_printer, directory if os.name == "posix" else None).run()
 
 
-class _LogToConsole(logging.Handler):
-    """Shows what the plugin would log, after the packets before it."""
+@contextlib.contextmanager
+def _printed_log(console: Console, packet_printer: PacketPrinter) -> Iterator[None]:
+    """Print the log of the plugin instead of what Python does with it."""
+    handler = _ConsoleHandler(console, packet_printer)
+    level, propagates = _log.level, _log.propagate
+    _log.addHandler(handler)
+    _log.setLevel(logging.INFO)
+    _log.propagate = False
+    try:
+        yield
+    finally:
+        _log.removeHandler(handler)
+        _log.setLevel(level)
+        _log.propagate = propagates
 
-    def __init__(self, console: Console, trace: "Trace") -> None:
+
+class _ConsoleHandler(logging.Handler):
+    """Prints the log of the plugin, each line after the packets that preceded it."""
+
+    def __init__(self, console: Console, packet_printer: PacketPrinter) -> None:
         super().__init__()
         self._console = console
-        self._trace = trace
+        self._packet_printer = packet_printer
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._trace.show()
-        line = "log: {}: {}".format(record.levelname.lower(), one_line(record.getMessage(), 2000))
+        self._packet_printer()
+        line = f"log: {record.levelname.lower()}: {one_line(record.getMessage(), 2000)}"
         self._console.say(self._console.styled("dim", line))
 
 
-class _Trial:
-    """One login: what SPS would keep of it from hook to hook, and what it would pass to each."""
+class _Login:
+    """A login: the state that SPS keeps between the hooks, and the values that it passes to each hook."""
 
     def __init__(
         self,
         options: argparse.Namespace,
-        found: Usable,
+        configuration: Configuration,
         console: Console,
-        log: logging.Logger,
-        trace: "Trace",
+        packet_printer: PacketPrinter,
         ephemeral_directory: Optional[str],
     ) -> None:
         self._options = options
-        self._found = found
+        self._configuration = configuration
         self._console = console
-        self._log = log
+        self._packet_printer = packet_printer
         self._directories = StateDirectories(ephemeral=ephemeral_directory)
-        self._trace = trace
         self._record = SessionRecord(time.time(), options.client_ip or None)
         self._username = ""
         self._identity = ""
 
-    def held(self) -> int:
-        """Hold the login to its end; return the exit status."""
-        self._log.info("SPS_RADIUS %s", __version__)
-        for warning in opening_warnings(self._found.settings, self._found.problems):
-            self._log.warning("%s", warning)
+    def run(self) -> int:
+        """Run the login to its end and return the exit status."""
+        _log.info("SPS_RADIUS %s", __version__)
+        for warning in opening_warnings(self._configuration.settings, self._configuration.warnings):
+            _log.warning("%s", warning)
         pairs: Dict[str, str] = {}
         while True:
-            action = self._hook(pairs)
+            action = self._authenticate(pairs)
             if not isinstance(action, Ask):
-                return self._verdict(action)
+                return self._print_verdict(action)
             try:
                 pairs[action.key] = ask(safe(action.prompt) + " ", action.disable_echo)
-            except HungUp:
+            except EndOfInput:
                 self._console.say("")
-                self._console.say("The login ends here: nothing was answered.")
-                return NOT_FINE
+                self._console.say("No answer; the login ends.")
+                return exit_status.FAILED
             except NoTerminal:
-                raise Unusable("the login asks a question, and there is no terminal here to ask it on") from None
+                raise CommandError("the login asks a question, but there is no terminal") from None
 
-    def _hook(self, pairs: Dict[str, str]) -> Action:
+    def _authenticate(self, pairs: Dict[str, str]) -> Action:
         """Do what one call of the hook `authenticate` does."""
-        options, settings = self._options, self._found.settings
+        options, settings = self._options, self._configuration.settings
         call = HookCall(
             gateway_user=options.gateway_user or None,
-            server_username=self._without_suffix(options.user) or None,
+            server_username=self._without_upn_suffix(options.user) or None,
             pairs=pairs,
             can_ask=options.protocol in settings.auth.interactive_protocols,
         )
@@ -132,99 +145,57 @@ class _Trial:
             server_username=options.user,
         )
         authenticator = Authenticator(settings, session, options.nas_identifier, self._directories)
-        self._trace.packets = authenticator.packets
+        self._packet_printer.packets = authenticator.packets
         try:
             self._record, action = authenticator.run(self._record, call)
         finally:
-            self._trace.show()
+            self._packet_printer()
         return action
 
-    def _without_suffix(self, name: str) -> str:
-        """Return an RDP user name as the SDK hands it on, from 1.8: without `@domain`."""
-        ignores = self._found.ini.sections.get("ignore_upn_suffix_for_rdp", {}).get("ignore", "true").lower() == "true"
+    def _without_upn_suffix(self, name: str) -> str:
+        """Return a user name as SDK 1.8 and later pass it to the plugin: for RDP without `@domain`."""
+        section = self._configuration.ini.sections.get("ignore_upn_suffix_for_rdp", {})
+        ignores = section.get("ignore", "true").lower() == "true"
         return name.rpartition("@")[0] or name if self._options.protocol == "rdp" and ignores else name
 
     def _mapped(self, name: str) -> str:
-        """Return the name that the SDK makes of the user's: those of its ways that need no directory."""
-        sections = self._found.ini.sections
+        """Return the user name after the mappings of the SDK that need no directory."""
+        sections = self._configuration.ini.sections
         name = self._sdk_value("usermapping source=explicit", name.lower()) or name
         domain = self._sdk_value("username_transform", "append_domain") if "username_transform" in sections else ""
-        return name + "@" + domain if domain and "@" not in name else name
+        return f"{name}@{domain}" if domain and "@" not in name else name
 
     def _sdk_value(self, section: str, option: str) -> str:
-        value = self._found.ini.sections.get(section, {}).get(option, "")
+        value = self._configuration.ini.sections.get(section, {}).get(option, "")
         if value == "$":
-            return self._found.store(section, option) or ""
+            return self._configuration.secrets(section, option) or ""
         return "$" if value == "$$" else value
 
-    def _verdict(self, action: Action) -> int:
+    def _print_verdict(self, action: Action) -> int:
         say, styled = self._console.say, self._console.styled
         if isinstance(action, Deny):
             reason = reasons.format_reason(
-                self._found.settings.messages, action.code, action.detail, minutes=str(action.minutes)
+                self._configuration.settings.messages, action.code, action.detail, minutes=str(action.minutes)
             )
             say(styled("error", "DENY"))
-            self._fact("reason", reason)
-            self._fact("metadata", self._metadata(code=action.code, reason=reason))
-            self._fact("what to do", reasons.DENIALS[action.code].remedy)
-            return NOT_FINE
+            self._print_fact("reason", reason)
+            self._print_fact("metadata", self._metadata(code=action.code, reason=reason))
+            self._print_fact("what to do", reasons.DENIALS[action.code].remedy)
+            return exit_status.FAILED
         assert isinstance(action, Accept)
         say(styled("good", "ACCEPT"))
-        self._fact("gateway user", field(self._username))
-        groups = "those that SPS knows"
+        self._print_fact("gateway user", field(self._username))
+        groups = "those of SPS"
         if action.groups is not None:
             groups = ", ".join(map(field, action.groups)) or "none"
-        self._fact("gateway groups", groups)
+        self._print_fact("gateway groups", groups)
         if action.bypassed:
-            self._fact("without RADIUS", "[auth] bypass_when_unreachable")
-        self._fact("metadata", self._metadata(**({"bypass": "unreachable"} if action.bypassed else {})))
-        return FINE
+            self._print_fact("break-glass", "[auth] bypass_when_unreachable")
+        self._print_fact("metadata", self._metadata(**({"bypass": "unreachable"} if action.bypassed else {})))
+        return exit_status.OK
 
     def _metadata(self, **more: str) -> str:
         return format_metadata(self._record, self._username or None, self._identity or None, **more)
 
-    def _fact(self, name: str, value: str) -> None:
-        self._console.say("    {:<15} {}".format(name, one_line(value, 2000)))
-
-
-class Trace:
-    """Shows the packets that were sent and received: those that `packets` has since it last did."""
-
-    def __init__(self, console: Console, dictionary: Any) -> None:
-        """Take where to, and the attributes that the configuration defines."""
-        self.packets: List[TracedPacket] = []
-        self._console = console
-        self._dictionary = dictionary
-        self._last: Optional[bytes] = None
-        self._began = 0.0
-
-    def show(self) -> None:
-        """Show the packets."""
-        for traced in self.packets:
-            self._console.say("\n".join(self._lines(traced)))
-        del self.packets[:]
-
-    def _lines(self, traced: TracedPacket) -> List[str]:
-        name = packet.NAMES.get(traced.octets[0], "packet") if traced.octets else "packet"
-        if traced.sent and traced.octets[0] == packet.ACCESS_REQUEST and traced.octets != self._last:
-            self._last, self._began = traced.octets, traced.seconds
-            head = "To {}: {}".format(traced.place, self._summary(name, traced.octets))
-            return [head] + self._attributes(traced.octets)
-        after = "after {:.3f} s".format(traced.seconds - self._began)
-        if traced.sent:
-            again = " again" if traced.octets == self._last else ", to learn whether it lives"
-            return ["To {} {}: {}{}".format(traced.place, after, name, again)]
-        if traced.discarded is not None:
-            return ["From {} {}: discarded a reply: {}".format(traced.place, after, traced.discarded.text)]
-        head = "From {} {}: {}".format(traced.place, after, self._summary(name, traced.octets))
-        return [head] + self._attributes(traced.octets)
-
-    @staticmethod
-    def _summary(name: str, octets: bytes) -> str:
-        return "{}, identifier {}, {} octets".format(name, octets[1], len(octets))
-
-    def _attributes(self, octets: bytes) -> List[str]:
-        return [
-            "    {} = {}".format(*display.describe(vendor, number, value, self._dictionary))
-            for vendor, number, value in packet.list_attributes(octets)
-        ]
+    def _print_fact(self, name: str, value: str) -> None:
+        self._console.say(f"    {name:<15} {one_line(value, 2000)}")

@@ -1,1 +1,1 @@
-"""Tests of the documents: what they show is run, and what they list is what the code declares."""
+"""Tests of the documents: their examples run, and their lists match the code."""

@@ -1,37 +1,43 @@
-"""The documents say what the code does: tables made from the declarations, default.cfg, version numbers."""
+"""Generated tables, default.cfg and version numbers are up to date."""
 
-import pathlib
 import re
 
 import pytest
 import yaml
 
 from lib import __version__, reasons
-from lib.cli import listing
 from lib.config import options
 from lib.config.build import build
 from lib.config.ini import parse_ini
 from lib.config.model import Settings
 from tests.support import ROOT
+from tests.support.command_line import CommandLine
 from tools import documents
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = documents.blocks()
 
 
-@pytest.mark.parametrize("path", BLOCKS, ids=[path.name for path in BLOCKS])
-def test_tables_are_those_of_the_declarations(path: pathlib.Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    assert documents.updated(text, BLOCKS[path]) == text, "run: python3 -m tools.documents"
+def test_tables_are_up_to_date() -> None:
+    texts = {path: path.read_text(encoding="utf-8") for path in BLOCKS}
+    outdated = [path.name for path, text in texts.items() if documents.updated(text, BLOCKS[path]) != text]
+    assert outdated == [], "run: python3 -m tools.documents"
 
 
-def test_block_that_is_not_there() -> None:
+def test_example_in_the_readme_is_the_output_of_check(cli: CommandLine) -> None:
+    cli.file(documents.EXAMPLE)
+    printed = cli.run("check", "radius.cfg").out
+    assert documents.example() in README
+    assert documents.example().endswith("radius.cfg\n{}```\n".format(printed))
+
+
+def test_missing_block() -> None:
     with pytest.raises(ValueError, match="no block lockout"):
         documents.updated("<!-- lockout: made by hand -->\n<!-- end -->\n", {"lockout": "table"})
 
 
 def test_every_section_is_in_one_table() -> None:
-    """A new section goes into a block of tools/documents.py."""
+    """Add a new section to a block in tools/documents.py."""
     listed = [name for sections in documents.OPTIONS.values() for name in sections]
     assert sorted(listed) == sorted(section.name for section in options.SECTIONS)
 
@@ -50,23 +56,25 @@ def test_readme_stays_short() -> None:
     assert README.count("\n") <= 130
 
 
-def test_default_cfg_is_made_from_the_declarations() -> None:
-    assert documents.DEFAULT_CFG.read_text(encoding="utf-8") == listing.default_cfg(), "run: python3 -m tools.documents"
+def test_default_cfg_is_up_to_date() -> None:
+    assert documents.DEFAULT_CFG.read_text(encoding="utf-8") == documents.default_cfg(), (
+        "run: python3 -m tools.documents"
+    )
 
 
-def test_default_cfg_fits() -> None:
+def test_default_cfg_is_at_most_10_kib() -> None:
     assert len(documents.DEFAULT_CFG.read_bytes()) <= 10 * 1024
 
 
-def test_default_cfg_lacks_only_what_the_admin_must_say() -> None:
-    shipped, problems = build(parse_ini(listing.default_cfg()), lambda section, option: "x" * 16)
+def test_default_cfg_lacks_only_the_server() -> None:
+    shipped, problems = build(parse_ini(documents.default_cfg()), lambda section, option: "x" * 16)
     assert shipped is None
     assert [str(problem) for problem in problems] == ["[radius] server: is empty"]
 
 
-def test_defaults_of_default_cfg_are_those_of_the_plugin() -> None:
-    """With the mark taken off every default of ours, the settings are those of the least configuration."""
-    ours, rest = listing.default_cfg().split("[credential_store]")
+def test_default_cfg_shows_the_defaults_of_the_plugin() -> None:
+    """With every default uncommented, the settings equal those of a minimal configuration."""
+    ours, rest = documents.default_cfg().split("[credential_store]")
     assert not re.search(r"(?m)^(?!; |#|\[|$)", rest)
     text = re.sub(r"(?m)^; (?=[\w-]+=)", "", ours).replace("\nserver=\n", "\nserver=a\n", 1)
     assert text.count("=") > 60
@@ -86,7 +94,7 @@ def test_version_is_the_same_everywhere() -> None:
     assert "\n## {}\n".format(__version__) in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
-def test_manifest_is_what_sps_6_7_to_9_take() -> None:
+def test_manifest_fits_sps_6_7_to_9() -> None:
     manifest = yaml.safe_load((ROOT / "MANIFEST").read_text(encoding="utf-8"))
     manifest.pop("description")
     assert manifest == {

@@ -1,41 +1,38 @@
-"""Accounting through the built zip: every session has one Start and one Stop in FreeRADIUS's record, whatever happens.
-
-FreeRADIUS is also taken away for a while. What it has recorded is read from its detail file.
-"""
+"""Accounting through the built zip: FreeRADIUS records one Start and one Stop for every session."""
 
 import pathlib
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Iterator, List, Tuple
+from typing import Any, Callable, List, Tuple
 
 import pytest
 
 from simulator.gateway import Session
-from tests.support.misbehaving import Server, answering, silent
-from tests.support.plugin import OpenSession, code, radius_section, text
+from tests.support.misbehaving import ACCEPT, USER_NAME, Server, answering, silent
+from tests.support.plugin import OpenSession, code, section, text
 from tests.support.radiusd import FreeRadius, Request, running
 
-ACCOUNTING = "[accounting]\nenabled=yes\nport={}\n"
+CLASS = 25
+Records = Callable[[], List[Request]]
 
 
 @pytest.fixture
-def radiusd(tmp_path: pathlib.Path) -> Iterator[FreeRadius]:
-    """A FreeRADIUS of the test's own, which it may stop."""
-    directory = tmp_path / "radiusd"
-    directory.mkdir()
-    with running(directory) as server:
-        yield server
+def records(freeradius: FreeRadius) -> Records:
+    """Return a function that returns the Accounting-Requests of this test."""
+    before = len(freeradius.accounting())
+    return lambda: freeradius.accounting()[before:]
 
 
-def configuration(radiusd: FreeRadius, **options: Any) -> str:
-    """Return a configuration with accounting; servers that did not answer are asked again by the next hook."""
-    return radius_section(radiusd, dead_time=0, **options) + ACCOUNTING.format(radiusd.acct_port)
+@pytest.fixture
+def accounting(freeradius: FreeRadius) -> str:
+    """A configuration with accounting that never marks a server dead."""
+    return section(freeradius, dead_time=0) + "[accounting]\nenabled=yes\nport={}\n".format(freeradius.acct_port)
 
 
-def whole_session(open_session: OpenSession, text_of_it: str, **known: Any) -> Session:
-    """Return a session that was let on, authorized and ended."""
-    session = open_session(text_of_it, **dict({"gateway_user": "alice"}, **known))
+def whole_session(open_session: OpenSession, configuration: str, **known: Any) -> Session:
+    """Log in, authorize and end a session, and return it."""
+    session = open_session(configuration, **dict({"gateway_user": "alice"}, **known))
     assert session.log_in("correct horse")["verdict"] == "ACCEPT"
     assert session.authorize()["verdict"] == "ACCEPT"
     session.end()
@@ -43,15 +40,15 @@ def whole_session(open_session: OpenSession, text_of_it: str, **known: Any) -> S
 
 
 def kinds(records: List[Request]) -> "Counter[Tuple[Any, Any]]":
-    """Return how often each session has each kind of record."""
+    """Return the number of records of each session and type."""
     return Counter((record.get("Acct-Session-Id"), record.get("Acct-Status-Type")) for record in records)
 
 
-def test_start_and_stop(open_session: OpenSession, radiusd: FreeRadius, tmp_path: pathlib.Path) -> None:
+def test_start_and_stop(open_session: OpenSession, accounting: str, records: Records, tmp_path: pathlib.Path) -> None:
     began = int(time.time())
     session = whole_session(
         open_session,
-        configuration(radiusd),
+        accounting,
         session_id="s-1",
         client_ip="192.0.2.7",
         server_ip="192.0.2.20",
@@ -60,7 +57,7 @@ def test_start_and_stop(open_session: OpenSession, radiusd: FreeRadius, tmp_path
         server_username="root",
         connection_name="prod",
     )
-    start, stop = radiusd.accounting()
+    start, stop = records()
     for record in (start, stop):
         found = {name: value for name, value in record.attributes}
         for volatile in ("NAS-Identifier", "Event-Timestamp", "Acct-Session-Time"):
@@ -89,32 +86,35 @@ def test_start_and_stop(open_session: OpenSession, radiusd: FreeRadius, tmp_path
 
 
 def unsent(tmp_path: pathlib.Path) -> List[str]:
-    """Return the names of the records that wait."""
+    """Return the names of the records in the queue."""
     return [path.name for path in (tmp_path / "state" / "accounting").glob("*-*")]
 
 
-def test_who_was_not_let_on_has_no_records(open_session: OpenSession, radiusd: FreeRadius) -> None:
-    session = open_session(configuration(radiusd) + "[auth]\nmax_attempts=1\n", gateway_user="alice")
+def test_denied_user_has_no_records(open_session: OpenSession, accounting: str, records: Records) -> None:
+    session = open_session(accounting + "[auth]\nmax_attempts=1\n", gateway_user="alice")
     assert code(session.log_in("wrong")) == "rejected"
     session.end()
-    assert radiusd.accounting() == []
+    assert records() == []
 
 
-def test_no_accounting_unless_enabled(open_session: OpenSession, radiusd: FreeRadius, tmp_path: pathlib.Path) -> None:
-    off = configuration(radiusd).replace("enabled=yes", "enabled=no")
+def test_no_accounting_unless_enabled(
+    open_session: OpenSession, accounting: str, records: Records, tmp_path: pathlib.Path
+) -> None:
+    off = accounting.replace("enabled=yes", "enabled=no")
     session = whole_session(open_session, off)
-    assert radiusd.accounting() == []
+    assert records() == []
     assert not (tmp_path / "state" / "accounting").exists()
     assert "accounting" not in session.cookie and "accounted" not in session.cookie
 
 
-def test_server_down_for_a_while(open_session: OpenSession, radiusd: FreeRadius, tmp_path: pathlib.Path) -> None:
-    """Logins go to another server meanwhile, and none is denied for it."""
-    with FreeRadius(directory(tmp_path, "logins")) as logins:
-        both = radius_section(logins, dead_time=0)
-        both += "[accounting]\nenabled=yes\ntimeout=10\nserver={}\nport={}\nsecret={}\n".format(
-            radiusd.host, radiusd.acct_port, radiusd.secret
-        )
+def test_accounting_server_down_for_a_while(
+    open_session: OpenSession, freeradius: FreeRadius, tmp_path: pathlib.Path
+) -> None:
+    directory = tmp_path / "radiusd"
+    directory.mkdir()
+    with running(directory) as radiusd:
+        both = section(freeradius, dead_time=0)
+        both += section(radiusd, "accounting", port=radiusd.acct_port, enabled="yes", timeout=10)
         sessions = [whole_session(open_session, both, session_id="up")]
         radiusd.stop()
         sessions += [whole_session(open_session, both, session_id="down-{}".format(number)) for number in range(3)]
@@ -123,10 +123,11 @@ def test_server_down_for_a_while(open_session: OpenSession, radiusd: FreeRadius,
         assert late.authorize()["verdict"] == "ACCEPT"
         assert len(unsent(tmp_path)) == 7
         assert "[accounting] {}:{}: ".format(radiusd.host, radiusd.acct_port) in text(late)
+        time.sleep(1)  # gives the records in the queue an Acct-Delay-Time
         radiusd.start()
         late.end()
+        records = radiusd.accounting()
     assert not unsent(tmp_path)
-    records = radiusd.accounting()
     wanted = ["up", "down-0", "down-1", "down-2", "late"]
     assert kinds(records) == Counter({(name, kind): 1 for name in wanted for kind in ("Start", "Stop")})
     for name in wanted:
@@ -136,27 +137,20 @@ def test_server_down_for_a_while(open_session: OpenSession, radiusd: FreeRadius,
     assert delays["up"] == 0 and delays["down-0"] >= 1, delays
 
 
-def directory(tmp_path: pathlib.Path, name: str) -> pathlib.Path:
-    """Return a new directory."""
-    (tmp_path / name).mkdir()
-    return tmp_path / name
-
-
-def test_many_sessions_at_once(open_session: OpenSession, radiusd: FreeRadius, tmp_path: pathlib.Path) -> None:
+def test_many_sessions_at_once(
+    open_session: OpenSession, accounting: str, records: Records, tmp_path: pathlib.Path
+) -> None:
     names = ["session {}".format(number) for number in range(24)]
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda name: whole_session(open_session, configuration(radiusd), session_id=name), names))
-    whole_session(open_session, configuration(radiusd), session_id="last")
-    assert kinds(radiusd.accounting()) == Counter(
-        {(name, kind): 1 for name in names + ["last"] for kind in ("Start", "Stop")}
-    )
+        list(pool.map(lambda name: whole_session(open_session, accounting, session_id=name), names))
+    whole_session(open_session, accounting, session_id="last")
+    assert kinds(records()) == Counter({(name, kind): 1 for name in names + ["last"] for kind in ("Start", "Stop")})
     assert not unsent(tmp_path)
 
 
 def silent_accounting(server: Server) -> str:
-    """Return the section of an accounting server that does not answer."""
-    options = "[accounting]\nenabled=yes\ntimeout=1\nserver={}\nport={}\n"
-    return options.format(server.host, server.port)
+    """Return the section of an accounting server that does not reply."""
+    return section(server, "accounting", secret=None, enabled="yes", timeout=1)
 
 
 def test_accounting_never_denies(open_session: OpenSession, radius: str, tmp_path: pathlib.Path) -> None:
@@ -169,7 +163,7 @@ def test_accounting_never_denies(open_session: OpenSession, radius: str, tmp_pat
     assert "Accounting queue cannot keep records" in text(session)
 
 
-def test_known_dead_accounting_server_is_left_alone(
+def test_dead_accounting_server_is_not_tried_again(
     open_session: OpenSession, radius: str, tmp_path: pathlib.Path
 ) -> None:
     with Server(silent) as server:
@@ -180,62 +174,58 @@ def test_known_dead_accounting_server_is_left_alone(
     assert len(unsent(tmp_path)) == 4
 
 
-def test_session_that_began_has_an_end_whatever_the_configuration(
-    open_session: OpenSession, radiusd: FreeRadius, tmp_path: pathlib.Path
+def test_stop_is_kept_if_the_configuration_breaks(
+    open_session: OpenSession, accounting: str, records: Records, tmp_path: pathlib.Path
 ) -> None:
-    session = open_session(configuration(radiusd), gateway_user="alice", session_id="s", server_ip="no address")
+    session = open_session(accounting, gateway_user="alice", session_id="s", server_ip="no address")
     session.log_in("correct horse")
     session.authorize()
-    broken = session.plugin._replace(configuration=configuration(radiusd) + "[auth]\nmax_attempts=none\n")
+    broken = session.plugin._replace(configuration=accounting + "[auth]\nmax_attempts=none\n")
     session.plugin = broken
     session.end()
     assert [name.split("-")[2] for name in unsent(tmp_path)] == ["Stop"]
-    whole_session(open_session, configuration(radiusd), session_id="t")
-    assert kinds(radiusd.accounting()) == Counter({(name, kind): 1 for name in "st" for kind in ("Start", "Stop")})
+    whole_session(open_session, accounting, session_id="t")
+    assert kinds(records()) == Counter({(name, kind): 1 for name in "st" for kind in ("Start", "Stop")})
 
 
-def test_server_that_takes_its_time_records_nothing_twice(
-    open_session: OpenSession, radius: str, tmp_path: pathlib.Path
-) -> None:
-    """What would be cut off before the server could answer is not sent."""
+def test_no_record_without_time_for_a_reply(open_session: OpenSession, radius: str, tmp_path: pathlib.Path) -> None:
+    """The plugin does not send a record if no time is left for the reply, so a slow server records nothing twice."""
     with Server(silent) as server:
         whole_session(open_session, radius + silent_accounting(server), session_id="waits")
     first = {request.octets[1:20] for request in server.requests}
     assert len(first) == 1 and len(unsent(tmp_path)) == 2
 
 
-def test_who_got_on_without_radius_was_authenticated_here(open_session: OpenSession, radiusd: FreeRadius) -> None:
+def test_acct_authentic_of_a_whitelisted_user(open_session: OpenSession, accounting: str, records: Records) -> None:
     fixtures = {"user_lists": {"friends": {"allow": "no_user", "except": ["alice"]}}}
-    session = open_session(
-        configuration(radiusd) + "[whitelist source=user_list]\nname=friends\n", fixtures, gateway_user="alice"
-    )
+    session = open_session(accounting + "[whitelist source=user_list]\nname=friends\n", fixtures, gateway_user="alice")
     assert session.log_in()["verdict"] == "ACCEPT"
     session.authorize()
-    (start,) = radiusd.accounting()
+    (start,) = records()
     assert start.get("Acct-Authentic") == "Local"
 
 
-def test_attribute_taken_away_is_not_in_accounting_either(open_session: OpenSession, radiusd: FreeRadius) -> None:
-    whole_session(open_session, configuration(radiusd) + "[radius_attributes]\nNAS-IP-Address =\nNAS-Port = 7\n")
-    for record in radiusd.accounting():
+def test_removed_attributes_in_accounting(open_session: OpenSession, accounting: str, records: Records) -> None:
+    whole_session(open_session, accounting + "[radius_attributes]\nNAS-IP-Address =\nNAS-Port = 7\n")
+    for record in records():
         assert (record.get("NAS-IP-Address"), record.get("NAS-Port")) == (None, "7")
 
 
-def test_killed_hook_has_no_stop(open_session: OpenSession, radiusd: FreeRadius) -> None:
-    session = open_session(configuration(radiusd), gateway_user="alice")
+def test_no_stop_without_a_cookie(open_session: OpenSession, accounting: str, records: Records) -> None:
+    session = open_session(accounting, gateway_user="alice")
     session.log_in("correct horse")
     session.cookie = {}
     session.end()
-    assert radiusd.accounting() == []
+    assert records() == []
 
 
-def test_user_name_that_the_server_returns(open_session: OpenSession, radiusd: FreeRadius) -> None:
-    """RFC 2865 section 5.1: it is the one for accounting."""
-    secret = radiusd.secret.encode("utf-8")
-    with Server(answering(secret, 2, [(1, b"alice@example.com"), (25, b"0x\0one"), (25, b"two")])) as server:
-        asked = "[radius]\nserver={}\nport={}\nsecret={}\n".format(server.host, server.port, radiusd.secret)
-        asked += "[accounting]\nenabled=yes\nserver={}\nport={}\n".format(radiusd.host, radiusd.acct_port)
-        whole_session(open_session, asked)
-    for record in radiusd.accounting():
+def test_user_name_of_the_accept(open_session: OpenSession, freeradius: FreeRadius, records: Records) -> None:
+    """The User-Name of an Accept is for accounting (RFC 2865 section 5.1)."""
+    secret = freeradius.secret.encode("utf-8")
+    attributes = [(USER_NAME, b"alice@example.com"), (CLASS, b"0x\0one"), (CLASS, b"two")]
+    with Server(answering(secret, ACCEPT, attributes)) as server:
+        accounting = section(freeradius, "accounting", port=freeradius.acct_port, secret=None, enabled="yes")
+        whole_session(open_session, section(server, secret=secret) + accounting)
+    for record in records():
         assert record.get("User-Name") == "alice@example.com"
         assert record.values("Class") == [b"0x\0one", b"two"]

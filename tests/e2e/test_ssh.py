@@ -1,50 +1,36 @@
-"""Logins with OpenSSH's own ssh, in a terminal, through the gateway of the demo and the built zip."""
+"""Logins with OpenSSH's ssh in a terminal, through the demo's gateway and the built zip."""
 
+import contextlib
 import os
 import re
+import signal
 import stat
 from pathlib import Path
-from typing import Any, Callable, Iterator, List
+from typing import Any, Callable, Iterator
 
 import pytest
 
 from tests.support.clients import LEAVE, PAGE, PASSWORD_PROMPT, Gateway, Person, by_ssh, session_ended, zip_of
-from tests.support.plugin import radius_section
+from tests.support.plugin import section
 from tests.support.radiusd import FreeRadius
 
+PROTOCOL = "ssh"
 LogIn = Callable[..., Person]
-
-
-@pytest.fixture(scope="module")
-def gateway(plugin_zip: Path, freeradius: FreeRadius, tmp_path_factory: Any) -> Iterator[Gateway]:
-    """A gateway whose plugin asks the FreeRADIUS of the tests."""
-    with Gateway("ssh", plugin_zip, tmp_path_factory.mktemp("ssh"), radius_section(freeradius)) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def demo(plugin_zip: Path, tmp_path_factory: Any) -> Iterator[Gateway]:
-    """A gateway with the demo's own server."""
-    with Gateway("ssh", plugin_zip, tmp_path_factory.mktemp("demo")) as running:
-        yield running
 
 
 @pytest.fixture
 def log_in(ssh_command: str) -> Iterator[LogIn]:
-    """Start an ssh: `log_in(gateway, login name, options=..., remote=...)`."""
-    people: List[Person] = []
+    """Return a function that starts ssh: `log_in(gateway, login name, options=..., remote=...)`."""
+    with contextlib.ExitStack() as people:
 
-    def start(gateway: Gateway, login_name: str, **more: Any) -> Person:
-        people.append(by_ssh(ssh_command, gateway, login_name, **more))
-        return people[-1]
+        def start(gateway: Gateway, login_name: str, **more: Any) -> Person:
+            return people.enter_context(by_ssh(ssh_command, gateway, login_name, **more))
 
-    yield start
-    for person in people:
-        person.hang_up()
+        yield start
 
 
 def page(name: str, server_user: str, attempts: int = 1, rounds: int = 0, groups: str = "(none)") -> str:
-    """Return a pattern for what a screen must end in after a login."""
+    """Return a pattern for the end of the screen after a login."""
     metadata = r'\{{"attempts": {}, "method": "pap", "rounds": {}, "seconds": [\d.]+, "server": "127\.0\.0\.1:\d+"\}}'
     return (
         r"You are in\. SPS would connect you to the server now\.\n"
@@ -86,7 +72,7 @@ class TestLogins:
             + failed.format("1 attempt")
             + "Authentication failed, too many attempts: Wrong code [too-many-attempts]\n"
         )
-        assert person.screen.count(PASSWORD_PROMPT) == 3  # ssh does not begin anew
+        assert person.screen.count(PASSWORD_PROMPT) == 3  # ssh does not start over
         assert PAGE not in person.screen
         assert "attempts=3" in session_ended(gateway.left())
 
@@ -112,19 +98,19 @@ class TestLogins:
         assert "user=alice" in session_ended(visit)
         assert "123456" not in "\n".join(visit)
 
-    def test_user_name_asked_for(self, demo: Gateway, log_in: LogIn) -> None:
+    def test_user_name_prompt(self, demo: Gateway, log_in: LogIn) -> None:
         person = log_in(demo, "otp=123456").sees("User name: ").types("alice")
         assert re.match(r"User name: \n" + page("alice", "(none)", groups="admins"), person.leaves())
         assert "user=alice" in session_ended(demo.left())
 
-    def test_user_name_asked_for_again(self, demo: Gateway, log_in: LogIn) -> None:
+    def test_user_name_prompt_after_a_reject(self, demo: Gateway, log_in: LogIn) -> None:
         person = log_in(demo, "otp=000000").sees("User name: ").types("alice")
         person.sees("Authentication failed. 2 attempts left.\nUser name: ").types("alice")
         person.sees(PASSWORD_PROMPT).types("123456")
         assert re.search(page("alice", "(none)", attempts=2, groups="admins"), person.leaves())
         assert "attempts=2" in session_ended(demo.left())
 
-    def test_name_and_code_in_other_letters(self, gateway: Gateway, log_in: LogIn) -> None:
+    def test_unicode_name_and_code(self, gateway: Gateway, log_in: LogIn) -> None:
         person = log_in(gateway, "jürgen").sees(PASSWORD_PROMPT).types("ünïcödé-密码-🔑")
         assert re.match(PASSWORD_PROMPT + r"\n" + page("jürgen", "jürgen"), person.leaves())
         assert "user=jürgen" in session_ended(gateway.left())
@@ -135,27 +121,26 @@ class TestLogins:
         assert "Red\nnextnultxt \n" + PAGE in person.leaves()
         session_ended(gateway.left())
 
-    def test_server_that_is_not_there(self, plugin_zip: Path, down: str, log_in: LogIn, tmp_path: Path) -> None:
+    def test_closed_port(self, plugin_zip: Path, down: str, log_in: LogIn, tmp_path: Path) -> None:
         with Gateway("ssh", plugin_zip, tmp_path, down) as gateway:
             person = log_in(gateway, "alice").sees(PASSWORD_PROMPT).types("123456")
             assert person.to_the_end() == 255
             assert person.screen.startswith(PASSWORD_PROMPT + "\nBackend service unreachable [connection-refused]\n")
             session_ended(gateway.left())
 
-    def test_echo_where_the_admin_wants_it(
-        self, plugin_zip: Path, freeradius: FreeRadius, log_in: LogIn, tmp_path: Path
-    ) -> None:
-        configuration = radius_section(freeradius) + "[auth]\ndisable_echo=no\n"
+    def test_disable_echo_no(self, plugin_zip: Path, freeradius: FreeRadius, log_in: LogIn, tmp_path: Path) -> None:
+        configuration = section(freeradius) + "[auth]\ndisable_echo=no\n"
         with Gateway("ssh", plugin_zip, tmp_path, configuration) as gateway:
             person = log_in(gateway, "alice").sees(PASSWORD_PROMPT).types("correct horse")
             assert person.leaves().startswith(PASSWORD_PROMPT + "correct horse\n" + PAGE)
 
-    def test_several_at_once(self, gateway: Gateway, log_in: LogIn) -> None:
+    @pytest.mark.slow
+    def test_concurrent_logins(self, gateway: Gateway, log_in: LogIn) -> None:
         names = ("alice", "pin1", "push", "echo", "locked")
         people = {name: log_in(gateway, name) for name in names}
         for person in people.values():
             person.sees(PASSWORD_PROMPT)
-        people["push"].types("")  # takes its seconds, in which the others go on
+        people["push"].types("")  # waits for its seconds; the others go on
         people["echo"].types("1111").sees("Your favourite colour ")
         people["pin1"].types("1111").sees("Enter token code ").types("222222").sees(LEAVE)
         people["alice"].types("correct horse").sees(LEAVE)
@@ -176,12 +161,12 @@ class TestLogins:
 
 class TestLeaving:
     @pytest.mark.parametrize("keys", ["\r", "\x03", "\x04"], ids=["enter", "ctrl-c", "ctrl-d"])
-    def test_keys_that_leave_the_page(self, demo: Gateway, log_in: LogIn, keys: str) -> None:
+    def test_keys_that_end_the_page(self, demo: Gateway, log_in: LogIn, keys: str) -> None:
         person = log_in(demo, "gu=alice@otp=123456@root").sees(LEAVE).presses("x" + keys)
         assert person.to_the_end() == 0
         session_ended(demo.left())
 
-    def test_window_of_another_size_does_not_leave(self, demo: Gateway, log_in: LogIn) -> None:
+    def test_resized_window_does_not_end_the_page(self, demo: Gateway, log_in: LogIn) -> None:
         person = log_in(demo, "gu=alice@otp=123456@root").sees(LEAVE)
         person.terminal.setwinsize(20, 60)
         person.types("")
@@ -201,21 +186,21 @@ class TestLeaving:
         demo.read_until(r"\] authenticate\n")
         person.hang_up()
         visit = demo.left()
-        assert "attempts=1" in session_ended(visit)  # the push was approved all the same
+        assert "attempts=1" in session_ended(visit)  # the push was still approved
         assert not [line for line in visit if "Authorizing" in line]
 
     def test_hanging_up_at_the_page(self, demo: Gateway, log_in: LogIn) -> None:
         log_in(demo, "gu=alice@otp=123456@root").sees(LEAVE).hang_up()
         session_ended(demo.left())
 
-    def test_remote_command_is_the_page_alone(self, demo: Gateway, log_in: LogIn) -> None:
+    def test_remote_command_only_shows_the_page(self, demo: Gateway, log_in: LogIn) -> None:
         person = log_in(demo, "gu=alice@otp=123456@root", remote=["id"])
         assert person.to_the_end() == 0
         assert re.search(r"gateway user  alice\n", person.screen)
         assert LEAVE not in person.screen
         session_ended(demo.left())
 
-    def test_nothing_else_is_served(self, demo: Gateway, log_in: LogIn) -> None:
+    def test_subsystems_and_forwarding_are_refused(self, demo: Gateway, log_in: LogIn) -> None:
         for subsystem in ("sftp", "netconf"):
             person = log_in(demo, "gu=alice@otp=123456@root", options=["-s"], remote=[subsystem])
             assert person.to_the_end() != 0
@@ -231,7 +216,7 @@ class TestLeaving:
         assert person.to_the_end() == 255
         assert "Permission denied (keyboard-interactive)" in person.screen
 
-    def test_answer_that_is_not_text(self, demo: Gateway, log_in: LogIn) -> None:
+    def test_answer_that_is_not_utf_8(self, demo: Gateway, log_in: LogIn) -> None:
         person = log_in(demo, "alice").sees(PASSWORD_PROMPT)
         os.write(person.terminal.child_fd, b"\xff\r")
         assert person.to_the_end() == 255
@@ -265,14 +250,14 @@ class Plugin:
 
 @pytest.fixture(scope="module")
 def player(tmp_path_factory: Any) -> Iterator[Gateway]:
-    """A gateway with the plugin of the source above, which makes nothing safe."""
+    """A gateway with PLAYER, a plugin that escapes nothing."""
     directory = tmp_path_factory.mktemp("player")
     with Gateway("ssh", zip_of(PLAYER, directory), directory) as running:
         yield running
 
 
 class TestAnyPlugin:
-    def test_what_a_terminal_might_obey_is_escaped(self, player: Gateway, log_in: LogIn) -> None:
+    def test_control_characters_are_escaped(self, player: Gateway, log_in: LogIn) -> None:
         person = log_in(player, "root").sees("or 密码? ").types("yes")
         screen = person.leaves()
         assert screen.startswith("Grün\\x1b[2J\\x07\nor 密码? yes\n")
@@ -282,7 +267,7 @@ class TestAnyPlugin:
         assert "log: Session ended \\x1b[2J" in player.left()
         assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f]", screen + player.printed)
 
-    def test_reason_keeps_its_letters(self, player: Gateway, log_in: LogIn) -> None:
+    def test_reason_keeps_its_unicode_letters(self, player: Gateway, log_in: LogIn) -> None:
         person = log_in(player, "denied")
         assert person.to_the_end() == 255
         assert person.screen.startswith("Zugang gesperrt für \\x1b]0;title\\x07\\x9b31m Müller 密码\nTwice\n")
@@ -294,7 +279,7 @@ class TestAnyPlugin:
         assert "or 密码? yes\nNot to this server\n" in person.screen
         assert "DENY" in player.left()
 
-    def test_exception_ends_the_session_without_a_word(self, player: Gateway, log_in: LogIn) -> None:
+    def test_exception_is_only_logged(self, player: Gateway, log_in: LogIn) -> None:
         person = log_in(player, "breaks")
         assert person.to_the_end() == 255
         assert "what only" not in person.screen
@@ -304,7 +289,7 @@ class TestAnyPlugin:
 
 
 class TestGateway:
-    def test_what_is_printed_can_be_typed(self, demo: Gateway, ssh_command: str) -> None:
+    def test_suggested_commands_work(self, demo: Gateway, ssh_command: str) -> None:
         assert demo.commands[0].endswith(" -p {} alice@127.0.0.1".format(demo.port))
         with Person("/bin/sh", ["-c", demo.commands[0]]) as person:
             person.sees(PASSWORD_PROMPT).types("123456").leaves()
@@ -315,29 +300,25 @@ class TestGateway:
         for user in ("alice  the code 123456", "tessa  the code of her TOTP", "carol  the PIN", "pusha", "bob"):
             assert re.search("^  " + user, demo.printed, re.MULTILINE)
 
-    def test_without_known_hosts_ssh_shows_the_fingerprint_that_was_printed(
-        self, demo: Gateway, ssh_command: str
-    ) -> None:
+    def test_fingerprint_is_the_printed_one(self, demo: Gateway, ssh_command: str) -> None:
         options = ["-o", "StrictHostKeyChecking=ask", "-o", "GlobalKnownHostsFile=/dev/null"]
         arguments = ["-F", "none", *options, "-o", "UserKnownHostsFile=/dev/null", "-p", str(demo.port)]
         with Person(ssh_command, [*arguments, "alice@127.0.0.1"]) as person:
             person.sees("fingerprint is " + demo.read(r"it is (SHA256:\S+)\."))
 
-    def test_only_its_owner_can_look_into_its_folder_and_the_key_is_not_there(self, demo: Gateway) -> None:
+    def test_private_folder_without_the_key(self, demo: Gateway) -> None:
         (folder,) = demo.temporary.iterdir()
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         key = re.compile(rb"PRIVATE KEY-----\s+[A-Za-z0-9+/=]{16}")
         for path in folder.rglob("*"):
             assert not path.is_file() or not key.search(path.read_bytes())
 
-    def test_key_is_new_each_time(self, demo: Gateway, gateway: Gateway) -> None:
+    def test_every_gateway_has_a_new_key(self, demo: Gateway, gateway: Gateway) -> None:
         keys = {running.read(r"it is (SHA256:\S+)\.") for running in (demo, gateway)}
         assert len(keys) == 2
 
-    @pytest.mark.parametrize("number, status", [(2, 0), (15, 143), (1, 129)], ids=["ctrl-c", "term", "hup"])
-    def test_ending_it_ends_every_session(
-        self, plugin_zip: Path, log_in: LogIn, tmp_path: Path, number: int, status: int
-    ) -> None:
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+    def test_signal_ends_every_session(self, plugin_zip: Path, log_in: LogIn, tmp_path: Path, number: int) -> None:
         with Gateway("ssh", plugin_zip, tmp_path) as gateway:
             log_in(gateway, "alice").sees(PASSWORD_PROMPT)
             log_in(gateway, "gu=alice@otp=123456@root").sees(LEAVE)
@@ -345,13 +326,13 @@ class TestGateway:
             gateway.read_until(r"\[3\] authenticate\n")
             person.types("")
             gateway.read_until(r"\[3\] authenticate\n")
-            assert gateway.stop(number) == status
+            assert gateway.stop(number) == (0 if number == signal.SIGINT else 128 + number)
         assert gateway.printed.count("log: Session ended") == 3
         assert gateway.printed.count("] left") == 3
         assert "Traceback" not in gateway.printed
         assert list(gateway.temporary.iterdir()) == []
 
-    def test_configuration_that_is_not_there(self, plugin_zip: Path, tmp_path: Path) -> None:
+    def test_missing_configuration(self, plugin_zip: Path, tmp_path: Path) -> None:
         with Person("/bin/sh", ["-c", "exec ./demo.sh --ssh " + str(tmp_path / "no.cfg")]) as person:
             assert person.to_the_end() == 2
             assert "There is no file" in person.screen

@@ -1,18 +1,15 @@
-"""Logins with Debian's telnet, in a terminal, through the gateway of the demo and the built zip; and what the gateway
-makes of the octets of other clients.
-"""
+"""Logins with Debian's telnet in a terminal and with other clients, through the demo's gateway and the built zip."""
 
+import contextlib
 import re
 import signal
 import socket
 from pathlib import Path
-from typing import Any, Callable, Iterator, List, Tuple
+from typing import Any, Callable, Iterator
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from simulator.telnet import BINARY, DO, DONT, ECHO, IAC, SB, SE, SUPPRESS_GO_AHEAD, WILL, WONT, Negotiation, press
+from simulator.telnet import BINARY, DO, DONT, ECHO, IAC, SUPPRESS_GO_AHEAD, WILL
 from tests.support.clients import (
     LEAVE,
     PAGE,
@@ -24,43 +21,23 @@ from tests.support.clients import (
     session_ended,
     zip_of,
 )
-from tests.support.plugin import radius_section
+from tests.support.plugin import section
 from tests.support.radiusd import FreeRadius
 
+PROTOCOL = "telnet"
 USERNAME = "Username: "
 LogIn = Callable[[Gateway], Person]
 
 
-@pytest.fixture(scope="module")
-def gateway(plugin_zip: Path, freeradius: FreeRadius, tmp_path_factory: Any) -> Iterator[Gateway]:
-    """A gateway whose plugin asks the FreeRADIUS of the tests."""
-    with Gateway("telnet", plugin_zip, tmp_path_factory.mktemp("telnet"), radius_section(freeradius)) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def demo(plugin_zip: Path, tmp_path_factory: Any) -> Iterator[Gateway]:
-    """A gateway with the demo's own server."""
-    with Gateway("telnet", plugin_zip, tmp_path_factory.mktemp("demo")) as running:
-        yield running
-
-
 @pytest.fixture
 def connect(telnet_command: str) -> Iterator[LogIn]:
-    """Start a telnet: `connect(gateway)`."""
-    people: List[Person] = []
-
-    def start(gateway: Gateway) -> Person:
-        people.append(by_telnet(telnet_command, gateway).sees(USERNAME))
-        return people[-1]
-
-    yield start
-    for person in people:
-        person.hang_up()
+    """Return a function that starts telnet: `connect(gateway)`."""
+    with contextlib.ExitStack() as people:
+        yield lambda gateway: people.enter_context(by_telnet(telnet_command, gateway)).sees(USERNAME)
 
 
 def after_the_name(person: Person) -> str:
-    """Return what a screen shows from the answer to `Username: ` on."""
+    """Return the screen from the answer to `Username: ` on."""
     return person.screen.split(USERNAME, 1)[1]
 
 
@@ -129,14 +106,14 @@ class TestLogins:
         assert "user=alice" in session_ended(visit)
         assert "123456" not in "\n".join(visit)
 
-    def test_user_name_asked_for_by_the_plugin(self, demo: Gateway, connect: LogIn) -> None:
+    def test_user_name_prompt_of_the_plugin(self, demo: Gateway, connect: LogIn) -> None:
         person = connect(demo).types("").sees("User name: ").types("alice").sees(PASSWORD_PROMPT).types("123456")
         person.leaves()
         assert after_the_name(person).startswith("\nUser name: \n" + PASSWORD_PROMPT + "\n" + PAGE)
         assert "gateway user  alice\nserver user   (none)\n" in person.screen
         assert "user=alice" in session_ended(demo.left())
 
-    def test_name_and_code_in_other_letters(self, gateway: Gateway, connect: LogIn) -> None:
+    def test_unicode_name_and_code(self, gateway: Gateway, connect: LogIn) -> None:
         person = connect(gateway).types("jürgen").sees(PASSWORD_PROMPT).types("ünïcödé-密码-🔑")
         person.leaves()
         assert after_the_name(person).startswith("jürgen\n" + PASSWORD_PROMPT + "\n" + PAGE)
@@ -147,20 +124,18 @@ class TestLogins:
         person.sees("Red\nnextnultxt ").types("222222").leaves()
         session_ended(gateway.left())
 
-    def test_echo_where_the_admin_wants_it(
-        self, plugin_zip: Path, freeradius: FreeRadius, connect: LogIn, tmp_path: Path
-    ) -> None:
-        configuration = radius_section(freeradius) + "[auth]\ndisable_echo=no\n"
+    def test_disable_echo_no(self, plugin_zip: Path, freeradius: FreeRadius, connect: LogIn, tmp_path: Path) -> None:
+        configuration = section(freeradius) + "[auth]\ndisable_echo=no\n"
         with Gateway("telnet", plugin_zip, tmp_path, configuration) as gateway:
             person = connect(gateway).types("alice").sees(PASSWORD_PROMPT).types("correct horse")
             person.leaves()
             assert after_the_name(person).startswith("alice\n" + PASSWORD_PROMPT + "correct horse\n" + PAGE)
 
-    def test_several_at_once(self, gateway: Gateway, connect: LogIn) -> None:
+    def test_concurrent_logins(self, gateway: Gateway, connect: LogIn) -> None:
         people = {name: connect(gateway) for name in ("alice", "pin1", "push")}
         for name, person in people.items():
             person.types(name).sees(PASSWORD_PROMPT)
-        people["push"].types("")  # takes its seconds, in which the others go on
+        people["push"].types("")  # waits for its seconds; the others go on
         people["pin1"].types("1111").sees("Enter token code ").types("222222").sees(LEAVE)
         people["alice"].types("correct horse").sees(LEAVE)
         ended = []
@@ -171,7 +146,7 @@ class TestLogins:
 
 
 class TestTyping:
-    def test_what_is_typed_too_early_is_not_shown_either(self, demo: Gateway, connect: LogIn) -> None:
+    def test_early_input_is_not_shown(self, demo: Gateway, connect: LogIn) -> None:
         person = connect(demo).presses("alice\r123456\r")
         person.leaves()
         assert "123456" not in person.screen
@@ -194,7 +169,7 @@ class TestTyping:
         connect(demo).types("alice").sees(PASSWORD_PROMPT).hang_up()
         session_ended(demo.left())
 
-    def test_hanging_up_before_the_name_is_no_session(self, demo: Gateway, connect: LogIn) -> None:
+    def test_hanging_up_before_the_name_opens_no_session(self, demo: Gateway, connect: LogIn) -> None:
         before = demo.printed.count(" telnet from ")
         connect(demo).hang_up()
         connect(demo).types("gu=alice@otp=123456@root").leaves()
@@ -234,10 +209,8 @@ def test_any_plugin(connect: LogIn, tmp_path: Path) -> None:
         assert "SPS ends the session: authenticate: RuntimeError: what only the log may say" in gateway.left()
 
 
-@pytest.mark.parametrize("number, status", [(2, 0), (15, 143)], ids=["ctrl-c", "term"])
-def test_ending_the_gateway_ends_every_session(
-    plugin_zip: Path, connect: LogIn, tmp_path: Path, number: int, status: int
-) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_ends_every_session(plugin_zip: Path, connect: LogIn, tmp_path: Path, number: int) -> None:
     with Gateway("telnet", plugin_zip, tmp_path) as gateway:
         people = [connect(gateway) for _ in range(4)]
         people[1].types("alice").sees(PASSWORD_PROMPT)
@@ -246,13 +219,13 @@ def test_ending_the_gateway_ends_every_session(
         gateway.read_until(r"\[3\] authenticate\n")
         people[3].types("")
         gateway.read_until(r"\[3\] authenticate\n")
-        assert gateway.stop(number) == status
+        assert gateway.stop(number) == (0 if number == signal.SIGINT else 128 + number)
     assert gateway.printed.count("log: Session ended") == 3
     assert "Traceback" not in gateway.printed
     assert list(gateway.temporary.iterdir()) == []
 
 
-def test_ending_the_gateway_twice_does_not_wait_for_session_ended(connect: LogIn, tmp_path: Path) -> None:
+def test_second_ctrl_c_kills_session_ended(connect: LogIn, tmp_path: Path) -> None:
     waits = PLAYER.replace('print("Session ended")', "import threading; threading.Event().wait()")
     with Gateway("telnet", zip_of(waits, tmp_path), tmp_path) as gateway:
         connect(gateway).types("root").sees("or 密码? ")
@@ -266,14 +239,14 @@ def test_ending_the_gateway_twice_does_not_wait_for_session_ended(connect: LogIn
 class TestOtherClients:
     @pytest.fixture
     def client(self, demo: Gateway) -> Iterator[Any]:
-        """A connection on which nothing is answered by itself, as a file of octets."""
+        """A raw connection, as a file of bytes."""
         with socket.create_connection(("127.0.0.1", demo.port), SAFETY_LIMIT) as connection:
             with connection.makefile("rwb", buffering=0) as octets:
                 yield octets
 
     @staticmethod
     def read_until(client: Any, end: bytes) -> bytes:
-        """Return what comes up to and with this."""
+        """Return what the gateway sends until this."""
         seen = b""
         while not seen.endswith(end):
             octet = client.read(1)
@@ -281,13 +254,13 @@ class TestOtherClients:
             seen += octet
         return seen
 
-    def test_gateway_asks_to_echo_and_for_eight_bits(self, demo: Gateway, client: Any) -> None:
+    def test_gateway_requests_echo_and_binary(self, demo: Gateway, client: Any) -> None:
         asked = self.read_until(client, USERNAME.encode("ascii"))
         assert asked == (
             bytes((IAC, WILL, ECHO, IAC, WILL, SUPPRESS_GO_AHEAD, IAC, WILL, BINARY, IAC, DO, BINARY)) + b"Username: "
         )
 
-    def test_client_that_echoes_itself_is_told_so(self, demo: Gateway, client: Any) -> None:
+    def test_client_that_echoes_gets_a_warning(self, demo: Gateway, client: Any) -> None:
         self.read_until(client, USERNAME.encode("ascii"))
         client.write(bytes((IAC, DONT, ECHO)) + b"alice\r\n")
         said = self.read_until(client, PASSWORD_PROMPT.encode("ascii"))
@@ -298,22 +271,22 @@ class TestOtherClients:
         assert client.read() == b""
         session_ended(demo.left())
 
-    @pytest.mark.parametrize("enter", [b"\r\n", b"\r\0", b"\r", b"\n"], ids=repr)
-    def test_every_kind_of_enter_is_one(self, demo: Gateway, client: Any, enter: bytes) -> None:
+    @pytest.mark.parametrize("enter", [b"\r\n", b"\r\0", b"\r", b"\n"], ids=["CR LF", "CR NUL", "CR", "LF"])
+    def test_line_ends(self, demo: Gateway, client: Any, enter: bytes) -> None:
         client.write(bytes((IAC, DO, ECHO)) + b"alice" + enter + b"111111" + enter + b"123456" + enter)
         screen = self.read_until(client, LEAVE.encode("ascii") + b"\r\n")
         assert screen.count(PASSWORD_PROMPT.encode("ascii")) == 2
         client.write(enter)
         session_ended(demo.left())
 
-    def test_interrupt_hangs_up(self, demo: Gateway, client: Any) -> None:
+    def test_interrupt_process_hangs_up(self, demo: Gateway, client: Any) -> None:
         client.write(b"alice\r\n")
         self.read_until(client, PASSWORD_PROMPT.encode("ascii"))
         client.write(bytes((IAC, 244)))
         assert client.read() == b""
         session_ended(demo.left())
 
-    def test_what_is_not_text_is_asked_for_again(self, demo: Gateway, client: Any) -> None:
+    def test_name_that_is_not_utf_8_is_asked_for_again(self, demo: Gateway, client: Any) -> None:
         client.write(b"al\xedce\r\n")
         self.read_until(client, b"That is not text. Again: ")
         client.write(b"gu=alice@otp=123456@root\r\n")
@@ -321,7 +294,7 @@ class TestOtherClients:
         client.write(b"\r\n")
         session_ended(demo.left())
 
-    def test_line_without_end(self, demo: Gateway, client: Any) -> None:
+    def test_endless_line(self, demo: Gateway, client: Any) -> None:
         client.write(bytes((IAC, DO, ECHO)) + b"a" * 5000)
         shown = self.read_until(client, b"a\a")
         assert shown.count(b"a") - USERNAME.count("a") == 4096
@@ -329,87 +302,3 @@ class TestOtherClients:
         self.read_until(client, LEAVE.encode("ascii") + b"\r\n")
         client.write(b"\r")
         session_ended(demo.left())
-
-
-def negotiated(*pieces: bytes) -> Tuple[bytes, bytes]:
-    """Return the keys and the answers for octets that come in these pieces."""
-    negotiation = Negotiation()
-    parts = [negotiation.receive(piece) for piece in pieces]
-    return b"".join(keys for keys, _ in parts), b"".join(answers for _, answers in parts)
-
-
-class TestNegotiation:
-    @pytest.mark.parametrize(
-        "octets, keys, answers",
-        [
-            (b"alice\r\n", b"alice\r\n", b""),
-            (bytes((97, IAC, IAC, 98)), b"a\xffb", b""),
-            # Answers to what the gateway asked for are not answered.
-            (bytes((IAC, DO, ECHO, IAC, DO, SUPPRESS_GO_AHEAD, IAC, WILL, BINARY)), b"", b""),
-            (bytes((IAC, DONT, ECHO, IAC, WONT, BINARY)), b"", b""),
-            # A change of mind is; said twice, it is answered once.
-            (bytes((IAC, DO, ECHO, IAC, DONT, ECHO, IAC, DONT, ECHO)), b"", bytes((IAC, WONT, ECHO))),
-            (bytes((IAC, DONT, ECHO, IAC, DO, ECHO, IAC, DO, ECHO)), b"", bytes((IAC, WILL, ECHO))),
-            (bytes((IAC, WILL, BINARY, IAC, WONT, BINARY)), b"", bytes((IAC, DONT, BINARY))),
-            (bytes((IAC, WILL, 3)), b"", bytes((IAC, DO, 3))),
-            # What the gateway does not know, it refuses: NAWS, LINEMODE, STATUS.
-            (bytes((IAC, WILL, 31, IAC, WILL, 34)), b"", bytes((IAC, DONT, 31, IAC, DONT, 34))),
-            (bytes((IAC, DO, 5)), b"", bytes((IAC, WONT, 5))),
-            (bytes((IAC, DONT, 5, IAC, WONT, 31)), b"", b""),
-            # Subnegotiations are skipped, with whatever is in them.
-            (bytes((97, IAC, SB, 24, 0, 98, IAC, IAC, SE, IAC, SE, 99)), b"ac", b""),
-            (bytes((IAC, SB, IAC, SE, 99)), b"c", b""),
-            # Commands that stand for keys, and one that does nothing.
-            (bytes((97, IAC, 244, IAC, 247, IAC, 248, IAC, 236, IAC, 241, 98)), b"a\x03\x7f\x15\x04b", b""),
-        ],
-    )
-    def test_what_comes_of_octets(self, octets: bytes, keys: bytes, answers: bytes) -> None:
-        assert negotiated(octets) == (keys, answers)
-        assert negotiated(*(bytes((octet,)) for octet in octets)) == (keys, answers)
-
-    def test_echoes_only_what_the_client_leaves_to_it(self) -> None:
-        negotiation = Negotiation()
-        assert not negotiation.echoes
-        negotiation.receive(bytes((IAC, DO, ECHO)))
-        assert negotiation.echoes
-        negotiation.receive(bytes((IAC, DONT, ECHO)))
-        assert not negotiation.echoes
-
-    @given(st.lists(st.lists(st.sampled_from([IAC, DO, DONT, WILL, WONT, SB, SE, ECHO, 31, 97, 244]), max_size=20)))
-    def test_any_octets_in_any_pieces(self, pieces: List[List[int]]) -> None:
-        whole = negotiated(b"".join(bytes(piece) for piece in pieces))
-        assert negotiated(*(bytes(piece) for piece in pieces)) == whole
-
-    @given(st.binary(max_size=200))
-    def test_two_that_answer_each_other_come_to_an_end(self, octets: bytes) -> None:
-        one, other = Negotiation(), Negotiation()
-        said = octets
-        for _ in range(4):
-            said = other.receive(one.receive(said)[1])[1]
-        assert said == b""
-
-
-@pytest.mark.parametrize(
-    "keys, line, shown",
-    [
-        ("abc", "abc", "abc"),
-        ("abc\x7f", "ab", "abc\b \b"),
-        ("abc\b", "ab", "abc\b \b"),
-        ("\x7f", "", ""),
-        ("é\x7f", "", "é\b \b"),
-        ("密\x7f", "", "密\b \b\b \b"),
-        ("a\x01\x7f", "a", "a^A\b \b\b \b"),
-        ("a密\x15b", "b", "a密\b \b\b \b\b \bb"),
-        ("\x1b[A", "\x1b[A", "^[[A"),
-    ],
-    ids=repr,
-)
-def test_keys(keys: str, line: str, shown: str) -> None:
-    octets, screen = b"", b""
-    for key in keys.encode("utf-8"):
-        pressed = press(octets, key)
-        octets, screen = pressed.octets, screen + pressed.shown
-        assert not pressed.done
-    assert (octets, screen) == (line.encode("utf-8"), shown.encode("utf-8"))
-    assert press(octets, 13).done
-    assert press(octets, 10).done

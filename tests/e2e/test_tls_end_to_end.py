@@ -1,6 +1,6 @@
-"""RADIUS over TLS through the built zip: against FreeRADIUS, against radsecproxy, and against a peer of the tests.
+"""RADIUS over TLS through the built zip, with FreeRADIUS, radsecproxy and a scripted peer.
 
-The peer is there for RADIUS/1.1, which no server of Debian's speaks yet, and for what no real server does.
+The peer is for RADIUS/1.1, which no server in Debian supports yet, and for faults.
 """
 
 import datetime
@@ -12,13 +12,13 @@ import pytest
 
 from simulator.gateway import Session
 from tests.support import radsecproxy
-from tests.support.certificates import HOST_NAME, Authority, Identity, in_configuration
+from tests.support.certificates import HOST_NAME, Authority
 from tests.support.misbehaving import ACCEPT, CHALLENGE, REJECT, REPLY_MESSAGE, STATE, USER_PASSWORD, Request
-from tests.support.plugin import OpenSession, code, metadata, prompts, radius_section, text
-from tests.support.radiusd import RSA_ANSWERS, FreeRadius, running
-from tests.support.tls_peer import VERSION_1_0, VERSION_1_1, Connection, Peer, Script, answer, answering
+from tests.support.plugin import OpenSession, code, metadata, prompts, section, text
+from tests.support.radiusd import AUTHORITY, RSA_ANSWERS, FreeRadius, running
+from tests.support.tables import Cases
+from tests.support.tls_peer import VERSION_1_0, VERSION_1_1, Connection, Peer, answer, answering
 
-AUTHORITY = Authority("the CA")
 OTHER = Authority("another CA")
 SERVER = AUTHORITY.issue()
 CLIENT = AUTHORITY.issue(for_client=True)
@@ -26,37 +26,26 @@ HOUR = datetime.timedelta(hours=1)
 ACCOUNTING_REQUEST, ACCOUNTING_RESPONSE = 4, 5
 
 
-@pytest.fixture(scope="module")
-def radiusd(tmp_path_factory: Any) -> Iterator[FreeRadius]:
-    """A FreeRADIUS that listens for TLS too, and whose secret radsecproxy can be told."""
-    with running(tmp_path_factory.mktemp("radiusd"), "a plain secret", push_seconds=2, authority=AUTHORITY) as server:
-        yield server
-
-
 @pytest.fixture(scope="module", params=["freeradius", "radsecproxy"])
-def port(request: Any, radiusd: FreeRadius, tmp_path_factory: Any) -> Iterator[int]:
-    """The port of each of the real servers in turn."""
+def port(request: Any, freeradius: FreeRadius, tmp_path_factory: Any) -> Iterator[int]:
+    """The port of FreeRADIUS or of radsecproxy."""
     if request.param == "freeradius":
-        yield radiusd.tls_port
+        yield freeradius.tls_port
     else:
-        with radsecproxy.running(tmp_path_factory.mktemp("radsecproxy"), radiusd, AUTHORITY) as found:
+        with radsecproxy.running(tmp_path_factory.mktemp("radsecproxy"), freeradius) as found:
             yield found
 
 
-def over_tls(
-    port: int, section: str = "radius", ca: Authority = AUTHORITY, client: str = CLIENT.both, **options: Any
-) -> str:
-    """Return a section for a server of this port, which is waited for long; an option that is empty is left out."""
-    values: Dict[str, Any] = dict(server="127.0.0.1", port=port, transport="tls", conn_timeout=60)
-    values.update(status_check_after=60, connect_timeout=60)
-    values.update(ca_certificate=in_configuration(ca.certificate), client_certificate=in_configuration(client))
+def over_tls(port: int, name: str = "radius", ca: Authority = AUTHORITY, **options: Any) -> str:
+    """Return the section of a server on this port, with a client certificate and long timeouts."""
+    values: Dict[str, Any] = dict(transport="tls", conn_timeout=60, status_check_after=60, connect_timeout=60)
+    values.update(ca_certificate=ca.certificate, client_certificate=CLIENT.both)
     values.update(options)
-    lines = ["{}={}".format(name, value) for name, value in values.items() if value != ""]
-    return "\n".join(["[{}]".format(section)] + lines) + "\n"
+    return section(port, name, **values)
 
 
 def logged_in(session: Session, *answers: str) -> Dict[str, Any]:
-    """Return the verdict of a login, having seen that no key, password or code is in the log."""
+    """Log in, check that no key, password or code is in the log, and return the verdict."""
     verdict = session.log_in(*answers)
     for line in CLIENT.key.splitlines()[1:-1]:
         assert line not in text(session)
@@ -64,15 +53,16 @@ def logged_in(session: Session, *answers: str) -> Dict[str, Any]:
     return verdict
 
 
-# Against real servers
+# Real servers
 
 
-@pytest.mark.parametrize("auth_type", ["pap", "chap", "mschapv2"])
-def test_login(open_session: OpenSession, port: int, auth_type: str) -> None:
-    session = open_session(over_tls(port, auth_type=auth_type), gateway_user="alice")
-    assert logged_in(session, "correct horse")["verdict"] == "ACCEPT"
-    assert metadata(session.calls[-1].result)["server"] == "127.0.0.1:{}".format(port)
-    assert "RADIUS: Access-Accept for alice from [radius] 127.0.0.1:{} (TLSv1.3) after ".format(port) in text(session)
+def test_login(open_session: OpenSession, port: int) -> None:
+    accept = "RADIUS: Access-Accept for alice from [radius] 127.0.0.1:{} (TLSv1.3) after ".format(port)
+    for auth_type in ("pap", "chap", "mschapv2"):
+        session = open_session(over_tls(port, auth_type=auth_type), gateway_user="alice")
+        assert logged_in(session, "correct horse")["verdict"] == "ACCEPT", auth_type
+        assert metadata(session.calls[-1].result)["server"] == "127.0.0.1:{}".format(port)
+        assert accept in text(session)
 
 
 def test_rejects_and_challenges(open_session: OpenSession, port: int) -> None:
@@ -83,13 +73,13 @@ def test_rejects_and_challenges(open_session: OpenSession, port: int) -> None:
     assert prompts(session)[1].startswith("Authentication failed: Wrong code.")
 
 
-def test_a_push_is_waited_for_over_one_connection(open_session: OpenSession, port: int, radiusd: FreeRadius) -> None:
-    """Long enough for a Status-Server to go over the same connection, and the request goes once."""
-    before = len(radiusd.requests("push"))
+def test_push_over_one_connection(open_session: OpenSession, port: int, freeradius: FreeRadius) -> None:
+    """The connection carries the request once, and a Status-Server during the push."""
+    before = len(freeradius.requests("push"))
     session = open_session(over_tls(port, status_check_after=0.5), gateway_user="push")
     assert logged_in(session, "")["verdict"] == "ACCEPT"
     assert "and 1 send: " in text(session)
-    assert len(radiusd.requests("push")) == before + 1
+    assert len(freeradius.requests("push")) == before + 1
 
 
 def test_many_logins_at_once(open_session: OpenSession, port: int) -> None:
@@ -100,54 +90,54 @@ def test_many_logins_at_once(open_session: OpenSession, port: int) -> None:
         assert set(pool.map(log_in, range(24))) == {"ACCEPT"}
 
 
-def test_names_that_are_no_ascii(open_session: OpenSession, port: int) -> None:
+def test_unicode_name_and_code(open_session: OpenSession, port: int) -> None:
     session = open_session(over_tls(port), gateway_user="jürgen")
     assert logged_in(session, "ünïcödé-密码-🔑")["verdict"] == "ACCEPT"
 
 
-def test_accounting(open_session: OpenSession, port: int, radiusd: FreeRadius) -> None:
+def test_accounting(open_session: OpenSession, port: int, freeradius: FreeRadius) -> None:
     session_id = "over-tls-{}".format(port)
     session = open_session(over_tls(port) + "[accounting]\nenabled=yes\n", gateway_user="alice", session_id=session_id)
     assert logged_in(session, "correct horse")["verdict"] == "ACCEPT"
     session.authorize()
     session.end()
-    records = [each for each in radiusd.accounting() if each.get("Acct-Session-Id") == session_id]
+    records = [each for each in freeradius.accounting() if each.get("Acct-Session-Id") == session_id]
     assert [each.get("Acct-Status-Type") for each in records] == ["Start", "Stop"]
     assert records[0].get("Class") == b"OU=ops;"
 
 
 def refusal(session: Session, *answers: str) -> Tuple[str, str]:
-    """Return the code of a login that fails, and all that was logged."""
+    """Return the code of a login that fails, and the log."""
     return code(logged_in(session, *(answers or ("correct horse",)))), text(session)
 
 
 def misconfigured(session: Session) -> str:
-    """Return what was logged of a session that the configuration denies."""
+    """Return the log of a session that the configuration denies."""
     assert code(session.log_in()) == "bad-configuration"
     assert CLIENT.key.splitlines()[1] not in text(session)
     return text(session)
 
 
 def test_without_a_client_certificate(open_session: OpenSession, port: int) -> None:
-    found, log = refusal(open_session(over_tls(port, client=""), gateway_user="alice"))
+    found, log = refusal(open_session(over_tls(port, client_certificate=None), gateway_user="alice"))
     assert found in ("tls-certificate", "tls-failed")
     assert "requires a client certificate" in log or "it may require a client certificate" in log
 
 
-def test_with_a_client_certificate_of_another_ca(open_session: OpenSession, port: int) -> None:
+def test_client_certificate_of_another_ca(open_session: OpenSession, port: int) -> None:
     client = OTHER.issue(for_client=True).both
-    found, log = refusal(open_session(over_tls(port, client=client), gateway_user="alice"))
+    found, log = refusal(open_session(over_tls(port, client_certificate=client), gateway_user="alice"))
     assert found in ("tls-certificate", "tls-failed")
     assert "the server rejected the client certificate" in log or "it may not accept this client certificate" in log
 
 
-def test_a_server_of_another_ca(open_session: OpenSession, port: int) -> None:
+def test_server_of_another_ca(open_session: OpenSession, port: int) -> None:
     found, log = refusal(open_session(over_tls(port, ca=OTHER), gateway_user="alice"))
     assert found == "tls-certificate", log
     assert "not issued by a CA in ca_certificate" in log
 
 
-def test_a_server_of_another_name(open_session: OpenSession, port: int) -> None:
+def test_server_of_another_name(open_session: OpenSession, port: int) -> None:
     configuration = over_tls(port, tls_server_name="other.example.com")
     found, log = refusal(open_session(configuration, gateway_user="alice"))
     assert found == "tls-certificate", log
@@ -159,7 +149,7 @@ def test_a_server_of_another_name(open_session: OpenSession, port: int) -> None:
 def test_tls_1_2(open_session: OpenSession, tmp_path: pathlib.Path) -> None:
     directory = tmp_path / "radiusd"
     directory.mkdir()
-    with running(directory, authority=AUTHORITY, newest="1.2") as server:
+    with running(directory, newest="1.2") as server:
         session = open_session(over_tls(server.tls_port), gateway_user="alice")
         assert logged_in(session, "correct horse")["verdict"] == "ACCEPT"
     assert "(TLSv1.2)" in text(session)
@@ -168,26 +158,26 @@ def test_tls_1_2(open_session: OpenSession, tmp_path: pathlib.Path) -> None:
 # Several servers
 
 
-def test_the_server_over_udp_behind_one_over_tls(open_session: OpenSession, radiusd: FreeRadius) -> None:
-    backup = radius_section(radiusd, transport="udp").replace("[radius]", "[radius_2]")
+def test_failover_from_tls_to_udp(open_session: OpenSession, freeradius: FreeRadius) -> None:
+    backup = section(freeradius, "radius_2", transport="udp")
     with Peer(lambda connection: None, SERVER) as peer:
         both = over_tls(peer.port) + backup
         for _ in range(2):
             session = open_session(both, gateway_user="alice")
             assert logged_in(session, "correct horse")["verdict"] == "ACCEPT"
-            assert metadata(session.calls[-1].result)["server"] == "127.0.0.1:{}".format(radiusd.port)
-    assert len(peer.connections) == 1  # the second process has it that it is dead
+            assert metadata(session.calls[-1].result)["server"] == "127.0.0.1:{}".format(freeradius.port)
+    assert len(peer.connections) == 1  # the second login knows that the peer is dead
 
 
-def test_the_server_over_tls_behind_one_over_udp(open_session: OpenSession, radiusd: FreeRadius, down: str) -> None:
-    session = open_session(down + over_tls(radiusd.tls_port, "radius_2"), gateway_user="pin1")
+def test_failover_from_udp_to_tls(open_session: OpenSession, freeradius: FreeRadius, down: str) -> None:
+    session = open_session(down + over_tls(freeradius.tls_port, "radius_2"), gateway_user="pin1")
     assert logged_in(session, "1111", "222222")["verdict"] == "ACCEPT"
 
 
-# Where certificates come from
+# Certificates from SPS and in the configuration
 
 
-def test_certificates_that_sps_has(open_session: OpenSession, radiusd: FreeRadius) -> None:
+def test_certificates_from_sps(open_session: OpenSession, freeradius: FreeRadius) -> None:
     stored = {"type": "x509v3-sign-rsa", "key": CLIENT.key, "cert": CLIENT.certificate}
     fixtures = {
         "credential_stores": {"store": {"client_certificate": {"radius": [[stored]]}}},
@@ -195,7 +185,7 @@ def test_certificates_that_sps_has(open_session: OpenSession, radiusd: FreeRadiu
             "the list": {"type": "x509v3-sign-rsa", "certs": [OTHER.certificate, AUTHORITY.certificate]}
         },
     }
-    configuration = over_tls(radiusd.tls_port, client="", ca_certificate="$[the list]", client_certificate="$")
+    configuration = over_tls(freeradius.tls_port, ca_certificate="$[the list]", client_certificate="$")
     configuration += "[credential_store]\nname=store\n"
     session = open_session(configuration, fixtures, gateway_user="alice")
     assert logged_in(session, "correct horse")["verdict"] == "ACCEPT"
@@ -206,25 +196,18 @@ def test_certificates_that_sps_has(open_session: OpenSession, radiusd: FreeRadiu
     assert "[radius] ca_certificate: SPS has no trusted CA list of this name" in misconfigured(session)
 
 
-def test_a_wrong_certificate_in_the_configuration(open_session: OpenSession) -> None:
-    configuration = over_tls(2083, client=CLIENT.certificate, ca_certificate="/etc/ssl/ca.pem")
+def test_invalid_certificates_in_the_configuration(open_session: OpenSession) -> None:
+    configuration = over_tls(2083, client_certificate=CLIENT.certificate, ca_certificate="/etc/ssl/ca.pem")
     log = misconfigured(open_session(configuration, gateway_user="alice"))
     assert "[radius] ca_certificate: expected certificates in PEM" in log
     assert "[radius] client_certificate: expected one private key" in log
-
-
-def test_only_tls_imports_tls(open_session: OpenSession, radius: str, radiusd: FreeRadius) -> None:
-    for configuration, imported in ((radius, False), (over_tls(radiusd.tls_port), True)):
-        session = open_session(configuration, gateway_user="alice")
-        session.log_in("correct horse")
-        assert ("lib.radius.transport.tls" in session.calls[-1].modules) == imported
 
 
 # RADIUS/1.1
 
 
 def dialogue(connection: Connection) -> None:
-    """Ask for a PIN and then for a code; the State comes back over another connection. A script."""
+    """Send a challenge, and check the answer, which comes over another connection: a script."""
     connection.shake_hands()
     request = connection.receive()
     if request.octets[0] == ACCOUNTING_REQUEST:
@@ -239,7 +222,7 @@ def dialogue(connection: Connection) -> None:
     connection.wait_for_end()
 
 
-def test_a_session_in_radius_1_1(open_session: OpenSession) -> None:
+def test_session_in_radius_1_1(open_session: OpenSession) -> None:
     with Peer(dialogue, SERVER, protocols=[VERSION_1_1, VERSION_1_0]) as peer:
         session = open_session(over_tls(peer.port) + "[accounting]\nenabled=yes\n", gateway_user="alice")
         assert logged_in(session, "", "pïn")["verdict"] == "ACCEPT"
@@ -254,7 +237,7 @@ def test_a_session_in_radius_1_1(open_session: OpenSession) -> None:
 
 
 @pytest.mark.parametrize("auth_type", ["chap", "mschapv2"])
-def test_other_passwords_in_radius_1_1(open_session: OpenSession, auth_type: str) -> None:
+def test_other_auth_types_in_radius_1_1(open_session: OpenSession, auth_type: str) -> None:
     with Peer(answering(REJECT), SERVER, protocols=[VERSION_1_1]) as peer:
         once = "[auth]\nmax_attempts=1\n"
         session = open_session(over_tls(peer.port, auth_type=auth_type) + once, gateway_user="alice")
@@ -264,14 +247,14 @@ def test_other_passwords_in_radius_1_1(open_session: OpenSession, auth_type: str
     assert USER_PASSWORD not in kinds and b"a password" not in octets
 
 
-def test_a_server_that_offers_radius_1_0_alone(open_session: OpenSession) -> None:
+def test_server_that_only_offers_radius_1_0(open_session: OpenSession) -> None:
     with Peer(answering(), SERVER, protocols=[VERSION_1_0]) as peer:
         session = open_session(over_tls(peer.port), gateway_user="alice")
         assert logged_in(session, "x")["verdict"] == "ACCEPT"
     assert "(TLSv1.3) after" in text(session)
 
 
-# Faults, each with another server behind
+# Faults
 
 
 def wrong_token(connection: Connection) -> None:
@@ -313,46 +296,45 @@ def closing(connection: Connection) -> None:
 
 
 @pytest.mark.parametrize("protocols", [[], [VERSION_1_1]], ids=["1.0", "1.1"])
-@pytest.mark.parametrize(
-    "script, expected",
-    [
-        (wrong_token, "bad-reply"),
-        (two_replies, "bad-reply"),
-        (garbage, "bad-reply"),
-        (plain_text, "tls-failed"),
-        (closing, "tls-failed"),
-        (silence, "no-reply"),
-    ],
-)
-def test_faults(open_session: OpenSession, script: Script, expected: str, protocols: List[str]) -> None:
-    patience: Dict[str, Any] = dict(conn_timeout=1, conn_retries=1) if script is silence else {}
-    with Peer(script, SERVER, protocols=protocols) as peer, Peer(answering(), SERVER) as backup:
-        one = over_tls(peer.port, dead_time=0, **patience)
-        bypass = "[auth]\nbypass_when_unreachable=alice\n" if expected != "no-reply" else ""
-        assert refusal(open_session(one + bypass, gateway_user="alice"))[0] == expected
-        session = open_session(one + over_tls(backup.port, "radius_2"), gateway_user="alice")
-        assert logged_in(session, "correct horse")["verdict"] == "ACCEPT"
-        assert "from [radius_2]" in text(session)
+def test_failover_after_a_fault(open_session: OpenSession, protocols: List[str]) -> None:
+    codes = {
+        wrong_token: "bad-reply",
+        two_replies: "bad-reply",
+        garbage: "bad-reply",
+        plain_text: "tls-failed",
+        closing: "tls-failed",
+        silence: "no-reply",
+    }
+    with Cases() as cases:
+        for script, expected in codes.items():
+            timeouts: Dict[str, Any] = dict(conn_timeout=1, conn_retries=1) if script is silence else {}
+            bypass = "" if script is silence else "[auth]\nbypass_when_unreachable=alice\n"
+            with cases.case(script.__name__), Peer(script, SERVER, protocols=protocols) as peer:
+                one = over_tls(peer.port, dead_time=0, **timeouts)
+                assert refusal(open_session(one + bypass, gateway_user="alice"))[0] == expected
+                with Peer(answering(), SERVER) as backup:
+                    session = open_session(one + over_tls(backup.port, "radius_2"), gateway_user="alice")
+                    assert logged_in(session, "correct horse")["verdict"] == "ACCEPT"
+                assert "from [radius_2]" in text(session)
 
 
-@pytest.mark.parametrize(
-    "identity, words",
-    [
-        (AUTHORITY.issue(ends=-HOUR), "has expired"),
-        (AUTHORITY.issue(begins=HOUR), "is not valid yet"),
-        (OTHER.issue(), "is not issued by a CA in ca_certificate"),
-        (AUTHORITY.issue(addresses=["192.0.2.1"]), "does not match the "),
-    ],
-)
-def test_certificates_of_servers(open_session: OpenSession, identity: Identity, words: str) -> None:
-    with Peer(answering(), identity) as peer:
-        found, log = refusal(open_session(over_tls(peer.port), gateway_user="alice"))
-    assert (found, peer.requests) == ("tls-certificate", [])
-    assert "the server's certificate " in log and words in log
+def test_invalid_server_certificates(open_session: OpenSession) -> None:
+    identities = {
+        "has expired": AUTHORITY.issue(ends=-HOUR),
+        "is not valid yet": AUTHORITY.issue(begins=HOUR),
+        "is not issued by a CA in ca_certificate": OTHER.issue(),
+        "does not match the ": AUTHORITY.issue(addresses=["192.0.2.1"]),
+    }
+    with Cases() as cases:
+        for problem, identity in identities.items():
+            with cases.case(problem), Peer(answering(), identity) as peer:
+                found, log = refusal(open_session(over_tls(peer.port), gateway_user="alice"))
+                assert (found, peer.requests) == ("tls-certificate", [])
+                assert "the server's certificate " in log and problem in log
 
 
-def test_break_glass_with_a_server_that_does_not_answer(open_session: OpenSession) -> None:
-    """A certificate that is wrong is something that came; silence is none."""
+def test_bypass_requires_silence(open_session: OpenSession) -> None:
+    """A server with an invalid certificate is up, so the bypass is only for one that does not reply."""
     bypass = "[auth]\nbypass_when_unreachable=alice\n"
     with Peer(silence, SERVER) as peer:
         session = open_session(over_tls(peer.port, connect_timeout=0.2) + bypass, gateway_user="alice")

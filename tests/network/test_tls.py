@@ -24,7 +24,6 @@ from lib.radius.server_status import NO_MEMORY, ServerStatus
 from lib.secret import Secret
 from lib.state import accounting_queue
 from lib.state.server_status import Health
-from tests.support.cases import Cases
 from tests.support.certificates import HOST_NAME, Authority, Identity
 from tests.support.loopback import needs_ipv6
 from tests.support.misbehaving import (
@@ -43,6 +42,7 @@ from tests.support.misbehaving import (
     reply,
 )
 from tests.support.misbehaving import answering as answering_udp
+from tests.support.tables import Cases
 from tests.support.tls_peer import (
     SECRET,
     VERSION_1_0,
@@ -82,9 +82,8 @@ def configured(peer: Any, section: str = "radius", authority: Authority = AUTHOR
     tls = TlsSettings(options.pop("name", ""), authority.certificate, Secret(options.pop("certificate", "")))
     host, port = peer if isinstance(peer, tuple) else (peer.host, peer.port)
     values = dict(auth_type="pap", conn_timeout=LONG, conn_retries=1, retransmit_after=0.01, source_ip="")
-    values.update(
-        require_message_authenticator=True, status_check="none", status_check_after=LONG, connect_timeout=LONG, tls=tls
-    )
+    values.update(require_message_authenticator=True, status_check="none", status_check_after=LONG)
+    values.update(connect_timeout=LONG, tls=tls)
     values.update(options)
     return ServerSettings(section, host, port, Secret(SECRET.decode("ascii")), **values)  # type: ignore[arg-type]
 

@@ -1,6 +1,6 @@
-"""What the tests are made with: servers, peers, clients, certificates and helpers."""
+"""Servers, peers, clients, certificates and helpers for the tests."""
 
 import pathlib
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-"""The path of this tree."""
+"""The root of the repository."""

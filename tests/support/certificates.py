@@ -1,6 +1,6 @@
-"""Certificates for the tests of RADIUS over TLS, made when they are needed and valid for nothing else.
+"""Certificates for the tests of RADIUS over TLS, which the tests issue themselves.
 
-The keys are of Ed25519, whose signatures are all of one size: so a handshake has the same octets' number every time.
+Ed25519 signatures all have the same size, so every handshake has the same number of octets.
 """
 
 import datetime
@@ -26,11 +26,11 @@ class Identity(NamedTuple):
 
     @property
     def both(self) -> str:
-        """One text of both, the certificate first."""
+        """The certificate and the key, in one text."""
         return self.certificate + self.key
 
     def written(self, directory: pathlib.Path, name: str) -> pathlib.Path:
-        """Write both to a file that nobody else may read, and return its path."""
+        """Write both to a file that only its owner can read, and return its path."""
         path = directory / (name + ".pem")
         path.touch(mode=0o600)
         path.write_text(self.both, encoding="ascii")
@@ -38,7 +38,7 @@ class Identity(NamedTuple):
 
 
 class Authority:
-    """A CA of one's own, below another or none: `certificate` is its own in PEM, `issue` makes those of others."""
+    """A root CA, or a CA below another; `certificate` is its own certificate in PEM."""
 
     def __init__(self, name: str, above: "Optional[Authority]" = None) -> None:
         self._key = Ed25519PrivateKey.generate()
@@ -57,12 +57,12 @@ class Authority:
         for_client: bool = False,
         passphrase: Optional[bytes] = None,
     ) -> Identity:
-        """Return a certificate for these names and addresses; it is valid from `begins` to `ends` from now on."""
+        """Return a certificate for these names and addresses that is valid from now + `begins` to now + `ends`."""
         key = Ed25519PrivateKey.generate()
         builder = _builder(_name("issued"), self._name, key, begins, ends)
-        told = [x509.DNSName(name) for name in names]
-        told += [x509.IPAddress(ipaddress.ip_address(address)) for address in addresses]  # type: ignore[misc]
-        builder = builder.add_extension(x509.SubjectAlternativeName(told), critical=False)
+        subjects = [x509.DNSName(name) for name in names]
+        subjects += [x509.IPAddress(ipaddress.ip_address(address)) for address in addresses]  # type: ignore[misc]
+        builder = builder.add_extension(x509.SubjectAlternativeName(subjects), critical=False)
         usage = ExtendedKeyUsageOID.CLIENT_AUTH if for_client else ExtendedKeyUsageOID.SERVER_AUTH
         builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         encryption = serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()
@@ -72,7 +72,7 @@ class Authority:
 
 
 def in_configuration(pem: str) -> str:
-    """Return a PEM text as the value of an option: each line after the first is indented."""
+    """Return a PEM text as the value of an option, with indented continuation lines."""
     return pem.strip().replace("\n", "\n  ")
 
 

@@ -1,6 +1,6 @@
-"""A person with OpenSSH's ssh or Debian's telnet at a terminal, and the demo's gateway that he logs in through.
+"""A person who uses OpenSSH's ssh or Debian's telnet in a terminal, and the demo's gateway that the person logs in to.
 
-Both are processes; what they show is waited for with pexpect.
+Both are processes. pexpect waits for what they print.
 """
 
 import os
@@ -20,8 +20,9 @@ import pytest
 from pexpect.fdpexpect import fdspawn
 
 from tests.support import ROOT
+from tests.support.processes import default_signals
 
-SAFETY_LIMIT = 120.0  # seconds after which what never comes fails a test instead of hanging it
+SAFETY_LIMIT = 120.0  # seconds to wait for any output before the test fails
 PAGE = "You are in."
 LEAVE = "Press Enter to leave."
 PASSWORD_PROMPT = "Press Enter for push notification or type one-time password: "
@@ -50,8 +51,8 @@ def _installed(name: str, package: str) -> str:
 class Gateway:
     """`./demo.sh --PROTOCOL` as a process; a context manager.
 
-    directory: where it puts its temporary folder; must exist.
-    configuration: the plugin's; without one the demo's own server and users are there.
+    directory: an existing directory for its files.
+    configuration: the plugin's configuration; without one it uses the demo's own RADIUS server and users.
     printed: what it has printed so far.
     """
 
@@ -75,6 +76,7 @@ class Gateway:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            preexec_fn=default_signals,
         )
         assert self.process.stdout
         self._output = fdspawn(self.process.stdout.fileno(), timeout=SAFETY_LIMIT, encoding="utf-8")
@@ -92,34 +94,34 @@ class Gateway:
 
     @property
     def commands(self) -> List[str]:
-        """The command lines that it tells people to type."""
+        """The command lines that it suggests."""
         return re.findall("^  ((?:ssh|telnet) .*)$", self.printed, re.MULTILINE)
 
     def read(self, pattern: str) -> str:
-        """Return what a pattern's group is in what was printed so far."""
+        """Return the group that a pattern matches in the output so far."""
         found = re.search(pattern, self.printed)
         assert found, self.printed
         return found.group(1)
 
     def read_until(self, pattern: str) -> str:
-        """Wait until a pattern is printed, and return its first group, if it has one."""
+        """Wait for a pattern in the output, and return its first group, if it has one."""
         self._output.expect(pattern)
         self.printed += self._output.before + self._output.after
         match = self._output.match
         return str(match.group(1)) if match.lastindex else ""
 
     def left(self) -> List[str]:
-        """Wait until a client has left, and return all that was printed of his visit."""
+        """Wait until a client leaves, and return the lines about its visit."""
         number = self.read_until(r"\[(\d+)\] left[^\n]*\n")
         return self.visit(int(number))
 
     def visit(self, number: int) -> List[str]:
-        """Return all that was printed of a visit so far."""
+        """Return the lines about a visit so far."""
         mark = "[{}] ".format(number)
         return [line[len(mark) :] for line in self.printed.splitlines() if line.startswith(mark)]
 
     def stop(self, number: int = signal.SIGINT) -> int:
-        """Stop it as by Ctrl-C, or with another signal; read what it prints to the end, and return its status."""
+        """Stop it with Ctrl-C or another signal, read its output to the end, and return its exit status."""
         self.process.send_signal(number)
         self._output.expect(pexpect.EOF)
         self.printed += self._output.before
@@ -127,24 +129,24 @@ class Gateway:
         self.process.stdout.close()
         status = self.process.wait(timeout=SAFETY_LIMIT)
         talk = self.printed.split(_READY, 1)[1].splitlines()
-        assert [line for line in talk if not re.match(r"\[\d+\] ", line)] == []  # no library has complained
+        assert [line for line in talk if not re.match(r"\[\d+\] ", line)] == []  # no library has printed a warning
         return status
 
 
 class Person:
-    """A person at a terminal who starts a client; a context manager, which closes the terminal at the end."""
+    """A person who runs a client in a terminal; a context manager, which closes the terminal."""
 
     def __init__(
         self, command: str, arguments: Sequence[str], more: Mapping[str, str] = {}, cwd: Optional[str] = None
     ) -> None:
-        """Start the command; `more` goes into its environment."""
+        """Start the command with `more` added to its environment."""
         environment: Dict[str, str] = dict(os.environ, LC_ALL="C.UTF-8", TERM="xterm")
         environment.update(more)
         for name in ("SSH_AUTH_SOCK", "SSH_ASKPASS", "SSH_ASKPASS_REQUIRE"):
             environment.pop(name, None)
         self._seen = StringIO()
         with warnings.catch_warnings():
-            # That there is a second thread: it is the watchdog of faulthandler_timeout, and in C.
+            # forkpty() warns of threads: the only one is the watchdog of faulthandler_timeout, which is harmless.
             warnings.simplefilter("ignore", DeprecationWarning)
             self.terminal = pexpect.spawn(
                 command,
@@ -154,6 +156,7 @@ class Person:
                 encoding="utf-8",
                 dimensions=(50, 200),
                 cwd=cwd,
+                preexec_fn=default_signals,
             )
         self.terminal.logfile_read = self._seen
         self.terminal.delaybeforesend = None
@@ -166,35 +169,35 @@ class Person:
 
     @property
     def shown(self) -> str:
-        """All that was on the screen so far."""
+        """All output so far."""
         return self._seen.getvalue().replace("\r", "")
 
     @property
     def screen(self) -> str:
-        """The same without the `(name@host) ` that a newer ssh puts before each question."""
+        """All output so far, without the `(name@host) ` that newer versions of ssh put before each question."""
         return re.sub(r"^\(\S+@127\.0\.0\.1\) ", "", self.shown, flags=re.MULTILINE)
 
     def sees(self, *texts: str) -> "Person":
-        """Wait for these texts to appear, in their order."""
+        """Wait for these texts, in this order."""
         for text in texts:
             self.terminal.expect_exact(text.replace("\n", "\r\n"))
         return self
 
     def types(self, text: str) -> "Person":
-        """Type this and Enter."""
+        """Type a line."""
         return self.presses(text + "\r")
 
     def presses(self, keys: str) -> "Person":
-        """Press keys, and no Enter after them."""
+        """Press keys without Enter."""
         self.terminal.send(keys)
         return self
 
     def hang_up(self) -> None:
-        """Close the terminal; the client ends."""
+        """Close the terminal, which ends the client."""
         self.terminal.close(force=True)
 
     def to_the_end(self) -> int:
-        """Wait for the client to end, and return its exit status."""
+        """Wait for the client to exit, and return its exit status."""
         self.terminal.expect(pexpect.EOF)
         self.terminal.close()
         status = self.terminal.exitstatus
@@ -202,31 +205,31 @@ class Person:
         return int(status)
 
     def leaves(self) -> str:
-        """Wait for the page of those who are let in, leave it, and return the whole screen."""
+        """Wait for the page that follows a login, leave it, and return the whole screen."""
         if LEAVE not in self.screen:
             self.sees(LEAVE)
         self.types("")
-        assert self.to_the_end() in (0, 1)  # a telnet whose server closes the connection may call that an error
+        assert self.to_the_end() in (0, 1)  # some versions of telnet exit with 1 when the server closes the connection
         return self.screen
 
 
 def by_ssh(
     command: str, gateway: Gateway, login_name: str, options: Sequence[str] = (), remote: Sequence[str] = ()
 ) -> Person:
-    """Return a person who types what the gateway told him, with options of ssh's and a remote command of his own."""
+    """Return a person who runs the ssh command that the gateway suggests, with more options and a remote command."""
     known_hosts = gateway.read(r"ssh -o (UserKnownHostsFile=\S+)")
-    # -F none: what is in the ssh_config of whoever runs the tests does not count.
+    # -F none: ignore the ssh_config of this machine.
     given = ["-F", "none", "-o", known_hosts, "-p", str(gateway.port), *options]
     return Person(command, [*given, login_name + "@127.0.0.1", *remote])
 
 
 def by_telnet(command: str, gateway: Gateway) -> Person:
-    """Return a person who types what the gateway told him."""
+    """Return a person who runs the telnet command that the gateway suggests."""
     return Person(command, gateway.commands[0].split()[1:])
 
 
 def session_ended(lines: Sequence[str]) -> str:
-    """Return the one line that session_ended left in a visit's log, having checked that it is the last but `left`."""
+    """Return the only line that session_ended logged in a visit; check that nothing but `left` follows it."""
     ended = [line for line in lines if "Session ended" in line]
     assert len(ended) == 1, lines
     assert lines[-2] == ended[0]
@@ -235,7 +238,7 @@ def session_ended(lines: Sequence[str]) -> str:
 
 
 def zip_of(source: str, directory: Path) -> Path:
-    """Return a plugin's zip whose main.py is this."""
+    """Write a plugin's zip with this main.py, and return its path."""
     path = directory / "plugin.zip"
     with zipfile.ZipFile(str(path), "w") as archive:
         archive.writestr("default.cfg", "")

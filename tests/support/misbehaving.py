@@ -1,8 +1,7 @@
-"""A RADIUS server that does as it is told, right or wrong, for the tests of the client.
+"""A scripted RADIUS server over UDP.
 
-Each datagram that arrives is given to a function of the test's, which returns what to send back: any octets, any
-number of datagrams, from this socket or another, to this client or one that asked earlier. Nothing is verified and
-nothing is remembered but the requests. `reply` makes a right reply, from which a wrong one is a step away.
+The server passes each datagram to a function of the test, which returns the datagrams to send: any octets, from any
+socket, to any client. The server verifies nothing, and keeps only the requests. `reply` makes a valid reply.
 """
 
 import contextlib
@@ -20,13 +19,14 @@ from typing import Any, Callable, Iterable, Iterator, List, NamedTuple, Optional
 ACCEPT, REJECT, CHALLENGE = 2, 3, 11
 USER_NAME, USER_PASSWORD, REPLY_MESSAGE, STATE, PROXY_STATE, MESSAGE_AUTHENTICATOR = 1, 2, 18, 24, 33, 80
 FIRST, LAST = "first", "last"
+SECRET = b"secret of the scripted server"
 
 Sockaddr = Tuple[Any, ...]
 Attribute = Tuple[int, bytes]
 
 
 class Request(NamedTuple):
-    """A datagram that arrived: `source` is whence, as the socket module has it; `number` counts from 0."""
+    """A datagram from a client; `source` is the client's socket address, `number` counts from 0."""
 
     octets: bytes
     source: Sockaddr
@@ -51,7 +51,7 @@ class Request(NamedTuple):
         return found
 
     def password(self, secret: bytes) -> bytes:
-        """Return the User-Password as this secret reveals it (RFC 2865 section 5.2), without its padding."""
+        """Return the User-Password, decrypted with this secret (RFC 2865 section 5.2), without its padding."""
         (hidden,) = self.values(USER_PASSWORD)
         revealed, previous = b"", self.authenticator
         for at in range(0, len(hidden), 16):
@@ -62,7 +62,7 @@ class Request(NamedTuple):
 
 
 class Datagram(NamedTuple):
-    """Octets to send otherwise than straight back: `to` another client, or `via` another socket."""
+    """A datagram `to` another client or `via` another socket."""
 
     octets: bytes
     to: Optional[Sockaddr] = None
@@ -73,11 +73,13 @@ Script = Callable[[Request], Iterable[Union[bytes, Datagram]]]
 
 
 class Server:
-    """The server, as a context manager: it runs in a thread of its own, on loopback, until the block ends.
+    """The server, as a context manager: it runs in its own thread, on loopback, until the end of the block.
 
-    `requests` has every datagram that arrived, and after the block every one that was sent to it before. An exception
-    of the script's is raised at the end of the block.
+    `requests` are the datagrams that arrived; after the block, all that were sent to it. The end of the block raises
+    the exception of the script, if any. `secret` is only for the configuration; the script signs with any secret.
     """
+
+    secret = SECRET
 
     def __init__(self, script: Script, host: str = "127.0.0.1", port: int = 0) -> None:
         self.requests: List[Request] = []
@@ -128,12 +130,12 @@ class Server:
 
 
 def silent(request: Request) -> Iterable[bytes]:
-    """Answer nothing: a script."""
+    """Send no reply: a script."""
     return []
 
 
 def answering(secret: bytes, code: int = ACCEPT, attributes: Sequence[Attribute] = ()) -> Script:
-    """Return a script that answers every request with this reply."""
+    """Return a script that replies to every request."""
     return lambda request: [reply(request, secret, code, attributes)]
 
 
@@ -145,9 +147,9 @@ def reply(
     signature: Optional[str] = FIRST,
     authenticator: Optional[bytes] = None,
 ) -> bytes:
-    """Return a right reply (RFC 2865 section 3), or one as if to a request with another `authenticator`.
+    """Return a valid reply (RFC 2865 section 3) to a request, or to one with another `authenticator`.
 
-    `signature` is where the Message-Authenticator (RFC 3579 section 3.2) stands: FIRST, LAST, or None for no such.
+    `signature` is the place of the Message-Authenticator (RFC 3579 section 3.2): FIRST, LAST, or None for none.
     """
     asked = request.authenticator if authenticator is None else authenticator
     blank = [(MESSAGE_AUTHENTICATOR, bytes(16))]
@@ -161,12 +163,12 @@ def reply(
 
 
 def pack(attributes: Iterable[Attribute]) -> bytes:
-    """Return attributes as octets."""
+    """Return the octets of attributes."""
     return b"".join(bytes([kind, len(value) + 2]) + value for kind, value in attributes)
 
 
 def listening(host: str, port: int = 0) -> socket.socket:
-    """Return a UDP socket bound to this host, and to a free port if none is given."""
+    """Return a UDP socket that is bound to this host, and to a free port by default."""
     bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
     bound.bind((host, port))
     return bound
@@ -174,7 +176,7 @@ def listening(host: str, port: int = 0) -> socket.socket:
 
 @contextlib.contextmanager
 def nothing_left_open() -> Iterator[None]:
-    """Fail unless every socket and file that is opened in the block is closed by its end."""
+    """Fail if the block leaves a socket or a file open."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ResourceWarning)
         yield
@@ -184,9 +186,9 @@ def nothing_left_open() -> Iterator[None]:
 
 @contextlib.contextmanager
 def closed_port(host: str = "127.0.0.1", port: int = 0) -> Iterator[int]:
-    """A port where nothing listens, and where nothing can begin to while the block runs.
+    """A closed port, which no other process can open during the block.
 
-    The socket that holds it is connected to itself, so that for anybody else the port is closed.
+    The socket that holds the port is connected to itself, so the port is closed for all others.
     """
     with listening(host, port) as bound:
         bound.connect(bound.getsockname())

@@ -1,47 +1,46 @@
-"""A real FreeRADIUS on loopback for the tests.
+"""A real FreeRADIUS on loopback.
 
-`FreeRadius` copies the configuration in tests/support/freeradius into a directory of its own, starts the server there
-as the user who runs the tests, root or not, and stops it. The fixture `freeradius` keeps one for the whole test
-session.
+`FreeRadius` copies the configuration in tests/support/freeradius into a directory, starts the server there as the
+current user, and stops it. The fixture `freeradius` is one server for the whole test session.
 
-Who may log in. PAP, CHAP and MS-CHAPv2 alike, except `totp`, which needs PAP, and the empty passwords. Every password
-of a first request is `1111` and every answer `222222` where the table says nothing else; any other password or answer
-is an Access-Reject without a Reply-Message. A State serves once.
+The table lists its users. They can use PAP, CHAP and MS-CHAPv2; only `totp` and the empty passwords need PAP. Unless
+the table says otherwise, the password is `1111` and the answer to a challenge is `222222`. The server rejects any other
+password or answer without a Reply-Message. A State is valid once.
 
 ============== ========================================================================================================
-User-Name      What the server does
+User-Name      Reply
 ============== ========================================================================================================
 alice          `correct horse`: accept with Filter-Id `admins` and Class `OU=ops;`. Else reject, `Wrong code`
 jürgen         `ünïcödé-密码-🔑`: accept
 müller         `pässwörd€密码`: accept; by MS-CHAPv2 too, which FreeRADIUS cannot with the likes of 🔑
-totp           the six digits of `TOTP_SECRET` (see `totp_code`): accept
-push           an empty password: accept after `push_seconds`; the same packet sent again meanwhile is discarded
-push-fast      an empty password: accept at once. A User-Password of zero octets is not an empty password: reject
+totp           the current code of `TOTP_SECRET` (see `totp_code`): accept
+push           an empty password: accept after `push_seconds`; discards retransmissions until then
+push-fast      an empty password: accept. A User-Password of zero octets is no empty password: reject
 push-word      `push`: accept
 locked         reject, `Account locked, call 4444`
 silent-reject  reject without a Reply-Message
 pin1           challenge `Enter token code`, No-Echo; then accept
 pin3           challenges `Question 1 of 3` (No-Echo), `... 2 ...` (Echo), `... 3 ...` (No-Echo), whose answers are
                `one`, `two`, `three`; then accept
-rsa            the five challenges of a new PIN, in `RSA_ANSWERS`' order; then accept
+rsa            the five challenges of a new PIN, with `RSA_ANSWERS`; then accept
 eleven         any password, eleven challenges `Round 1` to `Round 11` with any answers; then accept
-endless        any password: challenge `Again` without end
+endless        any password: always a challenge `Again`
 no-message     challenge without Reply-Message
-no-state       challenge without State; the answer comes without one too, and is accepted
+no-state       challenge without State; then accept an answer without State
 no-prompt      challenge without Prompt
 echo           challenge `Your favourite colour`, Echo
 two-messages   challenge with two Reply-Messages, `TWO_MESSAGES`
 escapes        challenge with the Reply-Message `ESCAPES`: a colour, a window title, BEL, CR LF, NUL, U+202E
 latin1         challenge with the Reply-Message `LATIN1`, which is not UTF-8
 menu           challenge `1) Push 2) SMS 3) Call`, Echo, whose answer is `1`
-empty-answer   challenge `Press Enter`, whose answer is empty; the old password sent again is a reject
-binary-state   challenge with the State `BINARY_STATE`, which must come back as it is
+empty-answer   challenge `Press Enter`, whose answer is empty; the first password again is a reject
+binary-state   challenge with the State `BINARY_STATE`, which the client must return unchanged
 ============== ========================================================================================================
 
-Anybody else is rejected without a Reply-Message. A Status-Server is answered by an accept.
+The server rejects all other users without a Reply-Message, and replies to Status-Server with an accept.
 
-Every Accounting-Request whose authenticator is right is recorded and answered, except the user `unanswered`'s, which is
-recorded only; the answer to the user `signed` has a Message-Authenticator.
+It records every valid Accounting-Request, and replies to all but those of the user `unanswered`. The reply to the user
+`signed` has a Message-Authenticator.
 """
 
 import contextlib
@@ -62,19 +61,21 @@ from tests.support.certificates import Authority
 HOST = "127.0.0.1"
 IPV6_HOST = "::1"
 
-# Nearly all that FreeRADIUS takes; `quoted` says what it does not.
+AUTHORITY = Authority("the CA of the tests")
+
+# Nearly all special characters that FreeRADIUS accepts; `quoted` lists the others.
 SECRET = "pä%ss $$ \"wörd' ${x} \\n #;100%"
 TOTP_SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 RSA_ANSWERS = ("n", "2468", "2468", "2468111111", "222222")
 TWO_MESSAGES = (b"A code was sent to your ph", b"one. Enter it")
 ESCAPES = b"\x1b[31mRed\x1b[0m \x1b]0;title\x07\r\nnext\x00nul\xe2\x80\xaetxt"
 LATIN1 = b"Entr\xe9e du code"
-# Begins with the characters "0x", which careless decoders take for hexadecimal.
+# Begins with "0x", which a careless decoder takes for hexadecimal.
 BINARY_STATE = b"0x\x00\xff\r\n\x00" + bytes(range(200, 256)) + b"\x00"
 
 _TEMPLATE = pathlib.Path(__file__).with_name("freeradius")
 _READY = "Ready to process requests"
-_START_SECONDS = 30.0
+_START_SECONDS = 60.0
 _STOP_SECONDS = 2.0
 _PORT_ATTEMPTS = 5
 
@@ -82,42 +83,42 @@ Value = Union[str, bytes]
 
 
 class Request(NamedTuple):
-    """One packet that reached the server. Its User-Password is not kept.
+    """A packet that the server received, without its User-Password.
 
     code: `Access-Request`, `Accounting-Request` or `Status-Server`.
-    attributes: names and values in the order they came in: str for text, addresses and integers (`Virtual` where
-    the value has a name, else digits), bytes for octets.
+    attributes: names and values in the order of the packet: str for text, addresses and integers (such as `Virtual` if
+    the value has a name, or else digits), bytes for octets.
     """
 
     code: str
     attributes: List[Tuple[str, Value]]
 
     def get(self, name: str) -> Optional[Value]:
-        """The first value of the attribute `name`, or None."""
+        """Return the first value of the attribute `name`, or None."""
         return next(iter(self.values(name)), None)
 
     def values(self, name: str) -> List[Value]:
-        """All values of the attribute `name`, in order."""
+        """Return all values of the attribute `name`, in order."""
         return [value for key, value in self.attributes if key == name]
 
 
 class FreeRadius:
-    """A FreeRADIUS of one's own; a context manager, which starts and stops it.
+    """A FreeRADIUS; a context manager, which starts and stops it.
 
-    directory: where its configuration, log and records go; must exist.
-    secret: the shared secret of all clients but those over TLS, where it is `radsec`; ValueError if FreeRADIUS cannot
-    take it (see `quoted`).
-    push_seconds: how long the user `push` waits, in seconds.
-    authority: the CA of its certificate and of its clients', whom it wants to have one; without it there is no TLS.
-    newest: the newest version of TLS that it speaks.
+    directory: an existing directory for its configuration, log and records.
+    secret: the shared secret over UDP; over TLS it is `radsec`. ValueError if FreeRADIUS does not support it (see
+    `quoted`).
+    push_seconds: the seconds that a login of the user `push` takes.
+    authority: the CA of its certificate and of the certificates that it requires from clients over TLS.
+    newest: the newest TLS version that it supports.
 
-    host, port: its ordinary address; every reply has a Message-Authenticator.
-    old_port: the same users on the same host, but no reply has a Message-Authenticator: an old server. FreeRADIUS
-    releases with fixes for CVE-2024-3596 may add one all the same; 3.2.1 does not.
-    acct_port: where it takes Accounting-Requests, on the same host.
-    tls_port: where it takes logins and accounting over TLS, on the same host; 0 without it.
+    host, port: its address; every reply has a Message-Authenticator.
+    old_port: the port, on the same host, of an old server: no reply has a Message-Authenticator. FreeRADIUS releases
+    with fixes for CVE-2024-3596 may still add one; 3.2.1 does not.
+    acct_port: the port for Accounting-Requests.
+    tls_port: the port for logins and accounting over TLS.
     ipv6_port: as port but on `IPV6_HOST`; None on a machine without IPv6 loopback.
-    Ports are picked when it first starts, and kept when it is stopped and started again.
+    The server picks its ports at its first start, and keeps them.
     """
 
     host = HOST
@@ -126,8 +127,8 @@ class FreeRadius:
         self,
         directory: Union[str, pathlib.Path],
         secret: str = SECRET,
-        push_seconds: int = 8,
-        authority: Optional[Authority] = None,
+        push_seconds: int = 2,
+        authority: Authority = AUTHORITY,
         newest: str = "1.3",
     ) -> None:
         self.directory = pathlib.Path(str(directory))
@@ -151,7 +152,7 @@ class FreeRadius:
         self.stop()
 
     def start(self) -> None:
-        """Start it and return when it answers.
+        """Start it, and return when it is ready.
 
         RuntimeError with its log if it does not start, FileNotFoundError if it is not installed.
         """
@@ -161,7 +162,7 @@ class FreeRadius:
         for _ in range(1 if self.port else _PORT_ATTEMPTS):
             kept = (self.port, self.old_port, self.acct_port, self.ipv6_port)
             ports = kept if self.port else _free_ports()
-            self.tls_port = self.tls_port if self.port else _free_tcp_port() if self._authority else 0
+            self.tls_port = self.tls_port if self.port else free_tcp_port()
             self._configure(*ports)
             started_at = len(self.log)
             if self._launch(binary, started_at):
@@ -173,32 +174,32 @@ class FreeRadius:
         raise RuntimeError("FreeRADIUS did not start:\n" + self.log[started_at:])
 
     def stop(self) -> None:
-        """Stop it, if it runs. What it was asked and has not answered stays unanswered."""
+        """Stop it if it runs; requests without a reply so far get none."""
         process, self._process = self._process, None
         if process is None:
             return
         process.terminate()
         try:
             process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:  # a push keeps it
+        except subprocess.TimeoutExpired:  # it waits for a push
             process.kill()
             process.wait()
 
     @property
     def log(self) -> str:
-        """What it logged so far, since its first start."""
+        """Its log since the first start."""
         return _read(self.directory / "radius.log")
 
     def requests(self, user: Optional[str] = None) -> List[Request]:
-        """The packets that arrived so far, in order; retransmissions and packets it discarded are not among them.
+        """Return the packets so far, in order, without retransmissions and discarded packets.
 
-        user: only those with this User-Name.
+        user: only the packets with this User-Name.
         """
         requests = self._recorded("requests")
         return [request for request in requests if user is None or request.get("User-Name") == user]
 
     def accounting(self) -> List[Request]:
-        """The Accounting-Requests that arrived so far, in order; retransmissions are not among them."""
+        """Return the Accounting-Requests so far, in order, without retransmissions."""
         return self._recorded("accounting")
 
     def _recorded(self, name: str) -> List[Request]:
@@ -218,14 +219,13 @@ class FreeRadius:
             "BINARY_STATE": BINARY_STATE.hex(),
         }
         for source in _TEMPLATE.iterdir():
-            if source.name == "ipv6.conf" and ipv6_port is None or source.name == "tls.conf" and not self._authority:
+            if source.name == "ipv6.conf" and ipv6_port is None:
                 continue
             target = self.directory / source.name
             target.touch(mode=0o600)
             target.write_bytes(_filled(source.read_bytes().decode("utf-8"), marks).encode("utf-8"))
-        if self._authority:
-            self._authority.issue().written(self.directory, "server")
-            (self.directory / "ca.pem").write_text(self._authority.certificate, encoding="ascii")
+        self._authority.issue().written(self.directory, "server")
+        (self.directory / "ca.pem").write_text(self._authority.certificate, encoding="ascii")
 
     def _launch(self, binary: str, started_at: int) -> bool:
         with (self.directory / "radius.log").open("ab") as log:
@@ -247,9 +247,9 @@ class FreeRadius:
 
 
 def find() -> Optional[str]:
-    """The path of the FreeRADIUS server, or None where it is not installed."""
+    """Return the path of the FreeRADIUS server, or None if it is not installed."""
     for name in ("freeradius", "radiusd"):
-        # The directories of servers are often missing from an ordinary user's PATH.
+        # The PATH of an ordinary user often lacks the directories of servers.
         path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
         if path:
             return path
@@ -257,9 +257,9 @@ def find() -> Optional[str]:
 
 
 def totp_code(seconds: float = 5.0) -> str:
-    """A code that the user `totp` may send for the next `seconds`.
+    """Return a code of the user `totp` that is valid for the next `seconds`.
 
-    rlm_totp 3.2.1 takes the code of the current time step alone: this waits for the next one if too little is left.
+    rlm_totp 3.2.1 only accepts the code of the current time step, so this waits for the next step if need be.
     """
     totp = pyotp.TOTP(TOTP_SECRET)
     left = totp.interval - time.time() % totp.interval
@@ -269,19 +269,19 @@ def totp_code(seconds: float = 5.0) -> str:
 
 
 def quoted(text: str) -> str:
-    r"""`text` as a single-quoted string of FreeRADIUS's configuration, octet for octet in UTF-8.
+    r"""Return `text` as a single-quoted string in the configuration of FreeRADIUS.
 
-    In single quotes nothing is special but the quote itself, written \'. So no escape is left for a line break or NUL,
-    and none for a backslash right before a quote or at the end: ValueError.
+    In single quotes only the quote itself is special, and written \'. Line breaks, NUL, and a backslash before a quote
+    or at the end cannot be written: ValueError.
     """
     if re.search(r"[\n\r\0]|\\'|\\\Z", text):
-        raise ValueError("FreeRADIUS takes no line break, NUL, or backslash before a quote or at the end")
+        raise ValueError("FreeRADIUS accepts no line break, NUL, or backslash before a quote or at the end")
     return "'" + text.replace("'", "\\'") + "'"
 
 
 @contextlib.contextmanager
 def running(directory: Union[str, pathlib.Path], secret: str = SECRET, **options: Any) -> Iterator[FreeRadius]:
-    """A `FreeRadius` while the block runs; skips the test where FreeRADIUS is not installed."""
+    """Run a `FreeRadius`; skip the test if FreeRADIUS is not installed."""
     if find() is None:
         pytest.skip("FreeRADIUS is not installed (Debian, Ubuntu: apt-get install freeradius)")
     with FreeRadius(directory, secret, **options) as server:
@@ -299,7 +299,7 @@ def _free_ports() -> Tuple[int, int, int, Optional[int]]:
     with contextlib.ExitStack() as stack:
 
         def free(family: int, host: str) -> int:
-            # All stay open until the last is found, so that no port is found twice.
+            # All stay open until the last one is bound, so that no port occurs twice.
             probe = stack.enter_context(socket.socket(family, socket.SOCK_DGRAM))
             probe.bind((host, 0))
             return int(probe.getsockname()[1])
@@ -311,7 +311,8 @@ def _free_ports() -> Tuple[int, int, int, Optional[int]]:
             return port, old_port, acct_port, None
 
 
-def _free_tcp_port() -> int:
+def free_tcp_port() -> int:
+    """Return a TCP port on loopback that is free now."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
@@ -328,7 +329,7 @@ def _read(path: pathlib.Path) -> str:
         return ""
 
 
-# How rlm_detail writes what is not printable.
+# How rlm_detail writes unprintable characters.
 _ESCAPE = re.compile(rb"\\([0-7]{3}|.)", re.DOTALL)
 _ESCAPED = {b"n": b"\n", b"r": b"\r", b"t": b"\t"}
 
@@ -336,7 +337,7 @@ _ESCAPED = {b"n": b"\n", b"r": b"\r", b"t": b"\t"}
 def _parse_request(block: str) -> Request:
     lines = [line[1:].split(" = ", 1) for line in block.split("\n") if line.startswith("\t")]
     pairs = [(name, _parse_value(value)) for name, value in lines]
-    # rlm_detail says what a packet is unless it is an Accounting-Request.
+    # rlm_detail names the type of every packet but an Accounting-Request.
     code = next((value for name, value in pairs if name == "Packet-Type"), "Accounting-Request")
     return Request(str(code), [pair for pair in pairs if pair[0] not in ("Packet-Type", "Timestamp")])
 

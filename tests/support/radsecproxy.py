@@ -1,6 +1,6 @@
-"""A real radsecproxy on loopback for the tests: RADIUS over TLS in front of a FreeRADIUS that it asks over UDP.
+"""A real radsecproxy on loopback: RADIUS over TLS in front of a FreeRADIUS, which it reaches over UDP.
 
-Whoever has a client certificate of its CA's is its client; it has no secret but `radsec`, and wants one of everybody.
+It accepts every client that has a certificate from the CA of the tests; their shared secret is `radsec`.
 """
 
 import contextlib
@@ -13,11 +13,9 @@ from typing import Iterator, Optional, Union
 
 import pytest
 
-from tests.support.certificates import Authority
-from tests.support.radiusd import FreeRadius
+from tests.support.radiusd import AUTHORITY, HOST, FreeRadius, free_tcp_port
 
-HOST = "127.0.0.1"
-_START_SECONDS = 30.0
+_START_SECONDS = 60.0
 _CONFIGURATION = """\
 ListenTLS {host}:{port}
 LogLevel 3
@@ -36,13 +34,13 @@ server logins {{
 	host {radiusd.host}
 	port {radiusd.port}
 	type udp
-	secret "{radiusd.secret}"
+	secret "{secret}"
 }}
 server accounting {{
 	host {radiusd.host}
 	port {radiusd.acct_port}
 	type udp
-	secret "{radiusd.secret}"
+	secret "{secret}"
 }}
 realm * {{
 	server logins
@@ -52,24 +50,22 @@ realm * {{
 
 
 def find() -> Optional[str]:
-    """The path of radsecproxy, or None where it is not installed."""
+    """Return the path of radsecproxy, or None if it is not installed."""
     return shutil.which("radsecproxy") or shutil.which("radsecproxy", path="/usr/sbin:/usr/local/sbin")
 
 
 @contextlib.contextmanager
-def running(directory: Union[str, pathlib.Path], radiusd: FreeRadius, authority: Authority) -> Iterator[int]:
-    """A radsecproxy while the block runs, which is given its port; skips the test where it is not installed.
-
-    Its certificate is of `authority`, as are those of its clients. The secret of `radiusd` must be plain words.
-    """
+def running(directory: Union[str, pathlib.Path], radiusd: FreeRadius) -> Iterator[int]:
+    """Run radsecproxy and yield its port; skip the test if it is not installed."""
     binary = find()
     if binary is None:
         pytest.skip("radsecproxy is not installed (Debian, Ubuntu: apt-get install radsecproxy)")
     path = pathlib.Path(str(directory))
-    authority.issue().written(path, "server")
-    (path / "ca.pem").write_text(authority.certificate, encoding="ascii")
-    port = _free_port()
-    text = _CONFIGURATION.format(host=HOST, port=port, directory=path, radiusd=radiusd)
+    AUTHORITY.issue().written(path, "server")
+    (path / "ca.pem").write_text(AUTHORITY.certificate, encoding="ascii")
+    port = free_tcp_port()
+    secret = "".join("%{:02x}".format(octet) for octet in radiusd.secret.encode("utf-8"))
+    text = _CONFIGURATION.format(host=HOST, port=port, directory=path, radiusd=radiusd, secret=secret)
     (path / "radsecproxy.conf").write_text(text, encoding="utf-8")
     with (path / "radsecproxy.log").open("wb") as log:
         process = subprocess.Popen(
@@ -93,9 +89,3 @@ def _wait_for(port: int, process: "subprocess.Popen[bytes]", log: pathlib.Path) 
             return
         time.sleep(0.02)
     raise RuntimeError("radsecproxy did not start:\n" + log.read_text(encoding="utf-8"))
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])

@@ -1,7 +1,7 @@
-"""A RADIUS server over TLS that does as it is told, right or wrong, for the tests of the client.
+"""A scripted RADIUS server over TLS.
 
-Each connection that is made is given to a function of the test's, in a thread of its own. `Connection` has the steps
-that a right server takes; between them, or in their place, a wrong one may do anything.
+The server passes each connection to a function of the test, in its own thread. `Connection` has the steps of a correct
+server; the function can do anything else between them or in their place.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from typing import Any, Callable, List, Optional, Sequence, Type
 from tests.support.certificates import Authority, Identity
 from tests.support.misbehaving import ACCEPT, Attribute, Request, pack, reply
 
-PATIENCE = 30.0  # seconds, after which a test that hangs fails
+PATIENCE = 120.0  # seconds to wait for octets before the test fails
 SECRET = b"radsec"
 VERSION_1_0, VERSION_1_1 = "radius/1.0", "radius/1.1"
 
@@ -27,15 +27,15 @@ class Gone(Exception):
 
 
 class Cut(Exception):
-    """As much was sent as the test wants."""
+    """The peer has sent the octets that the test wants."""
 
 
 class Connection:
     """One connection to the peer.
 
-    `requests` are the packets that came over it, `written` all octets that went. With `cut_after`, Cut is raised once
-    that many octets are written; with `trickles` each goes alone; with `joins` all but the first flight waits for
-    `let_go`.
+    `requests` are the packets that arrived, `written` the octets that the peer sent. `cut_after` is the number of
+    octets after which it raises Cut. With `trickles` it sends each octet separately; with `joins` it holds back all but
+    the first flight until `let_go`.
     """
 
     def __init__(self, raw: socket.socket, context: ssl.SSLContext) -> None:
@@ -52,7 +52,7 @@ class Connection:
 
     @property
     def protocol(self) -> str:
-        """What ALPN has come to."""
+        """The ALPN protocol, or "" if there is none."""
         return self._tls.selected_alpn_protocol() or ""
 
     @property
@@ -67,11 +67,11 @@ class Connection:
         return found
 
     def shake_hands(self) -> None:
-        """Do the server's part of the handshake."""
+        """Complete the TLS handshake."""
         self._until_done(self._tls.do_handshake)
 
     def receive(self) -> Request:
-        """Return the next packet that comes; raise Gone if none does."""
+        """Return the next packet; raise Gone if the client closes the connection."""
         while len(self._stream) < 4 or len(self._stream) < struct.unpack("!H", self._stream[2:4])[0]:
             self._stream += self._until_done(lambda: self._tls.read(65536)) or self._gone()
         size = struct.unpack("!H", self._stream[2:4])[0]
@@ -80,12 +80,12 @@ class Connection:
         return Request(self.requests[-1], (), len(self.requests) - 1)
 
     def send(self, octets: bytes) -> None:
-        """Send octets as one record of TLS."""
+        """Send octets in one TLS record."""
         self._tls.write(octets)
         self._flush()
 
     def send_raw(self, octets: bytes) -> None:
-        """Send octets as they are."""
+        """Send octets without TLS."""
         if self.joins and self.written:
             self._joined += octets
             return
@@ -98,23 +98,23 @@ class Connection:
                 raise Cut()
 
     def let_go(self) -> None:
-        """Send at once what waits for it."""
+        """Send the octets that were held back."""
         self.joins = False
         self.send_raw(self._joined)
 
     def end(self) -> None:
-        """Say, as TLS does, that nothing more will come."""
+        """Send close_notify."""
         with contextlib.suppress(ssl.SSLError):
             self._tls.unwrap()
         self._flush()
 
     def reset(self) -> None:
-        """End the connection with a reset."""
+        """Reset the connection."""
         self.raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.raw.close()
 
     def wait_for_end(self) -> None:
-        """Return when the client has closed the connection."""
+        """Wait until the client closes the connection."""
         while self.raw.recv(65536):
             pass
 
@@ -141,10 +141,10 @@ Script = Callable[[Connection], None]
 
 
 class Peer:
-    """The server, as a context manager: it listens on loopback and serves each connection until the block ends.
+    """The server, as a context manager: it listens on loopback until the end of the block.
 
-    `connections` are those that were made. That the client goes away is no error; any other exception of the script's
-    is raised at the end of the block.
+    `connections` are all connections so far. The end of the block raises the exception of a script, if any, unless it
+    says that the client has closed the connection.
     """
 
     def __init__(
@@ -163,7 +163,7 @@ class Peer:
 
     @property
     def requests(self) -> List[bytes]:
-        """Every packet that came, over any connection."""
+        """The packets of all connections."""
         return [octets for connection in self.connections for octets in connection.requests]
 
     def __enter__(self) -> "Peer":
@@ -212,9 +212,9 @@ def server_context(
     newest: str = "",
     oldest: str = "",
 ) -> ssl.SSLContext:
-    """Return a context for a server; with `client_ca` it wants a client certificate of that CA's.
+    """Return a context for a server; with `client_ca` it requires a client certificate from that CA.
 
-    `protocols` are for ALPN; `newest` and `oldest` limit the version of TLS, as in `TLSv1_2`.
+    `protocols` are the ALPN protocols; `newest` and `oldest` limit the TLS version, such as `TLSv1_2`.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     for version in ("TLSv1", "TLSv1_1", "TLSv1_2", "TLSv1_3"):
@@ -231,7 +231,7 @@ def server_context(
 
 
 def answering(code: int = ACCEPT, attributes: Sequence[Attribute] = (), secret: bytes = SECRET) -> Script:
-    """Return the script of a right server, which answers all requests so, in the version that was agreed on."""
+    """Return a script that replies to every request, in the RADIUS version that ALPN selected."""
 
     def script(connection: Connection) -> None:
         connection.shake_hands()
@@ -248,13 +248,13 @@ def answer(
     attributes: Sequence[Attribute] = (),
     secret: bytes = SECRET,
 ) -> bytes:
-    """Return the right reply to a request, in the version of RADIUS that was agreed on."""
+    """Return a valid reply to a request, in the RADIUS version that ALPN selected."""
     if connection.protocol == VERSION_1_1:
         return reply_1_1(request, code, attributes)
     return reply(request, secret, code, attributes, signature=None)
 
 
 def reply_1_1(request: Request, code: int = ACCEPT, attributes: Sequence[Attribute] = ()) -> bytes:
-    """Return a right reply of RADIUS/1.1."""
+    """Return a valid RADIUS/1.1 reply."""
     packed = pack(attributes)
     return struct.pack("!BBH", code, 0, 20 + len(packed)) + request.octets[4:8] + bytes(12) + packed

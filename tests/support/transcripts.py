@@ -1,6 +1,6 @@
-"""Writes docs/transcripts.md anew from logins with ssh and telnet: `python3 -m tests.support.transcripts`.
+"""Writes docs/transcripts.md from logins with ssh and telnet: `python3 -m tests.support.transcripts`.
 
-What differs from run to run (addresses, ports, seconds) is replaced by fixed text.
+Fixed text replaces the addresses, ports and times, which change with every run.
 """
 
 import re
@@ -13,6 +13,7 @@ from typing import Iterator, List, NamedTuple, Tuple
 from tests.support import ROOT
 from tests.support.clients import LEAVE, PASSWORD_PROMPT, Gateway, Person, by_ssh, by_telnet
 from tests.support.misbehaving import closed_port
+from tests.support.plugin import section
 
 DOCUMENT = ROOT / "docs" / "transcripts.md"
 
@@ -28,9 +29,9 @@ Made by `python3 -m tests.support.transcripts` from real sessions; `bastion` sta
 
 
 class Scene(NamedTuple):
-    """A login: what the user asks for, and each question with what is typed then.
+    """A login: the login name, and each question with its answer.
 
-    Without `server_runs` there is no RADIUS server to reach.
+    Without `server_runs` no RADIUS server answers.
     """
 
     title: str
@@ -62,16 +63,15 @@ TELNET = (
 
 
 def document(ssh: str, telnet: str, plugin_zip: Path, directory: Path) -> str:
-    """Return the document's text, from sessions played now with these clients; `directory` must be empty."""
+    """Play the logins with these clients, and return the text of the document; `directory` must be empty."""
     gateways = {}
     for name in ("ssh", "telnet", "down"):
         (directory / name).mkdir()
         gateways[name] = directory / name
     parts = [_INTRODUCTION, "## SSH\n"]
     with closed_port() as port:
-        configuration = "[radius]\nserver=127.0.0.1\nport={}\nsecret=none that a server knows\n".format(port)
         with Gateway("ssh", plugin_zip, gateways["ssh"]) as reached, Gateway(
-            "ssh", plugin_zip, gateways["down"], configuration
+            "ssh", plugin_zip, gateways["down"], section(port)
         ) as cut_off:
             for scene in SSH:
                 with by_ssh(ssh, reached if scene.server_runs else cut_off, scene.login_name) as person:
@@ -88,7 +88,7 @@ def document(ssh: str, telnet: str, plugin_zip: Path, directory: Path) -> str:
 def _played(scene: Scene, person: Person, command: str) -> Iterator[str]:
     for question, answer in scene.answers:
         person.sees(question).types(answer)
-    # Either the page or the end
+    # Either the page or the end of the client
     if person.terminal.expect_exact([LEAVE, "closed by foreign host", "Disconnected from"]) == 0:
         person.types("")
     person.to_the_end()
@@ -100,7 +100,7 @@ def _played(scene: Scene, person: Person, command: str) -> Iterator[str]:
 
 
 def normalised(shown: str) -> str:
-    """Return what was shown with fixed text for what differs from run to run."""
+    """Replace what changes with every run by fixed text."""
     for pattern, fixed in (
         (r'"server": "127\.0\.0\.1:\d+"', '"server": "192.0.2.1:1812"'),
         (r'"seconds": [\d.]+', '"seconds": ...'),
@@ -121,14 +121,13 @@ def main() -> int:
     for name in ("ssh", "telnet"):
         path = shutil.which(name)
         if path is None:
-            print("There is no {} here.".format(name), file=sys.stderr)
+            print("{} is not installed".format(name), file=sys.stderr)
             return 1
         clients.append(path)
-    if build.main([]) != 0:
-        return 1
-    with tempfile.TemporaryDirectory(prefix="transcripts-") as directory:
-        plugin_zip = next((ROOT / "dist").glob("SPS_RADIUS-*.zip"))
-        text = document(clients[0], clients[1], plugin_zip, Path(directory))
+    with tempfile.TemporaryDirectory(prefix="transcripts-") as directory, tempfile.TemporaryDirectory() as output:
+        if build.main(["--output", output]) != 0:
+            return 1
+        text = document(clients[0], clients[1], next(Path(output).glob("*.zip")), Path(directory))
     DOCUMENT.parent.mkdir(exist_ok=True)
     DOCUMENT.write_text(text, encoding="utf-8")
     return 0

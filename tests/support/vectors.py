@@ -1,4 +1,4 @@
-"""The octets of RFC 2865 section 7: what is asked and what is replied."""
+"""The examples of RFC 2865 section 7."""
 
 REQUEST_7_1 = bytes.fromhex(
     "010000380f403f9473978057bd83d5cb98f4227a01066e656d6f02120dbe708d93d413ce3196e43f782a0aee0406c0a80110050600000003"

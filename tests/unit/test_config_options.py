@@ -3,12 +3,12 @@
 import re
 from typing import Sequence
 
-from lib.cli.listing import markdown_table
 from lib.config.model import AuthSettings, NameRules, Settings, UsernameSettings
 from lib.config.options import SECTIONS, Option
 from lib.radius.server import ServerSettings
 from lib.secret import Secret
 from tests.support.configuration import HIDDEN, MINIMAL, Store, check, valid, with_option
+from tools.documents import markdown_table
 
 
 def options(section: str) -> Sequence[Option]:

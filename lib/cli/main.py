@@ -1,0 +1,199 @@
+"""Parses the command line, runs a command and returns its exit status."""
+
+import argparse
+import ipaddress
+import os
+import signal
+import sys
+from typing import Optional, Sequence
+
+from .. import __version__
+from ..login.username import radius_name_problem
+from ..text import system_words
+from . import exit_status
+from .console import encodable
+from .exit_status import CommandError
+
+
+def main(arguments: Optional[Sequence[str]] = None) -> int:
+    """Run the command in the arguments (default: those of the process) and return the exit status."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # the parent process closed it
+            setattr(sys, name, open(os.devnull, "w"))
+    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+        if signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, _exit)
+    program = _program_name(sys.argv[0])
+    options = _parser(program).parse_args(arguments)
+    try:
+        status = _run_command(options)
+        sys.stdout.flush()
+        return status
+    except CommandError as error:
+        return _print_error(program, str(error))
+    except KeyboardInterrupt:
+        sys.stderr.write("\n")
+        return exit_status.INTERRUPTED
+    except BrokenPipeError:
+        # Python flushes stdout once more when it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return exit_status.BROKEN_PIPE
+    except OSError as error:
+        return _print_error(program, system_words(error))
+
+
+def _run_command(options: argparse.Namespace) -> int:
+    # Imported here: the RADIUS client of `servers` and `try` takes 100 ms that the other commands save.
+    if options.command == "check":
+        from . import check
+
+        return check.run(options)
+    if options.command == "servers":
+        from . import servers
+
+        return servers.run(options)
+    if options.command == "try":
+        from . import login
+
+        return login.run(options)
+    from . import options as options_command
+
+    return options_command.run()
+
+
+def _exit(number: int, frame: object) -> None:
+    """Exit with an exception, so that the echo of the terminal is restored and temporary files are removed."""
+    sys.exit(128 + number)
+
+
+def _print_error(program: str, text: str) -> int:
+    sys.stderr.write(encodable(f"{program}: error: {text}\n", sys.stderr))
+    return exit_status.ERROR
+
+
+def _program_name(path: str) -> str:
+    name = os.path.basename(path)
+    return "python3 -m lib" if name == "__main__.py" else "python3 " + name
+
+
+_DESCRIPTION = """\
+Checks a configuration of SPS_RADIUS, probes its RADIUS servers, and runs a complete login the way the plugin does on
+SPS. Runs on any machine that has Python 3.6 or newer."""
+_EPILOG = """\
+The values of options set to `$` are in the Credential Store of SPS. `servers` and `try` ask for these values without
+echo, or read them from the file given with --secret-file, an INI file with the same sections and options, or from the
+environment: SPS_RADIUS_SECRET for [radius] secret, SPS_AUTH_PUSH_PASSWORD for [auth] push_password, and so on. No
+argument takes a secret, because every user of the machine can read arguments."""
+
+
+def _parser(program: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=program, description=_DESCRIPTION, epilog=_EPILOG)
+    parser.add_argument("--version", action="version", version="SPS_RADIUS " + __version__)
+    commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
+    commands.required = True
+
+    check = commands.add_parser(
+        "check",
+        help="find the errors in a configuration",
+        description="Reads a configuration as the plugin does, and lists its errors and warnings with line numbers.",
+        epilog="Exits with 0 if there are no errors, 1 if there are warnings and --strict is given, 2 if there are "
+        "errors.",
+    )
+    _add_file(check)
+    check.add_argument("--strict", action="store_true", help="exit with 1 if there are warnings")
+    _add_json(check)
+
+    servers = commands.add_parser(
+        "servers",
+        help="probe every server",
+        description="Resolves the name of every server and sends a Status-Server request (RFC 5997) to each of its "
+        "addresses. No user is logged in.",
+        epilog="Exits with 0 if the plugin can use every address, 1 if it cannot use one of them, 2 if the "
+        "configuration has errors.",
+    )
+    _add_file(servers)
+    servers.add_argument(
+        "--timeout", metavar="SECONDS", type=_seconds, default=5.0, help="time to wait for each address (default: 5)"
+    )
+    servers.add_argument(
+        "--probe-user",
+        metavar="NAME",
+        type=_user_name,
+        help="if a server does not answer Status-Server (NPS does not), send a login of this user with a random "
+        "password; the server counts a failed login of the user",
+    )
+    _add_json(servers)
+    _add_client_options(servers)
+
+    login = commands.add_parser(
+        "try",
+        help="log in through the servers as the plugin does",
+        description="Runs a complete login with the configured servers, shows every packet without its secrets, and "
+        "shows the verdict that the plugin returns to SPS. Asks the questions of the login on the terminal.",
+        epilog="Exits with 0 for ACCEPT, 1 for DENY, 2 if the configuration has errors. User lists, LDAP, the "
+        "authentication cache and the lockout exist only on SPS and are ignored here.",
+    )
+    _add_file(login)
+    login.add_argument(
+        "--user", metavar="NAME", default="", help="user name in the login; without it, the login asks for one"
+    )
+    login.add_argument(
+        "--gateway-user", metavar="NAME", default="", help="user that SPS has authenticated before the plugin runs"
+    )
+    login.add_argument(
+        "--protocol", choices=("ssh", "rdp", "telnet"), default="ssh", help="protocol of the connection (default: ssh)"
+    )
+    login.add_argument("--client-ip", metavar="ADDRESS", type=_ip_address, default="", help="IP address of the client")
+    login.add_argument("--connection", metavar="NAME", default="", help="name of the Connection Policy")
+    _add_client_options(login)
+
+    commands.add_parser(
+        "options",
+        help="list every option with its default",
+        description="Lists every option of the plugin with its values, its default and its meaning.",
+    )
+    return parser
+
+
+def _add_file(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="configuration file, or - for standard input")
+
+
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print a JSON document instead of text")
+
+
+def _add_client_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--secret-file", metavar="FILE", help="INI file with the values of options set to `$`; see the main --help"
+    )
+    parser.add_argument(
+        "--nas-identifier",
+        metavar="NAME",
+        default="sps",
+        help="NAS-Identifier to send (default: sps); SPS sends its nickname",
+    )
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= 300:
+        raise argparse.ArgumentTypeError("expected a number of seconds above 0 and up to 300")
+    return seconds
+
+
+def _user_name(text: str) -> str:
+    problem = radius_name_problem(text) if text else "it is empty"
+    if problem:
+        raise argparse.ArgumentTypeError(f"expected a user name: {problem}")
+    return text
+
+
+def _ip_address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text)) if text else ""
+    except ValueError:
+        raise argparse.ArgumentTypeError("expected an IP address") from None

@@ -1,0 +1,229 @@
+"""`servers` against scripted servers, over UDP and TLS on loopback."""
+
+import contextlib
+import datetime
+import re
+from typing import Any, Dict, Iterator, List
+
+import pytest
+
+from tests.support import tls_peer
+from tests.support.certificates import Authority
+from tests.support.command_line import END_OF_INPUT, CommandLine
+from tests.support.misbehaving import (
+    ACCEPT,
+    CHALLENGE,
+    REJECT,
+    SECRET,
+    USER_NAME,
+    Request,
+    Server,
+    answering,
+    reply,
+    silent,
+)
+from tests.support.plugin import section
+from tests.support.tls_peer import VERSION_1_1, Peer
+
+STORED = "hunter3 from the store"
+AUTHORITY = Authority("the CA")
+CERTIFICATE = AUTHORITY.issue()
+ACCESS_REQUEST, STATUS_SERVER = 1, 12
+
+
+def facts(
+    cli: CommandLine, configuration: str, *arguments: str, timeout: float = 60.0, **environment: str
+) -> Dict[str, Dict[str, Any]]:
+    """Return the facts that `servers` prints, by section; for a name with several addresses, those of the last one."""
+    path = cli.file(configuration)
+    asked = cli.run("servers", "--json", "--timeout", str(timeout), path, *arguments, **environment)
+    assert asked.err == ""
+    document = asked.document["servers"]
+    assert asked.status == (0 if all(each["ok"] for each in document) else 1)
+    assert SECRET.decode("ascii") not in asked.out
+    return {each["section"]: each for each in document}
+
+
+def test_every_address_of_a_name(cli: CommandLine) -> None:
+    with Server(answering(SECRET)) as server:
+        named = cli.run("servers", "--timeout", "1", cli.file(section(server, server="localhost")))
+        numeric = cli.run("servers", cli.file(section(server)))
+    lines = named.out.splitlines()
+    assert re.match(r"\[radius\] 127\.0\.0\.1:\d+ \(localhost, resolved in [\d.]+ ms\): ok: ", lines[-1] + lines[0])
+    assert "(127.0.0.1" not in numeric.out
+
+
+def test_unknown_name(cli: CommandLine) -> None:
+    lost = facts(cli, "[radius]\nserver=nosuch.invalid.\nsecret=x\n")["radius"]
+    assert (lost["ok"], lost["code"], lost["address"]) == (False, "name-lookup", "")
+    assert lost["text"].startswith("name resolution failed")
+
+
+def test_closed_port(cli: CommandLine, down: str) -> None:
+    closed = facts(cli, down)["radius"]
+    assert closed["code"] == "connection-refused"
+    assert closed["text"] == "connection refused: nothing listens on this port"
+
+
+def test_silence_lists_the_possible_causes(cli: CommandLine) -> None:
+    with Server(silent) as server:
+        dead = facts(cli, section(server, retransmit_after=0.1), timeout=0.5)["radius"]
+        assert len(server.requests) > 1 and len({each.octets for each in server.requests}) == 1
+    assert (dead["ok"], dead["code"], dead["signed"]) == (False, "no-reply", None)
+    for words in ("down", "client", "secret differs", "RFC 3579", "not answer Status-Server", "--probe-user"):
+        assert words in dead["text"]
+
+
+def test_wrong_secret(cli: CommandLine) -> None:
+    with Server(answering(b"another secret")) as server:
+        configuration = section(server)
+        wrong = facts(cli, configuration, timeout=1)["radius"]
+        printed = cli.run("servers", "--timeout", "1", cli.file(configuration)).out
+    assert (wrong["ok"], wrong["code"]) == (False, "wrong-secret")
+    assert wrong["text"].startswith("the server is up, but its shared secret differs")
+    assert "    [radius] 127.0.0.1:" in printed and "discarded " in printed
+
+
+def test_reply_that_is_not_radius(cli: CommandLine) -> None:
+    with Server(lambda request: [b"\x1b[31mHTTP/1.1 400 Bad Request, as you like it"]) as server:
+        odd = facts(cli, section(server), timeout=1)["radius"]
+    assert (odd["code"], odd["text"]) == ("bad-reply", "the reply does not answer the request")
+
+
+def test_discarded_reply_before_the_valid_one(cli: CommandLine) -> None:
+    with Server(lambda request: [b"junk", reply(request, SECRET)]) as server:
+        odd = facts(cli, section(server))["radius"]
+    assert odd["ok"] and "discarded 1 reply" in odd["details"][0]
+
+
+def test_reply_to_a_retransmission(cli: CommandLine) -> None:
+    with Server(lambda request: [reply(request, SECRET)] if request.number else []) as server:
+        late = facts(cli, section(server, retransmit_after=0.05))["radius"]
+    assert late["ok"] and late["transmissions"] > 1
+    assert " and {} transmissions".format(late["transmissions"]) in late["text"]
+
+
+def test_source_ip_of_another_host(cli: CommandLine) -> None:
+    with Server(silent) as server:
+        lost = facts(cli, section(server, source_ip="192.0.2.1"))["radius"]
+    assert lost["code"] == "network" and "cannot send" in lost["text"]
+
+
+@pytest.mark.parametrize("verdict", [ACCEPT, REJECT, CHALLENGE], ids=["accept", "reject", "challenge"])
+def test_probe_user(cli: CommandLine, verdict: int) -> None:
+    def answering_logins(request: Request) -> List[bytes]:
+        return [reply(request, SECRET, verdict)] if request.octets[0] == ACCESS_REQUEST else []
+
+    with Server(answering_logins) as server:
+        probed = facts(cli, section(server), "--probe-user", "nobody", timeout=1)["radius"]
+    logins = [each for each in server.requests if each.octets[0] == ACCESS_REQUEST]
+    assert (probed["ok"], probed["probe"], probed["signed"]) == (True, "login", True)
+    assert "responded to a login, not to Status-Server," in probed["text"]
+    assert {each.values(USER_NAME)[0] for each in logins} == {b"nobody"}
+    assert len(logins[0].password(SECRET)) == 24
+
+
+def test_probe_user_and_silence(cli: CommandLine) -> None:
+    with Server(silent) as server:
+        dead = facts(cli, section(server), "--probe-user", "nobody", timeout=0.5)["radius"]
+    assert (dead["ok"], dead["code"]) == (False, "no-reply")
+    assert "--probe-user" not in dead["text"] and "not answer Status-Server" not in dead["text"]
+
+
+# Secrets of the Credential Store
+
+
+@contextlib.contextmanager
+def stored() -> Iterator[str]:
+    """A configuration with the secret in the Credential Store, and a server whose secret is STORED."""
+    with Server(answering(STORED.encode("ascii"))) as server:
+        yield section(server, secret="$")
+
+
+@contextlib.contextmanager
+def stored_twice() -> Iterator[str]:
+    """The same with a second server."""
+    with stored() as configuration, Server(answering(STORED.encode("ascii"))) as second:
+        yield configuration + "[radius_2]\nport={}\n".format(second.port)
+
+
+NOT_STORED = "[radius] secret: the Credential Store has no password for host=radius user=secret"
+
+
+def test_secret_from_the_environment(cli: CommandLine) -> None:
+    with stored() as configuration:
+        assert facts(cli, configuration, SPS_RADIUS_SECRET=STORED)["radius"]["ok"]
+
+
+def test_secret_from_a_file(cli: CommandLine) -> None:
+    secrets = cli.file("[radius]\nsecret = {}\n".format(STORED), "secrets.ini")
+    with stored() as configuration:
+        assert facts(cli, configuration, "--secret-file", secrets)["radius"]["ok"]
+        # The file replaces the whole store.
+        both = configuration + "[auth]\npush_password=$\n"
+        refused = cli.run("servers", cli.file(both), "--secret-file", secrets, SPS_AUTH_PUSH_PASSWORD="x")
+    assert refused.status == 2
+    assert "[auth] push_password: the Credential Store has no password for host=auth" in refused.err
+
+
+def test_secret_from_the_terminal(cli: CommandLine) -> None:
+    with stored() as configuration:
+        asked = cli.run("servers", cli.file(configuration), answers=[STORED])
+    assert asked.status == 0
+    assert asked.out.startswith("[radius] secret (press Enter if the Credential Store has none): ")
+
+
+def test_secret_that_is_not_in_the_store(cli: CommandLine) -> None:
+    with stored() as configuration:
+        for answer in ("", END_OF_INPUT):
+            refused = cli.run("servers", cli.file(configuration), answers=[answer])
+            assert refused.status == 2
+            assert NOT_STORED in refused.err
+
+
+def test_second_server_has_the_secret_of_the_first(cli: CommandLine) -> None:
+    with stored_twice() as configuration:
+        asked = cli.run("servers", cli.file(configuration), answers=[STORED, ""])
+        assert asked.status == 0
+        assert re.findall(r"^\[(.*?)\] secret \(", asked.out, re.MULTILINE) == ["radius", "radius_2"]
+        from_environment = facts(cli, configuration, SPS_RADIUS_SECRET=STORED)
+        assert [from_environment["radius"]["ok"], from_environment["radius_2"]["ok"]] == [True, True]
+        own = cli.run("servers", cli.file(configuration + "secret=$\n"), SPS_RADIUS_SECRET=STORED)
+    assert own.status == 2
+    assert NOT_STORED.replace("radius", "radius_2") in own.err
+
+
+def test_secret_that_cannot_be_asked_for(cli: CommandLine) -> None:
+    with stored() as configuration:
+        refused = cli.run("servers", cli.file(configuration))
+    assert (refused.status, refused.out) == (2, "")
+    words = "[radius] secret: is in the Credential Store; set SPS_RADIUS_SECRET or use --secret-file\n"
+    assert words in refused.err
+
+
+# TLS
+
+
+def over_tls(peer: Peer) -> str:
+    return section(peer, transport="tls", ca_certificate=AUTHORITY.certificate)
+
+
+def test_radius_1_1(cli: CommandLine) -> None:
+    with Peer(tls_peer.answering(), CERTIFICATE, protocols=[VERSION_1_1]) as peer:
+        asked = cli.run("servers", cli.file(over_tls(peer)))
+    assert asked.status == 0 and " over TLSv1.3, RADIUS/1.1, certificate valid for " in asked.out
+    assert [octets[0] for octets in peer.requests] == [STATUS_SERVER]
+
+
+def test_days_until_the_certificate_expires(cli: CommandLine) -> None:
+    with Peer(tls_peer.answering(), AUTHORITY.issue(ends=datetime.timedelta(days=12, hours=12))) as peer:
+        asked = cli.run("servers", cli.file(over_tls(peer)))
+    assert asked.out.endswith(", certificate valid for 12 days\n")
+
+
+def test_tls_failures(cli: CommandLine) -> None:
+    expired = AUTHORITY.issue(ends=-datetime.timedelta(hours=1))
+    with Peer(tls_peer.answering(), expired) as peer, Peer(lambda connection: None, CERTIFICATE) as closing:
+        for each, words in ((peer, "the server's certificate has expired"), (closing, "the connection")):
+            asked = cli.run("servers", cli.file(over_tls(each)))
+            assert asked.status == 1 and "not ok: " in asked.out and words in asked.out
