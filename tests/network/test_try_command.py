@@ -151,7 +151,7 @@ def test_retransmissions_probes_and_discarded_replies(cli: CommandLine) -> None:
     for line in (
         r"^To \[radius\] \S+ after [\d.]+ s: Access-Request \(retransmission\)$",
         r"^To \[radius\] \S+ after [\d.]+ s: Status-Server \(probe\)$",
-        r"^From \[radius\] \S+ after [\d.]+ s: discarded a reply whose Response Authenticator did not verify",
+        r"^From \[radius\] \S+ after [\d.]+ s: discarded a reply: wrong Response Authenticator",
     ):
         assert re.search(line, tried.out, re.MULTILINE), line
 
