@@ -6,7 +6,7 @@ import logging
 import os
 import tempfile
 import time
-from typing import Dict, Iterator, Optional
+from typing import Dict, Iterator
 
 from .. import __version__, reasons
 from ..authenticator import Authenticator
@@ -46,7 +46,8 @@ def run(options: argparse.Namespace) -> int:
     packet_printer = PacketPrinter(console, configuration.settings.dictionary)
     with tempfile.TemporaryDirectory(prefix="sps-radius-") as directory, _printed_log(console, packet_printer):
         # As on SPS, the status of the servers is kept from one answer to the next.
-        return _Login(options, configuration, console, packet_printer, directory if os.name == "posix" else None).run()
+        directories = StateDirectories(ephemeral=directory if os.name == "posix" else None)
+        return _Login(options, configuration, console, packet_printer, directories).run()
 
 
 @contextlib.contextmanager
@@ -66,7 +67,7 @@ def _printed_log(console: Console, packet_printer: PacketPrinter) -> Iterator[No
 
 
 class _ConsoleHandler(logging.Handler):
-    """Prints the log of the plugin, each line after the packets that preceded it."""
+    """Prints the log of the plugin, and before each line the packets that led to it."""
 
     def __init__(self, console: Console, packet_printer: PacketPrinter) -> None:
         super().__init__()
@@ -74,7 +75,7 @@ class _ConsoleHandler(logging.Handler):
         self._packet_printer = packet_printer
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._packet_printer()
+        self._packet_printer.print_new()
         line = f"log: {record.levelname.lower()}: {one_line(record.getMessage(), 2000)}"
         self._console.say(self._console.styled("dim", line))
 
@@ -88,13 +89,13 @@ class _Login:
         configuration: Configuration,
         console: Console,
         packet_printer: PacketPrinter,
-        ephemeral_directory: Optional[str],
+        directories: StateDirectories,
     ) -> None:
         self._options = options
         self._configuration = configuration
         self._console = console
         self._packet_printer = packet_printer
-        self._directories = StateDirectories(ephemeral=ephemeral_directory)
+        self._directories = directories
         self._record = SessionRecord(time.time(), options.client_ip or None)
         self._username = ""
         self._identity = ""
@@ -149,7 +150,7 @@ class _Login:
         try:
             self._record, action = authenticator.run(self._record, call)
         finally:
-            self._packet_printer()
+            self._packet_printer.print_new()
         return action
 
     def _without_upn_suffix(self, name: str) -> str:

@@ -142,6 +142,7 @@ def _probe(target: _Target, address: Address, how: ProbeOptions) -> ProbeResult:
 
 def _probe_with_login(server: ServerSettings, place: Origin, result: ProbeResult, how: ProbeOptions) -> ProbeResult:
     """Send a login that must fail: every valid reply shows that the server is up and its secret is right."""
+
     password = Secret(os.urandom(12).hex())
     attributes = nas.attributes(how.nas_identifier, "", "")
     login = LoginRequest({server.section: how.probe_user}, password, attributes, origin=place)
@@ -155,8 +156,9 @@ def _probe_with_login(server: ServerSettings, place: Origin, result: ProbeResult
 
 
 def _nas_identifier(how: ProbeOptions) -> packet.Attributes:
+    """Return NAS-Identifier alone, as RFC 5997 section 3 recommends."""
     usual = nas.attributes(how.nas_identifier, "", "")
-    return tuple(each for each in usual if each[1] == packet.NAS_IDENTIFIER)  # RFC 5997 section 3
+    return tuple(each for each in usual if each[1] == packet.NAS_IDENTIFIER)
 
 
 def _accepting_unsigned(server: ServerSettings) -> ServerSettings:

@@ -143,7 +143,7 @@ def receive(settings: Settings, state: State, call: HookCall, outcome: Outcome) 
 
 
 def may_bypass(settings: Settings, gateway_user: Optional[str]) -> bool:
-    """Whether this is a break-glass user whom SPS has authenticated."""
+    """Whether this is a break-glass user that SPS has authenticated."""
     return bool(gateway_user) and gateway_user in settings.auth.bypass_when_unreachable
 
 

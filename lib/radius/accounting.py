@@ -246,37 +246,38 @@ def _count(value: float) -> int:
     return int(min(max(0, value), _LARGEST))
 
 
-def _number(value: Any) -> float:
-    if type(value) not in (int, float) or not 0 <= value <= _LARGEST:
+def _number(value: object) -> float:
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value <= _LARGEST:
         raise ValueError("not a number of seconds")
     return float(value)
 
 
-def _whole(value: Any) -> int:
+def _whole(value: object) -> int:
     if type(value) is not int or not 0 <= value <= _LARGEST:
         raise ValueError("not a whole number")
     return value
 
 
-def _truth(value: Any) -> bool:
+def _truth(value: object) -> bool:
     if not isinstance(value, bool):
         raise ValueError("not true or false")
     return value
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError("not text")
     return value
 
 
-def _list(value: Any) -> List[Any]:
+def _list(value: object) -> List[Any]:
     if not isinstance(value, list):
         raise ValueError("not a list")
     return value
 
 
-def _octets(value: Any) -> bytes:
-    if not _HEX.fullmatch(_text(value)):
+def _octets(value: object) -> bytes:
+    text = _text(value)
+    if not _HEX.fullmatch(text):
         raise ValueError("not octets")
-    return bytes.fromhex(value)
+    return bytes.fromhex(text)

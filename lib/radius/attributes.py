@@ -1,10 +1,11 @@
-"""Attributes by name, pure: a name becomes a vendor, a number and a kind; text becomes the octets of a value.
+"""Attributes by name, pure: resolves a name to vendor, number and kind, and encodes text as the octets of a value.
 
-The dictionary is searched as text, which takes a third of a millisecond for all that a login sends; pyrad takes 6 to 9
-milliseconds to read it.
+The dictionary is searched as text, which takes a third of a millisecond for a login; pyrad takes 6 to 9 milliseconds to
+parse it.
 """
 
 import functools
+import ipaddress
 import re
 from typing import Callable, Iterable, List, Mapping, Match, Optional, Sequence, Tuple
 
@@ -16,7 +17,7 @@ MAX_TAG = 31  # RFC 2868 section 3.1
 
 
 class Attribute(NamedTuple):
-    """An attribute: `vendor` is 0 for a standard one, `kind` is one of KINDS, `tagged` those of RFC 2868 are."""
+    """An attribute: `vendor` is 0 for a standard one, `kind` is one of KINDS, `tagged` is as in RFC 2868."""
 
     name: str
     vendor: int
@@ -26,12 +27,12 @@ class Attribute(NamedTuple):
 
     @property
     def key(self) -> Tuple[int, int]:
-        """What tells it from any other, whatever it is called."""
+        """The identity of the attribute, under any name."""
         return self.vendor, self.number
 
     @property
     def limit(self) -> int:
-        """How many octets a value has at most (RFC 2865 sections 5 and 5.26)."""
+        """The maximum number of octets of a value (RFC 2865 sections 5 and 5.26)."""
         return 247 if self.vendor else 253
 
 
@@ -43,7 +44,7 @@ FORBIDDEN: Mapping[str, str] = {
         ("belongs to the server that sent it", "State"),
         ("belongs to the proxy that added it", "Proxy-State"),
         ("is made anew for every request", "Message-Authenticator"),
-        ("belongs to EAP, which is not spoken here", "EAP-Message"),
+        ("belongs to EAP, which is not supported", "EAP-Message"),
         ("is written as 26.<vendor>.<type>, or by the vendor's name for it", "Vendor-Specific"),
         (
             "goes encrypted, and from the server only",
@@ -58,20 +59,20 @@ FORBIDDEN: Mapping[str, str] = {
     )
     for name in names.split()
 }
-"""Dictionary name -> why no configuration may set it in a request."""
+"""Name in the dictionary -> the reason why no configuration may set it in a request."""
 
 _NAME = re.compile(r"(?a)[a-zA-Z][\w./-]*\Z")
 _NUMBERS = re.compile(r"(?a)(?:26\.([0-9]{1,8})\.)?([0-9]{1,3})\Z")
 _WHOLE = re.compile(r"(?a)[0-9]{1,20}\Z|0x[0-9a-f]{1,16}\Z")
 _TAG = re.compile(r"(?a):([0-9]{1,3}):")
-_FEW = 20  # named values that an error can list
+_FEW = 20  # named values that an error may list
 
 
 def find(name: str, own: Sequence[Attribute] = ()) -> Attribute:
     """Return the attribute of a name, in any case, of a number from 1 to 255, or of `26.<vendor>.<type>`.
 
-    `own` are the configuration's definitions, which go before the dictionary. A number that neither knows is of kind
-    octets. Raise ValueError if the name is unknown or a number out of range.
+    `own` has the configured definitions, which precede the dictionary. A number that neither has is of kind octets.
+    Raise ValueError if the name is unknown or a number is out of range.
     """
     match = _NUMBERS.match(name)
     if match:
@@ -88,9 +89,9 @@ def find(name: str, own: Sequence[Attribute] = ()) -> Attribute:
 
 
 def define(name: str, text: str) -> Attribute:
-    """Return what a line of [radius_dictionary] defines: a name, and `26.<vendor>.<type> <kind>` or `<number> <kind>`.
+    """Return the definition of a name by `26.<vendor>.<type> <kind>` or `<number> <kind>`.
 
-    Raise ValueError, which says what is expected, if it defines nothing.
+    Raise ValueError with the expected form if the text has another form.
     """
     if not _NAME.match(name):
         raise ValueError("expected a name of letters, digits, `-`, `_`, `.` and `/` that begins with a letter")
@@ -104,15 +105,15 @@ def define(name: str, text: str) -> Attribute:
 
 
 def refusal(attribute: Attribute) -> str:
-    """Return why a configuration must not set an attribute, whatever it calls it, or an empty string."""
+    """Return the reason why a configuration must not set an attribute, under any name, or an empty string."""
     standard = _numbered(attribute.vendor, attribute.number)
     return FORBIDDEN.get(standard.name, "") if standard else ""
 
 
 def check(attribute: Attribute, text: str, names: Iterable[str]) -> None:
-    """Raise ValueError, without the text in it, if a line of [radius_attributes] can never be sent as it stands.
+    """Raise ValueError, without the text in it, if an attribute with this text can never be sent.
 
-    `names` are those that may stand in braces; what they will be filled with is not known yet. Empty text is right.
+    `names` are the placeholders that may be in braces; their values are not known yet. Empty text is valid.
     """
     why = refusal(attribute)
     if why:
@@ -125,12 +126,12 @@ def check(attribute: Attribute, text: str, names: Iterable[str]) -> None:
 
 
 def encode(attribute: Attribute, text: str, values: Optional[Mapping[str, str]] = None) -> bytes:
-    """Return a value's octets; none for empty text, which is no attribute at all (RFC 2865 section 5).
+    """Return the octets of a value; none for empty text, as no attribute may be empty (RFC 2865 section 5).
 
-    With `values`, the `{name}` in the text are filled from them after its syntax has been read: what a user typed is
-    never a tag, nor hexadecimal. A tagged attribute may begin with its tag, as `:1:VLAN`; a string without one goes
-    without the octet, an integer with 0 (RFC 2868 section 3). Octets are text, or hexadecimal digits after 0x.
-    Nothing is cut. Raise ValueError, which says what is expected and never quotes the value.
+    With `values`, each `{name}` in the text is replaced after the syntax has been parsed, so user input is never taken
+    for a tag or for hexadecimal digits. The text of a tagged attribute may begin with the tag, as in `:1:VLAN`; a
+    string without a tag is sent without the octet, an integer with 0 (RFC 2868 section 3). Octets are text, or
+    hexadecimal digits after 0x. Nothing is cut. Raise ValueError with the expected form, never with the value.
     """
     tag = b""
     match = _TAG.match(text) if attribute.tagged else None
@@ -187,8 +188,6 @@ def _whole(size: int) -> Callable[[Attribute, str], bytes]:
 
 
 def _ipv4(_: Attribute, text: str) -> bytes:
-    import ipaddress  # only who sets an address needs it, and every import costs each hook
-
     try:
         return ipaddress.IPv4Address(text.strip()).packed
     except ValueError:
@@ -196,8 +195,6 @@ def _ipv4(_: Attribute, text: str) -> bytes:
 
 
 def _ipv6(_: Attribute, text: str) -> bytes:
-    import ipaddress
-
     try:
         if "%" in text:  # newer Pythons take a zone, and drop it
             raise ValueError
@@ -208,8 +205,6 @@ def _ipv6(_: Attribute, text: str) -> bytes:
 
 def _ipv6_prefix(_: Attribute, text: str) -> bytes:
     """RFC 3162 section 2.3, with all of the prefix."""
-    import ipaddress
-
     try:
         network = ipaddress.IPv6Network(text.strip())
     except ValueError:
@@ -242,7 +237,7 @@ KINDS: Mapping[str, Callable[[Attribute, str], bytes]] = {
     "ifid": _numbers_with_colons(4, 4, "200:5eff:fe00:1"),
     "ether": _numbers_with_colons(6, 2, "00:00:5e:00:53:01"),
 }
-"""The dictionary's name of a kind -> what makes octets of its text."""
+"""Kind, as named in the dictionary -> the function that encodes its text."""
 
 
 def _key(match: Match[str]) -> Tuple[int, int]:
@@ -256,8 +251,8 @@ def _key(match: Match[str]) -> Tuple[int, int]:
 
 @functools.lru_cache(maxsize=None)
 def _dictionary() -> Tuple[str, str]:
-    """Return the dictionary, and the same in lower case."""
-    import pkgutil  # a configuration without attributes needs none
+    """Return the dictionary, and its text in lower case."""
+    import pkgutil  # a configuration without attributes does not need it
 
     text = (pkgutil.get_data(__package__ or "", "dictionary") or b"").decode("ascii")
     return text, text.lower()
@@ -285,7 +280,7 @@ def _numbered(vendor: int, number: int, own: Sequence[Attribute] = ()) -> Option
 
 
 def _read(text: str, at: int) -> Attribute:
-    """Return the attribute of the line that begins there; its vendor is that of the last VENDOR line before."""
+    """Return the attribute of the line at this position; its vendor is that of the last VENDOR line before it."""
     _, name, number, kind, *options = text[at : text.find("\n", at)].split("\t")
     vendor_at = text.rfind("\nVENDOR\t", 0, at) + 1
     vendor = text[vendor_at : text.find("\n", vendor_at)].split("\t")[2] if vendor_at else "0"
@@ -293,7 +288,7 @@ def _read(text: str, at: int) -> Attribute:
 
 
 def named_values(attribute: Attribute) -> List[Tuple[str, int]]:
-    """Return the named values of an attribute; in the dictionary they stand together."""
+    """Return the named values of an attribute; their lines are together in the dictionary."""
     text, lower = _dictionary()
     start = f"\nvalue\t{attribute.name.lower()}\t"
     begin, last = lower.find(start), lower.rfind(start)

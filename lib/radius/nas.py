@@ -2,7 +2,7 @@
 
 import ipaddress
 import struct
-from typing import Any, Sequence, Tuple
+from typing import Sequence, Tuple
 
 from .packet import MAX_VALUE_OCTETS, NAS_IDENTIFIER, Attributes
 
@@ -29,7 +29,7 @@ def address(local_ip: str) -> Attributes:
     return ((0, NAS_IP_ADDRESS if len(octets) == 4 else NAS_IPV6_ADDRESS, octets),) if octets else ()
 
 
-def target(server_ip: Any, server_port: Any, server_hostname: Any, server_username: Any) -> Attributes:
+def target(server_ip: object, server_port: object, server_hostname: object, server_username: object) -> Attributes:
     """Return the target of a session: Login-IP-Host (or Login-IPv6-Host, RFC 3162), Login-TCP-Port, Called-Station-Id.
 
     The last is for people: `root@server.example.com:22`. Unknown values and those that do not fit are left out.
@@ -53,7 +53,7 @@ def with_configured(usual: Attributes, configured: Sequence[Tuple[int, int, byte
     return tuple(each for each in usual if each[:2] not in replaced) + tuple(each for each in configured if each[2])
 
 
-def _packed(address: Any) -> bytes:
+def _packed(address: object) -> bytes:
     """Return the octets of an address without its zone; none if the text is not an address."""
     try:
         return ipaddress.ip_address(str(address or "").partition("%")[0]).packed

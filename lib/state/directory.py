@@ -41,11 +41,6 @@ class Directory:
         """What went wrong so far, for the log."""
         return list(self._warnings.values())
 
-    @property
-    def is_usable(self) -> bool:
-        """Whether there is a directory at all, and nothing has failed in it."""
-        return bool(self._path) and self._trouble not in self._warnings
-
     def warn(self, problem: str, cause: str) -> None:
         """Add a warning unless there is one of this problem."""
         self._warnings.setdefault(problem, f"{problem}: {cause}")

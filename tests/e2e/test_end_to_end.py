@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from tests.support import radiusd
+from tests.support.cases import Cases
+from tests.support.loopback import needs_ipv6
 from tests.support.plugin import OpenSession, code, metadata, prompts, section, text
 from tests.support.radiusd import FreeRadius
-from tests.support.tables import Cases
 
 PROMPT = "Press Enter for push notification or type one-time password: "
 
@@ -270,9 +271,8 @@ def test_failover_to_the_second_server(open_session: OpenSession, freeradius: Fr
     assert "connection refused" in text(session)
 
 
+@needs_ipv6
 def test_ipv6(open_session: OpenSession, freeradius: FreeRadius) -> None:
-    if freeradius.ipv6_port is None:
-        pytest.skip("this machine has no IPv6 loopback")
     session = open_session(
         section(freeradius, server="::1", port=freeradius.ipv6_port),
         server_username="pin1",

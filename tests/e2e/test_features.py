@@ -11,10 +11,10 @@ from typing import Dict, List
 import pytest
 
 from lib.state.user_lock import UserLocks
+from tests.support.cases import Cases
 from tests.support.misbehaving import ACCEPT, REJECT, SECRET, Request, Server, answering, reply, silent
 from tests.support.plugin import OpenSession, code, metadata, outcome, prompts, section, text
 from tests.support.radiusd import FreeRadius
-from tests.support.tables import Cases
 
 VENDOR_SPECIFIC, FORTINET, CISCO = 26, 12356, 9
 

@@ -13,6 +13,7 @@ from pyrad.dictionary import Dictionary
 from pyrad.packet import AccessAccept, AccessChallenge, AccessReject, AccessRequest, AuthPacket, StatusServer
 
 from tests.support import radiusd
+from tests.support.loopback import needs_ipv6
 from tests.support.radiusd import FreeRadius
 
 USER_NAME, USER_PASSWORD, CHAP_PASSWORD, FILTER_ID, REPLY_MESSAGE, STATE, CLASS = 1, 2, 3, 11, 18, 24, 25
@@ -285,9 +286,9 @@ def test_old_server_signs_nothing(freeradius: FreeRadius) -> None:
     assert not any(reply.signed for reply in replies)
 
 
+@needs_ipv6
 def test_ipv6(freeradius: FreeRadius) -> None:
-    if freeradius.ipv6_port is None:
-        pytest.skip("this machine has no IPv6 loopback")
+    assert freeradius.ipv6_port
     reply = Client(freeradius.ipv6_port, radiusd.IPV6_HOST).ask("alice", "correct horse")
     assert (reply.code, reply.signed) == (AccessAccept, True)
 

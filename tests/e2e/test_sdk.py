@@ -7,14 +7,13 @@ import os
 import pathlib
 from typing import Any, Dict, List, Tuple
 
-import pytest
 from safeguard.sessions.plugin import __version__ as sdk_version
 
 from simulator.gateway import Session
 from tests.support import ROOT
+from tests.support.cases import Cases
 from tests.support.plugin import OpenSession, code, metadata, outcome, section, text
 from tests.support.radiusd import FreeRadius, running
-from tests.support.tables import Cases
 
 SDK = tuple(int(part) for part in sdk_version.split(".")[:2])
 
@@ -160,18 +159,16 @@ def test_questions_after_the_login(open_session: OpenSession, radius: str) -> No
     assert metadata(verdict)["attempts"] == 1
 
 
-@pytest.mark.parametrize(
-    "mapping, gateway_user",
-    [
-        ("[usermapping source=explicit]\na.smith=alice\n", "A.Smith"),
-        ("[username]\nallow_override=yes\n[usermapping source=explicit]\nru-name=alice\n", "boss"),
-    ],
-)
-def test_explicit_user_mapping(open_session: OpenSession, radius: str, mapping: str, gateway_user: str) -> None:
-    session = open_session(radius + mapping, gateway_user=gateway_user, key_value_pairs={"ru": "ru-name"})
-    verdict = session.log_in("correct horse")
-    assert verdict["verdict"] == "ACCEPT"
-    assert metadata(verdict)["radius_user"] == "alice"
+def test_explicit_user_mapping(open_session: OpenSession, radius: str) -> None:
+    mappings = {
+        "A.Smith": "[usermapping source=explicit]\na.smith=alice\n",
+        "boss": "[username]\nallow_override=yes\n[usermapping source=explicit]\nru-name=alice\n",
+    }
+    for user, mapping in mappings.items():
+        session = open_session(radius + mapping, gateway_user=user, key_value_pairs={"ru": "ru-name"})
+        verdict = session.log_in("correct horse")
+        assert verdict["verdict"] == "ACCEPT", user
+        assert metadata(verdict)["radius_user"] == "alice", user
 
 
 def test_domain_appended_to_the_radius_user_name(

@@ -17,7 +17,7 @@ from pytest_mock import MockerFixture
 
 from simulator.gateway import TIME_LIMIT_EXCEEDED, ContractBroken, HookCall, HookFailed, Session, UnpackedPlugin, kill
 from tests.support import ROOT
-from tests.support.tables import Cases
+from tests.support.cases import Cases
 
 SAFETY_LIMIT = 60.0  # seconds to wait for a process before the test fails
 

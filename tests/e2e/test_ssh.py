@@ -317,7 +317,9 @@ class TestGateway:
         keys = {running.read(r"it is (SHA256:\S+)\.") for running in (demo, gateway)}
         assert len(keys) == 2
 
-    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+    @pytest.mark.parametrize(
+        "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=["SIGINT", "SIGTERM", "SIGHUP"]
+    )
     def test_signal_ends_every_session(self, plugin_zip: Path, log_in: LogIn, tmp_path: Path, number: int) -> None:
         with Gateway("ssh", plugin_zip, tmp_path) as gateway:
             log_in(gateway, "alice").sees(PASSWORD_PROMPT)

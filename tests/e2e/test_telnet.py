@@ -209,7 +209,7 @@ def test_any_plugin(connect: LogIn, tmp_path: Path) -> None:
         assert "SPS ends the session: authenticate: RuntimeError: what only the log may say" in gateway.left()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
 def test_signal_ends_every_session(plugin_zip: Path, connect: LogIn, tmp_path: Path, number: int) -> None:
     with Gateway("telnet", plugin_zip, tmp_path) as gateway:
         people = [connect(gateway) for _ in range(4)]

@@ -12,11 +12,11 @@ import pytest
 
 from simulator.gateway import Session
 from tests.support import radsecproxy
+from tests.support.cases import Cases
 from tests.support.certificates import HOST_NAME, Authority
 from tests.support.misbehaving import ACCEPT, CHALLENGE, REJECT, REPLY_MESSAGE, STATE, USER_PASSWORD, Request
 from tests.support.plugin import OpenSession, code, metadata, prompts, section, text
 from tests.support.radiusd import AUTHORITY, RSA_ANSWERS, FreeRadius, running
-from tests.support.tables import Cases
 from tests.support.tls_peer import VERSION_1_0, VERSION_1_1, Connection, Peer, answer, answering
 
 OTHER = Authority("another CA")
@@ -78,7 +78,7 @@ def test_push_over_one_connection(open_session: OpenSession, port: int, freeradi
     before = len(freeradius.requests("push"))
     session = open_session(over_tls(port, status_check_after=0.5), gateway_user="push")
     assert logged_in(session, "")["verdict"] == "ACCEPT"
-    assert "and 1 send: " in text(session)
+    assert "and 1 transmission: " in text(session)
     assert len(freeradius.requests("push")) == before + 1
 
 

@@ -20,6 +20,7 @@ from lib.radius.transport.base import Address, Unreachable
 from lib.radius.transport.resolve import resolve
 from lib.radius.transport.udp import UdpTransport
 from lib.secret import Secret
+from tests.support.cases import Cases
 from tests.support.loopback import needs_ipv6
 from tests.support.misbehaving import (
     ACCEPT,
@@ -42,7 +43,6 @@ from tests.support.misbehaving import (
     reply,
     silent,
 )
-from tests.support.tables import Cases
 
 SECRET = b"xyzzy5461, a shared secret"
 OTHER_SECRET = b"another shared secret"

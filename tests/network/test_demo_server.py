@@ -21,7 +21,7 @@ from simulator.server import (
     USER_PASSWORD,
     DemoServer,
 )
-from tests.support.tables import Cases
+from tests.support.cases import Cases
 
 SAFETY_LIMIT = 60.0  # seconds to wait for a reply before the test fails
 NOW = 1600000000.0
@@ -111,7 +111,7 @@ def codes(nas: Nas, logins: Iterable[Tuple[str, str]], **more: Any) -> Dict[Tupl
     return {login: nas.ask(*login, **more)[0] for login in logins}
 
 
-@pytest.mark.parametrize("chap", ["", "attribute", "authenticator"])
+@pytest.mark.parametrize("chap", ["", "attribute", "authenticator"], ids=["pap", "chap", "chap-authenticator"])
 def test_fixed_code(nas: Nas, chap: str) -> None:
     expected = {("alice", "123456"): AccessAccept, ("alice", "123457"): AccessReject}
     assert codes(nas, expected, chap=chap) == expected
@@ -121,7 +121,7 @@ def test_groups(nas: Nas) -> None:
     assert nas.ask("alice", "123456")[1][FILTER_ID] == [b"admins"]
 
 
-@pytest.mark.parametrize("chap", ["", "attribute"])
+@pytest.mark.parametrize("chap", ["", "attribute"], ids=["pap", "chap"])
 def test_totp(server: DemoServer, nas: Nas, chap: str) -> None:
     totp = pyotp.TOTP(server.totp.secret)
     expected = {0: AccessAccept, -1: AccessAccept, -2: AccessReject, 1: AccessReject}
@@ -134,7 +134,7 @@ def test_every_server_has_new_secrets(server: DemoServer) -> None:
         assert (other.secret, other.totp.secret) != (server.secret, server.totp.secret)
 
 
-@pytest.mark.parametrize("chap", ["", "attribute"])
+@pytest.mark.parametrize("chap", ["", "attribute"], ids=["pap", "chap"])
 def test_challenge(nas: Nas, chap: str) -> None:
     expected = {"246810": AccessAccept, "4711": AccessReject, "": AccessReject}
     found = {}
@@ -200,7 +200,7 @@ def test_invalid_password(nas: Nas) -> None:
     assert accepted == []
 
 
-@pytest.mark.parametrize("chap", ["", "attribute"])
+@pytest.mark.parametrize("chap", ["", "attribute"], ids=["pap", "chap"])
 def test_push_does_not_block_other_logins(server: DemoServer, nas: Nas, chap: str) -> None:
     push = nas.send(nas.packet("pusha", "", chap=chap))
     nas.send(push)

@@ -312,15 +312,17 @@ def test_process_killed_while_it_writes_leaves_no_record(tmp_path: pathlib.Path)
     assert list(queue.due(time.time())) == [] and not queue.warnings
 
 
-def test_only_one_process_sends_until_it_is_killed(tmp_path: pathlib.Path) -> None:
-    @contextlib.contextmanager
-    def sending() -> Iterator[bool]:
-        with contextlib.closing(AccountingQueue(str(tmp_path)).due(NOW)) as entries:
-            yield next(entries).record == start("a")
+@contextlib.contextmanager
+def sending(tmp_path: pathlib.Path) -> Iterator[bool]:
+    """Be, for the block, the process that sends; give whether there is a record to send."""
+    with contextlib.closing(AccountingQueue(str(tmp_path)).due(NOW)) as entries:
+        yield next(entries, None) is not None
 
+
+def test_only_one_process_sends_until_it_is_killed(tmp_path: pathlib.Path) -> None:
     queue = AccountingQueue(str(tmp_path))
     queue.add(start("a"))
-    holder = Holder(sending)
+    holder = Holder(lambda: sending(tmp_path))
     assert list(queue.due(NOW)) == []
     collector = Collector()
     deliver(queue, collector, NOW)

@@ -24,6 +24,7 @@ from lib.radius.server_status import NO_MEMORY, ServerStatus
 from lib.secret import Secret
 from lib.state import accounting_queue
 from lib.state.server_status import Health
+from tests.support.cases import Cases
 from tests.support.certificates import HOST_NAME, Authority, Identity
 from tests.support.loopback import needs_ipv6
 from tests.support.misbehaving import (
@@ -42,7 +43,6 @@ from tests.support.misbehaving import (
     reply,
 )
 from tests.support.misbehaving import answering as answering_udp
-from tests.support.tables import Cases
 from tests.support.tls_peer import (
     SECRET,
     VERSION_1_0,
@@ -67,7 +67,7 @@ HOUR = datetime.timedelta(hours=1)
 PROTOCOLS = ((), (VERSION_1_1,))  # RADIUS as it always was, and RADIUS/1.1
 TLS_VERSIONS = ("TLSv1_2", "TLSv1_3")
 # OpenSSL does not tell Python 3.6 why a certificate did not verify.
-ANY_REASON = "is not valid yet, has expired, is not a server certificate or is not issued by a CA in ca_certificate"
+ANY_REASON = "has expired, is not valid yet, is not a server certificate or is not issued by a CA in ca_certificate"
 REASON_IS_KNOWN = hasattr(ssl, "SSLCertVerificationError")
 
 
@@ -82,8 +82,9 @@ def configured(peer: Any, section: str = "radius", authority: Authority = AUTHOR
     tls = TlsSettings(options.pop("name", ""), authority.certificate, Secret(options.pop("certificate", "")))
     host, port = peer if isinstance(peer, tuple) else (peer.host, peer.port)
     values = dict(auth_type="pap", conn_timeout=LONG, conn_retries=1, retransmit_after=0.01, source_ip="")
-    values.update(require_message_authenticator=True, status_check="none", status_check_after=LONG)
-    values.update(connect_timeout=LONG, tls=tls)
+    values.update(
+        require_message_authenticator=True, status_check="none", status_check_after=LONG, connect_timeout=LONG, tls=tls
+    )
     values.update(options)
     return ServerSettings(section, host, port, Secret(SECRET.decode("ascii")), **values)  # type: ignore[arg-type]
 
@@ -486,7 +487,7 @@ def test_end_after_a_status_reply_names_no_cause() -> None:
         close(connection)
 
     with Peer(script, SERVER) as peer:
-        error = no_answer(configured(peer, status_check="status-server", status_check_after=SHORT))
+        error = no_answer(configured(peer, status_check="status-server", status_check_after=0.1))
     words = "the server closed the connection, but Status-Server was answered"
     assert error.log_lines == (f"[radius] 127.0.0.1:{peer.port}: {words}",)
 
@@ -746,7 +747,7 @@ def test_status_server_is_sent_once_over_the_same_connection() -> None:
         hurry = threading.Event()
         health = RecordedStatus(hurry.set)
         with Peer(slow(True, hurry), SERVER, protocols=protocols) as peer:
-            server = configured(peer, status_check="status-server", status_check_after=SHORT)
+            server = configured(peer, status_check="status-server", status_check_after=0.1)
             found = ask(server, memory=health)
         assert (found.reply.code, found.transmissions) == (ACCEPT, 1)
         (connection,) = peer.connections
@@ -771,7 +772,7 @@ def test_other_reply_to_status_server_does_not_end_the_login() -> None:
         hurry = threading.Event()
         health = RecordedStatus(hurry.set)
         with Peer(script, SERVER, protocols=protocols) as peer:
-            found = ask(configured(peer, status_check="status-server", status_check_after=SHORT), memory=health)
+            found = ask(configured(peer, status_check="status-server", status_check_after=0.1), memory=health)
         assert (found.reply.code, found.log_lines) == (ACCEPT, ())
         assert [fact for fact, _ in health.facts] == ["status", "answered"]
 
@@ -787,7 +788,7 @@ def test_server_known_to_answer_status_server_is_marked_dead_if_it_does_not(tmp_
     health = Health(str(tmp_path), 60.0)
     with Peer(slow(False, hurry), SERVER) as peer, Peer(answering(), SERVER) as backup:
         health.answered_status(f"127.0.0.1:{peer.port}/tls")
-        server = configured(peer, status_check="status-server", status_check_after=SHORT)
+        server = configured(peer, status_check="status-server", status_check_after=0.1)
         found = ask(server, configured(backup, "radius_2"), memory=health)
         assert found.origin.section == "radius_2"
         assert found.log_lines == (

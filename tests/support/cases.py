@@ -1,10 +1,13 @@
 """One test for one idea with many cases: every failing case is reported, not only the first."""
 
+import contextlib
 import functools
 import inspect
 import itertools
 import traceback
-from typing import Any, Callable, Dict, Iterable, List, Optional
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Any, Callable, Iterable, Iterator, List, Mapping, Optional, Type
 
 import pytest
 
@@ -38,10 +41,8 @@ def for_each(
                 try:
                     check(**case)
                 except (Exception, pytest.fail.Exception) as error:
-                    failures.append(_described(case, error))
-            if failures:
-                heading = f"{len(failures)} of {len(table)} cases fail:"
-                pytest.fail("\n".join([heading] + failures), pytrace=False)
+                    failures.append(_described(", ".join(f"{name}={value!r}" for name, value in case.items()), error))
+            _fail(failures, len(table))
 
         test.__signature__ = inspect.Signature()  # type: ignore[attr-defined]  # pytest takes parameters for fixtures
         return test
@@ -49,8 +50,56 @@ def for_each(
     return decorate
 
 
-def _described(case: Dict[str, Any], error: BaseException) -> str:
-    shown = ", ".join(f"{name}={value!r}" for name, value in case.items())
+class Cases:
+    """The same as a context manager around a loop, for cases that share a server or that run together.
+
+    with Cases() as cases:
+        for name, octets in TABLE.items():
+            with cases.case(name):
+                assert ...
+    """
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._failures: List[str] = []
+
+    def __enter__(self) -> "Cases":
+        return self
+
+    def __exit__(
+        self,
+        exception_type: Optional[Type[BaseException]],
+        exception: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        if exception is None:
+            assert self._count, "no cases"
+            _fail(self._failures, self._count)
+
+    @contextlib.contextmanager
+    def case(self, name: object) -> Iterator[None]:
+        """Run the block as a case of this name; the loop continues if it fails."""
+        self._count += 1
+        try:
+            yield
+        except (Exception, pytest.fail.Exception) as error:
+            self._failures.append(_described(str(name), error))
+
+    def run_together(self, calls: Mapping[Any, Callable[[], None]]) -> None:
+        """Run each call as a case, all at once in threads: for cases that wait for a timeout to expire."""
+        with ThreadPoolExecutor(len(calls)) as pool:
+            outcomes = [(name, pool.submit(call)) for name, call in calls.items()]
+        for name, outcome in outcomes:
+            with self.case(name):
+                outcome.result()
+
+
+def _fail(failures: List[str], count: int) -> None:
+    if failures:
+        pytest.fail("\n".join([f"{len(failures)} of {count} cases fail:"] + failures), pytrace=False)
+
+
+def _described(shown: str, error: BaseException) -> str:
     if len(shown) > _MAX_SHOWN:
         shown = shown[:_MAX_SHOWN] + "..."
     line = traceback.extract_tb(error.__traceback__)[:2][-1].lineno  # in the check, or here if it was not called

@@ -32,9 +32,6 @@ def section(target: Union[FreeRadius, Server, Peer, int], name: str = "radius", 
     return "\n".join(lines) + "\n"
 
 
-radius_section = section  # until nothing imports it under this name any more
-
-
 def metadata(verdict: Dict[str, Any]) -> Dict[str, Any]:
     """Return the additional metadata of a verdict."""
     return dict(json.loads(verdict["additional_metadata"]))

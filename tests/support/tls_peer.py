@@ -11,6 +11,7 @@ import ssl
 import struct
 import tempfile
 import threading
+import warnings
 from types import TracebackType
 from typing import Any, Callable, List, Optional, Sequence, Type
 
@@ -217,9 +218,12 @@ def server_context(
     `protocols` are the ALPN protocols; `newest` and `oldest` limit the TLS version, such as `TLSv1_2`.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    for version in ("TLSv1", "TLSv1_1", "TLSv1_2", "TLSv1_3"):
-        if newest and version > newest or oldest and version < oldest:
-            context.options |= getattr(ssl, "OP_NO_" + version)
+    with warnings.catch_warnings():
+        # Python 3.12 recommends minimum_version, which 3.6 does not have.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        for version in ("TLSv1", "TLSv1_1", "TLSv1_2", "TLSv1_3"):
+            if newest and version > newest or oldest and version < oldest:
+                context.options |= getattr(ssl, "OP_NO_" + version)
     with tempfile.TemporaryDirectory() as directory:
         context.load_cert_chain(str(identity.written(pathlib.Path(directory), "server")))
     if client_ca is not None:

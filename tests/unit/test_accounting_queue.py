@@ -131,7 +131,7 @@ def test_record_that_the_server_never_acknowledges_delays_no_other(queue: Accoun
     now = NOW
     queue.add(start("poison")._replace(user_name="poison"))
     deliver(queue, send, now)
-    logins = ["{:04d}".format(number) for number in range(720)]
+    logins = [f"{number:04d}" for number in range(720)]
     for login in logins:  # one each minute, for half a day
         now += 60
         queue.add(start(login, now))

@@ -1,10 +1,11 @@
 """A test over many cases fails if one of them fails, and lists every one that does."""
 
+from functools import partial
 from typing import Callable
 
 import pytest
 
-from tests.support.cases import for_each
+from tests.support.cases import Cases, for_each
 
 
 def failure(test: Callable[[], None]) -> str:
@@ -79,3 +80,43 @@ def test_tables_that_do_not_fit_are_refused() -> None:
     for decorate in (for_each([]), for_each(number=()), for_each(), for_each(text="a")):
         with pytest.raises(AssertionError):
             decorate(check)
+
+
+def test_every_failing_case_in_a_loop_is_listed() -> None:
+    with pytest.raises(pytest.fail.Exception) as caught:
+        with Cases() as cases:
+            for number in range(5):
+                with cases.case(f"number {number}"):
+                    assert number % 2 == 0
+            with cases.case("error"):
+                raise ValueError("wrong")
+            with cases.case("nothing raised"), pytest.raises(KeyError):
+                pass
+    text = str(caught.value)
+    assert "4 of 7 cases fail:" in text
+    for name in ("number 1", "number 3", "ValueError: wrong", "nothing raised"):
+        assert name in text
+    assert "number 2" not in text
+
+
+def test_table_without_cases_fails() -> None:
+    with pytest.raises(AssertionError, match="no case"):
+        with Cases():
+            pass
+
+
+def test_error_outside_a_case_is_raised() -> None:
+    with pytest.raises(ValueError):
+        with Cases() as cases:
+            with cases.case("failed"):
+                raise KeyError()
+            raise ValueError()
+
+
+def test_cases_that_run_together_are_listed_too() -> None:
+    def check(number: int) -> None:
+        assert number != 2
+
+    with pytest.raises(pytest.fail.Exception, match=r"1 of 3 cases fail:\n2\n"):
+        with Cases() as cases:
+            cases.run_together({number: partial(check, number) for number in range(1, 4)})

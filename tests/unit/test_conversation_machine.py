@@ -71,7 +71,7 @@ class AnyConversation(RuleBasedStateMachine):
         self.planted = planted
         self.keys: Set[str] = set()
         self.number = 0
-        self.failures = self.empty_names = self.exchanges = self.lost = 0
+        self.failures = self.empty_names = self.requests = self.lost = 0
         self.challenge: Optional[Challenged] = None
         self.expected: Optional[str] = self.supplied()
         self.supplied_left = self.expected is not None
@@ -103,9 +103,9 @@ class AnyConversation(RuleBasedStateMachine):
             assert self.failures < self.settings.auth.max_attempts
             assert action.prompt.endswith(" ")
         elif isinstance(action, SendRequest):
-            self.exchanges += 1
+            self.requests += 1
             most = self.settings.auth.max_attempts * (self.settings.auth.max_challenges + 1)
-            assert self.exchanges <= most + self.lost * (self.settings.auth.max_challenges + 1)
+            assert self.requests <= most + self.lost * (self.settings.auth.max_challenges + 1)
             if self.challenge is None:
                 assert (action.server_state, action.origin) == (None, None)
                 assert self.expected is not None
@@ -146,7 +146,7 @@ class AnyConversation(RuleBasedStateMachine):
     @rule(empty=st.booleans())
     def give_password(self, empty: bool) -> None:
         self.number += 1
-        self.expected = "" if empty else "typed secret {}".format(self.number)
+        self.expected = "" if empty else f"typed secret {self.number}"
         self.answer(self.expected)
 
     @precondition(lambda self: isinstance(getattr(self, "action", None), Ask))
@@ -182,7 +182,7 @@ class AnyConversation(RuleBasedStateMachine):
     @precondition(lambda self: isinstance(getattr(self, "action", None), SendRequest))
     @rule(message=MESSAGES, echo=st.sampled_from([None, True, False]), stateless=st.booleans(), other=st.booleans())
     def challenge_user(self, message: str, echo: Optional[bool], stateless: bool, other: bool) -> None:
-        state = None if stateless else "state {}".format(self.exchanges).encode("ascii")
+        state = None if stateless else f"state {self.requests}".encode("ascii")
         self.challenge = Challenged(message, echo, state, OTHER_ORIGIN if other else ORIGIN)
         self.supplied_left = False
         self.outcome(self.challenge)

@@ -59,7 +59,7 @@ def test_reading_makes_nothing_and_is_no_problem(directory: Directory, tmp_path:
     directory.remove("file")
     directory.rename("file", "other")
     assert not list(tmp_path.iterdir())
-    assert directory.is_usable and not directory.warnings
+    assert not directory.warnings
 
 
 def test_only_the_user_of_the_plugin_may_read_anything(directory: Directory, tmp_path: pathlib.Path) -> None:
@@ -166,7 +166,7 @@ def test_no_operation_follows_a_link_or_waits_for_a_pipe(tmp_path: pathlib.Path)
         for _ in range(2):
             assert OPERATIONS[operation](directory) is None
         assert len(directory.warnings) == 1 and directory.warnings[0].startswith(TROUBLE + ": ")
-        assert not directory.is_usable and directory.is_file("file") is False
+        assert directory.is_file("file") is False
         assert outside(state) == beside
         assert all((state / name).read_text() == "theirs" for name in beside)
 
@@ -262,7 +262,7 @@ def test_what_the_system_forbids_is_one_warning(tmp_path: pathlib.Path) -> None:
 def test_without_a_state_directory_nothing_is_kept(operation: str) -> None:
     directory = Directory(None, "facts", TROUBLE)
     assert not OPERATIONS[operation](directory)
-    assert not directory.is_usable and not directory.warnings
+    assert not directory.warnings
 
 
 # Warnings
@@ -273,4 +273,3 @@ def test_each_problem_is_one_warning(directory: Directory) -> None:
     directory.warn("Facts ignored", "too old")
     directory.warn("Facts removed", "too many")
     assert directory.warnings == ["Facts ignored: damaged", "Facts removed: too many"]
-    assert directory.is_usable

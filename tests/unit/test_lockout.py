@@ -176,7 +176,7 @@ def test_success_clears_the_user_but_not_the_client(lockout: Make, tmp_path: pat
     assert lockout(BY_BOTH).locked_for("alice", "", NOW + 2) == 0
     assert lockout(BY_BOTH).locked_for("alice", CLIENT, NOW + 2) == 900
     lockout(BY_CLIENT).succeeded("alice")
-    lockout(RULES).succeeded("nobody")
+    lockout(RULES).succeeded("bob")
     assert len(files(tmp_path)) == 3
 
 

@@ -12,7 +12,7 @@ from lib.radius.request import AccountingRequest, LoginRequest, Request, StatusR
 from lib.radius.server import ServerSettings, TlsSettings
 from lib.secret import Secret
 from tests.support import misbehaving
-from tests.support.tables import Cases
+from tests.support.cases import Cases
 
 SECRET = b"a shared secret"
 IDENTIFIER = (0, packet.NAS_IDENTIFIER, b"sps")

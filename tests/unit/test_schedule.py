@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 
 from lib.radius.schedule import END_MARGIN, Connect, GiveUp, Resolve, Schedule, Send, Timing, Wait
-from tests.support.tables import Cases
+from tests.support.cases import Cases
 
 LONG = 1000.0
 NEVER = math.inf

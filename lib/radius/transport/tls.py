@@ -73,21 +73,21 @@ class TlsTransport(Transport):
         self._name = server_name
         self._has_certificate = bool(settings.client_certificate)
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = _wrapped(settings, server_name, self._incoming, self._outgoing)
+        self._tls = _wrap(settings, server_name, self._incoming, self._outgoing)
         self._unsent = self._stream = b""
-        self._heard = self._has_answered = False
+        self._has_received = self._has_answered = False
         self._ended = ""
         self._malformed: Optional[packet.DiscardReason] = None
-        self._socket = _connected(address, source_ip, until)
+        self._socket = _connect(address, source_ip, until)
         try:
             self._shake_hands(until)
+            self.is_radius_1_1 = self._tls.selected_alpn_protocol() == radius11.ALPN
+            self.description = str(self._tls.version()) + (", RADIUS/1.1" if self.is_radius_1_1 else "")
+            expires = (self._tls.getpeercert() or {})["notAfter"]
+            self.certificate_until = float(ssl.cert_time_to_seconds(str(expires)))
         except BaseException:
             self._socket.close()
             raise
-        self.is_radius_1_1 = self._tls.selected_alpn_protocol() == radius11.ALPN
-        self.description = str(self._tls.version()) + (", RADIUS/1.1" if self.is_radius_1_1 else "")
-        expires = (self._tls.getpeercert() or {})["notAfter"]
-        self.certificate_until = float(ssl.cert_time_to_seconds(str(expires)))
 
     @property
     def local_ip(self) -> str:
@@ -137,7 +137,9 @@ class TlsTransport(Transport):
             if self._ended:
                 raise self._end(" during the TLS handshake")
             if not _is_ready(self._socket, bool(self._unsent), until):
-                raise Unreachable(_FAILED if self._heard else "no-reply", "TLS handshake timed out", not self._heard)
+                raise Unreachable(
+                    _FAILED if self._has_received else "no-reply", "TLS handshake timed out", not self._has_received
+                )
             self._flush()
             self._fill()
         if self._tls.selected_alpn_protocol() == radius11.ALPN and self._tls.version() != "TLSv1.3":
@@ -179,7 +181,7 @@ class TlsTransport(Transport):
             if not octets:
                 self._ended = _CLOSED
                 return
-            self._heard = True
+            self._has_received = True
             self._incoming.write(octets)
 
     def _read(self) -> bytes:
@@ -201,15 +203,15 @@ class TlsTransport(Transport):
     def _end(self, when: str) -> Unreachable:
         # Some servers close the connection without an alert if they do not like the certificate.
         cause = "not accept this client certificate" if self._has_certificate else "require a client certificate"
-        hint = "; it may " + cause if self._heard and not self._has_answered else ""
-        return Unreachable(_FAILED, self._ended + when + hint, not self._heard)
+        hint = "; it may " + cause if self._has_received and not self._has_answered else ""
+        return Unreachable(_FAILED, self._ended + when + hint, not self._has_received)
 
     def _failed(self, error: Exception) -> Unreachable:
         code, text = _explain(error, self._name, self._has_certificate)
-        return Unreachable(code, text, not self._heard)
+        return Unreachable(code, text, not self._has_received)
 
 
-def _connected(address: Address, source_ip: str, until: float) -> socket.socket:
+def _connect(address: Address, source_ip: str, until: float) -> socket.socket:
     try:
         connecting = socket.socket(address.family, socket.SOCK_STREAM)
     except OSError as error:
@@ -245,9 +247,7 @@ def _events(is_sending: bool) -> int:
     return selectors.EVENT_READ | (selectors.EVENT_WRITE if is_sending else 0)
 
 
-def _wrapped(
-    settings: TlsSettings, server_name: str, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO
-) -> ssl.SSLObject:
+def _wrap(settings: TlsSettings, server_name: str, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> ssl.SSLObject:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies the certificate and its name
     versions = getattr(ssl, "TLSVersion", None)
     if versions is not None:
@@ -291,7 +291,7 @@ def _explain(error: Exception, server_name: str, has_certificate: bool) -> Tuple
     number = getattr(error, "verify_code", None)
     if number:
         reason = _CERTIFICATE_ERRORS.get(number, f"does not verify: {getattr(error, 'verify_message', '')}")
-        return _CERTIFICATE, "the server's certificate " + reason.format(server_name)
+        return _CERTIFICATE, "the server's certificate " + reason.replace("{}", server_name)
     if not isinstance(error, ssl.SSLError):  # Python 3.6 compares the names itself
         return _CERTIFICATE, f"the server's certificate does not match the name {server_name}"
     text = _openssl_text(error)

@@ -16,7 +16,7 @@ class UdpTransport(Transport):
         """Open the socket, bound to `source_ip` if it is given."""
         self._address = address
         self._source_ip = source_ip
-        self._socket = _connected(address, source_ip)
+        self._socket = _connect(address, source_ip)
         self._probe_socket: Optional[socket.socket] = None
 
     @property
@@ -29,7 +29,7 @@ class UdpTransport(Transport):
     def send_probe(self, octets: bytes) -> None:
         """Send a Status-Server from a port of its own."""
         if self._probe_socket is None:
-            self._probe_socket = _connected(self._address, self._source_ip)
+            self._probe_socket = _connect(self._address, self._source_ip)
         _send(self._probe_socket, octets)
 
     def receive(self, timeout: float) -> Iterator[Received]:
@@ -47,7 +47,7 @@ class UdpTransport(Transport):
             self._probe_socket.close()
 
 
-def _connected(address: Address, source_ip: str) -> socket.socket:
+def _connect(address: Address, source_ip: str) -> socket.socket:
     try:
         opened = socket.socket(address.family, socket.SOCK_DGRAM)
     except OSError as error:
