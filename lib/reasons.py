@@ -20,6 +20,7 @@ NO_REPLY = "no-reply"
 CONNECTION_REFUSED = "connection-refused"
 NAME_LOOKUP = "name-lookup"
 NETWORK = "network"
+FIPS = "fips"
 WRONG_SECRET = "wrong-secret"
 NO_MESSAGE_AUTHENTICATOR = "no-message-authenticator"
 MUTUAL_AUTH_FAILED = "mutual-auth-failed"
@@ -126,6 +127,13 @@ _DENIALS = (
         _UNREACHABLE,
         "The request could not be sent: no route, or refused by this host.",
         "Check the network settings of SPS; the log has the system's error message.",
+    ),
+    Denial(
+        FIPS,
+        "Login is not possible: MD5 is disabled on this system. Contact your help desk.",
+        "RADIUS cannot work without MD5, which this system does not compute in FIPS mode.",
+        "Use a server with RADIUS/1.1 (`transport=tls`), which needs no MD5, or SPS with Python 3.9 or newer, which "
+        "permits MD5 in FIPS mode where it protects nothing.",
     ),
     Denial(
         WRONG_SECRET,

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 # The first of these codes that any attempt has is that of the denial; the log has the reasons of all.
 _CODES_BY_GRAVITY = (
+    "fips",
     "mutual-auth-failed",
     "wrong-secret",
     "no-message-authenticator",

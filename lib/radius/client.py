@@ -7,6 +7,7 @@ from typing import Callable, List, Optional, Sequence, Tuple
 
 from . import packet, profile
 from .attempt import Attempt, gravest_code
+from .md5 import Md5Disabled
 from .profile import Profile
 from .request import EncodedRequest, Origin, Request, messages
 from .result import Answer, NoAnswer, NotSent, OriginGone, TracedPacket
@@ -185,6 +186,8 @@ class _Run:
             request = self._request.encode(profile, server, transport.local_ip, os.urandom, time.time())
         except BaseException as error:
             transport.close()
+            if isinstance(error, Md5Disabled):
+                raise Unreachable("fips", str(error), False) from None
             if isinstance(error, packet.RequestError):
                 raise NotSent(error, self._section, self._packets) from None
             raise
