@@ -15,7 +15,7 @@ from .schedule import MAX_PROBES, Connect, GiveUp, Probe, Resolve, Schedule, Sen
 from .server import ServerSettings, TlsSettings
 from .server_status import NO_MEMORY, ServerStatus
 from .transport.base import Address, Received, Transport, Unreachable
-from .transport.resolve import numeric_address, resolve
+from .transport.resolve import MAX_ADDRESSES, numeric_address, resolve
 from .transport.udp import UdpTransport
 
 _UNSOLICITED = packet.DiscardReason("unsolicited data after the answer", "bad-reply")
@@ -114,6 +114,7 @@ class _Run:
         self._address = Address(0, ())
         self._connection: Optional[_Connection] = None
         self._attempts: List[Attempt] = []
+        self._lines: List[str] = []
         self._packets: List[TracedPacket] = []
         self._section = ""
 
@@ -171,8 +172,11 @@ class _Run:
         server = self._server = self._servers[index]
         self._attempts.append(Attempt(server.section, server.server))
         timeout = min(server.bound, self._schedule.deadline - time.monotonic())
-        self._addresses = resolve(host_for(server, self._request.origin), server.port, timeout)
-        self._attempts.pop()
+        found = resolve(host_for(server, self._request.origin), server.port, timeout)
+        self._addresses = found[:MAX_ADDRESSES]
+        attempt = self._attempts.pop()
+        if len(found) > MAX_ADDRESSES:
+            self._lines.append(f"{attempt.name}: only the first {MAX_ADDRESSES} of {len(found)} addresses are asked")
         self._schedule.resolved(len(self._addresses))
 
     def _connect(self, address: Address) -> None:
@@ -251,7 +255,8 @@ class _Run:
 
     def _answer(self, connection: _Connection, reply: packet.Reply) -> Answer:
         attempt = self._attempts[-1]
-        lines = [line for each in self._attempts[:-1] for line in each.failure()] + attempt.discarded()
+        failures = [line for each in self._attempts[:-1] for line in each.failure()]
+        lines = self._lines + failures + attempt.discarded()
         seconds = time.monotonic() - self._started
         if not connection.request.is_proved(reply):
             lines.append(f"{attempt.name}: MS-CHAP2-Success missing or invalid")
@@ -271,7 +276,7 @@ class _Run:
     def _no_answer(self) -> NoAnswer:
         tried = {attempt.section for attempt in self._attempts}
         untried = [server for server in self._servers if server.section not in tried]
-        lines = [line for attempt in self._attempts for line in attempt.failure()]
+        lines = self._lines + [line for attempt in self._attempts for line in attempt.failure()]
         lines += [f"[{server.section}] {server.server}: not tried: total_timeout exhausted" for server in untried]
         unreachable = all(attempt.is_silent for attempt in self._attempts) and not untried
         return NoAnswer(
