@@ -3,6 +3,7 @@
 Everything that a server or a user wrote passes through here before a terminal or a log sees it.
 """
 
+import hashlib
 import json
 import re
 import unicodedata
@@ -21,6 +22,7 @@ _JOINERS = "\u200c\u200d"  # format characters that Persian and Indic spelling n
 _UNSHOWN = frozenset(("Cc", "Cf", "Cs"))
 _BRACES = r"\{\{|\}\}|\{([^{}]*)\}|[{}]"
 _CUT_OCTETS = 240  # servers cut long texts at 253 octets (RFC 2865 section 5.18) or somewhat before
+_FILE_NAME_OCTETS = 180  # of 255: an address and a suffix are added
 
 
 def safe(value: str) -> str:
@@ -107,6 +109,13 @@ def did_you_mean(name: str, known: Iterable[str], alike: float = 0.6) -> str:
 def canonical(name: str) -> str:
     """Return one spelling for all that servers take for the same name, such as Alice, ALICE and full-width letters."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+
+
+def file_name(name: str) -> str:
+    """Return a name for a file that stands for this user name alone, in any locale and within the system's limit."""
+    octets = name.encode("utf-8", "surrogatepass")
+    safe_name = "".join(chr(each) if 32 <= each < 127 and each not in b"%/" else f"%{each:02X}" for each in octets)
+    return safe_name if len(safe_name) <= _FILE_NAME_OCTETS else "%" + hashlib.sha256(octets).hexdigest()
 
 
 def holds_control(value: str) -> bool:

@@ -10,7 +10,8 @@ import pytest
 from simulator.gateway import Session
 from tests.support.cases import Cases
 from tests.support.interpreters import FIPS, NO_THREADS, interpreter
-from tests.support.plugin import OpenSession, outcome, section, text
+from tests.support.misbehaving import SECRET, Server, answering
+from tests.support.plugin import OpenSession, code, outcome, section, text
 from tests.support.radiusd import AUTHORITY, FreeRadius
 
 
@@ -87,3 +88,23 @@ def test_fips_mode_is_no_internal_error(
                 session.end()
                 assert "rror: " not in text(session) and "failed" not in text(session)
                 assert ("MD5 is disabled on this system" in text(session)) == (found == "fips")
+
+
+def test_c_locale_denies_no_user(open_fresh_session: OpenSession, tmp_path: pathlib.Path) -> None:
+    """The SDK makes file names from user names, and Python 3.6 cannot encode them in this locale."""
+    python = interpreter(tmp_path / "c", "export LC_ALL=C PYTHONCOERCECLOCALE=0 PYTHONUTF8=0")
+    with Server(answering(SECRET)) as server:
+        configuration = section(server) + "[connection_limit by=client_ip_gateway_user]\nlimit=1\n"
+        configuration += "[authentication_cache]\nreuse_limit=9\nsoft_timeout=600\nhard_timeout=600\n"
+        with Cases() as cases:
+            for user in ("jürgen", "\u5b89" * 84):
+                with cases.case(user):
+                    first, second, third = (
+                        under(open_fresh_session(configuration, gateway_user=user), python) for _ in range(3)
+                    )
+                    assert [outcome(first, "code"), outcome(second), outcome(third)] == ["ACCEPT"] * 3, first.log
+                    assert first.authorize()["verdict"] == "ACCEPT", first.log
+                    assert code(second.authorize()) == "connection-limit"
+                    first.end()
+                    assert third.authorize()["verdict"] == "ACCEPT", third.log
+    assert len(server.requests) == 2

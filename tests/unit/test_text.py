@@ -14,6 +14,7 @@ from lib.text import (
     counted,
     did_you_mean,
     field,
+    file_name,
     filled,
     holds_control,
     one_line,
@@ -423,3 +424,16 @@ def test_did_you_mean_suggests_the_closest_name() -> None:
         "": "",
     }
     assert {name: did_you_mean(name, ["Class", "Filter-Id", "NAS-PORT"]) for name in suggestions} == suggestions
+
+
+@given(TEXTS, TEXTS)
+def test_every_user_name_has_a_file_of_its_own_in_any_locale(first: str, second: str) -> None:
+    assert (file_name(first) == file_name(second)) == (first == second)
+    assert re.fullmatch("[ -.0-~]{0,180}", file_name(first))
+
+
+def test_file_names_that_do_not_collide() -> None:
+    names = ["alice", "Alice", "jürgen", "j%C3%BCrgen", "ju\u0308rgen", "x" * 181, "x" * 182, "\u5b89" * 84]
+    assert len(set(map(file_name, names))) == len(names)
+    assert file_name("alice@example.com") == "alice@example.com"
+    assert file_name("jürgen") == "j%C3%BCrgen"
