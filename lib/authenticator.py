@@ -37,7 +37,7 @@ from .state.directory import StateDirectories
 from .state.lockout import Lockout
 from .state.server_status import Health
 from .state.user_lock import UserLocks
-from .text import counted, field, one_line, reply_message
+from .text import counted, field, one_line, printable, reply_message, without_inputs
 
 if TYPE_CHECKING:  # they import pyrad, which a hook that only asks the user must not pay for
     from .radius import packet, result
@@ -71,11 +71,13 @@ class Authenticator:
         self._server_status = Health(directories.ephemeral, settings.dead_time)
         self._attribute_warnings: List[str] = []
         self._record = SessionRecord(0.0)
+        self._typed: Tuple[str, ...] = ()
         self._seconds = 0.0  # spent on waiting
 
     def run(self, record: SessionRecord, call: HookCall) -> Tuple[SessionRecord, Action]:
         """Run the conversation until it needs the user or is over; log what could not be kept between logins."""
         self._record = record
+        self._typed = conversation.typed_secrets(call)
         state, action = conversation.proceed(self._settings, record.login, call, self._locked_for())
         while isinstance(action, SendRequest):
             state, action = conversation.receive(self._settings, state, call, self._send(action))
@@ -124,15 +126,16 @@ class Authenticator:
         self._keep_traces(answer.origin.section, answer.packets, answer.seconds)
         for line in answer.log_lines:
             _log.warning("RADIUS: %s", one_line(line))
-        return self._outcome(answer)
+        return self._outcome(answer, request.password)
 
-    def _outcome(self, answer: "result.Answer") -> Outcome:
+    def _outcome(self, answer: "result.Answer", password: Secret) -> Outcome:
         """Log a reply, count it for the lockout, and return what the conversation needs of it."""
         from .radius import packet
 
         reply, origin = answer.reply, answer.origin
         self._record = self._record._replace(server=f"{origin.host}:{origin.port}")
-        message = reply_message(answer.messages)
+        inputs = self._typed + (() if password == self._settings.auth.push_password else (password.reveal(),))
+        message = without_inputs(reply_message(answer.messages), inputs)
         _log.info(
             "RADIUS: %s for %s from [%s] %s%s after %.3f s and %s: %s",
             packet.NAMES[reply.code],
@@ -157,12 +160,16 @@ class Authenticator:
 
     def _call_client(self, request: SendRequest, probe_user: str = "") -> "result.Answer":
         """Ask the servers for the time that is left; with `probe_user` for this user, shortly, and without memory."""
-        from .radius import client
+        from .radius import client, packet, result
         from .radius.request import LoginRequest, Origin
         from .request_attributes import request_attributes
 
         servers, seconds = self._settings.servers, self._settings.total_timeout - self._seconds
-        attributes, self._attribute_warnings = request_attributes(self._settings, self._session, self._nas_identifier)
+        attributes, unfit = request_attributes(self._settings, self._session, self._nas_identifier)
+        for each in unfit:
+            if not each.line.optional:
+                raise result.NotSent(packet.RequestError(reasons.BAD_CONFIGURATION, str(each)), "", ())
+        self._attribute_warnings = [f"Request omits {each}" for each in unfit]
         login = LoginRequest(
             {server.section: probe_user or self._user_name(server) for server in servers},
             request.password,
@@ -249,7 +256,7 @@ def _accepted_user(reply: "packet.Reply") -> AcceptedUser:
     from .radius import packet
     from .radius.accounting import CLASS
 
-    names = [name.decode("utf-8", "replace") for name in reply.values(packet.USER_NAME)[:1]]
+    names = [printable(name.decode("utf-8", "replace")) for name in reply.values(packet.USER_NAME)[:1]]
     return AcceptedUser("".join(names), tuple(reply.values(CLASS)))
 
 

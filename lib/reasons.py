@@ -177,8 +177,9 @@ _DENIALS = (
     Denial(
         BAD_CONFIGURATION,
         "Login is not possible because of a configuration error. Contact your help desk.",
-        "The plugin's configuration has errors.",
-        "The log lists each as `[section] option`. Correct them under AA Plugin Configurations.",
+        "The plugin's configuration has errors, or a line of `[radius_attributes]` does not fit this session.",
+        "The log lists each as `[section] option`. Correct them under AA Plugin Configurations. Mark an attribute that "
+        "may be left out with `?`, as in `Cisco-AVPair? = ...`.",
     ),
     Denial(
         LOCKED,

@@ -116,7 +116,7 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
     def _session(self) -> Session:
         """Return what is known of the session."""
         known = {name: getattr(self.connection, name, None) for name in Session._fields[2:]}
-        return Session(self.cookie.get("username") or "", self.cookie.get("mfa_identity") or "", **known)
+        return Session.of(self.cookie.get("username") or "", self.cookie.get("mfa_identity") or "", known)
 
     def _to_verdict(self, action: Action) -> Verdict:
         """Turn an action of the conversation into a verdict."""

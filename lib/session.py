@@ -7,7 +7,7 @@ from . import cookie
 from .config.model import Settings
 from .login.state import QUESTIONS, State
 from .namedtuple import NamedTuple
-from .text import one_line
+from .text import one_line, printable
 
 _LOGIN, _RECORD = "radius", "radius_session"  # keys in the cookie
 Attributes = Tuple[Tuple[int, int, bytes], ...]
@@ -30,6 +30,18 @@ class Session(NamedTuple):
     server_ip: Optional[str] = None
     server_port: Optional[int] = None
     server_hostname: Optional[str] = None
+
+    @classmethod
+    def of(cls, username: str, identity: str, known: Mapping[str, Any]) -> "Session":
+        """Return the session that SPS describes so: its values go into logs of servers, so they are made printable.
+
+        The two names are checked instead, since a changed name would be another user's.
+        """
+        return cls(
+            username,
+            identity,
+            **{name: printable(value) if isinstance(value, str) else value for name, value in known.items()},
+        )
 
 
 class AcceptedUser(NamedTuple):

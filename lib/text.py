@@ -22,6 +22,7 @@ _JOINERS = "\u200c\u200d"  # format characters that Persian and Indic spelling n
 _UNSHOWN = frozenset(("Cc", "Cf", "Cs"))
 _BRACES = r"\{\{|\}\}|\{([^{}]*)\}|[{}]"
 _CUT_OCTETS = 240  # servers cut long texts at 253 octets (RFC 2865 section 5.18) or somewhat before
+_LEAST_SECRET = 4  # characters; shorter ones are choices in a menu, and parts of many words
 _FILE_NAME_OCTETS = 180  # of 255: an address and a suffix are added
 
 
@@ -52,6 +53,14 @@ def reply_message(parts: Sequence[bytes]) -> str:
         octets += part if goes_on else b"\n" + part
         previous = part
     return safe(octets.decode("utf-8", "replace"))
+
+
+def without_inputs(text: str, inputs: Iterable[str]) -> str:
+    """Return safe text with `***` in place of what a user typed, also inside words; short inputs stay."""
+    forms = {form for each in inputs for form in (each, safe(each))}
+    for form in sorted(forms, key=len, reverse=True):
+        text = text.replace(form, "***") if len(form) >= _LEAST_SECRET else text
+    return text
 
 
 def system_words(error: OSError) -> str:
@@ -109,6 +118,12 @@ def did_you_mean(name: str, known: Iterable[str], alike: float = 0.6) -> str:
 def canonical(name: str) -> str:
     """Return one spelling for all that servers take for the same name, such as Alice, ALICE and full-width letters."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+
+
+def printable(value: str) -> str:
+    """Return text on one line, without escape sequences and control or format characters, for an attribute."""
+    line = re.sub(f"{_NEWLINES}|[\n\t]", " ", re.sub(_ESCAPES, "", value))
+    return "".join(char for char in line if not holds_control(char))
 
 
 def file_name(name: str) -> str:

@@ -65,10 +65,15 @@ class GroupRules(NamedTuple):
 
 
 class RadiusAttribute(NamedTuple):
-    """A line of [radius_attributes]: the attribute, and the text that its value is made from."""
+    """A line of [radius_attributes]: the attribute, and the text that its value is made from.
+
+    `place` is as in `line 5`. A request is sent without an `optional` attribute whose value does not fit the session.
+    """
 
     attribute: "Attribute"
     text: str
+    place: str
+    optional: bool = False
 
 
 class AccountingSettings(NamedTuple):

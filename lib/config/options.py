@@ -271,9 +271,14 @@ SECTIONS: Tuple[Section, ...] = (
         "radius_attributes",
         (),
         open="`Name = value`: attribute to send with each request instead of the plugin's own; an empty value sends "
-        "none. Values may contain {}.".format(", ".join("{" + name + "}" for name in PLACEHOLDERS)),
+        "none. If a value does not fit a session, the login is denied, unless the name ends in `?`. "
+        "Values may contain {}.".format(", ".join("{" + name + "}" for name in PLACEHOLDERS)),
         lines=True,
-        example=("NAS-Identifier = bastion-1", "Cisco-AVPair = shell:user={gateway_user}"),
+        example=(
+            "NAS-Identifier = bastion-1",
+            "Cisco-AVPair = shell:user={gateway_user}",
+            "Cisco-AVPair? = target={server_username}",
+        ),
     ),
     Section(
         "radius_dictionary",

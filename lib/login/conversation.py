@@ -31,6 +31,7 @@ goes on with `proceed` once the user is known (`lockout`: locked out by then), a
 """
 
 import math
+import re
 from typing import Optional, Tuple, Union
 
 from .. import reasons
@@ -140,6 +141,11 @@ def receive(settings: Settings, state: State, call: HookCall, outcome: Outcome) 
         return _start_over(settings, state, call, reasons.NO_REPLY)
     code = reasons.BAD_PASSWORD if isinstance(outcome, PasswordUnusable) else reasons.REJECTED
     return _failed_attempt(settings, state, call, outcome.message, code)
+
+
+def typed_secrets(call: HookCall) -> Tuple[str, ...]:
+    """Return the passwords and answers that the user has typed."""
+    return tuple(value for key, value in call.pairs.items() if key in PASSWORD_KEYS or re.match("otp[0-9]+$", key))
 
 
 def may_bypass(settings: Settings, gateway_user: Optional[str]) -> bool:

@@ -273,7 +273,7 @@ def encoded(encoder: RequestEncoder) -> bytes:
     """Return the octets of a packet; raise RequestError if it is too long."""
     octets = encoder.encode()
     if len(octets) > MAX_OCTETS:
-        raise RequestError("internal-error", f"the request is longer than {MAX_OCTETS} octets")
+        raise RequestError("bad-configuration", f"the request is longer than {MAX_OCTETS} octets")
     return octets
 
 

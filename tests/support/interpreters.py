@@ -29,6 +29,23 @@ if hasattr(_hashlib, "hmac_new"):
 """
 """A sitecustomize: MD5 as with OpenSSL in FIPS mode."""
 
+NO_MD5 = FIPS.replace('named.get("usedforsecurity") is False', "False")
+"""A sitecustomize: no MD5, whatever its flag."""
+
+MANY_ADDRESSES = """
+import socket
+real = socket.getaddrinfo
+
+def getaddrinfo(host, port, *arguments, **named):
+    if host != "many.example":
+        return real(host, port, *arguments, **named)
+    return [(socket.AF_INET, socket.SOCK_DGRAM, 17, "", ("127.9.{}.{}".format(*divmod(number, 256)), port))
+            for number in range(20000)]
+
+socket.getaddrinfo = getaddrinfo
+"""
+"""A sitecustomize: the name many.example has 20,000 addresses."""
+
 NO_THREADS = """
 import _thread, threading
 

@@ -21,6 +21,7 @@ from lib.text import (
     placeholders,
     reply_message,
     safe,
+    without_inputs,
 )
 
 ESC, BEL, ST = "\x1b", "\x07", "\x1b\\"
@@ -437,3 +438,16 @@ def test_file_names_that_do_not_collide() -> None:
     assert len(set(map(file_name, names))) == len(names)
     assert file_name("alice@example.com") == "alice@example.com"
     assert file_name("jürgen") == "j%C3%BCrgen"
+
+
+def test_inputs_are_not_shown_again() -> None:
+    for text, inputs, shown in (
+        ("wrong code 123456!", ["123456"], "wrong code ***!"),
+        ("x123456x 123456", ["123456", "1234"], "x***x ***"),
+        ("press 1, or 123", ["1", "123"], "press 1, or 123"),
+        ("no hunter2here", ["hunter2\0", "hun\x1b[mter2"], "no ***here"),
+        ("Hunter2", ["hunter2"], "Hunter2"),
+        ("a.*b", ["...."], "a.*b"),
+        ("", ["1234"], ""),
+    ):
+        assert without_inputs(text, inputs) == shown
