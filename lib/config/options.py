@@ -363,7 +363,7 @@ SECTIONS: Tuple[Section, ...] = (
         "usermapping source=explicit",
         (),
         sdk=True,
-        open="`name = RADIUS name`: User-Name to send for a gateway user. Write the user's name in lower case.",
+        open="`user = RADIUS name`: User-Name to send for this gateway user. Write the user in lower case.",
         example=("alice = alice.smith",),
     ),
     Section(
