@@ -285,7 +285,7 @@ def main() -> int:
             except (OSError, UnicodeDecodeError) as error:
                 parser.error("{} cannot be read: {}".format(arguments.configuration, error))
         else:
-            console.say("The demo's RADIUS server listens on {} port {}.".format(server.address, server.port))
+            console.say("The demo's RADIUS server answers on {} port {}.".format(server.address, server.port))
         if arguments.ssh:
             return serve_ssh(plugin, ours, console, Path(directory))
         if arguments.telnet:

@@ -92,12 +92,7 @@ SERVER_OPTIONS = (
         "5",
         "Seconds; conn_timeout times conn_retries is the longest wait for one address. Set to 20 for push.",
     ),
-    Option(
-        "conn_retries",
-        whole_number(1, 30),
-        "3",
-        "Multiplier of conn_timeout. It does not limit the number of transmissions.",
-    ),
+    Option("conn_retries", whole_number(1, 30), "3", "Multiplier of conn_timeout, not a limit of transmissions."),
     Option(
         "retransmit_after",
         seconds(0, 280),
@@ -150,12 +145,7 @@ NAME_OPTIONS = (
 _OWN_NAME_OPTIONS = tuple(each._replace(help=each.help + " If not set, [username] applies.") for each in NAME_OPTIONS)
 _ALL_SERVER_OPTIONS = SERVER_OPTIONS + TRANSPORT_OPTIONS + TLS_OPTIONS + _OWN_NAME_OPTIONS
 RADIUS_ONLY_OPTIONS = (
-    Option(
-        "total_timeout",
-        seconds(1, 290),
-        "150",
-        "Seconds to wait for all servers together, per password or challenge answer.",
-    ),
+    Option("total_timeout", seconds(1, 290), "150", "Seconds to wait for all servers together, per user input."),
     Option("dead_time", seconds(0, 86400), "120", "Seconds an unresponsive server stays at the end of the list."),
     Option(
         "dictionary_path",
@@ -172,12 +162,7 @@ AUTH_OPTIONS = (
         "Press Enter for push notification or type one-time password:",
         "Prompt for the one-time password.",
     ),
-    Option(
-        "disable_echo",
-        YES_NO,
-        "yes",
-        "Hide what the user types. In a challenge, the server can demand the opposite (attribute Prompt).",
-    ),
+    Option("disable_echo", YES_NO, "yes", "Hide what the user types, unless the server says otherwise in a challenge."),
     Option(
         "interactive_protocols",
         LOWER_CASE_NAMES,
@@ -185,10 +170,7 @@ AUTH_OPTIONS = (
         "Protocols in which SPS can prompt the user. In others, the plugin uses the code in the login name, or push.",
     ),
     Option(
-        "push_password",
-        SECRET,
-        "",
-        "Password to send when the user only presses Enter. Set to push for the Duo Authentication Proxy.",
+        "push_password", SECRET, "", "Password to send when the user only presses Enter. Set to push for Duo's proxy."
     ),
     Option("max_attempts", whole_number(1, 100), "3", "Rejected attempts after which the session ends."),
     Option("max_challenges", whole_number(0, 100), "10", "Access-Challenges allowed per attempt."),
@@ -228,12 +210,7 @@ GROUP_OPTIONS = (
     Option("required_groups", NAMES, "", "Groups of which the user must have at least one to log in."),
 )
 ACCOUNTING_SERVER_OPTIONS = (
-    Option(
-        "server",
-        OPTIONAL_HOST,
-        "",
-        "Host name or address of the accounting server. If not set, the servers of [radius] and [radius_N] are used.",
-    ),
+    Option("server", OPTIONAL_HOST, "", "Name or address of the accounting server. If not set, all [radius] servers."),
     Option("port", whole_number(1, 65535), "1813", "UDP port for accounting. With tls the port of [radius] is used."),
     Option("secret", SECRET, "", "Shared secret, if it differs from that of [radius]."),
 )
@@ -245,12 +222,7 @@ LOCKOUT_OPTIONS = (
     Option("max_failures", whole_number(0, 1000), "0", "Rejects before a user is locked out. 0 disables the lockout."),
     Option("window", seconds(1, 604800), "600", "Seconds within which rejects are counted."),
     Option("duration", seconds(1, 604800), "900", "Seconds that a lockout lasts."),
-    Option(
-        "scope",
-        choice("user", "client", "both"),
-        "user",
-        "Count rejects per user name, per client address, or both separately.",
-    ),
+    Option("scope", choice("user", "client", "both"), "user", "Count rejects by user, by address, or both separately."),
 )
 MESSAGE_OPTIONS = tuple(
     Option(message.name, template(*message.placeholders), message.default, message.help) for message in reasons.MESSAGES
@@ -325,18 +297,8 @@ SECTIONS: Tuple[Section, ...] = (
         "authentication_cache",
         (
             Option("soft_timeout", seconds(0, 10**9), "15", "Seconds that a login stays cached after its last use."),
-            Option(
-                "hard_timeout",
-                seconds(0, 10**9),
-                "90",
-                "Seconds that a login stays cached at most, however often it is used.",
-            ),
-            Option(
-                "reuse_limit",
-                whole_number(-1, 10**6),
-                "0",
-                "Uses of a cached login. 0 disables the cache; -1 means no limit.",
-            ),
+            Option("hard_timeout", seconds(0, 10**9), "90", "Seconds that a login stays cached at most."),
+            Option("reuse_limit", whole_number(-1, 10**6), "0", "Uses of a cached login. 0: no cache. -1: no limit."),
             Option("cache_dir", TEXT, "auth_cache", "Directory of the cache in the plugin's state directory."),
         ),
         sdk=True,
@@ -377,16 +339,7 @@ SECTIONS: Tuple[Section, ...] = (
         sdk=True,
     ),
     Section(
-        "ldap_server",
-        (
-            Option(
-                "name",
-                TEXT,
-                "",
-                "LDAP Server policy for [whitelist source=ldap_server_group] and [usermapping source=ldap_server].",
-            ),
-        ),
-        sdk=True,
+        "ldap_server", (Option("name", TEXT, "", "LDAP Server policy for the LDAP whitelist and mapping."),), sdk=True
     ),
     Section(
         "ignore_upn_suffix_for_rdp",
@@ -415,12 +368,7 @@ SECTIONS: Tuple[Section, ...] = (
                 "info",
                 "Lowest severity that is logged.",
             ),
-            Option(
-                "destination",
-                choice("stderr", "messages"),
-                "stderr",
-                "Log destination: stderr, or messages for syslog (/dev/log).",
-            ),
+            Option("destination", choice("stderr", "messages"), "stderr", "Log destination. messages: syslog."),
         ),
         sdk=True,
     ),
