@@ -7,7 +7,7 @@ else knows a default or a range.
 import re
 from typing import Optional, Tuple
 
-from .. import reasons
+from .. import log_lines, reasons
 from ..namedtuple import NamedTuple
 from .value_types import (
     CERTIFICATE_AND_KEY,
@@ -152,7 +152,7 @@ RADIUS_ONLY_OPTIONS = (
         TEXT,
         "",
         "Option of other plugins, ignored.",
-        ignored="has no effect: the dictionary is built into the plugin",
+        ignored=log_lines.DICTIONARY_WITHOUT_EFFECT.text,
     ),
 )
 AUTH_OPTIONS = (
