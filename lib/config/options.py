@@ -90,7 +90,7 @@ SERVER_OPTIONS = (
         "conn_timeout",
         seconds(0.1, 280),
         "5",
-        "Seconds; conn_timeout times conn_retries is the longest wait for one address. Set to 20 for push.",
+        "Seconds per try; times conn_retries it is the longest wait for one address. Use 25 for push.",
     ),
     Option("conn_retries", whole_number(1, 30), "3", "Multiplier of conn_timeout, not a limit of transmissions."),
     Option(
