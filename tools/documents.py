@@ -92,6 +92,7 @@ def default_cfg() -> str:
         if section.first or not (options or section.example):
             continue
         lines = [f"[{section.name.replace('_N', '_1')}]"]
+        lines += ["# " + section.open.split(". ")[0].rstrip(".") + "."] if section.open else []
         lines += ["; " + line for line in section.example]
         for option in options:
             if section.name not in _WITHOUT_HELP:
