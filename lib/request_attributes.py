@@ -2,6 +2,7 @@
 
 from typing import List, Tuple
 
+from . import log_lines
 from .config.model import RadiusAttribute, Settings
 from .config.options import PLACEHOLDERS
 from .namedtuple import NamedTuple
@@ -11,13 +12,18 @@ from .session import Session
 
 
 class Unfit(NamedTuple):
-    """A line of [radius_attributes] whose value does not fit this session, and what was expected."""
+    """A line of [radius_attributes] whose value does not fit this session, and why."""
 
     line: RadiusAttribute
-    expected: str
+    error: str
 
     def __str__(self) -> str:
-        return f"[radius_attributes] {self.line.place}: {self.line.attribute.name}: {self.expected}"
+        return f"[radius_attributes] {self.line.place}: {self.error}"
+
+    @property
+    def omission(self) -> str:
+        """The line of the log if the request is sent without the attribute."""
+        return log_lines.ATTRIBUTE_OMITTED.format(place=self.line.place, error=self.error)
 
 
 def request_attributes(settings: Settings, session: Session, nas_identifier: str) -> Tuple[Attributes, List[Unfit]]:
@@ -32,10 +38,10 @@ def request_attributes(settings: Settings, session: Session, nas_identifier: str
         try:
             octets = attributes.encode(line.attribute, line.text, values)
             if line.text and not octets and line.attribute.key == (0, NAS_IDENTIFIER):
-                raise ValueError("expected a value: the name of the NAS must not be empty")
+                raise ValueError("expected a value, since it identifies the NAS")
             configured.append(line.attribute.key + (octets,))
         except ValueError as error:
-            unfit.append(Unfit(line, str(error)))
+            unfit.append(Unfit(line, f"{line.attribute.name}: {error}"))
     connect_info = f"{session.protocol} {session.connection_name or ''}".strip()
     usual = nas.attributes(nas_identifier, session.client_ip or "", connect_info)
     removed = tuple(each for each in configured if not each[2])

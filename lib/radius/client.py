@@ -5,6 +5,7 @@ import random
 import time
 from typing import Callable, List, Optional, Sequence, Tuple
 
+from .. import log_lines
 from . import packet, profile
 from .attempt import Attempt, gravest_code
 from .md5 import Md5Disabled
@@ -18,7 +19,7 @@ from .transport.base import Address, Received, Transport, Unreachable
 from .transport.resolve import MAX_ADDRESSES, numeric_address, resolve
 from .transport.udp import UdpTransport
 
-_UNSOLICITED = packet.DiscardReason("unsolicited data after the answer", "bad-reply")
+_UNSOLICITED = packet.DiscardReason(log_lines.UNSOLICITED_DATA.text, "bad-reply")
 _MAX_WAIT = 16.0  # seconds between transmissions, MRT of RFC 5080 section 2.2.1
 
 
@@ -176,7 +177,8 @@ class _Run:
         self._addresses = found[:MAX_ADDRESSES]
         attempt = self._attempts.pop()
         if len(found) > MAX_ADDRESSES:
-            self._lines.append(f"{attempt.name}: only the first {MAX_ADDRESSES} of {len(found)} addresses are asked")
+            cause = log_lines.TOO_MANY_ADDRESSES.format(limit=MAX_ADDRESSES, count=len(found))
+            self._lines.append(log_lines.ATTEMPT.format(server=attempt.name, cause=cause))
         self._schedule.resolved(len(self._addresses))
 
     def _connect(self, address: Address) -> None:
@@ -191,7 +193,7 @@ class _Run:
         except BaseException as error:
             transport.close()
             if isinstance(error, Md5Disabled):
-                raise Unreachable("fips", str(error), False) from None
+                raise Unreachable("fips", log_lines.MD5_DISABLED.text, False) from None
             if isinstance(error, packet.RequestError):
                 raise NotSent(error, self._section, self._packets) from None
             raise
@@ -220,7 +222,7 @@ class _Run:
             except packet.Discarded as discarded:
                 self._attempts[-1].discards[discarded.reason] += 1
                 if connection.transport.is_stream:  # only the server can have sent it (RFC 6613 section 2.6.4)
-                    raise Unreachable("bad-reply", "connection closed because of an invalid reply", False) from None
+                    raise Unreachable("bad-reply", log_lines.CONNECTION_CLOSED.text, False) from None
                 continue
             if answer is not None:
                 return answer
@@ -259,7 +261,7 @@ class _Run:
         lines = self._lines + failures + attempt.discarded()
         seconds = time.monotonic() - self._started
         if not connection.request.is_proved(reply):
-            lines.append(f"{attempt.name}: MS-CHAP2-Success missing or invalid")
+            lines.append(log_lines.ATTEMPT.format(server=attempt.name, cause=log_lines.MUTUAL_AUTH_FAILED.text))
             raise NoAnswer("mutual-auth-failed", lines, seconds, False, self._section, self._packets)
         return Answer(
             reply=reply,
@@ -277,7 +279,8 @@ class _Run:
         tried = {attempt.section for attempt in self._attempts}
         untried = [server for server in self._servers if server.section not in tried]
         lines = self._lines + [line for attempt in self._attempts for line in attempt.failure()]
-        lines += [f"[{server.section}] {server.server}: not tried: total_timeout exhausted" for server in untried]
+        names = [f"[{server.section}] {server.server}" for server in untried]
+        lines += [log_lines.ATTEMPT.format(server=name, cause=log_lines.NOT_TRIED.text) for name in names]
         unreachable = all(attempt.is_silent for attempt in self._attempts) and not untried
         return NoAnswer(
             gravest_code(self._attempts),

@@ -4,6 +4,7 @@ import socket
 import threading
 from typing import List
 
+from ... import log_lines
 from .base import Address, Unreachable
 
 MAX_ADDRESSES = 8
@@ -46,5 +47,5 @@ def resolve(host: str, port: int, timeout: float) -> List[Address]:
         except RuntimeError as error:
             errors.append(str(error))
     if not found:
-        raise Unreachable("name-lookup", "name resolution failed: " + "".join(errors or ["timed out"]))
+        raise Unreachable("name-lookup", log_lines.RESOLUTION_FAILED.format(error="".join(errors or ["timed out"])))
     return found[0]
