@@ -183,8 +183,8 @@ _DENIALS = (
         BAD_CONFIGURATION,
         "Login is not possible because of a configuration error. Contact your help desk.",
         "The plugin's configuration has errors, or a line of `[radius_attributes]` does not fit this session.",
-        "The log lists each as `[section] option`. Correct them under Policies > AA Plugin Configurations. If the server "
-        "does not need an attribute, mark it as optional with `?`, as in `Cisco-AVPair? = ...`.",
+        "The log lists each as `[section] option`. Correct them under Policies > AA Plugin Configurations. If the "
+        "server does not need an attribute, mark it as optional with `?`, as in `Cisco-AVPair? = ...`.",
     ),
     Denial(
         LOCKED,

@@ -33,15 +33,14 @@ class Session(NamedTuple):
 
     @classmethod
     def of(cls, username: str, identity: str, known: Mapping[str, Any]) -> "Session":
-        """Return the session that SPS describes so: its values go into logs of servers, so they are made printable.
+        """Return a session with these values, made printable: users choose some of them, and servers log them.
 
-        The two names are checked instead, since a changed name would be another user's.
+        The two names stay as they are, since a changed name would be another user's. They are checked instead.
         """
-        return cls(
-            username,
-            identity,
-            **{name: printable(value) if isinstance(value, str) else value for name, value in known.items()},
-        )
+        values: Dict[str, Any] = {
+            name: printable(value) if isinstance(value, str) else value for name, value in known.items()
+        }
+        return cls(username, identity, **values)
 
 
 class AcceptedUser(NamedTuple):
