@@ -272,11 +272,7 @@ SECTIONS: Tuple[Section, ...] = (
         "empty value sends none. A value that does not fit the session denies the login, unless the name ends in `?`. "
         "Values may contain {}.".format(", ".join("{" + name + "}" for name in PLACEHOLDERS)),
         lines=True,
-        example=(
-            "NAS-Identifier = bastion-1",
-            "Cisco-AVPair = shell:user={gateway_user}",
-            "Cisco-AVPair? = target={server_username}",
-        ),
+        example=("NAS-Identifier = bastion-1", "Cisco-AVPair? = target={server_username}"),
     ),
     Section(
         "radius_dictionary",
