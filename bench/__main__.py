@@ -77,7 +77,7 @@ def cost(plugin: UnpackedPlugin, hook: str, arguments: Dict[str, Any]) -> Cost:
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = status
     if answer["error"]:
-        raise RuntimeError("{}: {}".format(hook, answer["error"]))
+        raise RuntimeError(f"{hook}: {answer['error']}")
     return Cost(usage.ru_utime + usage.ru_stime, answer["peak_memory"])
 
 
@@ -192,7 +192,7 @@ def _tried(plugin: UnpackedPlugin) -> Optional[float]:
 
 def section(name: str, port: int, secret: str, *options: str) -> str:
     """Return the configuration of a server on loopback."""
-    lines = ["[{}]".format(name), "server=127.0.0.1", "port={}".format(port), "secret=" + secret]
+    lines = [f"[{name}]", "server=127.0.0.1", f"port={port}", "secret=" + secret]
     return "\n".join(lines + list(options)) + "\n"
 
 
@@ -264,7 +264,7 @@ def losses(zip_directory: pathlib.Path, scratch: pathlib.Path) -> None:
                 tries = list(pool.map(_tried, [plugin] * REAL))
             real = sorted(each for each in tries if each is not None)
         line(
-            "{} %".format(percent),
+            f"{percent} %",
             statistics.median(arrived),
             arrived[int(len(arrived) * 0.95)],
             len(times) - len(arrived),
@@ -284,18 +284,18 @@ def storm(ours: UnpackedPlugin, floor: UnpackedPlugin) -> None:
 
     bare = rate(lambda _: Session(floor, key_value_pairs={"gu": "alice", "otp": "123456"}).log_in())
     mine = rate(lambda _: time_to_verdict(ours))
-    heading("Storm of {} logins".format(STORM), "logins/s", "floor", "ratio")
+    heading(f"Storm of {STORM} logins", "logins/s", "floor", "ratio")
     line("", mine, bare, mine / bare)
 
 
 def heading(*cells: str) -> None:
     """Print a table's head."""
-    print("\n{:<40}".format(cells[0]) + "".join("{:>18}".format(cell) for cell in cells[1:]))
+    print(f"\n{cells[0]:<40}" + "".join(f"{cell:>18}" for cell in cells[1:]))
 
 
 def line(name: str, *numbers: float) -> None:
     """Print a table's row."""
-    print("{:<40}".format(name) + "".join("{:>18.3f}".format(number) for number in numbers), flush=True)
+    print(f"{name:<40}" + "".join(f"{number:>18.3f}" for number in numbers), flush=True)
 
 
 def main() -> int:
@@ -313,7 +313,7 @@ def main() -> int:
             configuration = section("radius", server.port, server.secret)
             ours = UnpackedPlugin(directory, configuration, state_directory=scratch / "state")
             floor = UnpackedPlugin(bare, "", state_directory=scratch / "floor-state")
-            print("Python {}".format(sys.version.split()[0]))
+            print(f"Python {sys.version.split()[0]}")
             hooks(ours, floor)
             handshakes(directory, scratch, ours)
             failover(directory, scratch, server)

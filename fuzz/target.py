@@ -129,7 +129,7 @@ def message(parts: Sequence[bytes]) -> None:
     shown = text.reply_message(parts)
     assert len(shown) <= sum(len(part) + 1 for part in parts)
     for char in set(shown) - set("\n" + JOINERS):
-        assert unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Zl", "Zp"), "U+{:04X} is shown".format(ord(char))
+        assert unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Zl", "Zp"), f"U+{ord(char):04X} is shown"
     line = text.one_line(shown)
     assert len(line) <= 500 and "\n" not in line
 

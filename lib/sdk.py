@@ -227,7 +227,7 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
             store = CredentialStore.from_config(self.plugin_configuration)
             if option == "client_certificate":
                 certificates = store.get_certificates(section, option)
-                return next(("{cert}\n{key}\n".format(**found) for found in certificates), None)
+                return next((f"{found['cert']}\n{found['key']}\n" for found in certificates), None)
             return next(iter(store.get_passwords(section, option)), None)
         except RequiredConfigurationSettingNotFound:
             raise ConfigurationError(NO_STORE) from None

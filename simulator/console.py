@@ -18,12 +18,12 @@ class Console:
 
     def fact(self, name: str, value: str) -> None:
         """Print a name and a value, in columns."""
-        self.say("{:<15} {}".format(name, value))
+        self.say(f"{name:<15} {value}")
 
     def log(self, lines: Sequence[str], before: str = "") -> None:
         """Print lines of the plugin's log, each with this before it."""
         for line in lines:
-            self.say("{}{}log: {}{}".format(self._dim, before, line, self._plain))
+            self.say(f"{self._dim}{before}log: {line}{self._plain}")
 
 
 def encodable(text: str) -> str:

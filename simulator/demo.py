@@ -38,8 +38,8 @@ def ask_terminal(prompt: str, hidden: bool) -> str:
 
 def configure(text: str, options: Mapping[str, str], section: str = "radius") -> str:
     """Return a configuration's text with these options in a section of it, in place of those it has."""
-    header = "[{}]".format(section)
-    wanted = ["{} = {}".format(name, value) for name, value in options.items()]
+    header = f"[{section}]"
+    wanted = [f"{name} = {value}" for name, value in options.items()]
     lines: List[str] = []
     inside = ""
     for line in text.splitlines():
@@ -74,7 +74,8 @@ def play(session: Session, ask: Ask, console: Console) -> Dict[str, Any]:
             console.log(session.log[before:])
 
     def lines() -> str:
-        return "log lines: {}".format(session.calls[-1].log.count("\n"))
+        count = session.calls[-1].log.count("\n")
+        return f"log lines: {count}"
 
     try:
         result = call(session.authenticate)
@@ -88,7 +89,7 @@ def play(session: Session, ask: Ask, console: Console) -> Dict[str, Any]:
                 text = ", ".join(value) or "(none)" if isinstance(value, list) else value
                 console.fact(name.replace("additional_", "").replace("_", " "), text)
         if result["verdict"] == "ACCEPT":
-            console.fact("authorize", "{}, {}".format(call(session.authorize)["verdict"], lines()))
+            console.fact("authorize", f"{call(session.authorize)['verdict']}, {lines()}")
     finally:
         call(session.end)
         console.fact("session_ended", lines())
@@ -113,15 +114,15 @@ class Scene(NamedTuple):
     def problem(self, result: Mapping[str, Any], session: Session) -> str:
         """Return how a played session differs from what must be; nothing if it does not."""
         if result["verdict"] != self.verdict:
-            return "{} instead of {}".format(result["verdict"], self.verdict)
+            return f"{result['verdict']} instead of {self.verdict}"
         if self.gateway_user and result.get("gateway_user") != self.gateway_user:
-            return "the gateway user is not {}".format(self.gateway_user)
+            return f"the gateway user is not {self.gateway_user}"
         if self.reason not in result.get("reason", ""):
-            return "the reason does not say {!r}".format(self.reason)
+            return f"the reason does not say {self.reason!r}"
         if not any(self.asked in question.prompt for question in session.questions) and self.asked:
-            return "no question says {!r}".format(self.asked)
+            return f"no question says {self.asked!r}"
         if len(session.questions) != len(self.answers):
-            return "{} questions instead of {}".format(len(session.questions), len(self.answers))
+            return f"{len(session.questions)} questions instead of {len(self.answers)}"
         return ""
 
 
@@ -130,7 +131,7 @@ def scenes(server: DemoServer) -> Iterator[Scene]:
     alice, carol, bob = (server.users[name] for name in ("alice", "carol", "bob"))
     code, pin = (server.codes(user.name)[0] for user in (alice, carol))
     wrong, refused = ["111111", "222222", "333333"], "[too-many-attempts]"
-    with_code = "gu=alice@otp={}@root".format(code)
+    with_code = f"gu=alice@otp={code}@root"
     yield Scene("accepted with the code in the login name", with_code, [], "ACCEPT", "alice")
     yield Scene("accepted with the code asked for", "alice", [code], "ACCEPT", "alice")
     yield Scene("accepted after a wrong code", "alice", ["000000", code], "ACCEPT", "alice")
@@ -153,13 +154,13 @@ def play_script(plugin: UnpackedPlugin, cut_off: UnpackedPlugin, server: DemoSer
 
         def ask(prompt: str, hidden: bool, typed: List[str] = typed) -> str:
             if not typed:
-                raise UnexpectedQuestion("no answer for {!r}".format(prompt))
+                raise UnexpectedQuestion(f"no answer for {prompt!r}")
             text = typed.pop(0)
             console.say(prompt + ("******" if hidden and text else text or "[Enter]"))
             return text
 
         console.say()
-        console.say("== {}. {}".format(number, scene.outcome))
+        console.say(f"== {number}. {scene.outcome}")
         console.say(LOGIN_PROMPT + scene.login_name)
         session = session_for(plugin if scene.server_runs else cut_off, scene.login_name)
         try:
@@ -167,11 +168,11 @@ def play_script(plugin: UnpackedPlugin, cut_off: UnpackedPlugin, server: DemoSer
         except GatewayError as error:
             problem = str(error)
         if problem:
-            problems.append("{}. {}: {}".format(number, scene.outcome, problem))
+            problems.append(f"{number}. {scene.outcome}: {problem}")
     console.say()
     for problem in problems:
-        console.say("NOT AS EXPECTED: {}".format(problem))
-    console.say("{} of {} outcomes as expected.".format(number - len(problems), number))
+        console.say(f"NOT AS EXPECTED: {problem}")
+    console.say(f"{number - len(problems)} of {number} outcomes as expected.")
     return 1 if problems else 0
 
 
@@ -188,7 +189,7 @@ def play_terminal(plugin: UnpackedPlugin, server: DemoServer, console: Console) 
             if not login_name:
                 return
             _log_in(plugin, login_name, console)
-            console.say("({})".format(_news(server)))
+            console.say(f"({_news(server)})")
     except (EOFError, KeyboardInterrupt):
         console.say()
 
@@ -197,18 +198,18 @@ def _introduce(server: DemoServer, console: Console) -> None:
     console.say("Login names, and what to type when asked:")
     for user in server.users.values():
         codes = server.codes(user.name)
-        console.say("  {:<6} {}".format(user.name, user.hint.format(codes[0] if codes else "")))
+        console.say(f"  {user.name:<6} {user.hint.format(codes[0] if codes else '')}")
 
 
 def _news(server: DemoServer) -> str:
-    return "tessa's code is now {}".format(server.codes("tessa")[0])
+    return f"tessa's code is now {server.codes('tessa')[0]}"
 
 
 def _log_in(plugin: UnpackedPlugin, login_name: str, console: Console) -> None:
     try:
         play(session_for(plugin, login_name), ask_terminal, console)
     except GatewayError as error:
-        console.say("SPS ends the session: {}".format(error))
+        console.say(f"SPS ends the session: {error}")
     except EOFError:
         console.say("You hung up.")
 
@@ -233,7 +234,7 @@ def serve_telnet(plugin: UnpackedPlugin, server: Optional[DemoServer], console: 
 def _serve(plugin: UnpackedPlugin, server: Optional[DemoServer], console: Console, start: front.Start) -> int:
     def ready(listener: front.Listener) -> None:
         names = ("alice", "gu=alice@otp=123456@root", "otp=123456") if server else ("NAME",)
-        console.say("The gateway listens on {} port {}. In another terminal:".format(front.ADDRESS, listener.port))
+        console.say(f"The gateway listens on {front.ADDRESS} port {listener.port}. In another terminal:")
         for command in OrderedDict((listener.command(name), None) for name in names):
             console.say("  " + command)
         console.say(listener.remark)
@@ -271,21 +272,21 @@ def main() -> int:
             unpacked = unpack(arguments.zip, Path(directory, "plugin"))
             template = (unpacked / "default.cfg").read_text(encoding="utf-8")
         except (OSError, zipfile.BadZipFile) as error:
-            parser.error("{} is not a plugin's zip: {}".format(arguments.zip, error))
+            parser.error(f"{arguments.zip} is not a plugin's zip: {error}")
         template = configure(template, {"attribute": "Filter-Id"}, "gateway_groups")
         reached = {"server": server.address, "port": str(server.port), "secret": server.secret}
         closed = dict(reached, port=str(free_port(server.address)), conn_timeout="1", conn_retries="1")
         plugin = UnpackedPlugin(unpacked, configure(template, reached))
-        console.say("Playing SPS with {}.".format(Path(arguments.zip).name))
+        console.say(f"Playing SPS with {Path(arguments.zip).name}.")
         ours: Optional[DemoServer] = server
         if arguments.configuration:
             ours = None
             try:
                 plugin = plugin._replace(configuration=Path(arguments.configuration).read_text(encoding="utf-8"))
             except (OSError, UnicodeDecodeError) as error:
-                parser.error("{} cannot be read: {}".format(arguments.configuration, error))
+                parser.error(f"{arguments.configuration} cannot be read: {error}")
         else:
-            console.say("Its RADIUS server answers on {} port {}.".format(server.address, server.port))
+            console.say(f"Its RADIUS server answers on {server.address} port {server.port}.")
         if arguments.ssh:
             return serve_ssh(plugin, ours, console, Path(directory))
         if arguments.telnet:

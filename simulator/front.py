@@ -86,7 +86,7 @@ class Visit:
                 result = await self._call("authorize", self._session.authorize)
                 metadata = result.get("additional_metadata", metadata)
         except GatewayError as error:
-            self._front.say(self._number, "SPS ends the session: {}".format(error))
+            self._front.say(self._number, f"SPS ends the session: {error}")
             return Refusal("")
         self._front.say(self._number, result["verdict"])
         if result["verdict"] == "DENY":
@@ -130,7 +130,7 @@ class Visit:
             ("groups", ", ".join(self._session.gateway_groups)),
             ("metadata", metadata),
         )
-        lines = ["{:<13} {}".format(name, printable(value) or "(none)") for name, value in facts]
+        lines = [f"{name:<13} {printable(value) or '(none)'}" for name, value in facts]
         return "\n".join(["You are in. SPS would connect you to the server now."] + lines)
 
 
@@ -166,7 +166,7 @@ class Front:
         visit = Visit(self, self._count, session, name.server_username)
         self._visits.add(visit)
         # Not the login name: it may hold a one-time code.
-        self.say(self._count, "{} from {} port {}".format(protocol, client_ip, client_port))
+        self.say(self._count, f"{protocol} from {client_ip} port {client_port}")
         return visit
 
     def start(self, work: Awaitable[None]) -> "asyncio.Future[None]":
@@ -193,17 +193,18 @@ class Front:
 
     def say(self, number: int, text: str) -> None:
         """Print a line about a visit."""
-        self._print(lambda: self._console.say("[{}] {}".format(number, printable(text).replace("\n", " "))))
+        line = printable(text).replace("\n", " ")
+        self._print(lambda: self._console.say(f"[{number}] {line}"))
 
     def log(self, number: int, lines: List[str]) -> None:
         """Print lines of the plugin's log."""
-        self._print(lambda: self._console.log([printable(line) for line in lines], "[{}] ".format(number)))
+        self._print(lambda: self._console.log([printable(line) for line in lines], f"[{number}] "))
 
     def left(self, visit: Visit, number: int) -> None:
         """Forget a visit that is over."""
         self._visits.discard(visit)
         news = self._news()
-        self.say(number, "left" + (" ({})".format(news) if news else ""))
+        self.say(number, "left" + (f" ({news})" if news else ""))
 
     def _print(self, what: Callable[[], None]) -> None:
         try:

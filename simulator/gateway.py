@@ -127,7 +127,7 @@ class UnpackedPlugin(NamedTuple):
         status = process.returncode
         assert status is not None  # it has ended
         if not in_time:
-            error = HookError(TIME_LIMIT_EXCEEDED, "killed after {:g} seconds".format(time_limit))
+            error = HookError(TIME_LIMIT_EXCEEDED, f"killed after {time_limit:g} seconds")
             return HookCall(None, log.decode("utf-8", "replace"), (), status, error)
         return _hook_call(octets, log.decode("utf-8", "replace"), status)
 
@@ -150,7 +150,7 @@ class UnpackedPlugin(NamedTuple):
     def _environment(self) -> Dict[str, str]:
         environment = dict(os.environ)
         environment.pop("PYTHONPATH", None)  # the plugin finds its own modules or fails, as on SPS
-        state = os.path.abspath(str(self.state_directory or "{}.state".format(self.directory)))
+        state = os.path.abspath(str(self.state_directory or f"{self.directory}.state"))
         environment["SCB_PLUGIN_STATE_DIRECTORY"] = state
         environment["EPHEMERAL_PLUGIN_STATE_DIRECTORY"] = state + ".ephemeral"
         return environment
@@ -175,7 +175,7 @@ def _hook_call(answer: bytes, log: str, exit_status: int) -> HookCall:
     try:
         document = json.loads(answer.decode("ascii"))
     except ValueError:
-        error = HookError("NoResult", "the process ended with status {} and without a result".format(exit_status))
+        error = HookError("NoResult", f"the process ended with status {exit_status} and without a result")
         return HookCall(None, log, (), exit_status, error)
     failure = HookError(**document["error"]) if document["error"] else None
     return HookCall(document["result"], log, tuple(document["modules"]), exit_status, failure)
@@ -248,7 +248,7 @@ class Session:
         time_limit: float = TIME_LIMIT,
     ) -> None:
         self.plugin = plugin
-        self.session_id = session_id or "svc/{}/{}:1/{}".format(uuid.uuid4().hex, connection_name, protocol)
+        self.session_id = session_id or f"svc/{uuid.uuid4().hex}/{connection_name}:1/{protocol}"
         self.protocol = protocol
         self.gateway_user = gateway_user
         self.gateway_groups = list(gateway_groups)
@@ -288,10 +288,10 @@ class Session:
         result = self.authenticate()
         while self._pending:
             if not given:
-                raise UnexpectedQuestion("no answer for {!r}".format(self._pending.prompt))
+                raise UnexpectedQuestion(f"no answer for {self._pending.prompt!r}")
             result = self.answer(given.pop(0))
         if given:
-            raise UnusedAnswers("{}, with {} answer(s) left over".format(result["verdict"], len(given)))
+            raise UnusedAnswers(f"{result['verdict']}, with {len(given)} answer(s) left over")
         return result
 
     def authenticate(self) -> Dict[str, Any]:
@@ -351,12 +351,12 @@ class Session:
         if call.error:
             if call.error.type == TIME_LIMIT_EXCEEDED:
                 self.cookie, self.session_cookie = {}, {}  # all that SPS still has for session_ended
-            raise HookFailed("{}: {}: {}".format(hook, call.error.type, call.error.message))
+            raise HookFailed(f"{hook}: {call.error.type}: {call.error.message}")
         return call.result
 
     def _question(self, result: Mapping[str, Any]) -> Question:
         if self.protocol.lower() not in PROTOCOLS_THAT_ASK:
-            raise ContractBroken("NEEDINFO in {}, where SPS cannot ask".format(self.protocol))
+            raise ContractBroken(f"NEEDINFO in {self.protocol}, where SPS cannot ask")
         question = result.get("question")
         if not isinstance(question, list) or len(question) not in (2, 3):
             raise ContractBroken("NEEDINFO without a question of two or three items")
@@ -370,17 +370,17 @@ class Session:
 def _check_result(hook: str, result: Any, known: Sequence[str]) -> None:
     """Raise ContractBroken unless SPS would take this as the hook's result; it ignores keys it does not know."""
     if not isinstance(result, dict):
-        raise ContractBroken("{} returned no dictionary".format(hook))
+        raise ContractBroken(f"{hook} returned no dictionary")
     if result.get("verdict") not in known:
-        raise ContractBroken("{} returned the verdict {!r}".format(hook, result.get("verdict")))
+        raise ContractBroken(f"{hook} returned the verdict {result.get('verdict')!r}")
     for name, kind in (("cookie", dict), ("session_cookie", dict), ("additional_metadata", str), ("reason", str)):
         if name in result and not isinstance(result[name], kind):
-            raise ContractBroken("{} returned a {} that is no {}".format(hook, name, kind.__name__))
+            raise ContractBroken(f"{hook} returned a {name} that is no {kind.__name__}")
     if ("gateway_user" in result) != ("gateway_groups" in result):
-        raise ContractBroken("{} returned only one of gateway_user and gateway_groups".format(hook))
+        raise ContractBroken(f"{hook} returned only one of gateway_user and gateway_groups")
     if "gateway_user" in result:
         groups = result["gateway_groups"]
         if not isinstance(result["gateway_user"], str):
-            raise ContractBroken("{} returned a gateway_user that is no text".format(hook))
+            raise ContractBroken(f"{hook} returned a gateway_user that is no text")
         if not isinstance(groups, list) or not all(isinstance(group, str) for group in groups):
-            raise ContractBroken("{} returned gateway_groups that are no list of texts".format(hook))
+            raise ContractBroken(f"{hook} returned gateway_groups that are no list of texts")

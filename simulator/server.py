@@ -108,9 +108,9 @@ def read_request(octets: bytes, secret: bytes) -> Request:
         raise Refused("shorter than a header")
     code, _, length = struct.unpack("!BBH", octets[:4])
     if code != AccessRequest:
-        raise Refused("code {} is not Access-Request".format(code))
+        raise Refused(f"code {code} is not Access-Request")
     if not 20 <= length <= min(len(octets), 4096):
-        raise Refused("a length field of {} in {} octets".format(length, len(octets)))
+        raise Refused(f"a length field of {length} in {len(octets)} octets")
     octets = octets[:length]
     attributes: Dict[int, List[bytes]] = {}
     signature_at, offset = 0, 20

@@ -37,18 +37,18 @@ async def start(front: Front, directory: Path) -> Listener:
     port = acceptor.get_port()
     known_hosts = directory / "known_hosts"
     public_key = key.export_public_key().decode("ascii")
-    known_hosts.write_text("[{}]:{} {}".format(ADDRESS, port, public_key), encoding="ascii")
+    known_hosts.write_text(f"[{ADDRESS}]:{port} {public_key}", encoding="ascii")
 
     def command(login_name: str) -> str:
-        option = shlex.quote("UserKnownHostsFile={}".format(known_hosts))
-        return "ssh -o {} -p {} {}".format(option, port, shlex.quote("{}@{}".format(login_name, ADDRESS)))
+        option = shlex.quote(f"UserKnownHostsFile={known_hosts}")
+        return f"ssh -o {option} -p {port} {shlex.quote(f'{login_name}@{ADDRESS}')}"
 
     def close() -> None:
         acceptor.close()
         for client in list(clients):
             client.hang_up()
 
-    remark = "Without the -o, ssh asks whether the host key is right: it is {}.".format(key.get_fingerprint())
+    remark = f"Without the -o, ssh asks whether the host key is right: it is {key.get_fingerprint()}."
     return Listener(port, command, remark, close)
 
 

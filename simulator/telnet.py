@@ -143,7 +143,7 @@ async def start(front: Front) -> Listener:
             writer.close()
 
     remark = "It asks for the login name. Enter alone there has the plugin ask for the user name."
-    return Listener(port, lambda login_name: "telnet {} {}".format(ADDRESS, port), remark, close)
+    return Listener(port, lambda login_name: f"telnet {ADDRESS} {port}", remark, close)
 
 
 async def _talk(front: Front, terminal: "_Terminal") -> None:

@@ -75,7 +75,7 @@ def document(ssh: str, telnet: str, plugin_zip: Path, directory: Path) -> str:
         ) as cut_off:
             for scene in SSH:
                 with by_ssh(ssh, reached if scene.server_runs else cut_off, scene.login_name) as person:
-                    parts += _played(scene, person, "ssh {}@bastion".format(scene.login_name))
+                    parts += _played(scene, person, f"ssh {scene.login_name}@bastion")
     parts.append("## Telnet\n")
     with Gateway("telnet", plugin_zip, gateways["telnet"]) as gateway:
         for scene in TELNET:
@@ -92,9 +92,9 @@ def _played(scene: Scene, person: Person, command: str) -> Iterator[str]:
     if person.terminal.expect_exact([LEAVE, "closed by foreign host", "Disconnected from"]) == 0:
         person.types("")
     person.to_the_end()
-    yield "### {}\n".format(scene.title)
-    yield "```\n$ {}\n{}```\n".format(command, normalised(person.shown))
-    typed = ["`{}`".format(answer) if answer else "Enter alone" for _, answer in scene.answers]
+    yield f"### {scene.title}\n"
+    yield f"```\n$ {command}\n{normalised(person.shown)}```\n"
+    typed = [f"`{answer}`" if answer else "Enter alone" for _, answer in scene.answers]
     if typed:
         yield "Typed, and not shown: {}.\n".format(", ".join(typed))
 
@@ -121,7 +121,7 @@ def main() -> int:
     for name in ("ssh", "telnet"):
         path = shutil.which(name)
         if path is None:
-            print("{} is not installed".format(name), file=sys.stderr)
+            print(f"{name} is not installed", file=sys.stderr)
             return 1
         clients.append(path)
     with tempfile.TemporaryDirectory(prefix="transcripts-") as directory, tempfile.TemporaryDirectory() as output:
