@@ -74,7 +74,7 @@ _DENIALS = (
         TOO_MANY_CHALLENGES,
         _FAILED,
         "The server sent more than `[auth] max_challenges` Access-Challenges for one attempt.",
-        "Raise `max_challenges` if the server's dialogue really takes that many; otherwise the server is in a loop.",
+        "Raise `max_challenges` if the server's dialog really takes that many; otherwise the server is in a loop.",
     ),
     Denial(
         CANNOT_ASK,

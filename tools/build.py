@@ -249,9 +249,9 @@ def _found_files(root: Path) -> List[str]:
 
 
 def bundled_files(wheels: Sequence[Wheel]) -> Dict[str, bytes]:
-    """Returns what ``wheels`` put at the zip's root: their Python sources, and a file of all their licences.
+    """Returns what ``wheels`` put at the zip's root: their Python sources, and a file of all their licenses.
 
-    Raises BuildError for a wheel without a licence file. Sources only: nothing here reads a package's data files.
+    Raises BuildError for a wheel without a license file. Sources only: nothing here reads a package's data files.
     """
     files = {}
     notices = []
@@ -266,7 +266,7 @@ def bundled_files(wheels: Sequence[Wheel]) -> Dict[str, bytes]:
                 elif path.endswith(".py") and not top.endswith(".data"):
                     files[path] = archive.read(path)
         if not notice:
-            raise BuildError(f"{wheel.name}: the wheel has no licence file")
+            raise BuildError(f"{wheel.name}: the wheel has no license file")
         title = f"{wheel.name} {wheel.version}\nwheel sha256 {wheel.sha256}\n\n"
         notices.append(title.encode("ascii") + b"\n\n".join(notice) + b"\n")
     files[LICENSES_FILE] = (b"\n" + b"=" * 72 + b"\n\n").join(notices)

@@ -33,7 +33,7 @@ def page(name: str, server_user: str, attempts: int = 1, rounds: int = 0, groups
     """Return a pattern for the end of the screen after a login."""
     metadata = r'\{{"attempts": {}, "method": "pap", "rounds": {}, "seconds": [\d.]+, "server": "127\.0\.0\.1:\d+"\}}'
     return (
-        r"You are in\. SPS would connect you to the server now\.\n"
+        r"Access granted\. SPS would now connect you to the server\.\n"
         r"gateway user  {}\nserver user   {}\ngroups        {}\nmetadata      {}\n"
         r"Press Enter to leave\.\nConnection to 127\.0\.0\.1 closed\.\n\Z"
     ).format(re.escape(name), re.escape(server_user), re.escape(groups), metadata.format(attempts, rounds))
@@ -47,7 +47,7 @@ class TestLogins:
         assert "user=alice client=127.0.0.1 server=127.0.0.1:" in session_ended(visit)
         assert " attempts=1 " in session_ended(visit)
         steps = [line for line in visit if " " not in line]
-        assert steps == ["authenticate", "authenticate", "authorize", "ACCEPT", "session_ended", "left"]
+        assert steps == ["authenticate", "authenticate", "authorize", "ACCEPT", "session_ended", "disconnected"]
 
     def test_wrong_then_right(self, gateway: Gateway, log_in: LogIn) -> None:
         person = log_in(gateway, "alice").sees(PASSWORD_PROMPT).types("wrong")
@@ -145,7 +145,7 @@ class TestLogins:
         for person in people.values():
             person.sees(PASSWORD_PROMPT)
         people["push"].types("")  # waits for its seconds; the others go on
-        people["echo"].types("1111").sees("Your favourite colour ")
+        people["echo"].types("1111").sees("Your favorite color ")
         people["pin1"].types("1111").sees("Enter token code ").types("222222").sees(LEAVE)
         people["alice"].types("correct horse").sees(LEAVE)
         for _ in range(2):
@@ -334,7 +334,7 @@ class TestGateway:
             gateway.read_until(r"\[3\] authenticate\n")
             assert gateway.stop(number) == (0 if number == signal.SIGINT else 128 + number)
         assert gateway.printed.count("log: Session ended") == 3
-        assert gateway.printed.count("] left") == 3
+        assert gateway.printed.count("] disconnected") == 3
         assert "Traceback" not in gateway.printed
         assert list(gateway.temporary.iterdir()) == []
 

@@ -206,7 +206,7 @@ def test_invalid_certificates_in_the_configuration(open_session: OpenSession) ->
 # RADIUS/1.1
 
 
-def dialogue(connection: Connection) -> None:
+def dialog(connection: Connection) -> None:
     """Send a challenge, and check the answer, which comes over another connection: a script."""
     connection.shake_hands()
     request = connection.receive()
@@ -223,7 +223,7 @@ def dialogue(connection: Connection) -> None:
 
 
 def test_session_in_radius_1_1(open_session: OpenSession) -> None:
-    with Peer(dialogue, SERVER, protocols=[VERSION_1_1, VERSION_1_0]) as peer:
+    with Peer(dialog, SERVER, protocols=[VERSION_1_1, VERSION_1_0]) as peer:
         session = open_session(over_tls(peer.port) + "[accounting]\nenabled=yes\n", gateway_user="alice")
         assert logged_in(session, "", "pïn")["verdict"] == "ACCEPT"
         session.authorize()

@@ -28,9 +28,9 @@ endless        any password: always a challenge `Again`
 no-message     challenge without Reply-Message
 no-state       challenge without State; then accept an answer without State
 no-prompt      challenge without Prompt
-echo           challenge `Your favourite colour`, Echo
+echo           challenge `Your favorite color`, Echo
 two-messages   challenge with two Reply-Messages, `TWO_MESSAGES`
-escapes        challenge with the Reply-Message `ESCAPES`: a colour, a window title, BEL, CR LF, NUL, U+202E
+escapes        challenge with the Reply-Message `ESCAPES`: a color, a window title, BEL, CR LF, NUL, U+202E
 latin1         challenge with the Reply-Message `LATIN1`, which is not UTF-8
 menu           challenge `1) Push 2) SMS 3) Call`, Echo, whose answer is `1`
 empty-answer   challenge `Press Enter`, whose answer is empty; the first password again is a reject

@@ -250,7 +250,7 @@ def wheel(name: str, files: Dict[str, bytes]) -> build.Wheel:
     return build.Wheel(name, "1.0", "ab" * 32, build.pack(files))
 
 
-def test_sources_and_licences_of_wheels_are_bundled() -> None:
+def test_sources_and_licenses_of_wheels_are_bundled() -> None:
     one = wheel(
         "one",
         {
@@ -258,20 +258,20 @@ def test_sources_and_licences_of_wheels_are_bundled() -> None:
             "one/data.txt": b"",
             "one-1.0.data/scripts/one.py": b"",
             "one-1.0.dist-info/METADATA": b"",
-            "one-1.0.dist-info/LICENSE.txt": b"licence of one\n",
+            "one-1.0.dist-info/LICENSE.txt": b"license of one\n",
         },
     )
-    two = wheel("two", {"two.py": b"2", "two-1.0.dist-info/COPYING": b"\nlicence of two\n\n"})
+    two = wheel("two", {"two.py": b"2", "two-1.0.dist-info/COPYING": b"\nlicense of two\n\n"})
     files = build.bundled_files([one, two])
     assert sorted(files) == ["THIRD-PARTY-LICENSES", "one/__init__.py", "two.py"]
     assert files["THIRD-PARTY-LICENSES"].decode() == (
-        f"one 1.0\nwheel sha256 {'ab' * 32}\n\nlicence of one\n"
+        f"one 1.0\nwheel sha256 {'ab' * 32}\n\nlicense of one\n"
         f"\n{'=' * 72}\n\n"
-        f"two 1.0\nwheel sha256 {'ab' * 32}\n\nlicence of two\n"
+        f"two 1.0\nwheel sha256 {'ab' * 32}\n\nlicense of two\n"
     )
 
 
-def test_wheel_without_a_licence_is_refused() -> None:
+def test_wheel_without_a_license_is_refused() -> None:
     with pytest.raises(build.BuildError):
         build.bundled_files([wheel("two", {"two.py": b"2", "two-1.0.dist-info/METADATA": b""})])
 
