@@ -287,7 +287,7 @@ def main() -> int:
             except (OSError, UnicodeDecodeError) as error:
                 parser.error(f"{arguments.configuration} cannot be read: {error}")
         else:
-            console.say(f"The RADIUS server of the demo listens on {server.address} port {server.port}.")
+            console.say(f"Started a RADIUS server on {server.address} port {server.port}.")
         if arguments.ssh:
             return serve_ssh(plugin, ours, console, Path(directory))
         if arguments.telnet:

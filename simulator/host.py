@@ -20,7 +20,7 @@ _FAKES = "safeguard.sessions.plugin_impl."
 
 
 def answer_request(result_fd: int) -> int:
-    """Make the call described on stdin, write the answer to `result_fd`, and return the exit status, 1 for an exception.
+    """Make the call described on stdin, write the answer to `result_fd`, and return the exit status: 1 if it raises.
 
     stdin: {"plugin": directory, "configuration": text, "hook": name, "arguments": {...}, "fixtures": {...}}.
     Answer: {"result": what the hook returned, "modules": [names], "error": null or {"type": ..., "message": ...},
