@@ -44,7 +44,7 @@ if TYPE_CHECKING:  # they import pyrad, which a hook that only asks the user mus
 
 _PROBE_USER = "sps-is-anybody-there"  # a user name that no server knows
 _PROBE_SECONDS = 3.0  # for one address
-_PATTERN_SECONDS = 5.0  # after which a pattern is taken for one that never ends
+_PATTERN_SECONDS = 5.0  # limit for [gateway_groups] pattern
 
 _log = logging.getLogger("SPS_RADIUS")
 
@@ -59,9 +59,9 @@ class Authenticator:
         nas_identifier: str,
         directories: StateDirectories,
     ) -> None:
-        """Take the session after mapping has made its `identity`."""
+        """Take the session; mapping has already set its `identity`."""
         self.packets: "List[result.TracedPacket]" = []
-        """All that the run sent and received."""
+        """The packets that the run sent and received."""
         self._settings = settings
         self._session = session
         self._nas_identifier = nas_identifier
@@ -74,7 +74,7 @@ class Authenticator:
         self._seconds = 0.0  # spent on waiting
 
     def run(self, record: SessionRecord, call: HookCall) -> Tuple[SessionRecord, Action]:
-        """Run the conversation until it needs the user or is over; log what could not be kept between logins."""
+        """Run the conversation until it has to ask the user or ends; log what could not be kept between logins."""
         self._record = record
         state, action = conversation.proceed(self._settings, record.login, call, self._locked_for())
         while isinstance(action, SendRequest):
@@ -101,7 +101,7 @@ class Authenticator:
             return self._ask_servers(request) if is_ours else NotSent(reasons.LOGIN_IN_PROGRESS)
 
     def _ask_servers(self, request: SendRequest) -> Outcome:
-        """Send a request and return what came of it."""
+        """Send a request and return its outcome."""
         from .radius import result
 
         locked_for = self._locked_for()
@@ -127,7 +127,7 @@ class Authenticator:
         return self._outcome(answer)
 
     def _outcome(self, answer: "result.Answer") -> Outcome:
-        """Log a reply, count it for the lockout, and return what the conversation needs of it."""
+        """Log a reply, count it for the lockout, and return it as an outcome."""
         from .radius import packet
 
         reply, origin = answer.reply, answer.origin
@@ -156,7 +156,7 @@ class Authenticator:
         return Accepted(self._groups(reply))
 
     def _call_client(self, request: SendRequest, probe_user: str = "") -> "result.Answer":
-        """Ask the servers for the time that is left; with `probe_user` for this user, shortly, and without memory."""
+        """Ask the servers within the remaining time; with `probe_user`, probe them briefly and ignore their status."""
         from .radius import client
         from .radius.request import LoginRequest, Origin
         from .request_attributes import request_attributes
@@ -197,7 +197,7 @@ class Authenticator:
         return False
 
     def _groups(self, reply: "packet.Reply") -> Optional[Tuple[str, ...]]:
-        """Return the groups that an Access-Accept brings."""
+        """Return the groups in an Access-Accept."""
         rules = self._settings.groups
         if rules is None:
             return None
@@ -228,7 +228,7 @@ class Authenticator:
             self._lockout.failed(self._account, self._session.client_ip or "", time.time())
 
     def _keep_traces(self, section: str, packets: "Sequence[result.TracedPacket]", seconds: float = 0.0) -> None:
-        """Keep the packets, the seconds that they took, and which server was asked last, if any was."""
+        """Keep the packets, the seconds that they took, and the server that was asked last, if any."""
         self.packets += packets
         self._spend(seconds)
         for server in self._settings.servers:
@@ -240,7 +240,7 @@ class Authenticator:
         self._record = self._record._replace(seconds=round(self._record.seconds + seconds, 3))
 
     def _warnings(self) -> List[str]:
-        """Return what could not be kept between logins, and what requests left out."""
+        """Return warnings about state that could not be kept and attributes that were left out."""
         lockout = self._lockout.warnings if self._lockout else []
         return lockout + self._locks.warnings + self._server_status.warnings + self._attribute_warnings
 
@@ -254,7 +254,7 @@ def _accepted_user(reply: "packet.Reply") -> AcceptedUser:
 
 
 def _loggable(message: str, is_secret: bool) -> str:
-    """Return what the log may say of a Reply-Message: that of a challenge may hold a new PIN."""
+    """Return the text of a Reply-Message for the log; that of a challenge may contain a new PIN."""
     if not message:
         return "no Reply-Message"
     return f"Reply-Message of {counted(len(message), 'character', 'characters')}" if is_secret else one_line(message)

@@ -1,4 +1,4 @@
-"""What the SDK is to the plugin: configuration, cookies, verdicts, and guards around the SDK's own steps.
+"""The interface to the SDK: configuration, cookies, verdicts, and guards around the SDK's own steps.
 
 No exception leaves a hook: SPS would end the session without telling the user why.
 """
@@ -66,7 +66,7 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
     # Hooks: cookies and verdicts
 
     def _take_cookies(self, cookie: object, session_cookie: object, in_login: bool = False) -> None:
-        """Decode the cookies, once in a hook. What is not sound is discarded; a login without a record starts over."""
+        """Decode the cookies, once per hook. Discard an invalid cookie; a login without a record starts over."""
         self.cookie: Dict[str, Any] = cookie if isinstance(cookie, dict) else {}
         self.session_cookie: Dict[str, Any] = session_cookie if isinstance(session_cookie, dict) else {}
         if not isinstance(self.session_cookie.get("questions", {}), dict):
@@ -82,7 +82,7 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
             _log.warning("Cookie discarded: made by another version or plugin")
 
     def _add_cookies(self, verdict: Verdict) -> Verdict:
-        """Encode the record, once in a hook."""
+        """Encode the record, once per hook."""
         if self._record is not None:
             self.cookie.update(self._record.to_cookie())
         return super()._add_cookies(verdict)
@@ -101,7 +101,7 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
             return self._add_cookies(self._denied(reasons.INTERNAL_ERROR))
 
     def _hook_call(self) -> HookCall:
-        """Return what SPS passed, as the conversation needs it."""
+        """Return the arguments of SPS in the form that the conversation needs."""
         pairs = {key: value for key, value in self.connection.key_value_pairs.items() if isinstance(value, str)}
         if "username" in pairs:
             pairs["username"] = self._without_upn_suffix(pairs["username"]) or ""
@@ -113,7 +113,7 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
         )
 
     def _session(self) -> Session:
-        """Return what is known of the session."""
+        """Return what is known about the session."""
         known = {name: getattr(self.connection, name, None) for name in Session._fields[2:]}
         return Session(self.cookie.get("username") or "", self.cookie.get("mfa_identity") or "", **known)
 
@@ -142,7 +142,7 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
     # The SDK's steps
 
     def _extract_username(self) -> Optional[str]:
-        """Return the user name that the SDK asks for only where no step of ours has set one."""
+        """Return the user name for the SDK, which calls this only if no step of ours has set one."""
         return self.connection.gateway_user or None
 
     def _relies_on_names(self) -> bool:
@@ -151,7 +151,7 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
         return any(self.plugin_configuration.get_options(section) for section in sections)
 
     def _has_typed_name(self) -> bool:
-        """Whether the user typed the name at our prompt: whitelists and cache must not go by it."""
+        """Whether the user typed the name at our prompt: whitelists and cache must not rely on it."""
         return self._record is not None and bool(self._record.login.typed_name)
 
     def _check_user_list_whitelist(self) -> Verdict:
@@ -170,8 +170,8 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
             return None
 
     def _refresh_authentication_cache(self) -> None:
-        # Only a RADIUS login is worth caching: neither a whitelist's nor, as SDK 1.6 does, one from the cache itself,
-        # by which reuse_limit and hard_timeout would never take effect.
+        # Cache only RADIUS logins: not those of a whitelist, and not those from the cache itself. SDK 1.6 caches the
+        # latter again, so that reuse_limit and hard_timeout never take effect.
         if self._record is None or not self._record.accepted:
             return
         try:
@@ -210,7 +210,7 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
     # What SPS has
 
     def _state_directories(self) -> StateDirectories:
-        """Return the plugin's state directories, made if need be; warn until the user was asked, not at each answer."""
+        """Return the state directories, created if necessary; warn at the first hook call, not at each answer."""
         paths: Dict[str, Optional[str]] = {}
         asked = self._record is not None and self._record.login.question_count
         for which in StateDirectories._fields:
@@ -241,7 +241,7 @@ def accept(metadata: Optional[str] = None) -> Verdict:
 
 
 def read_nas_identifier() -> str:
-    """Return SPS's own name for itself, or `sps`."""
+    """Return the nickname of SPS, or `sps`."""
     try:
         with open(_NICKNAME_FILE, encoding="utf-8") as file:
             return one_line(file.read(), 60) or "sps"
@@ -250,14 +250,14 @@ def read_nas_identifier() -> str:
 
 
 def rename_step(name: str, step: Callable[[], Verdict]) -> Callable[[], Verdict]:
-    """Return a step under another name: the SDK does not run a step twice that has the name it had."""
+    """Return a step under another name: the SDK does not run a step again under the same name."""
     renamed = functools.partial(step)
     renamed.__name__ = name  # type: ignore[attr-defined]
     return renamed
 
 
 def locate(error: BaseException) -> str:
-    """Return an exception's kind and where it came from, without its text: that may hold what the user typed."""
+    """Return the type and the place of an exception, without its text, which may contain user input."""
     frames = traceback.extract_tb(error.__traceback__)[-4:]
     places = (f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in frames)
     return f"{type(error).__name__} at {' < '.join(reversed(list(places)))}"
@@ -275,7 +275,7 @@ def _trusted_ca(name: str) -> Optional[str]:
 
 
 def _is_sound(cookie: Mapping[str, Any], in_login: bool) -> bool:
-    """Whether what the SDK keeps in the cookie has the types that it expects."""
+    """Whether the data of the SDK in the cookie has the types that the SDK expects."""
     private = cookie.get(_PRIVATE, {})
     if not isinstance(private, dict):
         return False

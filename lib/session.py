@@ -1,4 +1,4 @@
-"""A session: what SPS says of it, what the plugin keeps of it in the cookie, and its metadata. Pure."""
+"""A session: the data from SPS, the record that the plugin keeps in the cookie, and the metadata. Pure."""
 
 import json
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
@@ -14,7 +14,7 @@ Attributes = Tuple[Tuple[int, int, bytes], ...]
 
 
 class Session(NamedTuple):
-    """What is known of a session: `username` is the user to SPS, `identity` what the User-Name is made from."""
+    """What is known about a session: `username` is the user for SPS, `identity` the base of the User-Name."""
 
     username: str
     identity: str
@@ -33,14 +33,14 @@ class Session(NamedTuple):
 
 
 class AcceptedUser(NamedTuple):
-    """What accounting repeats of an Access-Accept: Class, and the User-Name if it names another (RFC 2865)."""
+    """The attributes of an Access-Accept that accounting repeats: Class, and User-Name if present (RFC 2865)."""
 
     user_name: str
     classes: Tuple[bytes, ...]
 
 
 class AccountingSession(NamedTuple):
-    """What the Start and the Stop of a session have in common; `started` is in seconds since the epoch."""
+    """The common content of the Start and the Stop of a session; `started` is in seconds since the epoch."""
 
     started: float
     session_id: str
@@ -51,10 +51,10 @@ class AccountingSession(NamedTuple):
 
 
 class SessionRecord(NamedTuple):
-    """What the plugin keeps of a session from hook to hook.
+    """The data of a session that the plugin keeps from hook to hook.
 
     `started` is in seconds since the epoch. `server`, `method` and `radius_user` are those of the last request,
-    `seconds` is how long servers were waited for in all, and `accepted` is whether one of them accepted the user.
+    `seconds` is the total time spent waiting for servers, and `accepted` is whether a server accepted the user.
     """
 
     started: float
@@ -70,7 +70,7 @@ class SessionRecord(NamedTuple):
 
     @property
     def attempts(self) -> int:
-        """How many attempts there were, with the one that succeeded."""
+        """The number of attempts, including the successful one."""
         return len(self.login.attempts) + self.accepted
 
     def to_cookie(self) -> Dict[str, Any]:
@@ -103,7 +103,7 @@ def format_metadata(record: Optional[SessionRecord], username: object, identity:
 
 
 def opening_warnings(settings: Settings, problems: Iterable[object]) -> List[str]:
-    """Return what the log warns of when a session begins; `problems` are those of the configuration."""
+    """Return the warnings at the start of a session; `problems` are those of the configuration."""
     over_udp = (server for server in settings.servers if server.tls is None)
     unsigned = (server.section for server in over_udp if not server.require_message_authenticator)
     return [f"Configuration warning: {problem}" for problem in problems] + [

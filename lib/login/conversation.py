@@ -1,7 +1,7 @@
-"""The transitions of a login, pure: what the hook knows and what happened go in, the new state and the action come out.
+"""The transitions of a login, pure: from the state, the hook call and an outcome to the new state and an action.
 
-Everything that decides how a login goes is here: whose name counts, what is asked and when, what an Access-Reject or an
-Access-Challenge leads to, and when there have been enough of them.
+Every decision about a login is here: which user name to use, what to ask and when, what follows an Access-Reject or an
+Access-Challenge, and when to stop.
 
     at         event              leads to
     ---------  -----------------  ------------------------------
@@ -25,9 +25,9 @@ Access-Challenge leads to, and when there have been enough of them.
     request    NotSent            deny
     request    Locked             deny
 
-At `name`, `password` and `challenge` the user has been asked, and SPS calls the hook again, with the answer or without.
-At `request` the same hook call sends an Access-Request and reports the outcome. A hook call begins with `identify`,
-goes on with `proceed` once the user is known (`lockout`: locked out by then), and with `receive` after each request.
+At `name`, `password` and `challenge`, the user was asked, and SPS calls the hook again, with or without the answer.
+At `request`, the same hook call sends an Access-Request and reports the outcome. A hook call begins with `identify`,
+continues with `proceed` once the user is known (`lockout`: locked out by then), and with `receive` after each request.
 """
 
 import math
@@ -118,7 +118,7 @@ def proceed(settings: Settings, state: State, call: HookCall, locked_for: float 
 
 
 def receive(settings: Settings, state: State, call: HookCall, outcome: Outcome) -> Tuple[State, Action]:
-    """Return what the outcome of a request leads to."""
+    """Return the state and the action that follow the outcome of a request."""
     if isinstance(outcome, Challenged):
         return _challenged(settings, state, call, outcome)
     answered_challenge = state.origin is not None

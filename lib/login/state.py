@@ -1,4 +1,4 @@
-"""The data of a conversation: what SPS passes, what the cookie keeps, actions, and the outcomes of requests."""
+"""The data of a conversation: input from SPS, state in the cookie, actions, and the outcomes of requests."""
 
 from typing import Mapping, Optional, Tuple, Union
 
@@ -7,7 +7,7 @@ from ..secret import Secret
 
 USERNAME, PASSWORD, CHALLENGE = "username", "password", "challenge"
 QUESTIONS = (USERNAME, PASSWORD, CHALLENGE)
-"""What a question to the user can be for."""
+"""The purposes of a question to the user."""
 
 Origin = Tuple[str, str, int]
 """Section, address and port of the server that sent a challenge."""
@@ -23,14 +23,14 @@ class HookCall(NamedTuple):
 
 
 class State(NamedTuple):
-    """What is kept of a conversation from one hook call to the next.
+    """The state of a conversation from one hook call to the next.
 
-    `question` is what the open question is for, if there is one, and `question_key` the key under which the answer
-    comes; `question_count` makes every key new, so that an older answer is never taken for a newer one. `notice` is
+    `question` is the purpose of the open question, if there is one, and `question_key` the key under which the answer
+    arrives; `question_count` makes every key new, so that an old answer never counts for a new question. `notice` is
     shown before the next question. `name_round` counts how often the name was asked for again. `password_used` is
     whether the password in the login name was sent. `attempts` are the reasons of the failed ones.
 
-    The rest is about the challenges of the present attempt, except `all_challenges`, which counts those of all:
+    The rest is about the challenges of the current attempt, except `all_challenges`, which counts those of all:
     `server_state` is the State attribute (RFC 2865 section 5.24), which may be absent, `origin` the server that sent
     it, and `used_answers` the lines of [challenge_answers] that were used.
     """
@@ -52,19 +52,19 @@ class State(NamedTuple):
     used_answers: Tuple[int, ...] = ()
 
     def without_challenge(self) -> "State":
-        """Return the state of an attempt in which no challenge has come."""
+        """Return the state of an attempt without a challenge."""
         return self._replace(challenges=0, prompt="", echo=False, server_state=None, origin=None, used_answers=())
 
 
 class Identity(NamedTuple):
-    """The user to SPS, and the RADIUS User-Name that the user typed: to use (`override`), or `ignored`."""
+    """The user name for SPS, and the RADIUS User-Name that the user typed: `override` is used, `ignored` is not."""
 
     name: str
     override: str = ""
     ignored: str = ""
 
 
-# Actions: what the hook does next.
+# Actions: what the hook does next
 
 
 class Ask(NamedTuple):
@@ -98,7 +98,7 @@ class Deny(NamedTuple):
     minutes: int = 0
 
 
-# Outcomes: what came of a request.
+# Outcomes of a request
 
 
 class Accepted(NamedTuple):
@@ -136,7 +136,7 @@ class NoResponse(NamedTuple):
 
 
 class NotSent(NamedTuple):
-    """The request was not sent, and would not be if the user tried again; `code` says why."""
+    """The request was not sent, and another attempt would not help; `code` says why."""
 
     code: str
 
