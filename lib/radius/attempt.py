@@ -1,4 +1,4 @@
-"""One attempt to get an answer from one address, pure: what was sent and received, and what the log says of it."""
+"""One attempt to get an answer from one address, pure: what was sent and received, and the lines for the log."""
 
 from collections import Counter
 from typing import TYPE_CHECKING, Iterable, List, Optional
@@ -9,7 +9,7 @@ from .packet import DiscardReason
 if TYPE_CHECKING:
     from .transport.base import Unreachable
 
-# The first of these codes that any attempt has is that of the denial; the log has the reasons of all.
+# The denial has the first of these codes that any attempt has; the log has the reasons of all attempts.
 _CODES_BY_GRAVITY = (
     "mutual-auth-failed",
     "wrong-secret",
@@ -45,7 +45,7 @@ class Attempt:
 
     @property
     def codes(self) -> List[str]:
-        """The codes of denials that this attempt is a reason for."""
+        """The codes of the denials that this attempt can lead to."""
         if self.discards:
             return [reason.code for reason in self.discards]
         return [self.error.code if self.error else "no-reply"]

@@ -74,7 +74,7 @@ class _Connection:
     @property
     def probe(self) -> bytes:
         """The Status-Server, always the same."""
-        # Over a stream, its reply must be told from that to the request.
+        # Over a stream, its reply must be distinguishable from that to the request.
         while not self._probe or self.profile.belongs(self._probe, self.request.octets):
             self._probe = self.profile.status(self.request.identity, os.urandom)
         return self._probe
@@ -86,7 +86,7 @@ class _Connection:
         return at_probe_port
 
     def verify_probe_reply(self, octets: bytes) -> packet.Reply:
-        """Return the reply to the Status-Server; raise packet.Discarded if it is none."""
+        """Return the reply to the Status-Server; raise packet.Discarded if it is not valid."""
         # The login is on the same stream, which an invalid packet ends: any answer shows that the server is up.
         codes = packet.STREAM_STATUS_CODES if self.transport.is_stream else packet.STATUS_CODES
         return self.profile.verify(octets, self._probe, codes)
@@ -286,7 +286,7 @@ def _refuse(octets: bytes) -> packet.Reply:
 
 
 def _is_origin(server: ServerSettings, origin: Origin) -> bool:
-    """Whether the section still names the server that sent the challenge, as far as its address tells."""
+    """Whether the section still names the server that sent the challenge, as far as its address shows."""
     same = server.section == origin.section and server.port == origin.port
     return same and numeric_address(server.server) in ("", origin.host)
 

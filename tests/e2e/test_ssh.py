@@ -301,14 +301,14 @@ class TestGateway:
             assert "server user   root\n" in person.leaves()
         for _ in range(2):
             session_ended(demo.left())
-        for user in ("alice  the code 123456", "tessa  the code of her TOTP", "carol  the PIN", "pusha", "bob"):
+        for user in ("alice  the code 123456", "tessa  the code of the TOTP", "carol  the PIN", "pusha", "bob"):
             assert re.search("^  " + user, demo.printed, re.MULTILINE)
 
     def test_fingerprint_is_the_printed_one(self, demo: Gateway, ssh_command: str) -> None:
         options = ["-o", "StrictHostKeyChecking=ask", "-o", "GlobalKnownHostsFile=/dev/null"]
         arguments = ["-F", "none", *options, "-o", "UserKnownHostsFile=/dev/null", "-p", str(demo.port)]
         with Person(ssh_command, [*arguments, "alice@127.0.0.1"]) as person:
-            person.sees("fingerprint is " + demo.read(r"it is (SHA256:\S+)\."))
+            person.sees("fingerprint is " + demo.read(r"fingerprint is (SHA256:\S+)\."))
 
     def test_private_folder_without_the_key(self, demo: Gateway) -> None:
         (folder,) = demo.temporary.iterdir()
@@ -318,7 +318,7 @@ class TestGateway:
             assert not path.is_file() or not key.search(path.read_bytes())
 
     def test_every_gateway_has_a_new_key(self, demo: Gateway, gateway: Gateway) -> None:
-        keys = {running.read(r"it is (SHA256:\S+)\.") for running in (demo, gateway)}
+        keys = {running.read(r"fingerprint is (SHA256:\S+)\.") for running in (demo, gateway)}
         assert len(keys) == 2
 
     @pytest.mark.parametrize(

@@ -154,7 +154,7 @@ class TlsTransport(Transport):
         except (ssl.SSLError, ssl.CertificateError) as error:
             raise self._failed(error) from None
         finally:
-            self._flush()  # an alert too: it tells the admin of the server what is wrong
+            self._flush()  # including an alert, which the log of the server shows
         return True
 
     def _flush(self) -> None:
