@@ -828,12 +828,12 @@ def test_any_octets_after_a_valid_header_are_verified_or_discarded(
         digest = hashlib.md5(octets[:4] + REQUEST_7_1[4:20] + body + SECRET).digest()
         octets = octets[:4] + digest + body
     try:
-        believed = verify(octets, REQUEST_7_1, SECRET, require)
+        accepted = verify(octets, REQUEST_7_1, SECRET, require)
     except Discarded as discarded:
         assert discarded.reason.code in DENIALS
     else:
         assert right_md5 and not require
-        assert join(believed.attributes) == octets[20 : struct.unpack("!H", octets[2:4])[0]]
+        assert join(accepted.attributes) == octets[20 : struct.unpack("!H", octets[2:4])[0]]
 
 
 # What a reply says
