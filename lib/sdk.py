@@ -76,7 +76,7 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
             self._record = SessionRecord.from_cookie(self.cookie)
         except ValueError:
             self._record = None
-        if not _is_sound(self.cookie, in_login) or in_login and self._record is None:
+        if not _is_valid(self.cookie, in_login) or in_login and self._record is None:
             self.cookie, self._record = {}, None
         if found and self._record is None:
             _log.warning("Cookie discarded: made by another version or plugin")
@@ -274,7 +274,7 @@ def _trusted_ca(name: str) -> Optional[str]:
         raise ConfigurationError("the trusted CA lists failed: " + type(error).__name__) from None
 
 
-def _is_sound(cookie: Mapping[str, Any], in_login: bool) -> bool:
+def _is_valid(cookie: Mapping[str, Any], in_login: bool) -> bool:
     """Whether the data of the SDK in the cookie has the types that the SDK expects."""
     private = cookie.get(_PRIVATE, {})
     if not isinstance(private, dict):

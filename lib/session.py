@@ -86,7 +86,7 @@ class SessionRecord(NamedTuple):
             return None
         found = cookie.decode(cls, dict(record, login=login) if isinstance(record, dict) else record)
         if found.login.question and found.login.question not in QUESTIONS:
-            raise ValueError(cookie.UNSOUND)
+            raise ValueError(cookie.INVALID)
         return found
 
 

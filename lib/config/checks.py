@@ -70,7 +70,7 @@ def _similar_option(name: str, known: Sequence[str]) -> str:
 
 
 def _cut_short(settings: Settings) -> Iterator[Problem]:
-    """Yield the waits that a time limit ends before the configuration says so."""
+    """Yield the waits that a time limit ends earlier than configured."""
     total = sum(server.bound for server in settings.servers)
     if total > PLUGIN_TIME_LIMIT:
         text = f"the servers' timeouts add up to {total:g} s; SPS stops a plugin after {PLUGIN_TIME_LIMIT:g} s"

@@ -1,4 +1,4 @@
-"""Settings: a complete valid configuration, and the parts of it."""
+"""Settings: a complete valid configuration, and its parts."""
 
 from typing import TYPE_CHECKING, Mapping, Optional, Pattern, Tuple
 

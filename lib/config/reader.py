@@ -42,7 +42,7 @@ def split_at_last(line: str) -> Tuple[str, str, str]:
 
 
 class Reader:
-    """Reads options and lines; `problems` has what was wrong with them."""
+    """Reads options and lines; `problems` has every problem with them."""
 
     def __init__(self, ini: Ini, credential: CredentialLookup, trusted_ca: TrustedCaLookup) -> None:
         self._ini = ini

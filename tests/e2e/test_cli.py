@@ -157,7 +157,7 @@ class TestTerminal:
                 assert person.to_the_end() == 0
         assert STORED not in person.shown
 
-    def test_end_of_input_is_no_secret(self, cli: Zip) -> None:
+    def test_end_of_input_is_not_a_secret(self, cli: Zip) -> None:
         with cli.person("servers", cli.file("[radius]\nserver=a\nsecret=$\n")) as person:
             person.sees("has none): ").presses("\x04")
             assert person.to_the_end() == 2

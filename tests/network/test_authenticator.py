@@ -91,7 +91,7 @@ def test_a_rejected_login_is_an_attempt() -> None:
     assert (record.attempts, record.accepted, record.accepted_user) == (1, False, None)
 
 
-def test_a_challenge_goes_on_in_the_next_call() -> None:
+def test_challenge_continues_in_the_next_call() -> None:
     def script(request: Request) -> List[bytes]:
         if request.values(STATE):
             return [reply(request, SECRET, ACCEPT)]

@@ -220,7 +220,7 @@ def test_push_is_approved_after_its_seconds() -> None:
         assert nas.ask("pusha", "")[0] == AccessAccept
 
 
-def test_password_is_no_push(nas: Nas) -> None:
+def test_password_is_not_a_push(nas: Nas) -> None:
     assert nas.ask("pusha", "push")[0] == AccessReject
 
 

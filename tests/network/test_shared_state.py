@@ -332,7 +332,7 @@ def test_only_one_process_sends_until_it_is_killed(tmp_path: pathlib.Path) -> No
     assert collector.accepted == [start("a")]
 
 
-def test_sender_also_sends_what_others_add_meanwhile(tmp_path: pathlib.Path) -> None:
+def test_sender_also_sends_records_that_others_add_meanwhile(tmp_path: pathlib.Path) -> None:
     def add_and_deliver(session: str) -> None:
         queue = AccountingQueue(str(tmp_path))
         queue.add(start(session))

@@ -109,8 +109,8 @@ def no_answer(*servers: ServerSettings, **options: Any) -> NoAnswer:
     with pytest.raises(NoAnswer) as caught:
         ask(*servers, **options)
     assert caught.value.code in reasons.DENIALS
-    for remark in caught.value.log_lines:
-        assert "\n" not in remark and PASSWORD not in remark and CLIENT.key.splitlines()[1] not in remark
+    for line in caught.value.log_lines:
+        assert "\n" not in line and PASSWORD not in line and CLIENT.key.splitlines()[1] not in line
     return caught.value
 
 

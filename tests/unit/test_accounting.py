@@ -83,7 +83,7 @@ def four(value: int) -> bytes:
 # Requests
 
 
-def test_stop_holds_the_whole_record() -> None:
+def test_stop_contains_the_whole_record() -> None:
     asked = encoded(RECORD)
     assert asked.code == 4
     assert sorted(asked.pairs) == sorted(
@@ -397,16 +397,16 @@ def test_records_are_sent_oldest_first() -> None:
     assert keys(in_order([waiting("b", 2), waiting("c", 3, STOP), waiting("a", 1)], NOW)) == "abc"
 
 
-def test_start_goes_before_its_stop_even_if_the_clock_was_set_back() -> None:
+def test_start_precedes_its_stop_even_if_the_clock_was_set_back() -> None:
     places = [waiting("b", 5, STOP, "s"), waiting("a", 9, START, "s"), waiting("c", 7)]
     assert keys(in_order(places, NOW)) == "cab"
 
 
-def test_start_goes_before_a_stop_of_the_same_time() -> None:
+def test_start_precedes_a_stop_of_the_same_time() -> None:
     assert keys(in_order([waiting("b", 5, STOP, "s"), waiting("a", 5, START, "s")], NOW)) == "ab"
 
 
-def test_record_that_failed_often_goes_last_and_so_does_its_stop() -> None:
+def test_record_that_failed_often_comes_last_with_its_stop() -> None:
     places = [waiting("x", 1, tries=3), waiting("y", 2, STOP, "x"), waiting("a", 3, tries=2), waiting("b", 4)]
     assert keys(in_order(places, NOW)) == "abxy"
 
@@ -463,7 +463,7 @@ Places = st.lists(
 
 
 @given(places=Places)
-def test_no_stop_ever_goes_before_its_start(places: List[QueuePosition]) -> None:
+def test_no_stop_precedes_its_start(places: List[QueuePosition]) -> None:
     order = in_order(places, 150.0)
     assert set(order) <= set(places) and len(order) == len(set(order))
     starts = {place.session: place for place in places if place.kind == START}

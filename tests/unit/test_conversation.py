@@ -274,7 +274,7 @@ def test_the_failure_of_the_only_attempt_is_the_reason(
 
 
 @for_each(code=("no-reply", "wrong-secret", "bad-username"), cumulative=EITHER_WAY)
-def test_a_network_failure_ends_the_login_and_is_no_failed_attempt(code: str, cumulative: bool) -> None:
+def test_network_failure_ends_the_login_without_a_failed_attempt(code: str, cumulative: bool) -> None:
     conversation = Conversation(cumulative=cumulative)
     conversation.call()
     conversation.answer("1")
@@ -425,7 +425,7 @@ def test_every_text_of_a_login_can_be_replaced() -> None:
         ),
     )
 )
-def test_the_reason_of_a_deny_holds_text_detail_and_code(case: Tuple[Dict[str, str], str, str, str]) -> None:
+def test_reason_of_a_deny_contains_text_detail_and_code(case: Tuple[Dict[str, str], str, str, str]) -> None:
     texts, code, detail, reason = case
     assert reasons.format_reason(texts, code, detail) == reason
 

@@ -51,7 +51,7 @@ def outside(tmp_path: pathlib.Path) -> List[str]:
 # Files
 
 
-def test_reading_makes_nothing_and_is_no_problem(directory: Directory, tmp_path: pathlib.Path) -> None:
+def test_reading_creates_no_file_and_no_warning(directory: Directory, tmp_path: pathlib.Path) -> None:
     assert directory.read("file", LIMIT) is None
     assert directory.modified("file") is None
     assert directory.names() == []
@@ -85,7 +85,7 @@ def test_appended_octets_follow_each_other(directory: Directory) -> None:
     assert directory.read("file", 4) == b"two "
 
 
-def test_a_file_beyond_its_limit_begins_anew(directory: Directory) -> None:
+def test_file_beyond_its_limit_is_emptied(directory: Directory) -> None:
     directory.append("file", b"x" * LIMIT, LIMIT)
     directory.append("file", b"y", LIMIT)
     assert directory.read("file", 2 * LIMIT) == b"x" * LIMIT + b"y"
@@ -190,7 +190,7 @@ def test_an_odd_file_is_replaced_and_removed_itself(tmp_path: pathlib.Path) -> N
     check()
 
 
-def test_a_pipe_with_a_reader_is_no_file(directory: Directory, tmp_path: pathlib.Path) -> None:
+def test_pipe_with_a_reader_is_not_a_file(directory: Directory, tmp_path: pathlib.Path) -> None:
     directory.touch("other")
     pipe = tmp_path / "facts" / "file"
     make_pipe(pipe)
@@ -201,7 +201,7 @@ def test_a_pipe_with_a_reader_is_no_file(directory: Directory, tmp_path: pathlib
     assert directory.warnings == [f"{TROUBLE}: it is not a file"]
 
 
-def test_a_directory_that_is_none_is_one_warning(tmp_path: pathlib.Path) -> None:
+def test_file_in_place_of_the_directory_gives_one_warning(tmp_path: pathlib.Path) -> None:
     @for_each(obstacle=("file", "link", "dangling link", "pipe"), operation=OPERATIONS)
     def check(obstacle: str, operation: str) -> None:
         state = tmp_path / f"{obstacle}-{operation}"
@@ -259,7 +259,7 @@ def test_what_the_system_forbids_is_one_warning(tmp_path: pathlib.Path) -> None:
 
 
 @for_each(operation=OPERATIONS)
-def test_without_a_state_directory_nothing_is_kept(operation: str) -> None:
+def test_nothing_is_stored_without_a_state_directory(operation: str) -> None:
     directory = Directory(None, "facts", TROUBLE)
     assert not OPERATIONS[operation](directory)
     assert not directory.warnings

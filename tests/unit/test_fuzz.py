@@ -34,7 +34,7 @@ def test_seeds_are_in_the_corpus() -> None:
     assert {name: CORPUS.get(name) for name in SEEDS} == SEEDS, "run `python3 -m fuzz.seeds`"
 
 
-def test_seeds_are_what_their_names_say() -> None:
+def test_seeds_match_their_names() -> None:
     accepted: Dict[str, int] = {}
     for name, octets in SEEDS.items():
         reply = target.verified(octets, target.request_for(octets), False, packet.LOGIN_CODES)

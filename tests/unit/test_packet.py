@@ -415,7 +415,7 @@ def test_mschap_response_replaces_the_password(state: Optional[bytes]) -> None:
     assert b"correct" not in octets and b"S=A" not in octets
 
 
-def test_status_server_is_signed_and_holds_its_attributes() -> None:
+def test_status_server_is_signed_and_contains_its_attributes() -> None:
     octets = encode_status(((0, NAS_IDENTIFIER, b"sps"),), SECRET, scripted(b"\7", b"0123456789abcdef"))
     digest = hmac_md5(SECRET, octets[:22] + bytes(16) + octets[38:])
     assert read(octets) == Request(12, 7, b"0123456789abcdef", [(80, digest), (NAS_IDENTIFIER, b"sps")])

@@ -1,4 +1,4 @@
-"""What the cookie keeps of a session: through JSON and back, refused unless all of it is sound; and the metadata."""
+"""The record of a session in the cookie: through JSON and back, refused unless all of it is valid; and the metadata."""
 
 import json
 from typing import Any, Dict, List
@@ -71,7 +71,7 @@ def test_a_server_state_of_any_octets_survives_json(octets: bytes) -> None:
     assert record is not None and record.login.server_state == octets
 
 
-def test_a_cookie_without_our_entries_holds_no_record() -> None:
+def test_cookie_without_our_entries_contains_no_record() -> None:
     assert SessionRecord.from_cookie({}) is None
     assert SessionRecord.from_cookie({"username": "alice", "mfa_identity": "alice"}) is None
 
@@ -145,7 +145,7 @@ WRONG_IN_RECORD: List[Dict[str, Any]] = [
 
 
 def test_a_whole_record_is_sound() -> None:
-    """What the next test makes unsound is sound before."""
+    """The data that the next test makes invalid is valid before."""
     entries = through_json(RECORD._replace(accepted_user=USER, accounting=SESSION))
     assert SessionRecord.from_cookie(entries) == RECORD._replace(accepted_user=USER, accounting=SESSION)
 
@@ -206,7 +206,7 @@ def test_any_json_is_a_record_or_an_error(login: Any, record: Any, fill_up: bool
     assert found is None or SessionRecord.from_cookie(through_json(found)) == found
 
 
-def test_metadata_has_what_is_known() -> None:
+def test_metadata_contains_known_values() -> None:
     assert json.loads(format_metadata(None, None, None, code="bad-configuration")) == {"code": "bad-configuration"}
     assert json.loads(format_metadata(RECORD, "alice", "alice")) == {"seconds": 0.0, "rounds": 0, "attempts": 0}
     record = RECORD._replace(server="192.0.2.1:1812", method="pap", radius_user="CORP\\alice", seconds=1.5)

@@ -104,7 +104,7 @@ def explored(settings: Settings, call: HookCall) -> Set[Transition]:
     return found
 
 
-def test_the_table_holds_the_transitions_of_the_code() -> None:
+def test_table_lists_the_transitions_of_the_code() -> None:
     found: Set[Transition] = set()
     for max_attempts, max_challenges, answers, user, pairs, can_ask in itertools.product(
         (1, 2), (0, 1), ([], [(".*", "1")]), ("alice", None), ({}, {"otp": "1"}), (True, False)
