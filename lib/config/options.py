@@ -196,7 +196,7 @@ USERNAME_OPTIONS = (
         "allow_override",
         YES_NO,
         "no",
-        "Allow users whom SPS has authenticated to set another RADIUS User-Name with ru=.",
+        "Allow users authenticated by SPS to set another RADIUS User-Name with ru=.",
     ),
 )
 GROUP_OPTIONS = (

@@ -7,7 +7,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from lib.cookie import UNSOUND
+from lib.cookie import INVALID
 from lib.login.state import QUESTIONS, State
 from lib.session import AcceptedUser, AccountingSession, SessionRecord, format_metadata
 from tests.support.cases import for_each
@@ -153,20 +153,20 @@ def test_a_whole_record_is_sound() -> None:
 @for_each(wrong=WRONG_IN_STATE)
 def test_a_wrong_field_in_the_state_is_an_error(wrong: Dict[str, Any]) -> None:
     entries = through_json(RECORD)
-    with pytest.raises(ValueError, match=f"^{UNSOUND}$"):
+    with pytest.raises(ValueError, match=f"^{INVALID}$"):
         SessionRecord.from_cookie(dict(entries, radius=dict(entries["radius"], **wrong)))
 
 
 @for_each(wrong=WRONG_IN_RECORD)
 def test_a_wrong_field_in_the_record_is_an_error(wrong: Dict[str, Any]) -> None:
     entries = through_json(RECORD)
-    with pytest.raises(ValueError, match=f"^{UNSOUND}$"):
+    with pytest.raises(ValueError, match=f"^{INVALID}$"):
         SessionRecord.from_cookie(dict(entries, radius_session=dict(entries["radius_session"], **wrong)))
 
 
 @for_each(state=NO_STATE, key=("radius", "radius_session"))
 def test_half_a_record_is_an_error(state: Any, key: str) -> None:
-    with pytest.raises(ValueError, match=f"^{UNSOUND}$"):
+    with pytest.raises(ValueError, match=f"^{INVALID}$"):
         SessionRecord.from_cookie(dict(through_json(RECORD), **{key: state}))
 
 
@@ -176,7 +176,7 @@ def test_the_record_of_another_version_is_an_error(key: str) -> None:
     entries = through_json(RECORD)
     for field in entries[key]:
         fewer = {name: value for name, value in entries[key].items() if name != field}
-        with pytest.raises(ValueError, match=f"^{UNSOUND}$"):
+        with pytest.raises(ValueError, match=f"^{INVALID}$"):
             SessionRecord.from_cookie(dict(entries, **{key: fewer}))
 
 
