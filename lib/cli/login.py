@@ -1,11 +1,12 @@
 """`try`: runs a complete login with the configured servers, as the plugin does on SPS, and shows every packet."""
 
 import argparse
+import contextlib
 import logging
 import os
 import tempfile
 import time
-from typing import Dict
+from typing import Dict, Iterator
 
 from .. import __version__, reasons
 from ..authenticator import Authenticator
@@ -20,6 +21,8 @@ from .config_source import Configuration, load
 from .console import Console, EndOfInput, NoTerminal, ask
 from .exit_status import CommandError
 from .packets import PacketPrinter
+
+_log = logging.getLogger("SPS_RADIUS")
 
 # What affects a login on SPS only: a section, and the option that turns it on
 _SPS_ONLY = (
@@ -37,22 +40,30 @@ def run(options: argparse.Namespace) -> int:
     """Run the login and return the exit status."""
     console = Console()
     configuration = load(options.file, options.secret_file)
-    packet_printer = PacketPrinter(console, configuration.settings.dictionary)
-    log = logging.getLogger("SPS_RADIUS")
-    log.setLevel(logging.INFO)
-    log.propagate = False
-    handler = _ConsoleHandler(console, packet_printer)
-    log.addHandler(handler)
     for section, option in _SPS_ONLY:
         if configuration.ini.sections.get(section, {}).get(option, "0") not in ("", "0"):
             console.say(f"Ignored here, works on SPS only: [{section}]")
+    packet_printer = PacketPrinter(console, configuration.settings.dictionary)
+    with tempfile.TemporaryDirectory(prefix="sps-radius-") as directory, _printed_log(console, packet_printer):
+        # As on SPS, the status of the servers is kept from one answer to the next.
+        directories = StateDirectories(ephemeral=directory if os.name == "posix" else None)
+        return _Login(options, configuration, console, packet_printer, directories).run()
+
+
+@contextlib.contextmanager
+def _printed_log(console: Console, packet_printer: PacketPrinter) -> Iterator[None]:
+    """Print the log of the plugin instead of what Python does with it."""
+    handler = _ConsoleHandler(console, packet_printer)
+    level, propagates = _log.level, _log.propagate
+    _log.addHandler(handler)
+    _log.setLevel(logging.INFO)
+    _log.propagate = False
     try:
-        with tempfile.TemporaryDirectory(prefix="sps-radius-") as directory:
-            # As on SPS, the status of the servers is kept from one answer to the next.
-            directories = StateDirectories(ephemeral=directory if os.name == "posix" else None)
-            return _Login(options, configuration, console, log, packet_printer, directories).run()
+        yield
     finally:
-        log.removeHandler(handler)
+        _log.removeHandler(handler)
+        _log.setLevel(level)
+        _log.propagate = propagates
 
 
 class _ConsoleHandler(logging.Handler):
@@ -77,14 +88,12 @@ class _Login:
         options: argparse.Namespace,
         configuration: Configuration,
         console: Console,
-        log: logging.Logger,
         packet_printer: PacketPrinter,
         directories: StateDirectories,
     ) -> None:
         self._options = options
         self._configuration = configuration
         self._console = console
-        self._log = log
         self._packet_printer = packet_printer
         self._directories = directories
         self._record = SessionRecord(time.time(), options.client_ip or None)
@@ -93,9 +102,9 @@ class _Login:
 
     def run(self) -> int:
         """Run the login to its end and return the exit status."""
-        self._log.info("SPS_RADIUS %s", __version__)
+        _log.info("SPS_RADIUS %s", __version__)
         for warning in opening_warnings(self._configuration.settings, self._configuration.warnings):
-            self._log.warning("%s", warning)
+            _log.warning("%s", warning)
         pairs: Dict[str, str] = {}
         while True:
             action = self._authenticate(pairs)

@@ -1,14 +1,14 @@
-"""The lockout: its rules, counted by hand and by a second implementation, and its memory that many processes share."""
+"""The lockout: its rules, counted by hand and by a second implementation, and the files that it keeps."""
 
-import multiprocessing
 import os
 import pathlib
 import stat
-from typing import Any, List, Optional, Sequence
+import tempfile
+from typing import Dict, List, Optional, Tuple
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
 from lib.config.model import LockoutRules
 from lib.state.lockout import DIRECTORY, Lockout, locked_until
@@ -18,47 +18,41 @@ RULES = LockoutRules(max_failures=3, window=600, duration=900, by_user=True, by_
 BY_CLIENT = RULES._replace(by_user=False, by_client=True)
 BY_BOTH = RULES._replace(by_client=True)
 CLIENT = "198.51.100.7"
-PATIENCE = 60.0  # seconds; only a test that fails waits so long
-
-# Many processes at once, without as many imports; the thread that Python 3.12 warns of is faulthandler's.
-pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
-FORK = multiprocessing.get_context("fork")
+NOT_A_FAILURE = "Lockout ignored lines: no failed logins in lockout/"
 
 
 # The rules
 
 
-@pytest.mark.parametrize(
-    "failures, now, until",
-    [
-        ([], 100, 0),
-        ([1, 2], 100, 0),
-        ([1, 2, 3], 3, 903),
-        ([3, 1, 2], 100, 903),
-        ([1, 2, 3], 902.9, 903),
-        ([1, 2, 3], 903, 0),
-        ([1, 2, 601], 700, 1501),  # within the window, to the second
-        ([1, 2, 601.5], 700, 0),
-        ([1, 500, 601.5, 700], 700, 1600),
-        ([1, 2, 3, 4, 5, 6, 7], 800, 903),  # under way when the lock began: they do not make it longer
-        ([1, 2, 3, 902, 903, 904], 904, 0),  # and do not count afterwards
-        ([1, 2, 3, 903, 904, 905], 905, 1805),
-        ([1, 2, 200], 100, 0),  # from the future
-        ([1, 2, 3, 4], 3.5, 903),
-        ([7, 7, 7], 7, 907),
-    ],
-)
-def test_locked_until(failures: Sequence[float], now: float, until: float) -> None:
-    assert locked_until(failures, now, RULES) == until
+def test_enough_failures_lock_for_the_duration() -> None:
+    # The end of the lock by the times of the failures and the current time
+    ends: Dict[Tuple[Tuple[float, ...], float], float] = {
+        ((), 100): 0,
+        ((1, 2), 100): 0,
+        ((1, 2, 3), 3): 903,
+        ((3, 1, 2), 100): 903,
+        ((1, 2, 3), 902.9): 903,
+        ((1, 2, 3), 903): 0,
+        ((1, 2, 601), 700): 1501,  # within the window, to the second
+        ((1, 2, 601.5), 700): 0,
+        ((1, 500, 601.5, 700), 700): 1600,
+        ((1, 2, 3, 4, 5, 6, 7), 800): 903,  # logins in progress when the lock began do not extend it
+        ((1, 2, 3, 902, 903, 904), 904): 0,  # and do not count afterwards
+        ((1, 2, 3, 903, 904, 905), 905): 1805,
+        ((1, 2, 200), 100): 0,  # from the future
+        ((1, 2, 3, 4), 3.5): 903,
+        ((7, 7, 7), 7): 907,
+    }
+    assert {case: locked_until(*case, RULES) for case in ends} == ends
 
 
-def test_without_a_limit_nobody_is_locked() -> None:
+def test_zero_failures_mean_no_lockout() -> None:
     assert locked_until([1, 2, 3] * 100, 3, LockoutRules()) == 0
     assert locked_until([1], 1, RULES._replace(max_failures=1)) == 901
 
 
 def replayed(failures: List[float], now: float, rules: LockoutRules) -> float:
-    """What `locked_until` returns, lock by lock: the first that the failures make, then what follows its end."""
+    """Return what `locked_until` should: find the first lock, drop all failures before its end, and start over."""
     left = sorted(moment for moment in failures if moment <= now)
     while True:
         full = [
@@ -96,15 +90,15 @@ def test_rules_agree_with_a_second_implementation(
     failures=st.lists(st.floats(min_value=0, max_value=1e10, allow_nan=False), max_size=50),
     now=st.floats(min_value=0, max_value=1e10, allow_nan=False),
 )
-def test_nobody_is_locked_for_longer_than_the_duration(failures: List[float], now: float) -> None:
+def test_no_lock_is_longer_than_the_duration(failures: List[float], now: float) -> None:
     assert locked_until(failures, now, RULES) <= now + RULES.duration
 
 
-# One process
+# The files
 
 
-class Processes:
-    """Makes what each new process of the plugin would have, and knows what all of them warned of."""
+class Make:
+    """Makes a lockout with the given rules, as each new process does; `warnings` has those of all."""
 
     def __init__(self, state_directory: Optional[str]) -> None:
         self._state_directory = state_directory
@@ -120,20 +114,20 @@ class Processes:
 
 
 @pytest.fixture
-def lockout(tmp_path: pathlib.Path) -> Processes:
-    return Processes(str(tmp_path))
+def lockout(tmp_path: pathlib.Path) -> Make:
+    return Make(str(tmp_path))
 
 
-def fail(lockout: Processes, rules: LockoutRules, user: str = "alice", client: str = CLIENT, *seconds: float) -> None:
+def fail(make: Make, rules: LockoutRules, user: str = "alice", client: str = CLIENT, *seconds: float) -> None:
     for second in seconds:
-        lockout(rules).failed(user, client, NOW + second)
+        make(rules).failed(user, client, NOW + second)
 
 
 def files(tmp_path: pathlib.Path) -> List[pathlib.Path]:
     return sorted((tmp_path / DIRECTORY).iterdir())
 
 
-def test_the_failure_that_reaches_the_limit_locks(lockout: Processes) -> None:
+def test_last_of_max_failures_locks(lockout: Make) -> None:
     fail(lockout, RULES, "alice", CLIENT, 0, 1)
     assert lockout(RULES).locked_for("alice", CLIENT, NOW + 1) == 0
     fail(lockout, RULES, "alice", CLIENT, 2)
@@ -143,14 +137,14 @@ def test_the_failure_that_reaches_the_limit_locks(lockout: Processes) -> None:
     assert not lockout.warnings
 
 
-def test_all_spellings_of_a_name_are_counted_together(lockout: Processes) -> None:
+def test_failures_count_for_every_spelling_of_the_name(lockout: Make) -> None:
     for name in ("alice", "ALICE", "ａｌｉｃｅ"):
         fail(lockout, RULES, name, CLIENT, 0)
     assert lockout(RULES).locked_for("Alice", "", NOW) == 900
     assert lockout(RULES).locked_for("bob", CLIENT, NOW) == 0
 
 
-def test_failures_are_counted_by_client(lockout: Processes) -> None:
+def test_failures_of_a_client_count_for_every_user(lockout: Make) -> None:
     for second, name in enumerate(("alice", "bob", "carol")):
         fail(lockout, BY_CLIENT, name, CLIENT, second)
     assert lockout(BY_CLIENT).locked_for("dave", CLIENT, NOW + 2) == 900
@@ -158,7 +152,7 @@ def test_failures_are_counted_by_client(lockout: Processes) -> None:
     assert lockout(RULES).locked_for("alice", CLIENT, NOW + 2) == 0
 
 
-def test_failures_by_user_and_by_client_are_counted_apart(lockout: Processes) -> None:
+def test_user_and_client_are_counted_separately(lockout: Make) -> None:
     fail(lockout, BY_BOTH, "alice", CLIENT, 0, 1)
     fail(lockout, BY_BOTH, "alice", "192.0.2.1", 2)
     assert lockout(BY_BOTH).locked_for("alice", "192.0.2.9", NOW + 2) == 900
@@ -169,12 +163,12 @@ def test_failures_by_user_and_by_client_are_counted_apart(lockout: Processes) ->
     assert lockout(BY_BOTH).locked_for("alice", "", NOW + 100) == 802
 
 
-def test_a_user_named_like_an_address_is_no_client(lockout: Processes) -> None:
+def test_user_named_like_a_client_does_not_lock_the_client(lockout: Make) -> None:
     fail(lockout, BY_BOTH, "192.0.2.1", "", 0, 1, 2)
     assert lockout(BY_BOTH).locked_for("alice", "192.0.2.1", NOW + 2) == 0
 
 
-def test_success_clears_the_user_but_not_the_client(lockout: Processes, tmp_path: pathlib.Path) -> None:
+def test_success_clears_the_user_but_not_the_client(lockout: Make, tmp_path: pathlib.Path) -> None:
     fail(lockout, BY_BOTH, "alice", CLIENT, -3599, 0, 1)
     lockout(BY_BOTH).succeeded("ALICE")
     assert [path.name.split("-")[0] for path in files(tmp_path)] == ["client", "client"]  # one for each hour
@@ -186,21 +180,21 @@ def test_success_clears_the_user_but_not_the_client(lockout: Processes, tmp_path
     assert len(files(tmp_path)) == 3
 
 
-def test_an_unknown_user_or_client_is_not_counted(lockout: Processes, tmp_path: pathlib.Path) -> None:
+def test_empty_names_are_not_counted(lockout: Make, tmp_path: pathlib.Path) -> None:
     fail(lockout, BY_BOTH, "", "", 0, 1, 2)
     assert lockout(BY_BOTH).locked_for("", "", NOW + 2) == 0
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("rules", [LockoutRules(), RULES._replace(by_user=False)])
-def test_a_lockout_that_is_off_makes_no_files(lockout: Processes, tmp_path: pathlib.Path, rules: LockoutRules) -> None:
-    fail(lockout, rules, "alice", CLIENT, *range(10))
-    lockout(rules).succeeded("alice")
-    assert lockout(rules).locked_for("alice", CLIENT, NOW + 10) == 0
-    assert not list(tmp_path.iterdir()) and not lockout.warnings
+def test_lockout_that_is_off_writes_no_files(lockout: Make, tmp_path: pathlib.Path) -> None:
+    for rules in (LockoutRules(), RULES._replace(by_user=False)):
+        fail(lockout, rules, "alice", CLIENT, *range(10))
+        lockout(rules).succeeded("alice")
+        assert lockout(rules).locked_for("alice", CLIENT, NOW + 10) == 0
+        assert not list(tmp_path.iterdir()) and not lockout.warnings
 
 
-def test_locks_and_windows_may_last_for_days(lockout: Processes) -> None:
+def test_windows_and_locks_may_last_for_days(lockout: Make) -> None:
     rules = LockoutRules(max_failures=3, window=86400, duration=172800)
     fail(lockout, rules, "alice", CLIENT, 0, 40000, 86400)
     assert lockout(rules).locked_for("alice", CLIENT, NOW + 86400) == 172800
@@ -208,7 +202,7 @@ def test_locks_and_windows_may_last_for_days(lockout: Processes) -> None:
     assert lockout(rules).locked_for("alice", CLIENT, NOW + 86400 + 172800) == 0
 
 
-def test_a_clock_set_back_locks_nobody_forever(lockout: Processes) -> None:
+def test_failures_from_the_future_are_ignored_after_the_clock_was_set_back(lockout: Make) -> None:
     fail(lockout, RULES, "alice", CLIENT, 10000000, 10000001, 10000002)
     for later in (0, 3600, 86400, 9000000):
         assert lockout(RULES).locked_for("alice", CLIENT, NOW + later) == 0
@@ -218,7 +212,7 @@ def test_a_clock_set_back_locks_nobody_forever(lockout: Processes) -> None:
     assert lockout(RULES).locked_for("alice", CLIENT, NOW + 2) == 900
 
 
-def test_a_failure_removes_obsolete_files(lockout: Processes, tmp_path: pathlib.Path) -> None:
+def test_next_failure_removes_old_files(lockout: Make, tmp_path: pathlib.Path) -> None:
     for second, name in enumerate(("alice", "bob", "carol")):
         fail(lockout, RULES, name, CLIENT, second)
     assert len(files(tmp_path)) == 3
@@ -228,7 +222,7 @@ def test_a_failure_removes_obsolete_files(lockout: Processes, tmp_path: pathlib.
     assert len(files(tmp_path)) == 1
 
 
-def test_files_are_private_and_hold_no_name(lockout: Processes, tmp_path: pathlib.Path) -> None:
+def test_files_are_private_and_hold_no_names(lockout: Make, tmp_path: pathlib.Path) -> None:
     for name in ("../../alice", "a/b", "ü" * 300, "\udcff", "\0"):
         fail(lockout, BY_BOTH, name, CLIENT, 0)
     assert [path.name for path in tmp_path.iterdir()] == [DIRECTORY]
@@ -240,45 +234,41 @@ def test_files_are_private_and_hold_no_name(lockout: Processes, tmp_path: pathli
         assert set(path.read_text().split()) == {repr(NOW)}
 
 
-# What else may be there
+# Damaged files
 
 
-@settings(suppress_health_check=list(HealthCheck), deadline=None, max_examples=100)
 @given(octets=st.binary(max_size=200), before=st.booleans())
-def test_any_octets_in_a_file_are_no_failure_and_one_warning(
-    tmp_path_factory: Any, octets: bytes, before: bool
-) -> None:
-    directory: pathlib.Path = tmp_path_factory.mktemp("lockout")
-    lockout = Processes(str(directory))
-    fail(lockout, RULES, "alice", CLIENT, 0, 1)
-    (path,) = files(directory)
-    lines = path.read_bytes()
-    path.write_bytes(octets + b"\n" + lines if before else lines + octets + b"\n")
-    one = lockout(RULES)
-    locked = one.locked_for("alice", CLIENT, NOW + 1)
-    one.failed("alice", CLIENT, NOW + 2)
-    assert one.locked_for("alice", CLIENT, NOW + 2) > 0
-    if locked:  # the octets look like a failure
-        assert any(line.replace(b".", b"").isdigit() for line in octets.split(b"\n"))
-    assert len(lockout.warnings) <= 1
-    if not any(line.replace(b".", b"").isdigit() for line in octets.split(b"\n")):
-        assert lockout.warnings == ["Lockout ignored lines: no failed logins in lockout/"]
+def test_foreign_octets_in_a_file_are_ignored_with_one_warning(octets: bytes, before: bool) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        make = Make(directory)
+        fail(make, RULES, "alice", CLIENT, 0, 1)
+        (path,) = files(pathlib.Path(directory))
+        lines = path.read_bytes()
+        path.write_bytes(octets + b"\n" + lines if before else lines + octets + b"\n")
+        one = make(RULES)
+        locked = one.locked_for("alice", CLIENT, NOW + 1)
+        one.failed("alice", CLIENT, NOW + 2)
+        assert one.locked_for("alice", CLIENT, NOW + 2) > 0
+    assert len(make.warnings) <= 1
+    if not any(line.replace(b".", b"").isdigit() for line in octets.split(b"\n")):  # else it may be a failure
+        assert not locked
+        assert make.warnings == [NOT_A_FAILURE]
 
 
-@pytest.mark.parametrize(
-    "line", [b"nan", b"inf", b"-1.0", b"1e5", b"1_0.0", b" 17000000.0", b"", b"1700000000", b"\xff", b"0x10", b"1.0\r"]
-)
-def test_damaged_lines_do_not_count(tmp_path: pathlib.Path, lockout: Processes, line: bytes) -> None:
+def test_lines_that_are_not_a_time_are_ignored_with_one_warning(tmp_path: pathlib.Path, lockout: Make) -> None:
+    lines = [b"nan", b"inf", b"-1.0", b"1e5", b"1_0.0", b" 17000000.0", b"", b"1700000000", b"\xff", b"0x10", b"1.0\r"]
     fail(lockout, RULES, "alice", CLIENT, 0, 1)
     (path,) = files(tmp_path)
-    path.write_bytes(path.read_bytes() + (line + b"\n") * 10)
-    one = lockout(RULES)
-    for _ in range(2):
-        assert one.locked_for("alice", CLIENT, NOW + 1) == 0
-    assert lockout.warnings == ["Lockout ignored lines: no failed logins in lockout/"]
+    failures = path.read_bytes()
+    found = {}
+    for line in lines:
+        path.write_bytes(failures + (line + b"\n") * 10)
+        one = lockout(RULES)
+        found[line] = [one.locked_for("alice", CLIENT, NOW + 1) for _ in range(2)], one.warnings
+    assert found == dict.fromkeys(lines, ([0, 0], [NOT_A_FAILURE]))
 
 
-def test_an_unfinished_line_is_no_damage(tmp_path: pathlib.Path, lockout: Processes) -> None:
+def test_unfinished_line_is_not_reported(tmp_path: pathlib.Path, lockout: Make) -> None:
     fail(lockout, RULES, "alice", CLIENT, 0, 1)
     (path,) = files(tmp_path)
     path.write_bytes(path.read_bytes() + b"17000")
@@ -286,7 +276,7 @@ def test_an_unfinished_line_is_no_damage(tmp_path: pathlib.Path, lockout: Proces
     assert not lockout.warnings
 
 
-def test_no_file_grows_or_is_read_without_limit(tmp_path: pathlib.Path, lockout: Processes) -> None:
+def test_file_neither_grows_nor_is_read_without_limit(tmp_path: pathlib.Path, lockout: Make) -> None:
     fail(lockout, RULES, "alice", CLIENT, 0)
     (path,) = files(tmp_path)
     path.write_bytes(b"%r\n" % (NOW - 20000) * 50000)
@@ -310,7 +300,7 @@ def make_odd(path: pathlib.Path, what: str) -> None:
 
 
 @pytest.mark.parametrize("what", ["directory", "pipe", "link"])
-def test_what_is_no_file_is_one_warning_and_no_memory(tmp_path: pathlib.Path, lockout: Processes, what: str) -> None:
+def test_file_of_another_type_means_one_warning_and_no_count(tmp_path: pathlib.Path, lockout: Make, what: str) -> None:
     passwd = pathlib.Path("/etc/passwd").read_bytes()
     fail(lockout, BY_BOTH, "alice", CLIENT, 0)
     (user,) = [path for path in files(tmp_path) if path.name.startswith("user-")]
@@ -319,14 +309,14 @@ def test_what_is_no_file_is_one_warning_and_no_memory(tmp_path: pathlib.Path, lo
     for second in range(1, 3):
         one.failed("alice", CLIENT, NOW + second)
     assert one.locked_for("alice", "", NOW + 2) == 0
-    assert one.locked_for("alice", CLIENT, NOW + 2) == 900, "the client's file is another"
+    assert one.locked_for("alice", CLIENT, NOW + 2) == 900  # from the file of the client
     one.succeeded("alice")
     assert len(one.warnings) == 1 and one.warnings[0].startswith("Lockout cannot count failed logins: ")
     assert pathlib.Path("/etc/passwd").read_bytes() == passwd
 
 
 @pytest.mark.parametrize("obstacle", ["no state directory", "file for it", "file for ours"])
-def test_an_unusable_directory_is_one_warning_and_no_memory(tmp_path: pathlib.Path, obstacle: str) -> None:
+def test_unusable_directory_means_one_warning_and_no_lockout(tmp_path: pathlib.Path, obstacle: str) -> None:
     state = tmp_path / "state"
     if obstacle == "file for it":
         state.write_text("")
@@ -342,7 +332,7 @@ def test_an_unusable_directory_is_one_warning_and_no_memory(tmp_path: pathlib.Pa
     assert all(text.startswith("Lockout cannot count failed logins: ") for text in one.warnings)
 
 
-def test_other_files_stay(tmp_path: pathlib.Path, lockout: Processes) -> None:
+def test_foreign_files_are_kept(tmp_path: pathlib.Path, lockout: Make) -> None:
     fail(lockout, RULES, "alice", CLIENT, 0)
     (tmp_path / DIRECTORY / "README").write_text("")
     fail(lockout, RULES, "alice", CLIENT, 100000)

@@ -1,15 +1,21 @@
-"""The status of servers: shared between processes, and never a reason to fail."""
+"""What is remembered of servers: until when, and without ever a failure because of its files."""
 
 import os
 import pathlib
 import time
 
 import pytest
+from pytest_mock import MockerFixture
 
 from lib.radius.server_status import NO_MEMORY, Status
 from lib.state.server_status import DIRECTORY, STATUS_KNOWN_FOR, Health
 
 SERVER = "radius.example.com:1812"
+
+
+def only_file(tmp_path: pathlib.Path) -> pathlib.Path:
+    (path,) = (tmp_path / DIRECTORY).iterdir()
+    return path
 
 
 def test_nothing_is_known_at_first(tmp_path: pathlib.Path) -> None:
@@ -18,7 +24,7 @@ def test_nothing_is_known_at_first(tmp_path: pathlib.Path) -> None:
     assert not health.warnings
 
 
-def test_a_server_stays_dead_until_it_answers(tmp_path: pathlib.Path) -> None:
+def test_failure_is_remembered_until_a_response(tmp_path: pathlib.Path) -> None:
     one, other = Health(str(tmp_path), 120), Health(str(tmp_path), 120)
     one.failed(SERVER)
     assert other.status_of(SERVER).dead
@@ -29,27 +35,36 @@ def test_a_server_stays_dead_until_it_answers(tmp_path: pathlib.Path) -> None:
     assert not one.warnings and not other.warnings
 
 
-@pytest.mark.parametrize("age, dead", [(0, True), (119, True), (121, False), (-60, False)])
-def test_a_server_is_dead_for_dead_time(tmp_path: pathlib.Path, age: int, dead: bool) -> None:
+def test_failure_expires_after_dead_time(tmp_path: pathlib.Path, mocker: MockerFixture) -> None:
     health = Health(str(tmp_path), 120)
     health.failed(SERVER)
-    (mark,) = (tmp_path / DIRECTORY).iterdir()
-    os.utime(str(mark), (time.time() - age,) * 2)
-    assert health.status_of(SERVER).dead is dead
+    clock = mocker.patch("time.time")
+    dead = {0: True, 119: True, 121: False, -60: False}  # by seconds since the failure
+    found = {}
+    for age in dead:
+        clock.return_value = only_file(tmp_path).stat().st_mtime + age
+        found[age] = health.status_of(SERVER).dead
+    assert found == dead
+
+
+def test_another_failure_renews_the_first_whatever_its_age(tmp_path: pathlib.Path) -> None:
+    health = Health(str(tmp_path), 120)
     health.failed(SERVER)
-    assert health.status_of(SERVER).dead
+    for age in (0, 119, 121, -60):
+        os.utime(str(only_file(tmp_path)), (time.time() - age,) * 2)
+        health.failed(SERVER)
+        assert health.status_of(SERVER).dead
 
 
-def test_answers_to_status_server_are_remembered_for_an_hour(tmp_path: pathlib.Path) -> None:
+def test_response_to_status_server_is_remembered_for_a_while(tmp_path: pathlib.Path) -> None:
     health = Health(str(tmp_path), 120)
     health.answered_status(SERVER)
     assert health.status_of(SERVER) == Status(False, True)
-    (mark,) = (tmp_path / DIRECTORY).iterdir()
-    os.utime(str(mark), (time.time() - STATUS_KNOWN_FOR - 1,) * 2)
+    os.utime(str(only_file(tmp_path)), (time.time() - STATUS_KNOWN_FOR - 1,) * 2)
     assert health.status_of(SERVER) == Status(False, False)
 
 
-def test_names_make_files_inside_the_directory_only(tmp_path: pathlib.Path) -> None:
+def test_server_names_make_files_only_inside_the_directory(tmp_path: pathlib.Path) -> None:
     health = Health(str(tmp_path / "state"), 120)
     names = ["../../x:1", "[fe80::1%eth0]:1812", "a" * 300 + ":1", "ü:1", "/etc/passwd:1"]
     for name in names:
@@ -63,7 +78,7 @@ def test_names_make_files_inside_the_directory_only(tmp_path: pathlib.Path) -> N
 @pytest.mark.parametrize(
     "obstacle", ["file for the directory", "file for the state directory", "directory", "pipe", "link"]
 )
-def test_unusable_state_is_no_memory_and_one_warning(tmp_path: pathlib.Path, obstacle: str) -> None:
+def test_unusable_directory_means_one_warning_and_nothing_remembered(tmp_path: pathlib.Path, obstacle: str) -> None:
     state = tmp_path / "state"
     if obstacle == "file for the state directory":
         state.write_text("")
@@ -93,15 +108,14 @@ def test_unusable_state_is_no_memory_and_one_warning(tmp_path: pathlib.Path, obs
     assert [path.name for path in tmp_path.iterdir()] == ["state"]
 
 
-def test_the_content_of_a_file_means_nothing(tmp_path: pathlib.Path) -> None:
+def test_content_of_a_file_does_not_matter(tmp_path: pathlib.Path) -> None:
     health = Health(str(tmp_path), 120)
     health.failed(SERVER)
-    (mark,) = (tmp_path / DIRECTORY).iterdir()
-    mark.write_bytes(b"\0garbage")
+    only_file(tmp_path).write_bytes(b"\0garbage")
     assert health.status_of(SERVER).dead
 
 
-def test_no_memory() -> None:
+def test_no_directory_means_nothing_remembered() -> None:
     NO_MEMORY.failed(SERVER)
     NO_MEMORY.answered_status(SERVER)
     NO_MEMORY.answered(SERVER)

@@ -8,11 +8,11 @@ import pytest
 from lib.state.user_lock import DIRECTORY, UserLocks
 
 
-def test_a_free_lock_is_held_at_once_and_leaves_one_empty_file(tmp_path: pathlib.Path) -> None:
+def test_free_lock_is_acquired_again_and_again(tmp_path: pathlib.Path) -> None:
     locks = UserLocks(str(tmp_path))
     for _ in range(2):
-        with locks.locked("alice", 0) as is_ours:
-            assert is_ours
+        with locks.locked("alice", 0) as acquired:
+            assert acquired
     assert [path.name for path in tmp_path.iterdir()] == [DIRECTORY]
     (file,) = (tmp_path / DIRECTORY).iterdir()
     assert file.stat().st_size == 0 and not locks.warnings
@@ -21,7 +21,7 @@ def test_a_free_lock_is_held_at_once_and_leaves_one_empty_file(tmp_path: pathlib
 @pytest.mark.parametrize(
     "obstacle", ["no state directory", "file for it", "file for ours", "directory", "pipe", "link"]
 )
-def test_logins_go_on_where_locks_do_not_work(tmp_path: pathlib.Path, obstacle: str) -> None:
+def test_unusable_file_means_one_warning_and_no_waiting(tmp_path: pathlib.Path, obstacle: str) -> None:
     state = tmp_path / "state"
     if obstacle == "file for it":
         state.write_text("")
@@ -39,8 +39,8 @@ def test_logins_go_on_where_locks_do_not_work(tmp_path: pathlib.Path, obstacle: 
         (state / DIRECTORY / "lock").symlink_to(tmp_path / "elsewhere")
     locks = UserLocks(None if obstacle == "no state directory" else str(state))
     for _ in range(2):
-        with locks.locked("alice", 60) as is_ours:
-            assert is_ours
+        with locks.locked("alice", 60) as acquired:
+            assert acquired
     assert len(locks.warnings) == (0 if obstacle == "no state directory" else 1)
     assert all(text.startswith("Logins of one user do not wait for each other: ") for text in locks.warnings)
     assert not (tmp_path / "elsewhere").exists()
