@@ -124,9 +124,6 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
         if isinstance(action, Deny):
             return self._denied(action.code, action.detail, minutes=str(action.minutes))
         assert isinstance(action, Accept)
-        if action.bypassed:
-            _log.warning("User %s admitted without RADIUS: [auth] bypass_when_unreachable", field(self.username))
-            return accept(self._metadata(bypass="unreachable"))
         response = accept(self._metadata())
         return response if action.groups is None else response.with_gateway_user(self.username, action.groups)
 
@@ -228,7 +225,8 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
             if option == "client_certificate":
                 certificates = store.get_certificates(section, option)
                 return next(("{cert}\n{key}\n".format(**found) for found in certificates), None)
-            return next(iter(store.get_passwords(section, option)), None)
+            passwords = list(store.get_passwords(section, option))
+            return "\n".join(passwords) if section == "recovery_codes" else next(iter(passwords), None)
         except RequiredConfigurationSettingNotFound:
             raise ConfigurationError(NO_STORE) from None
         except Exception as error:

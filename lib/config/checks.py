@@ -15,6 +15,7 @@ _RENAMED: Mapping[Tuple[str, str], str] = {
     ("radius", "failover_after"): "status_check_after or connect_timeout",
     ("gateway_groups", "require_any"): "required_groups",
     ("lockout", "by"): "scope",
+    ("auth", "bypass_when_unreachable"): "[recovery_codes]",
     ("messages", "server-unproved"): reasons.MUTUAL_AUTH_FAILED,
     ("messages", "user-busy"): reasons.LOGIN_IN_PROGRESS,
     ("messages", "too-many-rounds"): reasons.TOO_MANY_CHALLENGES,
@@ -47,6 +48,9 @@ def doubts(ini: Ini, settings: Settings) -> Iterator[Problem]:
             for option in NEEDING_TLS:
                 if ini.sections.get(server.section, {}).get(option.name, "") not in ("", option.default):
                     yield Problem(False, server.section, option.name, "has no effect without transport=tls")
+    if settings.recovery_codes and settings.groups and settings.groups.required_groups:
+        text = "has no effect with [gateway_groups] required_groups: without a server, a user has no groups"
+        yield Problem(False, "recovery_codes", "", text)
     cache = ini.sections.get("authentication_cache", {})
     if settings.groups and cache.get("reuse_limit", "0") not in ("", "0"):
         text = "has no effect with [gateway_groups]: the cache does not keep groups"

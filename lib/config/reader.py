@@ -90,6 +90,13 @@ class Reader:
             else:
                 self.report(section, f"line {number}", f"expected `{expected}`")
 
+    def stored(self, section: str, option: str) -> str:
+        """Return what the Credential Store has for an option; raise ValueError or ConfigurationError without it."""
+        text = self._credential(section, option)
+        if not (text or "").strip():
+            raise ValueError(f"the Credential Store has no password for host={section} user={option}")
+        return text or ""
+
     def report(self, section: str, option: str, text: str) -> None:
         """Add an error."""
         self.problems.append(Problem(True, section, option, text))

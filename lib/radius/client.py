@@ -200,7 +200,6 @@ class _Run:
         # No certificate has the zone of an address, or the dot at the end of an absolute name.
         name = (settings.server_name or server.server.partition("%")[0]).rstrip(".")
         transport = TlsTransport(self._address, server.source_ip, settings, name, self._schedule.connect_by)
-        self._attempts[-1].is_connected = True
         if transport.is_radius_1_1:
             return transport, profile.Radius11()
         # TLS proves every reply, so a Message-Authenticator is verified, but not required.
@@ -213,7 +212,7 @@ class _Run:
             except packet.Discarded as discarded:
                 self._attempts[-1].discards[discarded.reason] += 1
                 if connection.transport.is_stream:  # only the server can have sent it (RFC 6613 section 2.6.4)
-                    raise Unreachable("bad-reply", "connection closed because of an invalid reply", False) from None
+                    raise Unreachable("bad-reply", "connection closed because of an invalid reply") from None
                 continue
             if answer is not None:
                 return answer
@@ -252,7 +251,7 @@ class _Run:
         seconds = time.monotonic() - self._started
         if not connection.request.is_proved(reply):
             lines.append(f"{attempt.name}: MS-CHAP2-Success missing or invalid")
-            raise NoAnswer("mutual-auth-failed", lines, seconds, False, self._section, self._packets)
+            raise NoAnswer("mutual-auth-failed", lines, seconds, self._section, self._packets)
         return Answer(
             reply=reply,
             messages=messages(reply),
@@ -270,15 +269,8 @@ class _Run:
         untried = [server for server in self._servers if server.section not in tried]
         lines = [line for attempt in self._attempts for line in attempt.failure()]
         lines += [f"[{server.section}] {server.server}: not tried: total_timeout exhausted" for server in untried]
-        unreachable = all(attempt.is_silent for attempt in self._attempts) and not untried
-        return NoAnswer(
-            gravest_code(self._attempts),
-            lines,
-            time.monotonic() - self._started,
-            unreachable and self._request.origin is None,
-            self._section,
-            self._packets,
-        )
+        seconds = time.monotonic() - self._started
+        return NoAnswer(gravest_code(self._attempts), lines, seconds, self._section, self._packets)
 
 
 def _refuse(octets: bytes) -> packet.Reply:

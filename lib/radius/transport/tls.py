@@ -137,14 +137,12 @@ class TlsTransport(Transport):
             if self._ended:
                 raise self._end(" during the TLS handshake")
             if not _is_ready(self._socket, bool(self._unsent), until):
-                raise Unreachable(
-                    _FAILED if self._has_received else "no-reply", "TLS handshake timed out", not self._has_received
-                )
+                raise Unreachable(_FAILED if self._has_received else "no-reply", "TLS handshake timed out")
             self._flush()
             self._fill()
         if self._tls.selected_alpn_protocol() == radius11.ALPN and self._tls.version() != "TLSv1.3":
             text = f"the server selected RADIUS/1.1 over {self._tls.version()}, but RADIUS/1.1 requires TLS 1.3"
-            raise Unreachable(_FAILED, text, False)
+            raise Unreachable(_FAILED, text)
 
     def _has_shaken_hands(self) -> bool:
         try:
@@ -204,11 +202,10 @@ class TlsTransport(Transport):
         # Some servers close the connection without an alert if they do not like the certificate.
         cause = "not accept this client certificate" if self._has_certificate else "require a client certificate"
         hint = "; it may " + cause if self._has_received and not self._has_answered else ""
-        return Unreachable(_FAILED, self._ended + when + hint, not self._has_received)
+        return Unreachable(_FAILED, self._ended + when + hint)
 
     def _failed(self, error: Exception) -> Unreachable:
-        code, text = _explain(error, self._name, self._has_certificate)
-        return Unreachable(code, text, not self._has_received)
+        return Unreachable(*_explain(error, self._name, self._has_certificate))
 
 
 def _connect(address: Address, source_ip: str, until: float) -> socket.socket:
@@ -260,19 +257,18 @@ def _wrap(settings: TlsSettings, server_name: str, incoming: ssl.MemoryBIO, outg
     try:
         context.load_verify_locations(cadata=settings.ca_certificate)
     except (ssl.SSLError, ValueError) as error:
-        raise Unreachable(_CERTIFICATE, f"ca_certificate cannot be used: {_openssl_text(error)}", False) from None
+        raise Unreachable(_CERTIFICATE, f"ca_certificate cannot be used: {_openssl_text(error)}") from None
     if settings.client_certificate:
         try:
             with _readable_path(settings.client_certificate) as path:
                 context.load_cert_chain(path, password=lambda: "")  # OpenSSL would prompt for it otherwise
         except (OSError, ValueError) as error:
-            raise Unreachable(
-                _CERTIFICATE, "client_certificate cannot be used: " + _openssl_text(error), False
-            ) from None
+            text = "client_certificate cannot be used: " + _openssl_text(error)
+            raise Unreachable(_CERTIFICATE, text) from None
     try:
         return context.wrap_bio(incoming, outgoing, server_hostname=server_name)
     except (TypeError, ValueError):
-        raise Unreachable(_CERTIFICATE, f"no certificate can match the name {server_name}", False) from None
+        raise Unreachable(_CERTIFICATE, f"no certificate can match the name {server_name}") from None
 
 
 @contextlib.contextmanager
