@@ -1,7 +1,7 @@
 """The transitions of a conversation: passwords, keys, attempts, and how a login ends. Challenges are apart."""
 
 import re
-from typing import Any, Dict, Optional, Tuple, cast
+from typing import Any, Dict, Tuple, cast
 
 from lib import reasons
 from lib.config.model import GroupRules, Settings

@@ -42,7 +42,9 @@ from tests.support.conversation import (
 )
 
 PASSWORDS_IN_LOGIN_NAMES = st.dictionaries(
-    st.sampled_from(["otp", "rp", "radius_password", "otp2", "otp3", "otp4", "typed_username", "recovery", "recovery2"]),
+    st.sampled_from(
+        ["otp", "rp", "radius_password", "otp2", "otp3", "otp4", "typed_username", "recovery", "recovery2"]
+    ),
     st.sampled_from(["", "planted", "planted too"]),
     max_size=4,
 )

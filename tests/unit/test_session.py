@@ -44,6 +44,7 @@ RECORDS = st.builds(
     radius_user=TEXTS,
     seconds=TIMES,
     accepted=st.booleans(),
+    recovered=st.booleans(),
     accepted_user=st.one_of(st.none(), st.builds(AcceptedUser, TEXTS, CLASSES)),
     accounting=st.one_of(
         st.none(),
@@ -204,6 +205,16 @@ def test_any_json_is_a_record_or_an_error(login: Any, record: Any, fill_up: bool
     except ValueError:
         return
     assert found is None or SessionRecord.from_cookie(through_json(found)) == found
+
+
+def test_a_recovery_code_is_in_the_metadata_and_an_attempt() -> None:
+    record = RECORD._replace(login=State(attempts=("wrong-recovery-code",)), recovered=True)
+    assert json.loads(format_metadata(record, "alice", "alice")) == {
+        "seconds": 0.0,
+        "rounds": 0,
+        "attempts": 2,
+        "recovery_code": True,
+    }
 
 
 def test_metadata_has_what_is_known() -> None:
