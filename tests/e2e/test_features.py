@@ -13,7 +13,7 @@ import pytest
 from lib.state.user_lock import UserLocks
 from tests.support.cases import Cases
 from tests.support.misbehaving import ACCEPT, REJECT, SECRET, Request, Server, answering, reply, silent
-from tests.support.plugin import OpenSession, code, metadata, outcome, prompts, section, text
+from tests.support.plugin import OpenSession, code, metadata, prompts, section, text
 from tests.support.radiusd import FreeRadius
 
 VENDOR_SPECIFIC, FORTINET, CISCO = 26, 12356, 9
