@@ -7,7 +7,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple
 
-from . import reasons
+from . import log_lines, reasons
 from .config.model import Settings
 from .login import conversation
 from .login.groups import gateway_groups
@@ -94,7 +94,7 @@ class Authenticator:
         if locked_for:  # a user who is locked out by now is not asked for another code
             state, action = conversation.receive(self._settings, state, call, Locked(locked_for))
         for warning in self._warnings():
-            _log.warning("%s", one_line(warning))
+            _log.warning(one_line(warning))
         accepted = isinstance(action, Accept)
         recovered = isinstance(action, Accept) and action.by_recovery_code
         return self._record._replace(login=state, accepted=accepted and not recovered, recovered=recovered), action
@@ -119,20 +119,20 @@ class Authenticator:
         try:
             answer = self._call_client(request)
         except result.OriginGone:
-            _log.warning("Login starts over: the server that sent the challenge is not configured any more")
+            log_lines.ORIGIN_GONE.log(_log)
             return OriginUnavailable()
         except result.NotSent as error:
             self._keep_traces(error.section, error.packets)
-            _log.warning("Request for user %s not sent: %s", field(self._session.username), error)
+            log_lines.REQUEST_NOT_SENT.log(_log, user=field(self._session.username), error=error)
             return PasswordUnusable(str(error)) if error.code == reasons.BAD_PASSWORD else NotSent(error.code)
         except result.NoAnswer as no_answer:
             self._keep_traces(no_answer.section, no_answer.packets, no_answer.seconds)
             for line in no_answer.log_lines:
-                _log.error("RADIUS: %s", one_line(line))
+                log_lines.NO_SERVER_ANSWERED.log(_log, cause=one_line(line))
             return NoResponse(no_answer.code)
         self._keep_traces(answer.origin.section, answer.packets, answer.seconds)
         for line in answer.log_lines:
-            _log.warning("RADIUS: %s", one_line(line))
+            log_lines.SERVER_FAILED.log(_log, cause=one_line(line))
         return self._outcome(answer)
 
     def _outcome(self, answer: "result.Answer") -> Outcome:
@@ -142,16 +142,15 @@ class Authenticator:
         reply, origin = answer.reply, answer.origin
         self._record = self._record._replace(server=f"{origin.host}:{origin.port}")
         message = reply_message(answer.messages)
-        _log.info(
-            "RADIUS: %s for %s from [%s] %s%s after %.3f s and %s: %s",
-            packet.NAMES[reply.code],
-            field(self._record.radius_user),
-            origin.section,
-            self._record.server,
-            f" ({answer.transport})" if answer.transport else "",
-            answer.seconds,
-            counted(answer.transmissions, "transmission", "transmissions"),
-            _loggable(message, is_secret=reply.code != packet.ACCESS_REJECT),
+        log_lines.REPLY.log(
+            _log,
+            reply=packet.NAMES[reply.code],
+            user=field(self._record.radius_user),
+            section=origin.section,
+            server=self._record.server + (f" ({answer.transport})" if answer.transport else ""),
+            seconds=answer.seconds,
+            sent=counted(answer.transmissions, "transmission", "transmissions"),
+            text=_loggable(message, is_secret=reply.code != packet.ACCESS_REJECT),
         )
         if reply.code == packet.ACCESS_CHALLENGE:
             return Challenged(message, reply.echo, reply.state, (origin.section, origin.host, origin.port))
@@ -194,16 +193,16 @@ class Authenticator:
         if is_first_use is None:
             return CodeNotRecorded()
         if not is_first_use:
-            cause = "it was used before" if found else "no line of [recovery_codes] matches it"
-            _log.warning("Recovery code of user %s refused: %s", user, cause)
+            cause = log_lines.RECOVERY_CODE_USED if found else log_lines.RECOVERY_CODE_WRONG
+            log_lines.RECOVERY_CODE_REFUSED.log(_log, user=user, cause=cause.text)
             self._count_failure()
             return CodeRejected()
         if self._lockout:
             self._lockout.succeeded(self._account)
         left = self._used_codes.unused(hashes)
-        _log.warning("Recovery code of user %s accepted: no server responded; codes left: %d", user, left)
+        log_lines.RECOVERY_CODE_ACCEPTED.log(_log, user=user, left=left)
         if left <= _FEW_CODES:
-            _log.warning("Recovery codes of user %s run out: codes left: %d", user, left)
+            log_lines.RECOVERY_CODES_RUN_OUT.log(_log, user=user, left=left)
         return CodeAccepted()
 
     def _groups(self, reply: "packet.Reply") -> Optional[Tuple[str, ...]]:
@@ -218,11 +217,11 @@ class Authenticator:
             with time_limit(_PATTERN_SECONDS):
                 found, warnings = gateway_groups(rules, values)
         except TimeoutError:
-            found, warnings = (), ("no groups: [gateway_groups] pattern takes too long",)
+            found, warnings = (), (log_lines.PATTERN_TIMED_OUT.text,)
         user = field(self._session.username)
         for warning in warnings:
-            _log.warning("Groups of %s: %s", user, warning)
-        _log.info("Groups of %s: %s", user, one_line(", ".join(map(field, found))) or "none")
+            log_lines.GROUPS_WARNING.log(_log, user=user, cause=warning)
+        log_lines.GROUPS.log(_log, user=user, groups=one_line(", ".join(map(field, found))) or "none")
         return found
 
     def _user_name(self, server: ServerSettings) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Iterator, Mapping, Sequence, Tuple
 
-from .. import reasons
+from .. import log_lines, reasons
 from ..text import did_you_mean
 from .ini import Ini, Problem
 from .model import Settings
@@ -30,14 +30,16 @@ def unknown_names(ini: Ini) -> Iterator[Problem]:
     for section, values in ini.sections.items():
         declared = declaration(section)
         if declared is None:
-            yield Problem(False, section, "", "unknown section" + _similar_section(section.lower(), known_sections))
+            advice = _similar_section(section.lower(), known_sections)
+            yield Problem(False, section, "", log_lines.UNKNOWN_SECTION.format(advice=advice))
         elif not declared.open:
             known = [option.name for option in declared.options]
             for name in values:
                 if name not in known and name not in ini.from_default[section]:
                     renamed = _RENAMED.get((declared.first or declared.name, name))
                     advice = f"; use {renamed} instead" if renamed else _similar_option(name, known)
-                    yield Problem(declared.name in _STRICT_SECTIONS, section, name, "unknown option" + advice)
+                    text = log_lines.UNKNOWN_OPTION.format(advice=advice)
+                    yield Problem(declared.name in _STRICT_SECTIONS, section, name, text)
 
 
 def doubts(ini: Ini, settings: Settings) -> Iterator[Problem]:
@@ -49,12 +51,10 @@ def doubts(ini: Ini, settings: Settings) -> Iterator[Problem]:
                 if ini.sections.get(server.section, {}).get(option.name, "") not in ("", option.default):
                     yield Problem(False, server.section, option.name, "has no effect without transport=tls")
     if settings.recovery_codes and settings.groups and settings.groups.required_groups:
-        text = "has no effect with [gateway_groups] required_groups: without a server, a user has no groups"
-        yield Problem(False, "recovery_codes", "", text)
+        yield Problem(False, "recovery_codes", "", log_lines.RECOVERY_WITHOUT_EFFECT.text)
     cache = ini.sections.get("authentication_cache", {})
     if settings.groups and cache.get("reuse_limit", "0") not in ("", "0"):
-        text = "has no effect with [gateway_groups]: the cache does not keep groups"
-        yield Problem(False, "authentication_cache", "reuse_limit", text)
+        yield Problem(False, "authentication_cache", "reuse_limit", log_lines.CACHE_WITHOUT_EFFECT.text)
 
 
 def _similar_section(name: str, known: Sequence[str]) -> str:
@@ -77,11 +77,11 @@ def _cut_short(settings: Settings) -> Iterator[Problem]:
     """Yield the waits that a time limit ends before the configuration says so."""
     total = sum(server.bound for server in settings.servers)
     if total > PLUGIN_TIME_LIMIT:
-        text = f"the servers' timeouts add up to {total:g} s; SPS stops a plugin after {PLUGIN_TIME_LIMIT:g} s"
+        text = log_lines.EXCEEDS_PLUGIN_LIMIT.format(seconds=total, limit=PLUGIN_TIME_LIMIT)
         yield Problem(False, "radius", "conn_timeout", text)
         return
     limit = settings.total_timeout
     for server in settings.servers:
         if server.bound > limit:
-            text = f"times conn_retries is {server.bound:g} s, but total_timeout ends the wait after {limit:g} s"
+            text = log_lines.EXCEEDS_TOTAL_TIMEOUT.format(seconds=server.bound, limit=limit)
             yield Problem(False, server.section, "conn_timeout", text)

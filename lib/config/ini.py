@@ -10,6 +10,7 @@ import re
 import sys
 from typing import Dict, List, Mapping, Match, Optional, Sequence, Set, Tuple
 
+from .. import log_lines
 from ..namedtuple import NamedTuple
 from .options import SECTIONS, declaration
 
@@ -106,7 +107,7 @@ class _Parser:
             if stripped and not is_comment:
                 self._lines[self._section].append((number, stripped))
         elif self._is_exposed_pem(line):
-            self._report("", f"line {number}", "is not `option = value`")
+            self._report("", f"line {number}", log_lines.NOT_AN_OPTION.text)
         elif is_comment:
             pass
         elif (not stripped or indent > self._indent) and section not in self._lines:
@@ -114,7 +115,7 @@ class _Parser:
         elif section:
             self._begin_section(number, section)
         elif self._section is None:
-            self._report("", f"line {number}", "is before the first [section]")
+            self._report("", f"line {number}", log_lines.BEFORE_FIRST_SECTION.text)
         else:
             self._begin_option(number, self._section, indent, stripped)
 
@@ -137,7 +138,7 @@ class _Parser:
 
     def _begin_section(self, number: int, name: str) -> None:
         if name in self._options and name != _DEFAULT:
-            self._report(name, "", f"given twice, again in line {number}")
+            self._report(name, "", log_lines.GIVEN_TWICE.format(number=number))
         self._section, self._value, self._indent = name, [], _NO_VALUE
         self._options.setdefault(name, {})
         self._places.setdefault((name, ""), number)
@@ -147,11 +148,11 @@ class _Parser:
         match = configparser.ConfigParser.OPTCRE.match(line)
         name = match.group("option").rstrip().lower() if match else ""
         if not match or not name:
-            self._report("", f"line {number}", "is not `option = value`")
+            self._report("", f"line {number}", log_lines.NOT_AN_OPTION.text)
             return
         self._value, self._indent = [match.group("value").strip()], indent
         if name in self._options[section]:
-            self._report(section, name, f"given twice, again in line {number}")
+            self._report(section, name, log_lines.GIVEN_TWICE.format(number=number))
         self._options[section].setdefault(name, self._value)
         self._places.setdefault((section, name), number)
 

@@ -6,11 +6,11 @@ same code one succeeds, and a login whose code cannot be recorded fails.
 
 from typing import List, Optional, Sequence
 
+from .. import log_lines
 from ..recovery_code import RecoveryHash
 from .directory import Directory
 
 DIRECTORY = "recovery-codes"
-_TROUBLE = "Recovery codes cannot be used"
 
 
 class UsedCodes:
@@ -18,7 +18,7 @@ class UsedCodes:
 
     def __init__(self, state_directory: Optional[str]) -> None:
         """Take the plugin's persistent state directory (None: no code can be used)."""
-        self._directory = Directory(state_directory, DIRECTORY, _TROUBLE)
+        self._directory = Directory(state_directory, DIRECTORY, log_lines.RECOVERY_CODES_UNUSABLE)
         self._is_missing = not state_directory
 
     @property
@@ -29,7 +29,7 @@ class UsedCodes:
     def use(self, code: RecoveryHash) -> Optional[bool]:
         """Record the use of a code; return whether it is the first, or None if it cannot be recorded."""
         if self._is_missing:
-            self._directory.warn(_TROUBLE, "no state directory")
+            self._directory.warn(log_lines.RECOVERY_CODES_UNUSABLE, cause="no state directory")
         return self._directory.create_exclusive(code.name)
 
     def unused(self, codes: Sequence[RecoveryHash]) -> int:

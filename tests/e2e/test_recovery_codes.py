@@ -59,19 +59,19 @@ def test_recovery_code_admits_once(open_session: OpenSession, down: str, tmp_pat
     assert prompts(session)[1] == PROMPT and session.questions[1].disable_echo
     assert session.questions[1].key == "recovery2"
     assert (metadata(verdict)["recovery_code"], metadata(verdict)["attempts"]) == (True, 1)
-    assert "Recovery code of user alice accepted: no server responded; codes left: 2" in text(session)
-    assert "Recovery codes of user alice run out: codes left: 2" in text(session)
+    assert "Recovery code accepted for user alice: no server responded; codes left: 2" in text(session)
+    assert "Recovery codes run out for user alice: codes left: 2" in text(session)
     assert session.authorize()["verdict"] == "ACCEPT"
     assert used(tmp_path) == [HASHES[1].name]
 
     again = open_session(down + codes_of() + ONE_ATTEMPT, gateway_user="alice")
     verdict = again.log_in("123456", CODES[1])
     assert code(verdict) == "wrong-recovery-code" and "recovery_code" not in metadata(verdict)
-    assert "Recovery code of user alice refused: it was used before" in text(again)
+    assert "Recovery code refused for user alice: it was used before" in text(again)
 
     last = open_session(down + codes_of(), gateway_user="alice")
     assert last.log_in("123456", CODES[0].lower().replace("-", " "))["verdict"] == "ACCEPT"
-    assert "Recovery codes of user alice run out: codes left: 1" in text(last)
+    assert "Recovery codes run out for user alice: codes left: 1" in text(last)
 
 
 def test_recovery_codes_in_the_credential_store(open_session: OpenSession, down: str) -> None:
@@ -143,7 +143,7 @@ def test_wrong_codes_are_failed_attempts(open_session: OpenSession, down: str, t
     verdict = session.log_in("x", "wrong", "", CODES[0][:-1])
     assert code(verdict) == "too-many-attempts" and metadata(verdict)["attempts"] == 3
     assert prompts(session)[3] == "Authentication failed. 1 attempt left.\n" + PROMPT
-    assert text(session).count("Recovery code of user alice refused: no line of [recovery_codes] matches it") == 3
+    assert text(session).count("Recovery code refused for user alice: no line of [recovery_codes] matches it") == 3
     assert used(tmp_path) == []
     right = open_session(down + codes_of(), gateway_user="alice").log_in("x", "wrong", CODES[0])
     assert right["verdict"] == "ACCEPT" and metadata(right)["attempts"] == 2

@@ -2,7 +2,8 @@
 
 from typing import List, Optional
 
-from lib.config.reader import NO_STORE, ConfigurationError
+from lib import log_lines
+from lib.config.reader import ConfigurationError
 from lib.recovery_code import MAX_ITERATIONS, RecoveryHash, new_code, new_hash
 from tests.support.cases import for_each
 from tests.support.configuration import MINIMAL, Store, check, empty_store, valid
@@ -56,14 +57,14 @@ def test_a_bad_line_is_an_error_without_its_value(line: str, text: str) -> None:
 
 def test_a_bad_password_in_the_credential_store_is_an_error_without_its_value() -> None:
     def unset(section: str, option: str) -> Optional[str]:
-        raise ConfigurationError(NO_STORE)
+        raise ConfigurationError(log_lines.NO_STORE.text)
 
     missing = [
         "[recovery_codes] line 5: alice: the Credential Store has no password for host=recovery_codes user=alice"
     ]
     assert check(section("alice = $"), empty_store).errors == missing
     assert check(section("alice = $"), lambda section, option: " \n").errors == missing
-    assert check(section("alice = $"), unset).errors == [f"[recovery_codes] line 5: alice: {NO_STORE}"]
+    assert check(section("alice = $"), unset).errors == [f"[recovery_codes] line 5: alice: {log_lines.NO_STORE.text}"]
     found = check(section("alice = $"), lambda section, option: f"{HASHES[0]} {PLAIN}")
     assert found.errors == ["[recovery_codes] line 5: alice: expected pbkdf2-sha256:ITERATIONS:SALT:HASH"]
 
@@ -91,9 +92,7 @@ def test_a_wrong_code_costs_a_bounded_number_of_iterations() -> None:
 
 def test_required_groups_make_codes_useless() -> None:
     groups = "[gateway_groups]\nattribute=Class\n"
-    text = (
-        "[recovery_codes]: has no effect with [gateway_groups] required_groups: without a server, a user has no groups"
-    )
+    text = "[recovery_codes]: has no effect with [gateway_groups] required_groups: a recovery code brings no groups"
     assert check(section(f"alice = {HASHES[0]}") + groups + "required_groups=admins\n").warnings == [text]
     assert check(section(f"alice = {HASHES[0]}") + groups).warnings == []
 
