@@ -197,8 +197,8 @@ _DENIALS = (
     Denial(
         NOT_IN_GROUP,
         "You are not a member of a group that is allowed to log in here",
-        "The server accepted the user, but the user has none of the groups in `[gateway_groups] required_groups`. Or the "
-        "user logged in with a recovery code, which brings no groups.",
+        "The server accepted the user, but the user has none of the groups in `[gateway_groups] required_groups`. The "
+        "same applies to a user with a recovery code, which brings no groups.",
         "Add the user to a required group on the server. The log lists the groups that the server sent.",
     ),
     Denial(
