@@ -4,7 +4,6 @@ Brings together the User-Names that servers expect, request attributes, lockout,
 """
 
 import logging
-import os
 import time
 from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple
 
@@ -18,6 +17,11 @@ from .login.state import (
     Action,
     Ask,
     Challenged,
+    CheckOutcome,
+    CheckRecoveryCode,
+    CodeAccepted,
+    CodeNotRecorded,
+    CodeRejected,
     Deny,
     HookCall,
     Locked,
@@ -35,16 +39,16 @@ from .secret import Secret
 from .session import AcceptedUser, Session, SessionRecord
 from .state.directory import StateDirectories
 from .state.lockout import Lockout
+from .state.recovery_codes import UsedCodes
 from .state.server_status import Health
 from .state.user_lock import UserLocks
-from .text import counted, field, one_line, reply_message
+from .text import canonical, counted, field, one_line, reply_message
 
 if TYPE_CHECKING:  # they import pyrad, which a hook that only asks the user must not pay for
     from .radius import packet, result
 
-_PROBE_USER = "sps-is-anybody-there"  # a user name that no server knows
-_PROBE_SECONDS = 3.0  # for one address
-_PATTERN_SECONDS = 5.0  # limit for [gateway_groups] pattern
+_FEW_CODES = 2  # of a user, of which the log warns
+_PATTERN_SECONDS = 5.0  # after which a pattern is taken for one that never ends
 
 _log = logging.getLogger("SPS_RADIUS")
 
@@ -68,6 +72,7 @@ class Authenticator:
         self._account = account_name(session.identity)
         self._lockout = Lockout(directories.persistent, settings.lockout) if settings.lockout else None
         self._locks = UserLocks(directories.ephemeral)
+        self._used_codes = UsedCodes(directories.persistent)
         self._server_status = Health(directories.ephemeral, settings.dead_time)
         self._attribute_warnings: List[str] = []
         self._record = SessionRecord(0.0)
@@ -77,8 +82,11 @@ class Authenticator:
         """Run the conversation until it has to ask the user or ends; log what could not be kept between logins."""
         self._record = record
         state, action = conversation.proceed(self._settings, record.login, call, self._locked_for())
-        while isinstance(action, SendRequest):
-            state, action = conversation.receive(self._settings, state, call, self._send(action))
+        while isinstance(action, (SendRequest, CheckRecoveryCode)):
+            if isinstance(action, SendRequest):
+                state, action = conversation.receive(self._settings, state, call, self._send(action))
+            else:
+                state, action = conversation.finish_check(self._settings, state, call, self._check(action.code))
         if isinstance(action, Deny) and action.code == reasons.TOO_MANY_CHALLENGES:
             # A server may answer a wrong code with another challenge, and never with an Access-Reject.
             self._count_failure()
@@ -87,8 +95,9 @@ class Authenticator:
             state, action = conversation.receive(self._settings, state, call, Locked(locked_for))
         for warning in self._warnings():
             _log.warning(one_line(warning))
-        accepted = isinstance(action, Accept) and not action.bypassed
-        return self._record._replace(login=state, accepted=accepted), action
+        accepted = isinstance(action, Accept)
+        recovered = isinstance(action, Accept) and action.by_recovery_code
+        return self._record._replace(login=state, accepted=accepted and not recovered, recovered=recovered), action
 
     def _send(self, request: SendRequest) -> Outcome:
         """Send a request, with `serialize_user` once no other login of this user is in progress."""
@@ -120,7 +129,7 @@ class Authenticator:
             self._keep_traces(no_answer.section, no_answer.packets, no_answer.seconds)
             for line in no_answer.log_lines:
                 log_lines.NO_SERVER_ANSWERED.log(_log, cause=one_line(line))
-            return NoResponse(no_answer.code, no_answer.unreachable and self._is_every_server_silent())
+            return NoResponse(no_answer.code)
         self._keep_traces(answer.origin.section, answer.packets, answer.seconds)
         for line in answer.log_lines:
             log_lines.SERVER_FAILED.log(_log, cause=one_line(line))
@@ -154,8 +163,8 @@ class Authenticator:
             self._record = self._record._replace(accepted_user=_accepted_user(reply))
         return Accepted(self._groups(reply))
 
-    def _call_client(self, request: SendRequest, probe_user: str = "") -> "result.Answer":
-        """Ask the servers within the remaining time; with `probe_user`, probe them briefly and ignore their status."""
+    def _call_client(self, request: SendRequest) -> "result.Answer":
+        """Ask the servers for the time that is left."""
         from .radius import client
         from .radius.request import LoginRequest, Origin
         from .request_attributes import request_attributes
@@ -163,37 +172,38 @@ class Authenticator:
         servers, seconds = self._settings.servers, self._settings.total_timeout - self._seconds
         attributes, self._attribute_warnings = request_attributes(self._settings, self._session, self._nas_identifier)
         login = LoginRequest(
-            {server.section: probe_user or self._user_name(server) for server in servers},
+            {server.section: self._user_name(server) for server in servers},
             request.password,
             attributes,
             request.server_state,
             Origin(*request.origin) if request.origin else None,
         )
-        if not probe_user:
-            return client.ask(servers, login, seconds, self._server_status)
-        probed = [
-            server._replace(conn_timeout=_PROBE_SECONDS, conn_retries=1, status_check="none") for server in servers
-        ]
-        return client.ask(probed, login, 2 * _PROBE_SECONDS * len(servers))
+        return client.ask(servers, login, seconds, self._server_status)
 
-    def _is_every_server_silent(self) -> bool:
-        """Whether no server responds to anything, for a break-glass user.
-
-        Silence alone proves little: a push may wait for its user, or be refused. For a user name that it does not know,
-        a server that is up responds at once.
-        """
-        from .radius import result
-
-        if not conversation.may_bypass(self._settings, self._session.gateway_user):
-            return False
-        try:
-            answer = self._call_client(SendRequest(Secret(os.urandom(8).hex()), None, None), _PROBE_USER)
-        except result.NoAnswer as no_answer:
-            return no_answer.unreachable
-        except result.NotSent:
-            return False
-        log_lines.BREAK_GLASS_REFUSED.log(_log, section=answer.origin.section, name=_PROBE_USER)
-        return False
+    def _check(self, code: Secret) -> CheckOutcome:
+        """Compare a recovery code with those of the user, and record its use before it can admit the user."""
+        locked_for = self._locked_for()
+        if locked_for:
+            return Locked(locked_for)
+        name, user = self._session.username, field(self._session.username)
+        is_authenticated = name == self._session.gateway_user
+        hashes = self._settings.recovery_codes.get(canonical(name), ()) if is_authenticated else ()
+        found = next((each for each in hashes if each.matches(code)), None)
+        is_first_use = self._used_codes.use(found) if found else False
+        if is_first_use is None:
+            return CodeNotRecorded()
+        if not is_first_use:
+            cause = log_lines.RECOVERY_CODE_USED if found else log_lines.RECOVERY_CODE_WRONG
+            log_lines.RECOVERY_CODE_REFUSED.log(_log, user=user, cause=cause.text)
+            self._count_failure()
+            return CodeRejected()
+        if self._lockout:
+            self._lockout.succeeded(self._account)
+        left = self._used_codes.unused(hashes)
+        log_lines.RECOVERY_CODE_ACCEPTED.log(_log, user=user, left=left)
+        if left <= _FEW_CODES:
+            log_lines.RECOVERY_CODES_RUN_OUT.log(_log, user=user, left=left)
+        return CodeAccepted()
 
     def _groups(self, reply: "packet.Reply") -> Optional[Tuple[str, ...]]:
         """Return the groups in an Access-Accept."""
@@ -241,7 +251,8 @@ class Authenticator:
     def _warnings(self) -> List[str]:
         """Return warnings about state that could not be kept and attributes that were left out."""
         lockout = self._lockout.warnings if self._lockout else []
-        return lockout + self._locks.warnings + self._server_status.warnings + self._attribute_warnings
+        kept = self._locks.warnings + self._used_codes.warnings + self._server_status.warnings
+        return lockout + kept + self._attribute_warnings
 
 
 def _accepted_user(reply: "packet.Reply") -> AcceptedUser:

@@ -125,9 +125,6 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
         if isinstance(action, Deny):
             return self._denied(action.code, action.detail, minutes=str(action.minutes))
         assert isinstance(action, Accept)
-        if action.bypassed:
-            log_lines.ADMITTED_WITHOUT_RADIUS.log(_log, user=field(self.username))
-            return accept(self._metadata(bypass="unreachable"))
         response = accept(self._metadata())
         return response if action.groups is None else response.with_gateway_user(self.username, action.groups)
 
@@ -228,8 +225,9 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
             store = CredentialStore.from_config(self.plugin_configuration)
             if option == "client_certificate":
                 certificates = store.get_certificates(section, option)
-                return next((f"{found['cert']}\n{found['key']}\n" for found in certificates), None)
-            return next(iter(store.get_passwords(section, option)), None)
+                return next(("{cert}\n{key}\n".format(**found) for found in certificates), None)
+            passwords = list(store.get_passwords(section, option))
+            return "\n".join(passwords) if section == "recovery_codes" else next(iter(passwords), None)
         except RequiredConfigurationSettingNotFound:
             raise ConfigurationError(log_lines.NO_STORE.text) from None
         except Exception as error:

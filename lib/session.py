@@ -54,7 +54,8 @@ class SessionRecord(NamedTuple):
     """The data of a session that the plugin keeps from hook to hook.
 
     `started` is in seconds since the epoch. `server`, `method` and `radius_user` are those of the last request,
-    `seconds` is the total time spent waiting for servers, and `accepted` is whether a server accepted the user.
+    `seconds` is how long servers were waited for in all, `accepted` is whether one of them accepted the user, and
+    `recovered` whether a recovery code did in their place.
     """
 
     started: float
@@ -65,13 +66,14 @@ class SessionRecord(NamedTuple):
     radius_user: str = ""
     seconds: float = 0.0
     accepted: bool = False
+    recovered: bool = False
     accepted_user: Optional[AcceptedUser] = None
     accounting: Optional[AccountingSession] = None
 
     @property
     def attempts(self) -> int:
-        """The number of attempts, including the successful one."""
-        return len(self.login.attempts) + self.accepted
+        """How many attempts there were, with the one that succeeded."""
+        return len(self.login.attempts) + (self.accepted or self.recovered)
 
     def to_cookie(self) -> Dict[str, Any]:
         """Return the entries of the cookie, as JSON can carry them."""
@@ -96,6 +98,8 @@ def format_metadata(record: Optional[SessionRecord], username: object, identity:
     if record is not None:
         found.update((name, value) for name, value in (("server", record.server), ("method", record.method)) if value)
         found.update(seconds=record.seconds, rounds=record.login.all_challenges, attempts=record.attempts)
+        if record.recovered:
+            found["recovery_code"] = True
         radius_user = record.radius_user or identity
         if radius_user != username:
             found["radius_user"] = one_line(str(radius_user))

@@ -12,6 +12,7 @@ from ..config.ini import Ini, Problem, line_of, parse_ini
 from ..config.model import Settings
 from ..config.reader import ConfigurationError
 from ..namedtuple import NamedTuple
+from ..recovery_code import RecoveryHash
 from ..text import counted
 from . import exit_status
 from .config_source import NotUtf8, format_problem, read
@@ -127,6 +128,8 @@ def _without_errors(ini: Ini, problems: Iterable[Problem]) -> Ini:
 
 def _valid_value(section: str, option: str) -> str:
     """Return a valid value for an option that is in the Credential Store."""
+    if section == "recovery_codes":
+        return str(RecoveryHash(1, bytes(8), bytes(32)))
     found = declared.declaration(section)
     default = next((each for each in found.options if each.name == option), None) if found else None
     return _VALID_VALUE if default is None or default.required else default.default
@@ -141,6 +144,9 @@ def _stored_options(ini: Ini) -> Iterator[Tuple[str, str]]:
         for option, value in values.items():
             if value == "$" and option not in ini.from_default[section]:
                 yield section, option
+    for number, line in ini.lines["recovery_codes"]:
+        if line.partition("=")[2].strip() == "$":
+            yield "recovery_codes", f"line {number}"
 
 
 def _missing_store(ini: Ini) -> Iterator[Problem]:

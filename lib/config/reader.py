@@ -90,6 +90,13 @@ class Reader:
             else:
                 self.report(section, f"line {number}", log_lines.EXPECTED.format(values=f"`{expected}`"))
 
+    def stored(self, section: str, option: str) -> str:
+        """Return what the Credential Store has for an option; raise ValueError or ConfigurationError without it."""
+        text = self._credential(section, option)
+        if not (text or "").strip():
+            raise ValueError(log_lines.NOT_IN_STORE.format(kind="password", section=section, option=option))
+        return text or ""
+
     def report(self, section: str, option: str, text: str) -> None:
         """Add an error."""
         self.problems.append(Problem(True, section, option, text))

@@ -8,7 +8,7 @@ from .ini import Ini, Problem
 from .options import declaration
 from .value_types import ValueType
 
-_TAKEN_KEYS = r"(otp\d*|rp|radius_password)\Z"
+_TAKEN_KEYS = r"((otp|recovery)\d*|rp|radius_password)\Z"
 
 
 def sdk_problems(ini: Ini) -> Iterator[Problem]:

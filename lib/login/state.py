@@ -5,9 +5,9 @@ from typing import Mapping, Optional, Tuple, Union
 from ..namedtuple import NamedTuple
 from ..secret import Secret
 
-USERNAME, PASSWORD, CHALLENGE = "username", "password", "challenge"
-QUESTIONS = (USERNAME, PASSWORD, CHALLENGE)
-"""The purposes of a question to the user."""
+USERNAME, PASSWORD, CHALLENGE, RECOVERY = "username", "password", "challenge", "recovery"
+QUESTIONS = (USERNAME, PASSWORD, CHALLENGE, RECOVERY)
+"""What a question to the user can be for."""
 
 Origin = Tuple[str, str, int]
 """Section, address and port of the server that sent a challenge."""
@@ -83,11 +83,17 @@ class SendRequest(NamedTuple):
     origin: Optional[Origin]
 
 
+class CheckRecoveryCode(NamedTuple):
+    """Compare what the user typed with the hashes of the user's recovery codes; never send it to a server."""
+
+    code: Secret
+
+
 class Accept(NamedTuple):
-    """Admit the user: with `groups` if they came from the server, `bypassed` if no server responded."""
+    """Admit the user: with `groups` if they came from the server, or because of a recovery code."""
 
     groups: Optional[Tuple[str, ...]] = None
-    bypassed: bool = False
+    by_recovery_code: bool = False
 
 
 class Deny(NamedTuple):
@@ -98,7 +104,7 @@ class Deny(NamedTuple):
     minutes: int = 0
 
 
-# Outcomes of a request
+# Outcomes of a request.
 
 
 class Accepted(NamedTuple):
@@ -129,10 +135,9 @@ class PasswordUnusable(NamedTuple):
 
 
 class NoResponse(NamedTuple):
-    """No server gave a valid reply; `code` says why, `unreachable` is whether no server sent anything at all."""
+    """No server gave a valid reply; `code` says why."""
 
     code: str
-    unreachable: bool = False
 
 
 class NotSent(NamedTuple):
@@ -142,7 +147,7 @@ class NotSent(NamedTuple):
 
 
 class Locked(NamedTuple):
-    """The request was not sent: the user or the client is locked out for so many seconds."""
+    """Nothing was sent or compared: the user or the client is locked out for so many seconds."""
 
     seconds: float
 
@@ -151,5 +156,21 @@ class OriginUnavailable(NamedTuple):
     """The server that sent the challenge is not configured any more; its State must not go to another."""
 
 
-Action = Union[Ask, SendRequest, Accept, Deny]
+# Outcomes of a check; Locked is one of them, too.
+
+
+class CodeAccepted(NamedTuple):
+    """The recovery code is one of the user's, and its first use has been recorded."""
+
+
+class CodeRejected(NamedTuple):
+    """The recovery code is none of the user's, or has been used; this counts as a failed attempt."""
+
+
+class CodeNotRecorded(NamedTuple):
+    """The recovery code is one of the user's, but its use cannot be recorded."""
+
+
+Action = Union[Ask, SendRequest, CheckRecoveryCode, Accept, Deny]
 Outcome = Union[Accepted, Rejected, Challenged, PasswordUnusable, NoResponse, NotSent, Locked, OriginUnavailable]
+CheckOutcome = Union[CodeAccepted, CodeRejected, CodeNotRecorded, Locked]

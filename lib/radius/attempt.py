@@ -34,15 +34,8 @@ class Attempt:
         self.transmissions = 0
         self.probed = False
         self.probe_answered = False
-        self.is_connected = False  # a TLS handshake proves that the server is up
         self.discards: "Counter[DiscardReason]" = Counter()
         self.error: "Optional[Unreachable]" = None
-
-    @property
-    def is_silent(self) -> bool:
-        """Whether nothing at all came from the address."""
-        heard = self.discards or self.probe_answered or self.is_connected
-        return not heard and (self.error is None or self.error.is_silence)
 
     @property
     def codes(self) -> List[str]:

@@ -201,7 +201,6 @@ class _Run:
         # No certificate has the zone of an address, or the dot at the end of an absolute name.
         name = (settings.server_name or server.server.partition("%")[0]).rstrip(".")
         transport = TlsTransport(self._address, server.source_ip, settings, name, self._schedule.connect_by)
-        self._attempts[-1].is_connected = True
         if transport.is_radius_1_1:
             return transport, profile.Radius11()
         # TLS proves every reply, so a Message-Authenticator is verified, but not required.
@@ -214,7 +213,7 @@ class _Run:
             except packet.Discarded as discarded:
                 self._attempts[-1].discards[discarded.reason] += 1
                 if connection.transport.is_stream:  # only the server can have sent it (RFC 6613 section 2.6.4)
-                    raise Unreachable("bad-reply", log_lines.CONNECTION_CLOSED.text, False) from None
+                    raise Unreachable("bad-reply", log_lines.CONNECTION_CLOSED.text) from None
                 continue
             if answer is not None:
                 return answer
@@ -253,7 +252,7 @@ class _Run:
         seconds = time.monotonic() - self._started
         if not connection.request.is_proved(reply):
             lines.append(log_lines.ATTEMPT.format(server=attempt.name, cause=log_lines.MUTUAL_AUTH_FAILED.text))
-            raise NoAnswer("mutual-auth-failed", lines, seconds, False, self._section, self._packets)
+            raise NoAnswer("mutual-auth-failed", lines, seconds, self._section, self._packets)
         return Answer(
             reply=reply,
             messages=messages(reply),
@@ -272,15 +271,8 @@ class _Run:
         lines = [line for attempt in self._attempts for line in attempt.failure()]
         names = [f"[{server.section}] {server.server}" for server in untried]
         lines += [log_lines.ATTEMPT.format(server=name, cause=log_lines.NOT_TRIED.text) for name in names]
-        unreachable = all(attempt.is_silent for attempt in self._attempts) and not untried
-        return NoAnswer(
-            gravest_code(self._attempts),
-            lines,
-            time.monotonic() - self._started,
-            unreachable and self._request.origin is None,
-            self._section,
-            self._packets,
-        )
+        seconds = time.monotonic() - self._started
+        return NoAnswer(gravest_code(self._attempts), lines, seconds, self._section, self._packets)
 
 
 def _refuse(octets: bytes) -> packet.Reply:

@@ -42,8 +42,7 @@ class Answer(NamedTuple):
 class NoAnswer(Exception):
     """No server answered: `code` is the code of a denial, `log_lines` say what happened at each server.
 
-    `unreachable` is whether every configured server was tried and none sent anything at all; `section` is that of the
-    last server that a request was made for, if any.
+    `section` is that of the last server that a request was made for, if any.
     """
 
     def __init__(
@@ -51,7 +50,6 @@ class NoAnswer(Exception):
         code: str,
         log_lines: Sequence[str],
         seconds: float,
-        unreachable: bool = False,
         section: str = "",
         packets: Sequence[TracedPacket] = (),
     ) -> None:
@@ -59,7 +57,6 @@ class NoAnswer(Exception):
         self.code = code
         self.log_lines = tuple(log_lines)
         self.seconds = seconds
-        self.unreachable = unreachable
         self.section = section
         self.packets = tuple(packets)
 

@@ -72,6 +72,22 @@ class Directory:
         """Create a file, or set its modification time to now."""
         self._with_file(name, os.O_CREAT | os.O_WRONLY, os.utime)
 
+    def create_exclusive(self, name: str) -> Optional[bool]:
+        """Make an empty file that survives a crash; return True only if this call made it.
+
+        Return False if anything has that name, None if it is unknown whether the file will stay.
+        """
+
+        def create(directory: int) -> bool:
+            try:
+                os.close(_open(directory, name, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+            except FileExistsError:
+                return False
+            os.fsync(directory)
+            return True
+
+        return self._attempt(create, create=True)
+
     def append(self, name: str, octets: bytes, limit: int) -> None:
         """Append octets to a file atomically; a file that has grown beyond `limit` is emptied first."""
 

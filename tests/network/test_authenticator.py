@@ -3,12 +3,15 @@
 import logging
 import os
 import pathlib
+import resource
 from typing import Any, Dict, Iterator, List, Tuple
 
 import pytest
 
 from lib.authenticator import Authenticator
 from lib.login.state import Accept, Action, Ask, Deny, HookCall
+from lib.recovery_code import new_hash
+from lib.secret import Secret
 from lib.session import AcceptedUser, Session, SessionRecord
 from lib.state.directory import StateDirectories
 from tests.support.configuration import valid
@@ -26,6 +29,7 @@ from tests.support.misbehaving import (
     nothing_left_open,
     reply,
 )
+from tests.support.processes import forked, join
 
 SECRET = b"a shared secret"
 CLASS, NAS_IDENTIFIER, CALLING_STATION_ID = 25, 32, 31
@@ -137,3 +141,48 @@ def test_unusable_state_is_one_warning_a_call(tmp_path: pathlib.Path, caplog: An
     heads = ("Lockout cannot count", "Logins of one user do not wait", "Server status is not shared")
     assert [warning.startswith(head) for warning, head in zip(sorted(warnings), heads)] == [True] * 3
     assert len(warnings) == 3
+
+
+# Recovery codes
+
+CODE = "7K3M-9QXT-0GHV-W2BD"
+CODES = f"[recovery_codes]\nalice = {new_hash(Secret(CODE), bytes)}\n"
+
+
+def recover(port: int, state: str, session: Session, limit: int = 0) -> Tuple[Action, Action, SessionRecord]:
+    """Give a code and then the recovery code, with at most `limit` descriptors if it is set."""
+    one = Authenticator(valid(section(port) + CODES), session, "sps", StateDirectories(state, state))
+    if limit:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    record, first = one.run(NEW, call({"otp": "123456"}))
+    if not isinstance(first, Ask):
+        return first, first, record
+    record, second = one.run(record, call({"otp": "123456", first.key: CODE}))
+    return first, second, record
+
+
+def test_a_recovery_code_is_in_the_record(tmp_path: pathlib.Path) -> None:
+    with closed_port() as port:
+        first, second, record = recover(port, str(tmp_path), SESSION._replace(gateway_user="alice"))
+    assert isinstance(first, Ask) and second == Accept(by_recovery_code=True)
+    assert (record.recovered, record.accepted, record.accepted_user, record.attempts) == (True, False, None, 1)
+
+
+def test_a_recovery_code_is_for_the_user_of_the_session(tmp_path: pathlib.Path) -> None:
+    for gateway_user in (None, "", "bob", "Alice"):
+        with closed_port() as port:
+            _, second, record = recover(port, str(tmp_path), SESSION._replace(gateway_user=gateway_user))
+        assert isinstance(second, Ask) and record.attempts == 1
+    assert not (tmp_path / "recovery-codes").exists()
+
+
+def test_without_descriptors_nobody_gets_in(tmp_path: pathlib.Path) -> None:
+    def run_out(port: int) -> None:
+        first, second, record = recover(port, str(tmp_path), SESSION._replace(gateway_user="alice"), limit=3)
+        assert isinstance(first, Ask) and second == Deny("recovery-not-recorded")
+        assert not record.recovered and not record.accepted
+
+    with Server(answering(SECRET)) as server:
+        recover(server.port, str(tmp_path / "warm"), SESSION)  # imports all that needs a descriptor
+        join([forked(run_out, server.port)])
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

@@ -1,5 +1,6 @@
 """The directory that processes share: what its files may be, who may read them, and one warning for each problem."""
 
+import errno
 import os
 import pathlib
 import resource
@@ -20,6 +21,7 @@ OPERATIONS: Dict[str, Callable[[Directory], object]] = {
     "modified": lambda directory: directory.modified("file"),
     "read": lambda directory: directory.read("file", LIMIT),
     "touch": lambda directory: directory.touch("file"),
+    "create_exclusive": lambda directory: directory.create_exclusive("file"),
     "append": lambda directory: directory.append("file", b"octets", LIMIT),
     "replace": lambda directory: directory.replace("file", b"octets"),
     "rename": lambda directory: directory.rename("file", "other"),
@@ -68,6 +70,7 @@ def test_only_the_user_of_the_plugin_may_read_anything(directory: Directory, tmp
     before = os.umask(0)
     try:
         directory.touch("touched")
+        directory.create_exclusive("created")
         directory.append("appended", b"x", LIMIT)
         directory.replace("replaced", b"x")
         with directory.lock("locked") as is_ours:
@@ -75,7 +78,7 @@ def test_only_the_user_of_the_plugin_may_read_anything(directory: Directory, tmp
     finally:
         os.umask(before)
     assert mode(tmp_path / "facts") == 0o700
-    assert sorted(directory.names()) == ["appended", "locked", "replaced", "touched"]
+    assert sorted(directory.names()) == ["appended", "created", "locked", "replaced", "touched"]
     assert {mode(path) for path in (tmp_path / "facts").iterdir()} == {0o600}
     assert not directory.warnings
 
@@ -109,6 +112,26 @@ def test_a_touched_file_is_as_old_as_its_last_touch(directory: Directory, tmp_pa
     directory.touch("file")
     modified = directory.modified("file")
     assert modified is not None and modified > 1000
+
+
+def test_a_file_is_created_once(directory: Directory, tmp_path: pathlib.Path) -> None:
+    assert [directory.create_exclusive("file") for _ in range(3)] == [True, False, False]
+    assert (tmp_path / "facts" / "file").read_bytes() == b""
+    for make in ODD:
+        make(tmp_path / "facts" / make.__name__)
+        assert directory.create_exclusive(make.__name__) is False
+    assert not (tmp_path / "nowhere").exists() and (tmp_path / "elsewhere").read_text() == "theirs"
+    assert not directory.warnings
+
+
+def test_a_created_file_that_may_be_lost_is_not_created(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(descriptor: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    assert directory.create_exclusive("file") is None
+    assert directory.create_exclusive("file") is False
+    assert directory.warnings == [f"{TROUBLE}: Input/output error"]
 
 
 def test_a_file_is_renamed_and_removed(directory: Directory) -> None:

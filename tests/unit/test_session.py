@@ -44,6 +44,7 @@ RECORDS = st.builds(
     radius_user=TEXTS,
     seconds=TIMES,
     accepted=st.booleans(),
+    recovered=st.booleans(),
     accepted_user=st.one_of(st.none(), st.builds(AcceptedUser, TEXTS, CLASSES)),
     accounting=st.one_of(
         st.none(),
@@ -206,7 +207,17 @@ def test_any_json_is_a_record_or_an_error(login: Any, record: Any, fill_up: bool
     assert found is None or SessionRecord.from_cookie(through_json(found)) == found
 
 
-def test_metadata_contains_known_values() -> None:
+def test_a_recovery_code_is_in_the_metadata_and_an_attempt() -> None:
+    record = RECORD._replace(login=State(attempts=("wrong-recovery-code",)), recovered=True)
+    assert json.loads(format_metadata(record, "alice", "alice")) == {
+        "seconds": 0.0,
+        "rounds": 0,
+        "attempts": 2,
+        "recovery_code": True,
+    }
+
+
+def test_metadata_has_what_is_known() -> None:
     assert json.loads(format_metadata(None, None, None, code="bad-configuration")) == {"code": "bad-configuration"}
     assert json.loads(format_metadata(RECORD, "alice", "alice")) == {"seconds": 0.0, "rounds": 0, "attempts": 0}
     record = RECORD._replace(server="192.0.2.1:1812", method="pap", radius_user="CORP\\alice", seconds=1.5)

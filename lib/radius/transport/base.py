@@ -17,15 +17,11 @@ _SELECTOR = getattr(selectors, "PollSelector", selectors.SelectSelector)  # neit
 
 
 class Unreachable(Exception):
-    """An address cannot be reached: `code` is the code of a denial, the text is for the log.
+    """An address that cannot be asked: `code` is the code of a denial, the text is for the log."""
 
-    `is_silence` is whether the address sent nothing at all.
-    """
-
-    def __init__(self, code: str, text: str, is_silence: bool = True) -> None:
+    def __init__(self, code: str, text: str) -> None:
         super().__init__(text)
         self.code = code
-        self.is_silence = is_silence
 
 
 class Address(NamedTuple):
