@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Fuzzes the reading of replies with atheris, beginning with fuzz/corpus. Inputs that reach something new are kept in
-# build/fuzz/corpus for the next run, those that break a rule or a limit in build/fuzz/findings.
+# Fuzzes the reading of replies with atheris, starting with fuzz/corpus. Inputs that reach new code are kept in
+# build/fuzz/corpus for the next run, inputs that break a rule or a limit in build/fuzz/findings.
 set -euo pipefail
 
 usage="Usage: ./fuzz/run.sh [SECONDS]
 
-Fuzzes the reading of RADIUS replies for 60 seconds, or as long as told. Exits 1 and names the input if one breaks a
-rule or takes too much time or memory. Needs Python 3.11, 3.12 or 3.13."
+Fuzzes the reading of RADIUS replies for 60 seconds, or for SECONDS. Exits with 1 and names the input if one breaks a
+rule or takes too much time or memory. Requires Python 3.11, 3.12 or 3.13."
 
 seconds=${1:-60}
 if [[ $#,${1-} =~ ^1,(-h|--help)$ ]]; then
@@ -22,14 +22,14 @@ fi
 cd -- "$root"
 
 python=$(find_python 3.12 || find_python 3.13 || find_python 3.11) || {
-    echo "Fuzzing needs a Python from 3.11 to 3.13." >&2
+    echo "Fuzzing requires Python 3.11 to 3.13." >&2
     exit 1
 }
 environment=$(make_environment "$python" fuzz)
 mkdir -p build/fuzz/corpus build/fuzz/findings
 touch build/fuzz/started
 
-# New inputs are written to the first folder only.
+# New inputs are written to the first directory only.
 status=0
 "$environment/bin/python" -m fuzz -max_total_time="$seconds" -artifact_prefix=build/fuzz/findings/ \
     build/fuzz/corpus fuzz/corpus || status=$?
@@ -38,7 +38,7 @@ status=0
 finding=$(find build/fuzz/findings -type f -newer build/fuzz/started | head -n 1)
 echo >&2
 if [ -n "$finding" ]; then
-    echo "Found: $finding. To try it again: ${environment#"$root"/}/bin/python -m fuzz $finding" >&2
+    echo "Found: $finding. To reproduce it: ${environment#"$root"/}/bin/python -m fuzz $finding" >&2
 else
     echo "The fuzzer failed with status $status." >&2
 fi

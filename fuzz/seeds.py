@@ -1,4 +1,4 @@
-"""Where the fuzzer begins: `python3 -m fuzz.seeds` writes these replies to fuzz/corpus, beside what is there."""
+"""The seeds of the fuzzer: `python3 -m fuzz.seeds` adds these replies to fuzz/corpus."""
 
 import pathlib
 from typing import Dict, Sequence
@@ -31,7 +31,7 @@ REQUEST = Request(REQUEST_7_1, (), 0)
 
 
 def replied(code: int, *attributes: Attribute) -> bytes:
-    """Return a right reply to the request of RFC 2865 section 7.1."""
+    """Return a valid reply to the request of RFC 2865 section 7.1."""
     return reply(REQUEST, RFC_SECRET, code, attributes)
 
 
@@ -48,7 +48,7 @@ def texts(*values: bytes) -> Sequence[Attribute]:
 ESCAPES = b"\x1b[31mred\x1b]0;title\x07\x9b1m\0\x08\xe2\x80\xae"
 CUT = ("Ihr Konto ist gesperrt. " * 11).encode("ascii")[:252] + "ü".encode("utf-8")
 
-BELIEVED: Dict[str, bytes] = {
+VALID: Dict[str, bytes] = {
     "rfc2865-7.1-accept": REPLY_7_1,
     "rfc2865-7.2-accept": REPLY_7_2,
     "rfc2865-7.3-challenge": CHALLENGE_7_3,
@@ -105,7 +105,7 @@ DROPPED: Dict[str, bytes] = {
 
 def main() -> None:
     """Write the seeds."""
-    for name, octets in sorted({**BELIEVED, **DROPPED}.items()):
+    for name, octets in sorted({**VALID, **DROPPED}.items()):
         (CORPUS / name).write_bytes(octets)
 
 

@@ -4,7 +4,6 @@ Brings together the User-Names that servers expect, request attributes, lockout,
 """
 
 import logging
-import os
 import time
 from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple
 
@@ -18,6 +17,11 @@ from .login.state import (
     Action,
     Ask,
     Challenged,
+    CheckOutcome,
+    CheckRecoveryCode,
+    CodeAccepted,
+    CodeNotRecorded,
+    CodeRejected,
     Deny,
     HookCall,
     Locked,
@@ -35,15 +39,15 @@ from .secret import Secret
 from .session import AcceptedUser, Session, SessionRecord
 from .state.directory import StateDirectories
 from .state.lockout import Lockout
+from .state.recovery_codes import UsedCodes
 from .state.server_status import Health
 from .state.user_lock import UserLocks
-from .text import counted, field, one_line, printable, reply_message, without_inputs
+from .text import canonical, counted, field, one_line, printable, reply_message, without_inputs
 
 if TYPE_CHECKING:  # they import pyrad, which a hook that only asks the user must not pay for
     from .radius import packet, result
 
-_PROBE_USER = "sps-is-anybody-there"  # a user name that no server knows
-_PROBE_SECONDS = 3.0  # for one address
+_FEW_CODES = 2  # of a user, of which the log warns
 _PATTERN_SECONDS = 5.0  # after which a pattern is taken for one that never ends
 
 _log = logging.getLogger("SPS_RADIUS")
@@ -59,15 +63,16 @@ class Authenticator:
         nas_identifier: str,
         directories: StateDirectories,
     ) -> None:
-        """Take the session after mapping has made its `identity`."""
+        """Take the session; mapping has already set its `identity`."""
         self.packets: "List[result.TracedPacket]" = []
-        """All that the run sent and received."""
+        """The packets that the run sent and received."""
         self._settings = settings
         self._session = session
         self._nas_identifier = nas_identifier
         self._account = account_name(session.identity)
         self._lockout = Lockout(directories.persistent, settings.lockout) if settings.lockout else None
         self._locks = UserLocks(directories.ephemeral)
+        self._used_codes = UsedCodes(directories.persistent)
         self._server_status = Health(directories.ephemeral, settings.dead_time)
         self._attribute_warnings: List[str] = []
         self._record = SessionRecord(0.0)
@@ -75,12 +80,15 @@ class Authenticator:
         self._seconds = 0.0  # spent on waiting
 
     def run(self, record: SessionRecord, call: HookCall) -> Tuple[SessionRecord, Action]:
-        """Run the conversation until it needs the user or is over; log what could not be kept between logins."""
+        """Run the conversation until it has to ask the user or ends; log what could not be kept between logins."""
         self._record = record
         self._typed = conversation.typed_secrets(call)
         state, action = conversation.proceed(self._settings, record.login, call, self._locked_for())
-        while isinstance(action, SendRequest):
-            state, action = conversation.receive(self._settings, state, call, self._send(action))
+        while isinstance(action, (SendRequest, CheckRecoveryCode)):
+            if isinstance(action, SendRequest):
+                state, action = conversation.receive(self._settings, state, call, self._send(action))
+            else:
+                state, action = conversation.finish_check(self._settings, state, call, self._check(action.code))
         if isinstance(action, Deny) and action.code == reasons.TOO_MANY_CHALLENGES:
             # A server may answer a wrong code with another challenge, and never with an Access-Reject.
             self._count_failure()
@@ -89,8 +97,9 @@ class Authenticator:
             state, action = conversation.receive(self._settings, state, call, Locked(locked_for))
         for warning in self._warnings():
             _log.warning(one_line(warning))
-        accepted = isinstance(action, Accept) and not action.bypassed
-        return self._record._replace(login=state, accepted=accepted), action
+        accepted = isinstance(action, Accept)
+        recovered = isinstance(action, Accept) and action.by_recovery_code
+        return self._record._replace(login=state, accepted=accepted and not recovered, recovered=recovered), action
 
     def _send(self, request: SendRequest) -> Outcome:
         """Send a request, with `serialize_user` once no other login of this user is in progress."""
@@ -103,7 +112,7 @@ class Authenticator:
             return self._ask_servers(request) if is_ours else NotSent(reasons.LOGIN_IN_PROGRESS)
 
     def _ask_servers(self, request: SendRequest) -> Outcome:
-        """Send a request and return what came of it."""
+        """Send a request and return its outcome."""
         from .radius import result
 
         locked_for = self._locked_for()
@@ -122,14 +131,14 @@ class Authenticator:
             self._keep_traces(no_answer.section, no_answer.packets, no_answer.seconds)
             for line in no_answer.log_lines:
                 log_lines.NO_SERVER_ANSWERED.log(_log, cause=one_line(line))
-            return NoResponse(no_answer.code, no_answer.unreachable and self._is_every_server_silent())
+            return NoResponse(no_answer.code)
         self._keep_traces(answer.origin.section, answer.packets, answer.seconds)
         for line in answer.log_lines:
             log_lines.SERVER_FAILED.log(_log, cause=one_line(line))
         return self._outcome(answer, request.password)
 
     def _outcome(self, answer: "result.Answer", password: Secret) -> Outcome:
-        """Log a reply, count it for the lockout, and return what the conversation needs of it."""
+        """Log a reply, count it for the lockout, and return it as an outcome."""
         from .radius import packet
 
         reply, origin = answer.reply, answer.origin
@@ -157,8 +166,8 @@ class Authenticator:
             self._record = self._record._replace(accepted_user=_accepted_user(reply))
         return Accepted(self._groups(reply))
 
-    def _call_client(self, request: SendRequest, probe_user: str = "") -> "result.Answer":
-        """Ask the servers for the time that is left; with `probe_user` for this user, shortly, and without memory."""
+    def _call_client(self, request: SendRequest) -> "result.Answer":
+        """Ask the servers for the time that is left."""
         from .radius import client, packet, result
         from .radius.request import LoginRequest, Origin
         from .request_attributes import request_attributes
@@ -170,40 +179,41 @@ class Authenticator:
                 raise result.NotSent(packet.RequestError(reasons.BAD_CONFIGURATION, str(each)), "", ())
         self._attribute_warnings = [each.omission for each in unfit]
         login = LoginRequest(
-            {server.section: probe_user or self._user_name(server) for server in servers},
+            {server.section: self._user_name(server) for server in servers},
             request.password,
             attributes,
             request.server_state,
             Origin(*request.origin) if request.origin else None,
         )
-        if not probe_user:
-            return client.ask(servers, login, seconds, self._server_status)
-        probed = [
-            server._replace(conn_timeout=_PROBE_SECONDS, conn_retries=1, status_check="none") for server in servers
-        ]
-        return client.ask(probed, login, 2 * _PROBE_SECONDS * len(servers))
+        return client.ask(servers, login, seconds, self._server_status)
 
-    def _is_every_server_silent(self) -> bool:
-        """Whether no server responds to anything, for a break-glass user.
-
-        Silence alone proves little: a push may wait for its user, or be refused. For a user name that it does not know,
-        a server that is up responds at once.
-        """
-        from .radius import result
-
-        if not conversation.may_bypass(self._settings, self._session.gateway_user):
-            return False
-        try:
-            answer = self._call_client(SendRequest(Secret(os.urandom(8).hex()), None, None), _PROBE_USER)
-        except result.NoAnswer as no_answer:
-            return no_answer.unreachable
-        except result.NotSent:
-            return False
-        log_lines.BREAK_GLASS_REFUSED.log(_log, section=answer.origin.section, name=_PROBE_USER)
-        return False
+    def _check(self, code: Secret) -> CheckOutcome:
+        """Compare a recovery code with those of the user, and record its use before it can admit the user."""
+        locked_for = self._locked_for()
+        if locked_for:
+            return Locked(locked_for)
+        name, user = self._session.username, field(self._session.username)
+        is_authenticated = name == self._session.gateway_user
+        hashes = self._settings.recovery_codes.get(canonical(name), ()) if is_authenticated else ()
+        found = next((each for each in hashes if each.matches(code)), None)
+        is_first_use = self._used_codes.use(found) if found else False
+        if is_first_use is None:
+            return CodeNotRecorded()
+        if not is_first_use:
+            cause = log_lines.RECOVERY_CODE_USED if found else log_lines.RECOVERY_CODE_WRONG
+            log_lines.RECOVERY_CODE_REFUSED.log(_log, user=user, cause=cause.text)
+            self._count_failure()
+            return CodeRejected()
+        if self._lockout:
+            self._lockout.succeeded(self._account)
+        left = self._used_codes.unused(hashes)
+        log_lines.RECOVERY_CODE_ACCEPTED.log(_log, user=user, left=left)
+        if left <= _FEW_CODES:
+            log_lines.RECOVERY_CODES_RUN_OUT.log(_log, user=user, left=left)
+        return CodeAccepted()
 
     def _groups(self, reply: "packet.Reply") -> Optional[Tuple[str, ...]]:
-        """Return the groups that an Access-Accept brings."""
+        """Return the groups in an Access-Accept."""
         rules = self._settings.groups
         if rules is None:
             return None
@@ -234,7 +244,7 @@ class Authenticator:
             self._lockout.failed(self._account, self._session.client_ip or "", time.time())
 
     def _keep_traces(self, section: str, packets: "Sequence[result.TracedPacket]", seconds: float = 0.0) -> None:
-        """Keep the packets, the seconds that they took, and which server was asked last, if any was."""
+        """Keep the packets, the seconds that they took, and the server that was asked last, if any."""
         self.packets += packets
         self._spend(seconds)
         for server in self._settings.servers:
@@ -246,9 +256,10 @@ class Authenticator:
         self._record = self._record._replace(seconds=round(self._record.seconds + seconds, 3))
 
     def _warnings(self) -> List[str]:
-        """Return what could not be kept between logins, and what requests left out."""
+        """Return warnings about state that could not be kept and attributes that were left out."""
         lockout = self._lockout.warnings if self._lockout else []
-        return lockout + self._locks.warnings + self._server_status.warnings + self._attribute_warnings
+        kept = self._locks.warnings + self._used_codes.warnings + self._server_status.warnings
+        return lockout + kept + self._attribute_warnings
 
 
 def _accepted_user(reply: "packet.Reply") -> AcceptedUser:
@@ -260,7 +271,7 @@ def _accepted_user(reply: "packet.Reply") -> AcceptedUser:
 
 
 def _loggable(message: str, is_secret: bool) -> str:
-    """Return what the log may say of a Reply-Message: that of a challenge may hold a new PIN."""
+    """Return the text of a Reply-Message for the log; that of a challenge may contain a new PIN."""
     if not message:
         return "no Reply-Message"
     return f"Reply-Message of {counted(len(message), 'character', 'characters')}" if is_secret else one_line(message)

@@ -111,6 +111,10 @@ CACHE_WITHOUT_EFFECT = Cause(OPTION_WARNING, "has no effect with [gateway_groups
 """Remove the cache or the groups."""
 DICTIONARY_WITHOUT_EFFECT = Cause(OPTION_WARNING, "has no effect: the dictionary is built into the plugin")
 """Remove the option. Define your own attributes in `[radius_dictionary]`."""
+RECOVERY_WITHOUT_EFFECT = Cause(
+    SECTION_WARNING, "has no effect with [gateway_groups] required_groups: a recovery code brings no groups"
+)
+"""Remove `required_groups`, or the recovery codes."""
 NO_LDAP_SERVER = Cause(SECTION_WARNING, "has no effect without [ldap_server] name")
 """Set `[ldap_server] name` to the LDAP Server policy."""
 REPLIES_CAN_BE_FORGED = Line(
@@ -249,10 +253,18 @@ REQUEST_NOT_SENT = Line(WARNING, "Request for user {user} not sent: {error}")
 """The name or the password is too long for RADIUS or is not text. If the line names `[radius_attributes]`, a value does
 not fit the attribute in this session: shorten it, or if no policy of the server needs the attribute, mark it as
 optional with `?`, as in `Cisco-AVPair? = ...`."""
-ADMITTED_WITHOUT_RADIUS = Line(WARNING, "User {user} admitted without RADIUS: [auth] bypass_when_unreachable")
-"""A break-glass login. Check whether it was intended."""
-BREAK_GLASS_REFUSED = Line(WARNING, "Break-glass refused: [{section}] answered a probe for user {name}")
-"""The user is in `bypass_when_unreachable`, but this server is up: it left the login unanswered."""
+RECOVERY_CODE_ACCEPTED = Line(
+    WARNING, "Recovery code accepted for user {user}: no server responded; codes left: {left}"
+)
+"""The user logged in with a [recovery code](configuration.md#recovery-codes). Check whether it was intended, and remove
+its line."""
+RECOVERY_CODES_RUN_OUT = Line(WARNING, "Recovery codes run out for user {user}: codes left: {left}")
+"""Make new codes for the user: see [Recovery codes](configuration.md#recovery-codes)."""
+RECOVERY_CODE_REFUSED = Line(WARNING, "Recovery code refused for user {user}: {cause}")
+RECOVERY_CODE_WRONG = Cause(RECOVERY_CODE_REFUSED, "no line of [recovery_codes] matches it")
+"""The user mistyped the code, or it is not one of this user's codes. Many such lines are an attempt to guess."""
+RECOVERY_CODE_USED = Cause(RECOVERY_CODE_REFUSED, "it was used before")
+"""Each code is good once. Find out who used it first: it may have been stolen."""
 GROUPS_WARNING = Line(WARNING, "Groups of {user}: {cause}")
 PATTERN_TIMED_OUT = Cause(GROUPS_WARNING, "no groups: [gateway_groups] pattern takes too long")
 r"""The regular expression has too many ways to match, as in `(\w+)+`. Remove repetitions inside repetitions."""
@@ -271,13 +283,16 @@ attribute is optional (`?`) or the request is for accounting."""
 # State directories
 
 STATE_DIRECTORY_UNAVAILABLE = Line(WARNING, "State directory unavailable: {error}")
-"""The plugin cannot create a directory. Server status, locks, lockout, and the accounting queue are off."""
+"""The plugin cannot create a directory. Server status, locks, lockout, and the accounting queue are off, and
+recovery codes are refused."""
 STATUS_NOT_SHARED = Line(WARNING, "Server status is not shared between logins: {cause}")
 """Each login detects dead servers anew."""
 LOCKOUT_CANNOT_COUNT = Line(WARNING, "Lockout cannot count failed logins: {cause}")
 """`[lockout]` is off until this is fixed."""
 LOCKOUT_IGNORED_LINES = Line(WARNING, "Lockout ignored lines: no failed logins in lockout/")
 """The plugin does not count damaged lines."""
+RECOVERY_CODES_UNUSABLE = Line(WARNING, "Recovery codes cannot be used: {cause}")
+"""The plugin cannot record that the code is used, and denies the login."""
 LOGINS_DO_NOT_WAIT = Line(WARNING, "Logins of one user do not wait for each other: {cause}")
 """`[auth] serialize_user` is off until this is fixed."""
 CACHE_UNAVAILABLE = Line(WARNING, "Authentication cache unavailable: {error}")

@@ -1,4 +1,4 @@
-"""What SPS calls: hook arguments in, verdicts out, and the SDK's lists of steps. Nothing is decided here.
+"""The hooks that SPS calls, and the SDK's lists of steps. Nothing is decided here.
 
 The conversation is in `login`, RADIUS in `radius`, everything else of the SDK in `sdk`.
 """
@@ -119,9 +119,9 @@ class Plugin(GuardedPlugin):
             log_lines.INTERNAL_ERROR.log(_log, error=locate(error))
 
     def _authentication_steps(self) -> Iterator[Callable[[], Verdict]]:
-        """Give the SDK's steps in their order, with ours in place of those that name the user and ask for a password.
+        """Yield the steps of the SDK, with ours in place of those that identify the user and ask for the password.
 
-        The name of each has the round in it: when the user is asked for the name again, all of them must run again.
+        The names of the steps contain the round: if the user is asked for the name again, all of them must run again.
         """
         name_round = self._record.login.name_round if self._record else 0
         for step in (
@@ -163,18 +163,18 @@ class Plugin(GuardedPlugin):
         return None
 
     def _check_radius_name(self) -> Verdict:
-        """Refuse what mapping made of the name if it must not be sent or logged: a directory may hold anything."""
+        """Refuse a mapped name that must not be sent or logged: a directory may contain anything."""
         problem = radius_name_problem(self.mfa_identity)
         return self._denied(reasons.BAD_USERNAME, problem) if problem else None
 
     def _check_name(self) -> Verdict:
-        """Check the name again: the connection limit makes a file name of it."""
+        """Check the name again: the connection limit uses it as a file name."""
         problem = name_problem(self.username or "")
         return self._denied(reasons.BAD_USERNAME, problem) if problem else None
 
     def do_authenticate(self) -> Verdict:
-        """Run the conversation until it needs the user or is over."""
-        assert self._settings is not None and self._record is not None  # _run_hook and _identify have seen to it
+        """Run the conversation until it has to ask the user or ends."""
+        assert self._settings is not None and self._record is not None  # ensured by _run_hook and _identify
         authenticator = Authenticator(self._settings, self._session(), read_nas_identifier(), self._state_directories())
         self._record, action = authenticator.run(self._record, self._hook_call())
         return self._to_verdict(action)
@@ -213,7 +213,7 @@ class Plugin(GuardedPlugin):
         return SessionRecord(time.time(), self.connection.client_ip)
 
     def _account(self, step: Callable[[], List[str]]) -> None:
-        """Account for the session; SPS goes on whatever comes of it."""
+        """Account for the session; a failure does not end the session."""
         try:
             for warning in step():
                 _log.warning(one_line(warning))
@@ -221,7 +221,7 @@ class Plugin(GuardedPlugin):
             log_lines.ACCOUNTING_FAILED.log(_log, error=locate(error))
 
     def _account_start(self) -> List[str]:
-        from . import accounting  # and with it pyrad
+        from . import accounting  # imports pyrad
 
         assert self._settings is not None
         record = self._record or SessionRecord(time.time(), self.connection.client_ip)

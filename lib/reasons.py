@@ -31,12 +31,15 @@ BAD_CONFIGURATION = "bad-configuration"
 LOCKED = "locked"
 LOGIN_IN_PROGRESS = "login-in-progress"
 NOT_IN_GROUP = "not-in-group"
+WRONG_RECOVERY_CODE = "wrong-recovery-code"
+RECOVERY_NOT_RECORDED = "recovery-not-recorded"
 CONNECTION_LIMIT = "connection-limit"
 INTERNAL_ERROR = "internal-error"
 
 PASSWORD_PROMPT = "password_prompt"
 USERNAME_PROMPT = "username_prompt"
 CHALLENGE_PROMPT = "challenge_prompt"
+RECOVERY_PROMPT = "recovery_prompt"
 RETRY = "retry"
 RETRY_REASON = "retry_reason"
 SERVER_GONE = "server_gone"
@@ -203,8 +206,21 @@ _DENIALS = (
     Denial(
         NOT_IN_GROUP,
         "You are not a member of a group that is allowed to log in here",
-        "The server accepted the user, but the user has none of the groups in `[gateway_groups] required_groups`.",
+        "The server accepted the user, but the user has none of the groups in `[gateway_groups] required_groups`. The "
+        "same applies to a user with a recovery code, which brings no groups.",
         "Add the user to a required group on the server. The log lists the groups that the server sent.",
+    ),
+    Denial(
+        WRONG_RECOVERY_CODE,
+        _FAILED,
+        "No server responded, and the recovery code is not one of the user's or was used before.",
+        "Repair the server; see the log. Give the user another recovery code if one is needed.",
+    ),
+    Denial(
+        RECOVERY_NOT_RECORDED,
+        _UNREACHABLE,
+        "No server responded, and the recovery code is right, but the plugin cannot record that it is used.",
+        "Check the disk of SPS; the log says what failed. Then log in again, with the same code or another.",
     ),
     Denial(
         CONNECTION_LIMIT,
@@ -238,6 +254,12 @@ MESSAGES: Tuple[Message, ...] = (
     Message(PASSWORD_PROMPT, (), "", "Prompt for the one-time password. If empty, [auth] prompt is used."),
     Message(USERNAME_PROMPT, (), "", "Prompt for the user name. If empty, [username] prompt is used."),
     Message(CHALLENGE_PROMPT, (), "Enter your response:", "Shown for an Access-Challenge without text."),
+    Message(
+        RECOVERY_PROMPT,
+        (),
+        "The login service is not responding. Enter a recovery code:",
+        "Prompt for a recovery code if no server responds.",
+    ),
     Message(RETRY, ("left", "attempts"), "Authentication failed. {attempts} left.", "Shown before another attempt."),
     Message(
         RETRY_REASON,

@@ -1,4 +1,4 @@
-"""What each RADIUS request says of SPS and of the session, as data; the client adds the address that it sends from."""
+"""The attributes that describe SPS and the session in each request; the client adds the address that it sends from."""
 
 from typing import List, Tuple
 
@@ -29,7 +29,7 @@ class Unfit(NamedTuple):
 def request_attributes(settings: Settings, session: Session, nas_identifier: str) -> Tuple[Attributes, List[Unfit]]:
     """Return the attributes, and the lines of [radius_attributes] that do not fit this session.
 
-    An attribute that the configuration removes is there without a value.
+    An attribute that the configuration removes has an empty value.
     """
     configured: List[Tuple[int, int, bytes]] = []
     unfit: List[Unfit] = []

@@ -1,4 +1,4 @@
-"""What the SDK is to the plugin: configuration, cookies, verdicts, and guards around the SDK's own steps.
+"""The interface to the SDK: configuration, cookies, verdicts, and guards around the SDK's own steps.
 
 No exception leaves a hook: SPS would end the session without telling the user why.
 """
@@ -68,7 +68,7 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
     # Hooks: cookies and verdicts
 
     def _take_cookies(self, cookie: object, session_cookie: object, in_login: bool = False) -> None:
-        """Decode the cookies, once in a hook. What is not sound is discarded; a login without a record starts over."""
+        """Decode the cookies, once per hook. Discard an invalid cookie; a login without a record starts over."""
         self.cookie: Dict[str, Any] = cookie if isinstance(cookie, dict) else {}
         self.session_cookie: Dict[str, Any] = session_cookie if isinstance(session_cookie, dict) else {}
         if not isinstance(self.session_cookie.get("questions", {}), dict):
@@ -78,13 +78,13 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
             self._record = SessionRecord.from_cookie(self.cookie)
         except ValueError:
             self._record = None
-        if not _is_sound(self.cookie, in_login) or in_login and self._record is None:
+        if not _is_valid(self.cookie, in_login) or in_login and self._record is None:
             self.cookie, self._record = {}, None
         if found and self._record is None:
             log_lines.COOKIE_DISCARDED.log(_log)
 
     def _add_cookies(self, verdict: Verdict) -> Verdict:
-        """Encode the record, once in a hook."""
+        """Encode the record, once per hook."""
         if self._record is not None:
             self.cookie.update(self._record.to_cookie())
         return super()._add_cookies(verdict)
@@ -103,7 +103,7 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
             return self._add_cookies(self._denied(reasons.INTERNAL_ERROR))
 
     def _hook_call(self) -> HookCall:
-        """Return what SPS passed, as the conversation needs it."""
+        """Return the arguments of SPS in the form that the conversation needs."""
         pairs = {key: value for key, value in self.connection.key_value_pairs.items() if isinstance(value, str)}
         if "username" in pairs:
             pairs["username"] = self._without_upn_suffix(pairs["username"]) or ""
@@ -115,7 +115,7 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
         )
 
     def _session(self) -> Session:
-        """Return what is known of the session."""
+        """Return what is known about the session."""
         known = {name: getattr(self.connection, name, None) for name in Session._fields[2:]}
         return Session.of(self.cookie.get("username") or "", self.cookie.get("mfa_identity") or "", known)
 
@@ -126,9 +126,6 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
         if isinstance(action, Deny):
             return self._denied(action.code, action.detail, minutes=str(action.minutes))
         assert isinstance(action, Accept)
-        if action.bypassed:
-            log_lines.ADMITTED_WITHOUT_RADIUS.log(_log, user=field(self.username))
-            return accept(self._metadata(bypass="unreachable"))
         response = accept(self._metadata())
         return response if action.groups is None else response.with_gateway_user(self.username, action.groups)
 
@@ -144,7 +141,7 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
     # The SDK's steps
 
     def _extract_username(self) -> Optional[str]:
-        """Return the user name that the SDK asks for only where no step of ours has set one."""
+        """Return the user name for the SDK, which calls this only if no step of ours has set one."""
         return self.connection.gateway_user or None
 
     def _relies_on_names(self) -> bool:
@@ -153,7 +150,7 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
         return any(self.plugin_configuration.get_options(section) for section in sections)
 
     def _has_typed_name(self) -> bool:
-        """Whether the user typed the name at our prompt: whitelists and cache must not go by it."""
+        """Whether the user typed the name at our prompt: whitelists and cache must not rely on it."""
         return self._record is not None and bool(self._record.login.typed_name)
 
     def _check_user_list_whitelist(self) -> Verdict:
@@ -172,8 +169,8 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
             return None
 
     def _refresh_authentication_cache(self) -> None:
-        # Only a RADIUS login is worth caching: neither a whitelist's nor, as SDK 1.6 does, one from the cache itself,
-        # by which reuse_limit and hard_timeout would never take effect.
+        # Cache only RADIUS logins: not those of a whitelist, and not those from the cache itself. SDK 1.6 caches the
+        # latter again, so that reuse_limit and hard_timeout never take effect.
         if self._record is None or not self._record.accepted:
             return
         try:
@@ -220,7 +217,7 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
     # What SPS has
 
     def _state_directories(self) -> StateDirectories:
-        """Return the plugin's state directories, made if need be; warn until the user was asked, not at each answer."""
+        """Return the state directories, created if necessary; warn at the first hook call, not at each answer."""
         paths: Dict[str, Optional[str]] = {}
         asked = self._record is not None and self._record.login.question_count
         for which in StateDirectories._fields:
@@ -238,7 +235,8 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
             if option == "client_certificate":
                 certificates = store.get_certificates(section, option)
                 return next(("{cert}\n{key}\n".format(**found) for found in certificates), None)
-            return next(iter(store.get_passwords(section, option)), None)
+            passwords = list(store.get_passwords(section, option))
+            return "\n".join(passwords) if section == "recovery_codes" else next(iter(passwords), None)
         except RequiredConfigurationSettingNotFound:
             raise ConfigurationError(log_lines.NO_STORE.text) from None
         except Exception as error:
@@ -251,7 +249,7 @@ def accept(metadata: Optional[str] = None) -> Verdict:
 
 
 def read_nas_identifier() -> str:
-    """Return SPS's own name for itself, or `sps`."""
+    """Return the nickname of SPS, or `sps`."""
     try:
         with open(_NICKNAME_FILE, encoding="utf-8") as file:
             return one_line(file.read(), 60) or "sps"
@@ -260,14 +258,14 @@ def read_nas_identifier() -> str:
 
 
 def rename_step(name: str, step: Callable[[], Verdict]) -> Callable[[], Verdict]:
-    """Return a step under another name: the SDK does not run a step twice that has the name it had."""
+    """Return a step under another name: the SDK does not run a step again under the same name."""
     renamed = functools.partial(step)
     renamed.__name__ = name  # type: ignore[attr-defined]
     return renamed
 
 
 def locate(error: BaseException) -> str:
-    """Return an exception's kind and where it came from, without its text: that may hold what the user typed."""
+    """Return the type and the place of an exception, without its text, which may contain user input."""
     frames = traceback.extract_tb(error.__traceback__)[-4:]
     places = (f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in frames)
     return f"{type(error).__name__} at {' < '.join(reversed(list(places)))}"
@@ -284,8 +282,8 @@ def _trusted_ca(name: str) -> Optional[str]:
         raise ConfigurationError("the trusted CA lists failed: " + type(error).__name__) from None
 
 
-def _is_sound(cookie: Mapping[str, Any], in_login: bool) -> bool:
-    """Whether what the SDK keeps in the cookie has the types that it expects."""
+def _is_valid(cookie: Mapping[str, Any], in_login: bool) -> bool:
+    """Whether the data of the SDK in the cookie has the types that the SDK expects."""
     private = cookie.get(_PRIVATE, {})
     if not isinstance(private, dict):
         return False

@@ -1,6 +1,6 @@
 """Makes text from users and servers safe to show, and fills in templates.
 
-Everything that a server or a user wrote passes through here before a terminal or a log sees it.
+All text from a server or a user passes through here before it reaches a terminal or a log.
 """
 
 import hashlib
@@ -74,7 +74,7 @@ def counted(number: int, one: str, many: str) -> str:
 
 
 def field(value: str) -> str:
-    """Return a value for a log line, in quotes if it could be read as more than one value."""
+    """Return a value for a log line, in quotes if it could be mistaken for several values."""
     line = one_line(value)
     return line if line and not re.search('[\\s="]', line) else json.dumps(line, ensure_ascii=False)
 
@@ -116,7 +116,7 @@ def did_you_mean(name: str, known: Iterable[str], alike: float = 0.6) -> str:
 
 
 def canonical(name: str) -> str:
-    """Return one spelling for all that servers take for the same name, such as Alice, ALICE and full-width letters."""
+    """Return one spelling for all names that servers treat as equal, such as Alice, ALICE and full-width letters."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 
 

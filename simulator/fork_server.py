@@ -1,7 +1,7 @@
-"""A process that has imported the SDK and forks a child for each hook call, which saves most of the call's time.
+"""A process that has imported the SDK and forks a child for each hook call, which saves most of the time of a call.
 
-`ForkServer` is the end that SPS's side holds; `main` is the server. The child gets what a new process would: its
-environment, descriptors, signal handlers, session and random state. Nothing of the plugin is imported before the fork.
+`ForkServer` is the client side; `main` is the server. The child gets what a new process would get: its environment,
+descriptors, signal handlers, session and random state. Nothing of the plugin is imported before the fork.
 """
 
 import array
@@ -31,11 +31,11 @@ _DESCRIPTORS = 4  # of a call: the connection, stdin, the log and the answer
 _MESSAGE = struct.Struct("!ci")  # PID or STATUS, and which
 _PID, _STATUS = b"p", b"s"
 _AT_STARTUP = ("PYTHON", "LC_", "LANG", "TZ")
-"""Beginnings of the environment variables that an interpreter reads once, before anything can fork."""
+"""Prefixes of the environment variables that an interpreter reads once, at startup."""
 
 
 class ForkedProcess:
-    """A hook's process, as far as `subprocess.Popen` is needed: `pid`, `returncode` and `communicate`."""
+    """The process of a hook, with the part of `subprocess.Popen` that is used: `pid`, `returncode`, `communicate`."""
 
     def __init__(self, connection: socket.socket, log: int) -> None:
         self._connection = connection
@@ -44,12 +44,12 @@ class ForkedProcess:
         self.returncode: Optional[int] = None
         kind, self.pid = self._receive()
         if kind != _PID:
-            raise ChildProcessError(f"the forked process ended with status {self.pid} before it began")
+            raise ChildProcessError(f"the forked process ended with status {self.pid} before it started")
 
     def communicate(self, timeout: Optional[float] = None) -> Tuple[bytes, None]:
-        """Wait for the end and return the log; raise TimeoutExpired after `timeout` seconds, and go on if called again.
+        """Wait for the end and return the log; raise TimeoutExpired after `timeout` seconds. Can be called again.
 
-        A child of the process's own that still has the log open is waited for, too.
+        Wait also for children of the process that still have the log open.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         with selectors.DefaultSelector() as selector:
@@ -70,13 +70,13 @@ class ForkedProcess:
     def _receive(self) -> Tuple[bytes, int]:
         message = self._connection.recv(_MESSAGE.size, socket.MSG_WAITALL)
         if not message:
-            raise ConnectionError("the fork server is gone")
+            raise ConnectionError("the fork server has ended")
         kind, number = _MESSAGE.unpack(message)
         return bytes(kind), int(number)
 
 
 class ForkServer:
-    """The server as a process of this Python, started at once; a context manager."""
+    """The server, started as a process of this Python; a context manager."""
 
     def __init__(self, python: str = sys.executable) -> None:
         self.python = python
@@ -102,7 +102,7 @@ class ForkServer:
         self._process.wait()
 
     def can_serve(self, python: str, environment: Mapping[str, str]) -> bool:
-        """Whether a child would be as a new process of this Python with this environment."""
+        """Whether a child would be equivalent to a new process of this Python with this environment."""
         return python == self.python and _at_startup(environment) == self._environment
 
     def start(self, environment: Mapping[str, str], stdin: int, answer: int) -> ForkedProcess:
@@ -144,7 +144,7 @@ def main() -> int:
         return 0
     status = _run(call)
     if threading.active_count() == 1:
-        # All that the interpreter's end does but for taking every module apart, which takes as long as the call.
+        # What the interpreter does at exit, except clearing every module, which takes as long as the call.
         atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()
@@ -197,7 +197,7 @@ def _received(control: socket.socket) -> Optional[_Call]:
 
 
 def _report(children: Dict[int, socket.socket]) -> None:
-    """Tell of each child that has ended with which status it did."""
+    """Report the exit status of each child that has ended."""
     while children:
         pid, status = os.waitpid(-1, os.WNOHANG)
         if pid == 0:
@@ -205,12 +205,12 @@ def _report(children: Dict[int, socket.socket]) -> None:
         with children.pop(pid) as connection:
             try:
                 connection.sendall(_MESSAGE.pack(_STATUS, status))
-            except BrokenPipeError:  # nobody waits for it any more
+            except BrokenPipeError:  # the client has stopped waiting
                 pass
 
 
 def _run(call: _Call) -> int:
-    """Become what a new process would be, and make the call."""
+    """Set up the state of a new process, and make the call."""
     os.setsid()
     with call.connection as connection:
         connection.sendall(_MESSAGE.pack(_PID, os.getpid()))

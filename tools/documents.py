@@ -31,6 +31,7 @@ OPTIONS: Mapping[str, Tuple[str, ...]] = {
     "attributes": ("radius_attributes", "radius_dictionary"),
     "accounting": ("accounting", "accounting_N"),
     "lockout": ("lockout",),
+    "recovery codes": ("recovery_codes",),
     "without RADIUS": ("whitelist source=user_list", "whitelist source=ldap_server_group", "authentication_cache"),
     "connection limit": ("connection_limit by=client_ip_gateway_user",),
     "messages": ("messages",),

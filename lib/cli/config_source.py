@@ -51,7 +51,9 @@ class SecretSource:
     def __call__(self, section: str, option: str) -> Optional[str]:
         """Return the value of an option, or None if there is none; a CredentialLookup."""
         if self._file is not None:
-            return self._file.sections.get(section, {}).get(option)
+            lines = [line.partition("=") for _, line in self._file.lines.get(section, ())]
+            from_lines = "\n".join(value for name, _, value in lines if name.strip() == option)
+            return self._file.sections.get(section, {}).get(option, from_lines or None)
         variable = f"SPS_{section}_{option}".upper()
         if variable in self._environment:
             self._uses_environment = True

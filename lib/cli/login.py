@@ -43,10 +43,13 @@ def run(options: argparse.Namespace) -> int:
     for section, option in _SPS_ONLY:
         if configuration.ini.sections.get(section, {}).get(option, "0") not in ("", "0"):
             console.say(f"Ignored here, works on SPS only: [{section}]")
+    # Without the lockout: the state directory is new.
+    configuration = configuration._replace(settings=configuration.settings._replace(lockout=None))
     packet_printer = PacketPrinter(console, configuration.settings.dictionary)
     with tempfile.TemporaryDirectory(prefix="sps-radius-") as directory, _printed_log(console, packet_printer):
         # As on SPS, the status of the servers is kept from one answer to the next.
-        directories = StateDirectories(ephemeral=directory if os.name == "posix" else None)
+        path = directory if os.name == "posix" else None
+        directories = StateDirectories(persistent=path, ephemeral=path)
         return _Login(options, configuration, console, packet_printer, directories).run()
 
 
@@ -189,9 +192,9 @@ class _Login:
         if action.groups is not None:
             groups = ", ".join(map(field, action.groups)) or "none"
         self._print_fact("gateway groups", groups)
-        if action.bypassed:
-            self._print_fact("break-glass", "[auth] bypass_when_unreachable")
-        self._print_fact("metadata", self._metadata(**({"bypass": "unreachable"} if action.bypassed else {})))
+        if action.by_recovery_code:
+            self._print_fact("recovery code", "right; this command does not use it up")
+        self._print_fact("metadata", self._metadata())
         return exit_status.OK
 
     def _metadata(self, **more: str) -> str:

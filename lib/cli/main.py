@@ -3,12 +3,14 @@
 import argparse
 import ipaddress
 import os
+import re
 import signal
 import sys
 from typing import Optional, Sequence
 
 from .. import __version__
-from ..login.username import radius_name_problem
+from ..config.recovery_codes import MAX_CODES
+from ..login.username import name_problem, radius_name_problem
 from ..text import system_words
 from . import exit_status
 from .console import encodable
@@ -56,6 +58,10 @@ def _run_command(options: argparse.Namespace) -> int:
         from . import login
 
         return login.run(options)
+    if options.command == "recovery-codes":
+        from . import recovery_codes
+
+        return recovery_codes.run(options)
     from . import options as options_command
 
     return options_command.run()
@@ -150,6 +156,18 @@ def _parser(program: str) -> argparse.ArgumentParser:
     login.add_argument("--connection", metavar="NAME", default="", help="name of the Connection Policy")
     _add_client_options(login)
 
+    codes = commands.add_parser(
+        "recovery-codes",
+        help="make recovery codes for a user",
+        description="Makes recovery codes, which admit a user if no RADIUS server responds, and shows them once, with "
+        "the lines of [recovery_codes] that accept them.",
+    )
+    codes.add_argument(
+        "name", metavar="NAME", type=_recovery_user, help="user name as SPS has it after gateway authentication"
+    )
+    codes.add_argument("--count", metavar="N", type=_code_count, default=10, help="number of codes (default: 10)")
+    _add_json(codes)
+
     commands.add_parser(
         "options",
         help="list all options",
@@ -193,6 +211,23 @@ def _user_name(text: str) -> str:
     if problem:
         raise argparse.ArgumentTypeError(f"expected a user name: {problem}")
     return text
+
+
+def _recovery_user(text: str) -> str:
+    """Return a name that can begin a line of [recovery_codes]."""
+    problem = name_problem(text) if text else "it is empty"
+    if "=" in text or text[:1] in ("#", ";", "["):
+        problem = problem or "a line of the configuration cannot begin with it"
+    if problem:
+        raise argparse.ArgumentTypeError(f"expected a user name: {problem}")
+    return text
+
+
+def _code_count(text: str) -> int:
+    count = int(text) if re.match("[0-9]{1,2}\\Z", text) else 0
+    if not 1 <= count <= MAX_CODES:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 to {MAX_CODES}")
+    return count
 
 
 def _ip_address(text: str) -> str:

@@ -25,6 +25,7 @@ from .value_types import compile_pattern
 
 if TYPE_CHECKING:
     from ..radius.attributes import Attribute
+    from ..recovery_code import RecoveryHash
 
 Values = Dict[str, str]
 
@@ -45,6 +46,7 @@ def build(
     answers = _challenge_answers(reader)
     messages = _messages(reader)
     lockout = _lockout(reader)
+    recovery_codes = _recovery_codes(ini, reader)
     accounting = _accounting(ini, reader, servers)
     groups, attributes, dictionary = _attributes(ini, reader)
     settings = Settings(
@@ -61,6 +63,7 @@ def build(
         lockout=lockout,
         messages=messages,
         dictionary=dictionary,
+        recovery_codes=recovery_codes,
     )
     problems = [*ini.problems, *unknown_names(ini), *sdk_problems(ini), *reader.problems]
     if any(problem.error for problem in problems):
@@ -190,6 +193,14 @@ def _lockout(reader: Reader) -> Optional[LockoutRules]:
     read = reader.read("lockout", options.LOCKOUT_OPTIONS)
     scope = read.pop("scope")
     return LockoutRules(by_user=scope != "client", by_client=scope != "user", **read) if read["max_failures"] else None
+
+
+def _recovery_codes(ini: Ini, reader: Reader) -> "Mapping[str, Tuple[RecoveryHash, ...]]":
+    if not ini.lines["recovery_codes"]:
+        return {}
+    from .recovery_codes import read_recovery_codes
+
+    return read_recovery_codes(reader)
 
 
 def _challenge_answers(reader: Reader) -> Tuple[ChallengeAnswer, ...]:

@@ -15,6 +15,7 @@ _RENAMED: Mapping[Tuple[str, str], str] = {
     ("radius", "failover_after"): "status_check_after or connect_timeout",
     ("gateway_groups", "require_any"): "required_groups",
     ("lockout", "by"): "scope",
+    ("auth", "bypass_when_unreachable"): "[recovery_codes]",
     ("messages", "server-unproved"): reasons.MUTUAL_AUTH_FAILED,
     ("messages", "user-busy"): reasons.LOGIN_IN_PROGRESS,
     ("messages", "too-many-rounds"): reasons.TOO_MANY_CHALLENGES,
@@ -49,6 +50,8 @@ def doubts(ini: Ini, settings: Settings) -> Iterator[Problem]:
             for option in NEEDING_TLS:
                 if ini.sections.get(server.section, {}).get(option.name, "") not in ("", option.default):
                     yield Problem(False, server.section, option.name, "has no effect without transport=tls")
+    if settings.recovery_codes and settings.groups and settings.groups.required_groups:
+        yield Problem(False, "recovery_codes", "", log_lines.RECOVERY_WITHOUT_EFFECT.text)
     cache = ini.sections.get("authentication_cache", {})
     if settings.groups and cache.get("reuse_limit", "0") not in ("", "0"):
         yield Problem(False, "authentication_cache", "reuse_limit", log_lines.CACHE_WITHOUT_EFFECT.text)
@@ -71,7 +74,7 @@ def _similar_option(name: str, known: Sequence[str]) -> str:
 
 
 def _cut_short(settings: Settings) -> Iterator[Problem]:
-    """Yield the waits that a time limit ends before the configuration says so."""
+    """Yield the waits that a time limit ends earlier than configured."""
     total = sum(server.bound for server in settings.servers)
     if total > PLUGIN_TIME_LIMIT:
         text = log_lines.EXCEEDS_PLUGIN_LIMIT.format(seconds=total, limit=PLUGIN_TIME_LIMIT)

@@ -84,7 +84,7 @@ def unquoted(value: str) -> str:
 
 
 class _Parser:
-    """Takes the lines of a file in their order."""
+    """Parses a file line by line."""
 
     def __init__(self) -> None:
         self._options: Dict[str, Dict[str, List[str]]] = {}

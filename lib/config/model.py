@@ -1,4 +1,4 @@
-"""Settings: a complete valid configuration, and the parts of it."""
+"""Settings: a complete valid configuration, and its parts."""
 
 from typing import TYPE_CHECKING, Mapping, Optional, Pattern, Tuple
 
@@ -8,6 +8,7 @@ from ..secret import Secret
 
 if TYPE_CHECKING:
     from ..radius.attributes import Attribute
+    from ..recovery_code import RecoveryHash
 
 
 class AuthSettings(NamedTuple):
@@ -20,7 +21,6 @@ class AuthSettings(NamedTuple):
     max_attempts: int
     max_challenges: int
     serialize_user: bool = False
-    bypass_when_unreachable: Tuple[str, ...] = ()
 
 
 class UsernameSettings(NamedTuple):
@@ -99,8 +99,9 @@ class LockoutRules(NamedTuple):
 class Settings(NamedTuple):
     """A complete valid configuration; None turns a part off.
 
-    `name_rules` has the rules of each server by its section, `messages` only texts that differ from the default, and
-    `dictionary` the attributes that [radius_dictionary] defines.
+    `name_rules` has the rules of each server by its section, `messages` only texts that differ from the default,
+    `dictionary` the attributes that [radius_dictionary] defines, and `recovery_codes` those of each user by the
+    canonical name.
     """
 
     servers: Tuple[ServerSettings, ...]
@@ -116,3 +117,4 @@ class Settings(NamedTuple):
     lockout: Optional[LockoutRules] = None
     messages: Mapping[str, str] = {}
     dictionary: "Tuple[Attribute, ...]" = ()
+    recovery_codes: "Mapping[str, Tuple[RecoveryHash, ...]]" = {}

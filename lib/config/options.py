@@ -180,12 +180,6 @@ AUTH_OPTIONS = (
         "no",
         "Process the logins of one user one at a time, so that only one push is pending.",
     ),
-    Option(
-        "bypass_when_unreachable",
-        NAMES,
-        "",
-        "Break-glass users (exact names) admitted when no server responds, provided SPS has authenticated them.",
-    ),
 )
 USERNAME_OPTIONS = (
     Option("prompt", TEXT, "User name:", "Prompt for the user name if none is known."),
@@ -285,6 +279,14 @@ SECTIONS: Tuple[Section, ...] = (
     Section("accounting", ACCOUNTING_OPTIONS + ACCOUNTING_SERVER_OPTIONS),
     Section("accounting_N", ACCOUNTING_SERVER_OPTIONS, first="accounting"),
     Section("lockout", LOCKOUT_OPTIONS),
+    Section(
+        "recovery_codes",
+        (),
+        open="`name = hash`, as the command `recovery-codes` prints it: a code that admits this user once if no server "
+        "responds. `name = $`: the Credential Store has the hashes. At most 20 codes for a user.",
+        lines=True,
+        example=("alice = pbkdf2-sha256:10000:SALT:HASH", "bob = $"),
+    ),
     Section("messages", MESSAGE_OPTIONS),
     Section(
         "credential_store", (Option("name", TEXT, "", "Local Credential Store for options set to `$`."),), sdk=True

@@ -42,7 +42,7 @@ def split_at_last(line: str) -> Tuple[str, str, str]:
 
 
 class Reader:
-    """Reads options and lines; `problems` has what was wrong with them."""
+    """Reads options and lines; `problems` has every problem with them."""
 
     def __init__(self, ini: Ini, credential: CredentialLookup, trusted_ca: TrustedCaLookup) -> None:
         self._ini = ini
@@ -89,6 +89,13 @@ class Reader:
                 yield f"line {number}", left, right
             else:
                 self.report(section, f"line {number}", log_lines.EXPECTED.format(values=f"`{expected}`"))
+
+    def stored(self, section: str, option: str) -> str:
+        """Return what the Credential Store has for an option; raise ValueError or ConfigurationError without it."""
+        text = self._credential(section, option)
+        if not (text or "").strip():
+            raise ValueError(log_lines.NOT_IN_STORE.format(kind="password", section=section, option=option))
+        return text or ""
 
     def report(self, section: str, option: str, text: str) -> None:
         """Add an error."""

@@ -1,4 +1,4 @@
-"""The sections that the SDK reads: their errors, and the text that the SDK gets."""
+"""The sections that the SDK reads: their errors, and the text for the SDK."""
 
 import re
 from typing import Iterator, Optional
@@ -8,11 +8,11 @@ from .ini import Ini, Problem
 from .options import declaration
 from .value_types import ValueType
 
-_TAKEN_KEYS = r"(otp\d*|rp|radius_password)\Z"
+_TAKEN_KEYS = r"((otp|recovery)\d*|rp|radius_password)\Z"
 
 
 def sdk_problems(ini: Ini) -> Iterator[Problem]:
-    """Yield what is wrong in the sections of the SDK, which would stop the session at the first invalid value."""
+    """Yield the problems in the sections of the SDK, which would end the session at the first invalid value."""
     for section, values in ini.sections.items():
         declared = declaration(section)
         if declared is None or not declared.sdk:
@@ -58,7 +58,7 @@ def _in_lower_case(kind: Optional[ValueType], value: str) -> str:
 
 
 def _incomplete(ini: Ini) -> Iterator[Problem]:
-    """Yield what the SDK would ignore without a word."""
+    """Yield the incomplete options that the SDK would ignore silently."""
     for option in ("log_level", "destination"):
         if ini.sections.get("logging", {}).get(option) == "$":
             yield Problem(True, "logging", option, "cannot come from the Credential Store")

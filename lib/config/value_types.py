@@ -1,4 +1,4 @@
-"""The types of option values: what each accepts, and what it turns the text into."""
+"""The types of option values: the accepted texts, and the conversion of a text to a value."""
 
 import binascii
 import ipaddress
@@ -14,7 +14,7 @@ from ..text import did_you_mean, placeholders
 class ValueType(NamedTuple):
     """A type of value: `expects` describes it; `parse` converts text or raises ValueError, which never quotes the text.
 
-    `stored` is what the Credential Store has for a `$`.
+    `stored` names the type of entry in the Credential Store for a `$`.
     """
 
     expects: str

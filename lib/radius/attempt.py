@@ -1,4 +1,4 @@
-"""One attempt to get an answer from one address, pure: what was sent and received, and what the log says of it."""
+"""One attempt to get an answer from one address, pure: what was sent and received, and the lines for the log."""
 
 from collections import Counter
 from typing import TYPE_CHECKING, Iterable, List, Optional
@@ -10,7 +10,7 @@ from .packet import DiscardReason
 if TYPE_CHECKING:
     from .transport.base import Unreachable
 
-# The first of these codes that any attempt has is that of the denial; the log has the reasons of all.
+# The denial has the first of these codes that any attempt has; the log has the reasons of all attempts.
 _CODES_BY_GRAVITY = (
     "fips",
     "mutual-auth-failed",
@@ -35,19 +35,12 @@ class Attempt:
         self.transmissions = 0
         self.probed = False
         self.probe_answered = False
-        self.is_connected = False  # a TLS handshake proves that the server is up
         self.discards: "Counter[DiscardReason]" = Counter()
         self.error: "Optional[Unreachable]" = None
 
     @property
-    def is_silent(self) -> bool:
-        """Whether nothing at all came from the address."""
-        heard = self.discards or self.probe_answered or self.is_connected
-        return not heard and (self.error is None or self.error.is_silence)
-
-    @property
     def codes(self) -> List[str]:
-        """The codes of denials that this attempt is a reason for."""
+        """The codes of the denials that this attempt can lead to."""
         if self.discards:
             return [reason.code for reason in self.discards]
         return [self.error.code if self.error else "no-reply"]

@@ -76,7 +76,7 @@ class _Connection:
     @property
     def probe(self) -> bytes:
         """The Status-Server, always the same."""
-        # Over a stream, its reply must be told from that to the request.
+        # Over a stream, its reply must be distinguishable from that to the request.
         while not self._probe or self.profile.belongs(self._probe, self.request.octets):
             self._probe = self.profile.status(self.request.identity, os.urandom)
         return self._probe
@@ -88,7 +88,7 @@ class _Connection:
         return at_probe_port
 
     def verify_probe_reply(self, octets: bytes) -> packet.Reply:
-        """Return the reply to the Status-Server; raise packet.Discarded if it is none."""
+        """Return the reply to the Status-Server; raise packet.Discarded if it is not valid."""
         # The login is on the same stream, which an invalid packet ends: any answer shows that the server is up.
         codes = packet.STREAM_STATUS_CODES if self.transport.is_stream else packet.STATUS_CODES
         return self.profile.verify(octets, self._probe, codes)
@@ -209,7 +209,6 @@ class _Run:
         # No certificate has the zone of an address, or the dot at the end of an absolute name.
         name = (settings.server_name or server.server.partition("%")[0]).rstrip(".")
         transport = TlsTransport(self._address, server.source_ip, settings, name, self._schedule.connect_by)
-        self._attempts[-1].is_connected = True
         if transport.is_radius_1_1:
             return transport, profile.Radius11()
         # TLS proves every reply, so a Message-Authenticator is verified, but not required.
@@ -222,7 +221,7 @@ class _Run:
             except packet.Discarded as discarded:
                 self._attempts[-1].discards[discarded.reason] += 1
                 if connection.transport.is_stream:  # only the server can have sent it (RFC 6613 section 2.6.4)
-                    raise Unreachable("bad-reply", log_lines.CONNECTION_CLOSED.text, False) from None
+                    raise Unreachable("bad-reply", log_lines.CONNECTION_CLOSED.text) from None
                 continue
             if answer is not None:
                 return answer
@@ -262,7 +261,7 @@ class _Run:
         seconds = time.monotonic() - self._started
         if not connection.request.is_proved(reply):
             lines.append(log_lines.ATTEMPT.format(server=attempt.name, cause=log_lines.MUTUAL_AUTH_FAILED.text))
-            raise NoAnswer("mutual-auth-failed", lines, seconds, False, self._section, self._packets)
+            raise NoAnswer("mutual-auth-failed", lines, seconds, self._section, self._packets)
         return Answer(
             reply=reply,
             messages=messages(reply),
@@ -281,15 +280,8 @@ class _Run:
         lines = self._lines + [line for attempt in self._attempts for line in attempt.failure()]
         names = [f"[{server.section}] {server.server}" for server in untried]
         lines += [log_lines.ATTEMPT.format(server=name, cause=log_lines.NOT_TRIED.text) for name in names]
-        unreachable = all(attempt.is_silent for attempt in self._attempts) and not untried
-        return NoAnswer(
-            gravest_code(self._attempts),
-            lines,
-            time.monotonic() - self._started,
-            unreachable and self._request.origin is None,
-            self._section,
-            self._packets,
-        )
+        seconds = time.monotonic() - self._started
+        return NoAnswer(gravest_code(self._attempts), lines, seconds, self._section, self._packets)
 
 
 def _refuse(octets: bytes) -> packet.Reply:
@@ -297,7 +289,7 @@ def _refuse(octets: bytes) -> packet.Reply:
 
 
 def _is_origin(server: ServerSettings, origin: Origin) -> bool:
-    """Whether the section still names the server that sent the challenge, as far as its address tells."""
+    """Whether the section still names the server that sent the challenge, as far as its address shows."""
     same = server.section == origin.section and server.port == origin.port
     return same and numeric_address(server.server) in ("", origin.host)
 

@@ -161,7 +161,7 @@ def encode_status(attributes: Attributes, secret: bytes, random: Random) -> byte
 def split_stream(stream: bytes) -> Tuple[List[bytes], bytes, Optional[DiscardReason]]:
     """Return the packets at the start of a stream (RFC 6613 section 2.1), the octets after them, and an error.
 
-    The error is there if those octets cannot be the start of a packet; then the next packet cannot be found.
+    The error is set if those octets cannot be the start of a packet; then the next packet cannot be found.
     """
     packets: List[bytes] = []
     while len(stream) >= 4:

@@ -54,7 +54,7 @@ class RequestEncoder:
 
     def add(self, number: int, value: bytes, vendor: int = 0) -> None:
         """Add an attribute, or one of a vendor."""
-        # By name, pyrad would take octets that begin with `0x` for hexadecimal.
+        # By name, pyrad would treat octets that begin with `0x` as hexadecimal.
         self._packet.setdefault((vendor, number) if vendor else number, []).append(value)
 
     def encode(self) -> bytes:

@@ -1,7 +1,7 @@
-"""The one way to open, append to, replace, list, lock and remove the files that the plugin's processes share.
+"""The only access to files that the plugin's processes share: open, append, replace, list, lock and remove.
 
-Nothing found in a directory is trusted: links are not followed, pipes are not waited for, and files of other users are
-refused. No method raises for what the system refuses: it returns nothing and adds a warning, one for each problem.
+Nothing in a directory is trusted: links are not followed, pipes do not block, and files of other users are refused. No
+method raises an error of the system: it returns nothing and adds a warning, one for each problem.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from ..namedtuple import NamedTuple
 from ..text import system_words
 
 UNFINISHED = ".new-"
-"""How the name of a file begins that is being written; a killed process may leave one behind."""
+"""Prefix of the name of a file that is being written; a killed process may leave one behind."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.2  # seconds
 _Result = TypeVar("_Result")
 
@@ -29,7 +29,7 @@ class StateDirectories(NamedTuple):
 
 
 class Directory:
-    """A directory of the plugin below one of its state directories, made when it is first written to."""
+    """A directory of the plugin below one of its state directories, created by the first write."""
 
     def __init__(self, state_directory: Optional[str], name: str, failure: Line) -> None:
         """Take the state directory (None: nothing is kept) and the line to log when something fails."""
@@ -47,20 +47,20 @@ class Directory:
         self._warnings.setdefault(line, line.format(**fields))
 
     def names(self) -> List[str]:
-        """Return the names of all that is there."""
+        """Return the names of all entries."""
         return self._attempt(os.listdir) or []
 
     def is_file(self, name: str) -> Optional[bool]:
-        """Return whether this is a file rather than a link, a pipe or a directory; None if there is nothing."""
+        """Return whether this is a file rather than a link, a pipe or a directory; None if it does not exist."""
         found = self._attempt(lambda directory: os.stat(name, dir_fd=directory, follow_symlinks=False))
         return None if found is None else stat.S_ISREG(found.st_mode)
 
     def modified(self, name: str) -> Optional[float]:
-        """Return when a file was written to or touched, in seconds since the epoch; None if there is none."""
+        """Return the modification time of a file in seconds since the epoch; None if it does not exist."""
         return self._with_file(name, os.O_RDONLY, lambda file: os.fstat(file).st_mtime)
 
     def read(self, name: str, limit: int) -> Optional[bytes]:
-        """Return the last octets of a file, at most `limit`; None if there is none."""
+        """Return the last octets of a file, at most `limit`; None if it does not exist."""
 
         def read_end(file: int) -> bytes:
             os.lseek(file, max(0, os.fstat(file).st_size - limit), os.SEEK_SET)
@@ -69,11 +69,27 @@ class Directory:
         return self._with_file(name, os.O_RDONLY, read_end)
 
     def touch(self, name: str) -> None:
-        """Make a file, or set its time to now."""
+        """Create a file, or set its modification time to now."""
         self._with_file(name, os.O_CREAT | os.O_WRONLY, os.utime)
 
+    def create_exclusive(self, name: str) -> Optional[bool]:
+        """Make an empty file that survives a crash; return True only if this call made it.
+
+        Return False if anything has that name, None if it is unknown whether the file will stay.
+        """
+
+        def create(directory: int) -> bool:
+            try:
+                os.close(_open(directory, name, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+            except FileExistsError:
+                return False
+            os.fsync(directory)
+            return True
+
+        return self._attempt(create, create=True)
+
     def append(self, name: str, octets: bytes, limit: int) -> None:
-        """Add octets to a file in one piece; a file that has grown beyond `limit` begins anew."""
+        """Append octets to a file atomically; a file that has grown beyond `limit` is emptied first."""
 
         def write(file: int) -> None:
             if os.fstat(file).st_size > limit:
@@ -83,7 +99,7 @@ class Directory:
         self._with_file(name, os.O_CREAT | os.O_WRONLY | os.O_APPEND, write)
 
     def replace(self, name: str, octets: bytes) -> bool:
-        """Write a file so that no process ever sees half of it; return whether it was written."""
+        """Replace a file atomically; return whether it was written."""
         unfinished = UNFINISHED + os.urandom(8).hex()
 
         def write(directory: int) -> bool:
@@ -100,20 +116,20 @@ class Directory:
         return self._attempt(write, create=True) or False
 
     def rename(self, name: str, new_name: str) -> None:
-        """Give a file another name, if it is still there."""
+        """Rename a file, if it still exists."""
         self._attempt(lambda directory: os.rename(name, new_name, src_dir_fd=directory, dst_dir_fd=directory))
 
     def remove(self, name: str) -> None:
-        """Remove a file, if it is still there."""
+        """Remove a file, if it still exists."""
         self._attempt(lambda directory: os.unlink(name, dir_fd=directory))
 
     @contextlib.contextmanager
     def lock(self, name: str, octet: int = 0, seconds: float = 0.0) -> Iterator[Optional[bool]]:
         """Wait for the lock on one octet of a file and hold it for the block.
 
-        Give True once it is held, False if another process still holds it after so many seconds, None if there are no
-        locks here. The system frees the locks of a process that dies. A process may lock one octet of a file at a
-        time: the system drops all its locks on a file when it closes the file once.
+        Yield True once it is acquired, False if another process still holds it after so many seconds, None if locks do
+        not work. The system releases the locks of a process that dies. A process may lock one octet of a file at a
+        time: closing the file once releases all locks of the process on it.
         """
         file = self._attempt(lambda directory: _open(directory, name, os.O_CREAT | os.O_WRONLY), create=True)
         try:
@@ -123,7 +139,7 @@ class Directory:
                 os.close(file)
 
     def _acquire(self, file: int, octet: int, deadline: float) -> Optional[bool]:
-        import fcntl  # not where the command line runs without state directories
+        import fcntl  # does not exist on every system on which the command line runs
 
         pause = _FIRST_PAUSE
         while True:
@@ -131,7 +147,7 @@ class Directory:
                 fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, octet)
                 return True
             except (BlockingIOError, PermissionError):
-                pass  # another process has it
+                pass  # another process holds it
             except OSError as error:
                 self.warn(self._failure, cause=system_words(error))
                 return None
@@ -176,7 +192,7 @@ class Directory:
 
 
 def _open(directory: int, name: str, flags: int) -> int:
-    """Return the descriptor of a file; raise OSError if it is none of ours."""
+    """Return the descriptor of a file; raise OSError if it is not a file of this user."""
     file = os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600, dir_fd=directory)
     return _checked(file, stat.S_ISREG)
 

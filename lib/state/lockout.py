@@ -1,9 +1,9 @@
-"""The lockout: after how many failed logins, and for how long, a user or a client is kept from the server.
+"""The lockout: after how many failed logins, and for how long, a user or a client is locked out.
 
-Guessing through SPS is to end here, before it locks the account in the directory behind the server.
+It stops guessing through SPS before the guesses lock the account in the directory behind the server.
 
-A failure is one line, appended, which the system does in one piece: a hundred processes need no lock. Each user and
-each client has a file for every hour, so that old ones can be removed while others are written to.
+A failure is one appended line. The system appends atomically, so processes need no lock. Each user and each client has
+a file for every hour, so that old files can be removed while others are written to.
 """
 
 import hashlib
@@ -21,15 +21,15 @@ _HOUR = 3600
 # Patterns are compiled at their first use, since most hooks use none.
 _NAME = "((?:user|client)-[0-9a-f]{32})-([0-9]{1,10})"  # key, hour
 _LINE = rb"[0-9]{1,10}\.[0-9]{1,9}"
-# Far more failures than rules let pass in an hour, and than they look back at: no file grows or is read without end.
+# More failures than the rules allow in an hour, and than they take into account: limits the size of files and reads.
 _MAX_OCTETS, _MAX_READ = 1048576, 65536
 
 
 def locked_until(failures: Sequence[float], now: float, rules: LockoutRules) -> float:
     """Return until when these failures lock, 0.0 if they do not at this time; all in seconds since the epoch.
 
-    A lock begins with the failure that reaches the limit. A failure during a lock does not count: that login had begun
-    before. Nor does a failure from the future: the clock was set back.
+    A lock begins with the failure that reaches the limit. A failure during a lock does not count: that login started
+    before the lock. Nor does a failure from the future: the clock was set back.
     """
     if rules.max_failures <= 0:
         return 0.0
@@ -48,11 +48,10 @@ def locked_until(failures: Sequence[float], now: float, rules: LockoutRules) -> 
 
 
 class Lockout:
-    """The failed logins of all users and clients; where they cannot be kept nobody is locked out.
+    """The failed logins of all users and clients; if they cannot be stored, no user is locked out.
 
-    The check comes before a request and the count after its reply. So before a user is locked out at most
-    `max_failures` - 1 + n requests for this user reach the server, where n is how many of the user's logins run at the
-    same time.
+    The check comes before a request and the count after its reply. At most `max_failures` - 1 + n requests for a user
+    reach the server before the user is locked out, where n is the number of logins of the user at the same time.
     """
 
     def __init__(self, state_directory: Optional[str], rules: LockoutRules) -> None:
@@ -72,18 +71,18 @@ class Lockout:
         return max([0.0] + [until - now for until in untils])
 
     def failed(self, user: str, client_ip: str, now: float) -> None:
-        """Count a failed login, and remove the files that no rule looks back at."""
+        """Count a failed login, and remove the files that are too old to count."""
         for key in self._keys(user, client_ip):
             self._directory.append(f"{key}-{int(now // _HOUR)}", f"{float(now)!r}\n".encode("ascii"), _MAX_OCTETS)
         self._remove(lambda name: int(name.group(2)) < self._first_hour(now))
 
     def succeeded(self, user: str) -> None:
-        """Forget the user's failures. A client's stay: one who guesses may have a valid account, too."""
+        """Forget the failures of the user. Those of the client stay: an attacker may have a valid account too."""
         keys = self._keys(user, "")
         self._remove(lambda name: name.group(1) in keys)
 
     def _keys(self, user: str, client_ip: str) -> List[str]:
-        """Return the keys of what is counted; an empty name or address is not."""
+        """Return the keys to count under; an empty name or address is not counted."""
         counted = (("user", user, self._rules.by_user), ("client", client_ip, self._rules.by_client))
         return [
             f"{kind}-{hashlib.sha256(canonical(name).encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"

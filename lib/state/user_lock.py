@@ -1,7 +1,7 @@
-"""One login of a user at a time, in all processes of the plugin: some servers take the second for a copy of the first.
+"""One login of a user at a time, in all processes of the plugin: some servers treat the second as a retransmission.
 
-A lock is on one octet of a single file, at a place that stands for the user, so nothing is left behind. It is a
-courtesy to the server and protects nothing: where locks do not work, logins go on without them.
+A lock covers one octet of a single file, at an offset computed from the user name, so no files accumulate. It protects
+no decision: if locks do not work, logins continue without them.
 """
 
 import contextlib
@@ -36,6 +36,6 @@ class UserLocks:
 
 
 def _octet(user: str) -> int:
-    """Return a place below 2 ** 62, which is inside of the largest file."""
+    """Return an offset below 2 ** 62, which is within the largest possible file."""
     digest = hashlib.sha256(canonical(user).encode("utf-8", "surrogatepass")).digest()
     return int.from_bytes(digest[:8], "big") >> 2

@@ -14,6 +14,8 @@ from typing import Any, Callable, Dict, List, Optional
 import pytest
 from safeguard.sessions import plugin
 
+from lib.recovery_code import new_hash
+from lib.secret import Secret
 from simulator.fork_server import ForkServer
 from simulator.gateway import Session, UnpackedPlugin
 from tests.e2e.test_faults import ZERO, right, signed, with_length
@@ -39,6 +41,7 @@ from tools.documents import declared_log_lines
 DOCUMENT = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
 STATUS_SERVER = 12
 VENDOR_SPECIFIC, CLASS = 26, 25
+RECOVERY_CODE = "7K3M-9QXT-0GHV-W2BD"
 ACCOUNTING_RESPONSE = 5
 NOTHING_RECORDED = b"\x65\x06" + (406).to_bytes(4, "big")  # Error-Cause: Unsupported Extension
 
@@ -263,16 +266,20 @@ def odd_users(stage: Stage) -> None:
     stage.open(overriding, gateway_user="alice", key_value_pairs=typed).authenticate()
     stage.open(overriding, key_value_pairs=dict(typed, gu="alice")).authenticate()
     stage.open(stage.radius, gateway_user="alice", key_value_pairs={"otp": "x" * 129}).authenticate()
+
+
+def recovery_codes(stage: Stage) -> None:
+    codes = "[recovery_codes]\nboss = {}\n".format(new_hash(Secret(RECOVERY_CODE), bytes))
     with closed_port() as port:
-        bypassing = "[radius]\nserver=127.0.0.1\nport={}\nsecret=x\n[auth]\nbypass_when_unreachable=boss\n"
-        stage.open(bypassing.format(port), gateway_user="boss").log_in("x")
-
-    def lets_the_push_wait(request: Request) -> List[bytes]:
-        return [] if request.values(1) == [b"boss"] else [reply(request, SECRET)]
-
-    with Server(lets_the_push_wait) as server:
-        waiting = section(server, conn_timeout=0.2, conn_retries=1) + "[auth]\nbypass_when_unreachable=boss\n"
-        stage.open(waiting, gateway_user="boss").log_in("")
+        stage.open(section(port) + codes, gateway_user="boss").log_in("x", "wrong", RECOVERY_CODE)
+        stage.open(section(port) + codes + "[auth]\nmax_attempts=1\n", gateway_user="boss").log_in("x", RECOVERY_CODE)
+        for path in (stage.state / "recovery-codes").iterdir():
+            path.unlink()
+        (stage.state / "recovery-codes").rmdir()
+        (stage.state / "recovery-codes").write_text("a file where a directory should be")
+        stage.open(section(port) + codes, gateway_user="boss").log_in("x", RECOVERY_CODE)
+        groups = "[gateway_groups]\nattribute=Class\nrequired_groups=admins\n"
+        stage.open(section(port) + codes + groups, gateway_user="boss").authenticate()
 
 
 def users_who_need_no_login(stage: Stage) -> None:
@@ -379,6 +386,7 @@ SITUATIONS: List[Callable[[Stage], None]] = [
     server_that_is_gone,
     replies_that_are_discarded,
     odd_users,
+    recovery_codes,
     users_who_need_no_login,
     connection_limits,
     odd_groups_and_attributes,
@@ -446,5 +454,12 @@ def test_every_line_of_the_sdk_is_logged(logged: List[str]) -> None:
 
 def test_no_secret_is_logged(logged: List[str]) -> None:
     """Neither the answers of the users nor the shared secrets."""
-    for secret in (SECRET.decode("ascii"), "correct horse", "222222", "none that a server knows", "x" * 129):
+    for secret in (
+        SECRET.decode("ascii"),
+        RECOVERY_CODE,
+        "correct horse",
+        "222222",
+        "none that a server knows",
+        "x" * 129,
+    ):
         assert not [line for line in logged if secret in line]

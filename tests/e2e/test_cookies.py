@@ -61,7 +61,7 @@ def check_no_error(session: Session) -> None:
     assert "Accounting failed" not in text(session)
 
 
-def test_a_login_with_an_unsound_cookie_starts_over(open_session: OpenSession, radius: str) -> None:
+def test_a_login_with_an_invalid_cookie_starts_over(open_session: OpenSession, radius: str) -> None:
     @for_each(damage=DAMAGES)
     def check(damage: str) -> None:
         session = open_session(radius, server_username="alice")
@@ -76,7 +76,7 @@ def test_a_login_with_an_unsound_cookie_starts_over(open_session: OpenSession, r
     check()
 
 
-def test_the_end_of_a_session_with_an_unsound_cookie_is_no_error(
+def test_session_end_with_an_invalid_cookie_is_not_an_error(
     open_session: OpenSession, radius: str, freeradius: Any
 ) -> None:
     @for_each(damage=DAMAGES)
@@ -94,7 +94,7 @@ def test_the_end_of_a_session_with_an_unsound_cookie_is_no_error(
     check()
 
 
-def test_an_unsound_session_cookie_is_no_error(open_session: OpenSession, radius: str) -> None:
+def test_invalid_session_cookie_is_not_an_error(open_session: OpenSession, radius: str) -> None:
     @for_each(questions=(5, [], "text", None))
     def check(questions: Any) -> None:
         question = "[question_1]\nkey=ticket\nprompt=Ticket:\n"
@@ -109,7 +109,7 @@ def test_an_unsound_session_cookie_is_no_error(open_session: OpenSession, radius
     check()
 
 
-def test_the_connection_count_goes_down_without_a_record(open_session: OpenSession, radius: str) -> None:
+def test_connection_count_decreases_without_a_record(open_session: OpenSession, radius: str) -> None:
     limit = radius + "[connection_limit by=client_ip_gateway_user]\nlimit=1\n"
     for _ in range(2):
         session = open_session(limit, gateway_user="alice")

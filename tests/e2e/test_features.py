@@ -1,4 +1,4 @@
-"""Groups, request attributes, user names, lockout, user locks, messages and break-glass, through the built zip.
+"""Groups, request attributes, user names, lockout, user locks and messages, through the built zip.
 
 The server is FreeRADIUS, or a scripted server if FreeRADIUS cannot send the replies that a test needs.
 """
@@ -14,7 +14,7 @@ import pytest
 from lib.state.user_lock import UserLocks
 from tests.support.cases import Cases
 from tests.support.misbehaving import ACCEPT, REJECT, SECRET, Request, Server, answering, reply, silent
-from tests.support.plugin import OpenSession, code, metadata, outcome, prompts, section, text
+from tests.support.plugin import OpenSession, code, metadata, prompts, section, text
 from tests.support.radiusd import FreeRadius
 
 VENDOR_SPECIFIC, FORTINET, CISCO = 26, 12356, 9
@@ -511,79 +511,3 @@ def test_configured_prompt_of_a_challenge_without_text(open_session: OpenSession
     session = open_session(radius + "[messages]\nchallenge_prompt=Und jetzt?\n", server_username="no-message")
     session.log_in("1111", "222222")
     assert prompts(session)[1] == "Und jetzt? "
-
-
-# Break-glass
-
-
-def bypassing(down: str, users: str = "breakglass") -> str:
-    """Return a configuration with break-glass users and a closed port."""
-    return down + "[auth]\nbypass_when_unreachable=" + users + "\n"
-
-
-def test_break_glass(open_session: OpenSession, down: str) -> None:
-    session = open_session(bypassing(down, "other, breakglass"), gateway_user="breakglass")
-    verdict = session.log_in("x")
-    assert verdict["verdict"] == "ACCEPT"
-    assert metadata(verdict)["bypass"] == "unreachable"
-    assert "User breakglass admitted without RADIUS" in text(session)
-
-
-def test_no_bypass_for_other_users(open_session: OpenSession, down: str) -> None:
-    users = ("Breakglass", "break", "alice")
-    outcomes = {user: outcome(open_session(bypassing(down), gateway_user=user), "x") for user in users}
-    assert outcomes == dict.fromkeys(users, "connection-refused")
-
-
-def test_bypass_requires_a_user_authenticated_by_sps(open_session: OpenSession, down: str) -> None:
-    for known in ({"key_value_pairs": {"gu": "breakglass"}}, {"server_username": "breakglass"}):
-        session = open_session(bypassing(down), **known)
-        assert code(session.log_in("x")) == "connection-refused"
-
-
-def test_no_bypass_if_a_server_replies(open_session: OpenSession, down: str) -> None:
-    def wrong(request: Request) -> List[bytes]:
-        return [reply(request, b"another secret")]
-
-    for script, expected in ((answering(SECRET, REJECT), "rejected"), (wrong, "wrong-secret")):
-        with Server(script) as server:
-            second = section(server, "radius_2", conn_timeout=1, conn_retries=1)
-            session = open_session(bypassing(down + second) + "max_attempts=1\n", gateway_user="breakglass")
-            assert code(session.log_in("x")) == expected
-
-
-def test_no_bypass_before_all_servers_are_tried(open_session: OpenSession, down: str) -> None:
-    with Server(silent) as server:
-        first = section(server, conn_timeout=2, conn_retries=1, total_timeout=1)
-        session = open_session(bypassing(first + down.replace("[radius]", "[radius_2]")), gateway_user="breakglass")
-        assert code(session.log_in("x")) == "no-reply"
-
-
-def test_no_bypass_for_a_push_without_an_answer(open_session: OpenSession) -> None:
-    """The server is up but does not support Status-Server: the user has not answered the push."""
-
-    def waits_for_the_push(request: Request) -> List[bytes]:
-        return [] if request.values(1) == [b"breakglass"] else [reply(request, SECRET, REJECT)]
-
-    with Server(waits_for_the_push) as server:
-        only = section(server, conn_timeout=1, conn_retries=1)
-        session = open_session(bypassing(only), gateway_user="breakglass")
-        assert code(session.log_in("")) == "no-reply"
-        assert "Break-glass refused: [radius] answered a probe" in text(session)
-        cut_short = section(server, conn_timeout=60, total_timeout=1)
-        assert code(open_session(bypassing(cut_short), gateway_user="breakglass").log_in("")) == "no-reply"
-
-
-def test_bypass_if_the_server_does_not_reply(open_session: OpenSession) -> None:
-    with Server(silent) as server:
-        session = open_session(bypassing(section(server, conn_timeout=0.5, conn_retries=1)), gateway_user="breakglass")
-        assert metadata(session.log_in(""))["bypass"] == "unreachable"
-    assert {request.values(1)[0] for request in server.requests} == {b"breakglass", b"sps-is-anybody-there"}
-
-
-def test_bypass_is_not_cached(open_session: OpenSession, down: str, radius: str) -> None:
-    cache = "[authentication_cache]\nreuse_limit=9\n"
-    assert open_session(bypassing(down) + cache, gateway_user="alice").plugin  # the same state directory
-    session = open_session(bypassing(down, "alice") + cache, gateway_user="alice")
-    assert session.log_in("x")["verdict"] == "ACCEPT"
-    assert open_session(radius + cache, gateway_user="alice").authenticate()["verdict"] == "NEEDINFO"

@@ -7,7 +7,19 @@ from typing import Any, Dict, Optional, Sequence, Tuple
 from lib import cookie
 from lib.config.model import AuthSettings, ChallengeAnswer, Settings, UsernameSettings
 from lib.login import conversation
-from lib.login.state import Action, Ask, Challenged, HookCall, Identity, Outcome, SendRequest, State
+from lib.login.state import (
+    Action,
+    Ask,
+    Challenged,
+    CheckOutcome,
+    CheckRecoveryCode,
+    HookCall,
+    Identity,
+    Outcome,
+    SendRequest,
+    State,
+)
+from lib.recovery_code import RecoveryHash
 from lib.secret import Secret
 from tests.support.cases import for_each
 
@@ -48,6 +60,11 @@ def configured(
             ChallengeAnswer(re.compile(pattern, re.IGNORECASE), Secret(answer)) for pattern, answer in challenge_answers
         ),
     )
+
+
+def recoverable(settings: Optional[Settings] = None, name: str = "alice") -> Settings:
+    """Return settings in which a user has a recovery code; the conversation compares none itself."""
+    return (settings or configured())._replace(recovery_codes={name: (RecoveryHash(1, bytes(8), bytes(32)),)})
 
 
 def hook_call(**pairs: str) -> HookCall:
@@ -109,6 +126,11 @@ class Conversation:
         """Report the outcome of the request in the same hook call."""
         assert isinstance(self.action, SendRequest)
         return self._done(*conversation.receive(self.settings, self.state, self.hook_call, outcome))
+
+    def finish_check(self, outcome: CheckOutcome) -> Action:
+        """Report the outcome of the check of a recovery code in the same hook call."""
+        assert isinstance(self.action, CheckRecoveryCode)
+        return self._done(*conversation.finish_check(self.settings, self.state, self.hook_call, outcome))
 
     def _done(self, state: State, action: Action) -> Action:
         self._cookie = json.dumps(cookie.encode(state))

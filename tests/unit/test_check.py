@@ -45,6 +45,21 @@ FINDINGS = [
         ["2: error: [radius] auth_type: expected one of pap, chap, mschapv2; did you mean pap?"],
     ),
     ("x\n" + MINIMAL, ["1: error: is before the first [section]"]),
+    (
+        MINIMAL + "[auth]\nbypass_when_unreachable=alice\n",
+        ["7: warning: [auth] bypass_when_unreachable: unknown option; use [recovery_codes] instead"],
+    ),
+    (
+        MINIMAL + "[recovery_codes]\nalice = 7K3M-9QXT-0GHV-W2BD\nbob = $\n",
+        [
+            "7: error: [recovery_codes]: alice: expected pbkdf2-sha256:ITERATIONS:SALT:HASH",
+            "8: error: [recovery_codes]: bob: `$` requires [credential_store] name",
+        ],
+    ),
+    (
+        MINIMAL + "[recovery_codes]\nbob = $\n[credential_store]\nname=store\n",
+        ["7: note: [recovery_codes]: is in the Credential Store and not checked here"],
+    ),
     (MINIMAL + "x\n", ["6: error: is not `option = value`"]),
     (
         MINIMAL + "scope=user\n  goes on\nscope=client\n",

@@ -9,7 +9,7 @@ from tests.support.command_line import CommandLine
 
 STORED = "hunter3 from the store"
 MINIMAL = "[radius]\nserver=a\nsecret=sixteen octets!!\n"
-COMMANDS = ("check", "servers", "try", "options")
+COMMANDS = ("check", "servers", "try", "recovery-codes", "options")
 
 
 def test_help(cli: CommandLine) -> None:
@@ -17,7 +17,7 @@ def test_help(cli: CommandLine) -> None:
     assert (overview.status, overview.err) == (0, "")
     assert overview.out.startswith("usage: python3 plugin.zip [-h] [--version] COMMAND ...\n")
     for command in COMMANDS:
-        assert re.search(f"^ +{command} ", overview.out, re.MULTILINE)
+        assert re.search(rf"^ +{command}\s", overview.out, re.MULTILINE)
         asked = cli.run(command, "--help")
         assert asked.status == 0
         assert asked.out.startswith(f"usage: python3 plugin.zip {command} ")

@@ -206,7 +206,7 @@ def test_files_of_windows(mark: str, end: str) -> None:
 
 
 @pytest.mark.parametrize("indent", ["  ", "\t"], ids=["spaces", "tab"])
-def test_indented_configuration_loses_nothing_without_an_error(indent: str) -> None:
+def test_indented_configuration_loses_no_option_without_an_error(indent: str) -> None:
     # ConfigParser accepts it, and so did the vendor's plugin.
     text = "".join(
         indent + line + "\n" for line in (MINIMAL + "[challenge_answers]\nCode = 1\n[auth]\nprompt=x").split("\n")
@@ -323,7 +323,7 @@ INI_LINES = st.sampled_from(
 
 
 @given(st.lists(INI_LINES, max_size=15))
-def test_line_numbers_are_those_of_what_config_parser_reads(lines: List[str]) -> None:
+def test_line_numbers_match_the_lines_that_config_parser_reads(lines: List[str]) -> None:
     text = "[radius]\n" + "\n".join(lines)
     parser = configparser.ConfigParser(default_section="no such", strict=False)
     try:

@@ -204,8 +204,3 @@ def test_messages_are_kept_where_they_differ_from_the_default() -> None:
         MINIMAL + "[messages]\nrejected=Nein: {reason}\nretry=Authentication failed. {attempts} left.\nno-reply=Ä{{\n"
     )
     assert valid(text).messages == {"rejected": "Nein: {reason}", "no-reply": "Ä{{"}
-
-
-def test_break_glass_names_keep_their_case() -> None:
-    settings = valid(MINIMAL + "[auth]\nbypass_when_unreachable= Root,  a b,\n")
-    assert settings.auth.bypass_when_unreachable == ("Root", "a b")

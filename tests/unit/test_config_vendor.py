@@ -153,7 +153,7 @@ def test_the_sdk_reads_the_values_of_its_sections_and_no_others(text: str) -> No
 
 
 @given(FILES)
-def test_the_sdk_can_read_what_is_left_of_any_text(text: str) -> None:
+def test_sdk_can_read_the_rest_of_any_text(text: str) -> None:
     sdk = PluginConfiguration(sdk_text(parse_ini(text)))
     for section in sdk.parser.sections():
         for name in sdk.get_options(section):

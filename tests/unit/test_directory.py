@@ -1,5 +1,6 @@
 """The directory that processes share: what its files may be, who may read them, and one warning for each problem."""
 
+import errno
 import os
 import pathlib
 import resource
@@ -20,6 +21,7 @@ OPERATIONS: Dict[str, Callable[[Directory], object]] = {
     "modified": lambda directory: directory.modified("file"),
     "read": lambda directory: directory.read("file", LIMIT),
     "touch": lambda directory: directory.touch("file"),
+    "create_exclusive": lambda directory: directory.create_exclusive("file"),
     "append": lambda directory: directory.append("file", b"octets", LIMIT),
     "replace": lambda directory: directory.replace("file", b"octets"),
     "rename": lambda directory: directory.rename("file", "other"),
@@ -53,7 +55,7 @@ def outside(tmp_path: pathlib.Path) -> List[str]:
 # Files
 
 
-def test_reading_makes_nothing_and_is_no_problem(directory: Directory, tmp_path: pathlib.Path) -> None:
+def test_reading_creates_no_file_and_no_warning(directory: Directory, tmp_path: pathlib.Path) -> None:
     assert directory.read("file", LIMIT) is None
     assert directory.modified("file") is None
     assert directory.names() == []
@@ -68,6 +70,7 @@ def test_only_the_user_of_the_plugin_may_read_anything(directory: Directory, tmp
     before = os.umask(0)
     try:
         directory.touch("touched")
+        directory.create_exclusive("created")
         directory.append("appended", b"x", LIMIT)
         directory.replace("replaced", b"x")
         with directory.lock("locked") as is_ours:
@@ -75,7 +78,7 @@ def test_only_the_user_of_the_plugin_may_read_anything(directory: Directory, tmp
     finally:
         os.umask(before)
     assert mode(tmp_path / "facts") == 0o700
-    assert sorted(directory.names()) == ["appended", "locked", "replaced", "touched"]
+    assert sorted(directory.names()) == ["appended", "created", "locked", "replaced", "touched"]
     assert {mode(path) for path in (tmp_path / "facts").iterdir()} == {0o600}
     assert not directory.warnings
 
@@ -87,7 +90,7 @@ def test_appended_octets_follow_each_other(directory: Directory) -> None:
     assert directory.read("file", 4) == b"two "
 
 
-def test_a_file_beyond_its_limit_begins_anew(directory: Directory) -> None:
+def test_file_beyond_its_limit_is_emptied(directory: Directory) -> None:
     directory.append("file", b"x" * LIMIT, LIMIT)
     directory.append("file", b"y", LIMIT)
     assert directory.read("file", 2 * LIMIT) == b"x" * LIMIT + b"y"
@@ -109,6 +112,26 @@ def test_a_touched_file_is_as_old_as_its_last_touch(directory: Directory, tmp_pa
     directory.touch("file")
     modified = directory.modified("file")
     assert modified is not None and modified > 1000
+
+
+def test_a_file_is_created_once(directory: Directory, tmp_path: pathlib.Path) -> None:
+    assert [directory.create_exclusive("file") for _ in range(3)] == [True, False, False]
+    assert (tmp_path / "facts" / "file").read_bytes() == b""
+    for make in ODD:
+        make(tmp_path / "facts" / make.__name__)
+        assert directory.create_exclusive(make.__name__) is False
+    assert not (tmp_path / "nowhere").exists() and (tmp_path / "elsewhere").read_text() == "theirs"
+    assert not directory.warnings
+
+
+def test_a_created_file_that_may_be_lost_is_not_created(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(descriptor: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    assert directory.create_exclusive("file") is None
+    assert directory.create_exclusive("file") is False
+    assert directory.warnings == [f"{TROUBLE}: Input/output error"]
 
 
 def test_a_file_is_renamed_and_removed(directory: Directory) -> None:
@@ -192,7 +215,7 @@ def test_an_odd_file_is_replaced_and_removed_itself(tmp_path: pathlib.Path) -> N
     check()
 
 
-def test_a_pipe_with_a_reader_is_no_file(directory: Directory, tmp_path: pathlib.Path) -> None:
+def test_pipe_with_a_reader_is_not_a_file(directory: Directory, tmp_path: pathlib.Path) -> None:
     directory.touch("other")
     pipe = tmp_path / "facts" / "file"
     make_pipe(pipe)
@@ -203,7 +226,7 @@ def test_a_pipe_with_a_reader_is_no_file(directory: Directory, tmp_path: pathlib
     assert directory.warnings == [f"{TROUBLE}: it is not a file"]
 
 
-def test_a_directory_that_is_none_is_one_warning(tmp_path: pathlib.Path) -> None:
+def test_file_in_place_of_the_directory_gives_one_warning(tmp_path: pathlib.Path) -> None:
     @for_each(obstacle=("file", "link", "dangling link", "pipe"), operation=OPERATIONS)
     def check(obstacle: str, operation: str) -> None:
         state = tmp_path / f"{obstacle}-{operation}"
@@ -261,7 +284,7 @@ def test_what_the_system_forbids_is_one_warning(tmp_path: pathlib.Path) -> None:
 
 
 @for_each(operation=OPERATIONS)
-def test_without_a_state_directory_nothing_is_kept(operation: str) -> None:
+def test_nothing_is_stored_without_a_state_directory(operation: str) -> None:
     directory = Directory(None, "facts", LINE)
     assert not OPERATIONS[operation](directory)
     assert not directory.warnings

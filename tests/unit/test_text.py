@@ -106,7 +106,7 @@ def test_unfinished_string_sequence_does_not_hide_the_rest() -> None:
     assert {value: safe(value) for value in values} == dict.fromkeys(values, "0;Your code:\nsent")
 
 
-def test_sequence_that_begins_inside_another_is_removed() -> None:
+def test_escape_sequence_inside_another_is_removed() -> None:
     assert ESC not in safe("\x1b[\x1b[31m31mred")
     assert safe("\x1b]0;ti\x1b[31mtle\x07!") == "0;title!"
     assert safe("\x1bPtmux;\x1b\x1b]0;title\x07\x1b\\shown") == "tmux;shown"
@@ -150,7 +150,7 @@ def test_writing_systems_stay() -> None:
 
 
 @given(TEXTS)
-def test_safe_text_has_nothing_that_is_not_shown(value: str) -> None:
+def test_safe_text_contains_only_visible_characters(value: str) -> None:
     assert all(is_shown(char) for char in safe(value))
 
 

@@ -30,7 +30,7 @@ def test_names_are_rewritten_by_the_rules() -> None:
 @for_each(
     names=(("alice", "ALICE", "Alice", "ａｌｉｃｅ"), ("straße", "STRASSE"), ("jürgen", "JU\u0308RGEN")),
 )
-def test_one_spelling_stands_for_all(names: Tuple[str, ...]) -> None:
+def test_equal_names_have_one_spelling(names: Tuple[str, ...]) -> None:
     assert len({canonical(name) for name in names}) == 1
 
 

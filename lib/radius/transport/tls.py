@@ -139,12 +139,12 @@ class TlsTransport(Transport):
                 raise self._end(log_lines.ENDED_DURING_HANDSHAKE.format(ended=self._ended))
             if not _is_ready(self._socket, bool(self._unsent), until):
                 code = _FAILED if self._has_received else "no-reply"
-                raise Unreachable(code, log_lines.HANDSHAKE_TIMED_OUT.text, not self._has_received)
+                raise Unreachable(code, log_lines.HANDSHAKE_TIMED_OUT.text)
             self._flush()
             self._fill()
         if self._tls.selected_alpn_protocol() == radius11.ALPN and self._tls.version() != "TLSv1.3":
             text = log_lines.RADIUS_1_1_WITHOUT_TLS_1_3.format(version=self._tls.version())
-            raise Unreachable(_FAILED, text, False)
+            raise Unreachable(_FAILED, text)
 
     def _has_shaken_hands(self) -> bool:
         try:
@@ -154,7 +154,7 @@ class TlsTransport(Transport):
         except (ssl.SSLError, ssl.CertificateError) as error:
             raise self._failed(error) from None
         finally:
-            self._flush()  # an alert too: it tells the admin of the server what is wrong
+            self._flush()  # including an alert, which the log of the server shows
         return True
 
     def _flush(self) -> None:
@@ -206,11 +206,10 @@ class TlsTransport(Transport):
             has_certificate = self._has_certificate
             hint = log_lines.MAY_REJECT_CERTIFICATE if has_certificate else log_lines.MAY_REQUIRE_CERTIFICATE
             text = hint.format(ended=text)
-        return Unreachable(_FAILED, text, not self._has_received)
+        return Unreachable(_FAILED, text)
 
     def _failed(self, error: Exception) -> Unreachable:
-        code, text = _explain(error, self._name, self._has_certificate)
-        return Unreachable(code, text, not self._has_received)
+        return Unreachable(*_explain(error, self._name, self._has_certificate))
 
 
 def _connect(address: Address, source_ip: str, until: float) -> socket.socket:
@@ -273,12 +272,12 @@ def _wrap(settings: TlsSettings, server_name: str, incoming: ssl.MemoryBIO, outg
         return context.wrap_bio(incoming, outgoing, server_hostname=server_name)
     except (TypeError, ValueError):
         text = log_lines.NO_MATCHING_NAME.format(name=server_name)
-        raise Unreachable(_CERTIFICATE, text, False) from None
+        raise Unreachable(_CERTIFICATE, text) from None
 
 
 def _unusable(option: str, error: Exception) -> Unreachable:
     text = log_lines.CERTIFICATE_UNUSABLE.format(option=option, error=_openssl_text(error))
-    return Unreachable(_CERTIFICATE, text, False)
+    return Unreachable(_CERTIFICATE, text)
 
 
 @contextlib.contextmanager
