@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, 
 from ..radius.server import ServerSettings, TlsSettings
 from ..secret import Secret
 from . import options
-from .checks import doubts, unknown_names
+from .checks import MAX_PROBLEMS, doubts, limited, unknown_names
 from .ini import Ini, Problem, unquoted
 from .model import (
     AccountingSettings,
@@ -36,6 +36,9 @@ def build(
 
     `credential` looks up each option of ours that is set to `$`, `trusted_ca` each `$[name]`.
     """
+    problems = [*ini.problems, *unknown_names(ini)]
+    if len(problems) > MAX_PROBLEMS:  # no configuration: there is nothing to be read
+        return None, limited(problems)
     reader = Reader(ini, credential, trusted_ca)
     servers = _servers(ini, reader)
     name_rules = _name_rules(ini, reader)
@@ -62,10 +65,10 @@ def build(
         messages=messages,
         dictionary=dictionary,
     )
-    problems = [*ini.problems, *unknown_names(ini), *sdk_problems(ini), *reader.problems]
+    problems += [*sdk_problems(ini), *reader.problems]
     if any(problem.error for problem in problems):
-        return None, tuple(problems)
-    return settings, (*problems, *doubts(ini, settings))
+        return None, limited(problems)
+    return settings, limited([*problems, *doubts(ini, settings)])
 
 
 # Servers

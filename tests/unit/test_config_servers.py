@@ -135,7 +135,7 @@ def test_an_invalid_secret_stored_for_radius_n_is_an_error() -> None:
     wrong = []
     for stored, expected in (
         ("", "is empty"),
-        ("a\nb", "continues on the next line"),
+        ("a\nb", "contains a line break"),
         ("\udcff", "holds characters that UTF-8 cannot encode"),
     ):
         store = Store({("radius", "secret"): "first", ("radius_2", "secret"): stored})
