@@ -6,7 +6,7 @@ Brings together the User-Names that servers expect, request attributes, lockout,
 import logging
 import os
 import time
-from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Container, List, Optional, Sequence, Tuple
 
 from . import reasons
 from .config.model import Settings
@@ -78,7 +78,10 @@ class Authenticator:
         self._record = record
         state, action = conversation.proceed(self._settings, record.login, call, self._locked_for())
         while isinstance(action, SendRequest):
-            state, action = conversation.receive(self._settings, state, call, self._send(action))
+            outcome = self._send(action)
+            if isinstance(outcome, Challenged):
+                outcome = outcome._replace(answered_by=self._answered_by(state.used_answers, outcome.message))
+            state, action = conversation.receive(self._settings, state, call, outcome)
         if isinstance(action, Deny) and action.code == reasons.TOO_MANY_CHALLENGES:
             # A server may answer a wrong code with another challenge, and never with an Access-Reject.
             self._count_failure()
@@ -214,6 +217,21 @@ class Authenticator:
             _log.warning("Groups of %s: %s", user, warning)
         _log.info("Groups of %s: %s", user, one_line(", ".join(map(field, found))) or "none")
         return found
+
+    def _answered_by(self, used: Container[int], message: str) -> Optional[int]:
+        """Return the first unused line of [challenge_answers] whose pattern matches, or None."""
+        for number, line in enumerate(self._settings.challenge_answers):
+            if number in used:
+                continue
+            from .time_limit import time_limit
+
+            try:
+                with time_limit(_PATTERN_SECONDS):
+                    if line.pattern.search(message):
+                        return number
+            except TimeoutError:
+                _log.warning("No match: [challenge_answers] %s: pattern takes too long", line.place)
+        return None
 
     def _user_name(self, server: ServerSettings) -> str:
         return radius_name(self._settings.name_rules[server.section], self._session.identity)

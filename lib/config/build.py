@@ -199,7 +199,8 @@ def _challenge_answers(reader: Reader) -> Tuple[ChallengeAnswer, ...]:
     answers = []
     for place, pattern, answer in reader.pairs("challenge_answers", "pattern = answer"):
         with reader.reporting("challenge_answers", place):
-            answers.append(ChallengeAnswer(compile_pattern(pattern, re.IGNORECASE), Secret(unquoted(answer))))
+            compiled = compile_pattern(pattern, re.IGNORECASE)
+            answers.append(ChallengeAnswer(compiled, Secret(unquoted(answer)), place))
     return tuple(answers)
 
 
