@@ -169,7 +169,10 @@ FINDINGS = [
             "9: note: [auth] max_attempts: is in the Credential Store and not checked here",
         ],
     ),
-    (MINIMAL + "[ldap_server]\nname=$\n", ["7: error: [ldap_server] name: `$` requires [credential_store] name"]),
+    (
+        MINIMAL + "[ldap_server]\nname=$\n",
+        ["7: error: [ldap_server] name: cannot come from the Credential Store; write $$ for a dollar sign"],
+    ),
     (
         MINIMAL + "[DEFAULT]\nrequire_message_authenticator=no\n",
         [

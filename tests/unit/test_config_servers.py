@@ -155,7 +155,7 @@ def test_options_that_are_not_secret_can_be_stored_too() -> None:
 def test_values_other_than_dollar_are_not_looked_up() -> None:
     store = Store({})
     text = with_option("radius", "secret", "$$")
-    text += "[auth]\nprompt=$$\npush_password= $$$\n[question_1]\nprompt=$\nkey=k\n"
+    text += "[auth]\nprompt=$$\npush_password= $$$\n[https-proxy]\npassword=$\n"
     settings = valid(text, store)
     assert store.asked == []
     assert settings.servers[0].secret == Secret("$")
