@@ -61,7 +61,7 @@ def findings(text: str) -> List[Finding]:
         rest = _without_errors(rest, errors)
         built, errors = build(rest, look_up, trusted_ca)
         problems += tuple(each for each in errors if not each.error and each not in problems)
-    problems += tuple(_warnings(ini, built))
+    problems += tuple(_missing_store(ini)) + tuple(_warnings(ini, built))
     leveled = [(ERROR if problem.error else WARNING, problem) for problem in problems]
     leveled += [(NOTE, problem) for problem in _notes(ini)]
     found = [Finding(level, line_of(problem, ini.places), *problem[1:]) for level, problem in leveled]
@@ -140,6 +140,14 @@ def _stored_options(ini: Ini) -> Iterator[Tuple[str, str]]:
         for option, value in values.items():
             if value == "$" and option not in ini.from_default[section]:
                 yield section, option
+
+
+def _missing_store(ini: Ini) -> Iterator[Problem]:
+    """Find user names for the SDK that need a Credential Store; `build` finds options of the plugin."""
+    for section, option in _stored_options(ini):
+        found = declared.declaration(section)
+        if found and found.sdk and found.open and not _has_store(ini):
+            yield Problem(True, section, option, NO_STORE)
 
 
 def _remark(section: str, option: str, text: str) -> Problem:

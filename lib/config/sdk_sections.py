@@ -14,9 +14,11 @@ def sdk_problems(ini: Ini) -> Iterator[Problem]:
     """Yield what is wrong in the sections of the SDK, which would stop the session at the first invalid value."""
     for section, name, value, option in _sdk_values(ini):
         try:
+            if option is None:  # a user name, which may be stored
+                continue
             if value != "$":
-                (option.kind.parse if option else str)("$" if value == "$$" else value)
-            elif option is None or not option.ignored:
+                option.kind.parse("$" if value == "$$" else value)
+            elif not option.ignored:
                 # The SDK logs such values, and shows some of them to users: a stored password must not be one.
                 raise ValueError("cannot come from the Credential Store; write $$ for a dollar sign")
         except ValueError as error:

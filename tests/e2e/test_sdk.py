@@ -137,7 +137,6 @@ def test_a_stored_password_never_stands_in_the_log(open_session: OpenSession, ra
             ("connection_limit by=client_ip_gateway_user", "limit"),
             ("authentication_cache", "reuse_limit"),
             ("username_transform", "append_domain"),
-            ("usermapping source=explicit", "alice"),
         ):
             with cases.case((name, option)):
                 stores: Dict[str, Any] = {"store": {option: {name: [[password]]}}}

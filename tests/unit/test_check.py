@@ -170,6 +170,10 @@ FINDINGS = [
         ],
     ),
     (
+        MINIMAL + "[usermapping source=explicit]\nalice=$\n",
+        ["7: error: [usermapping source=explicit] alice: `$` requires [credential_store] name"],
+    ),
+    (
         MINIMAL + "[ldap_server]\nname=$\n",
         ["7: error: [ldap_server] name: cannot come from the Credential Store; write $$ for a dollar sign"],
     ),
