@@ -4,6 +4,7 @@ import contextlib
 import time
 from typing import List, Optional, Tuple
 
+from . import log_lines
 from .config.model import AccountingSettings, Settings
 from .login.username import radius_name
 from .radius import client, nas
@@ -79,7 +80,7 @@ def deliver(settings: AccountingSettings, queue: AccountingQueue, server_status:
                 break
             lines += answer.log_lines
             queue.sent(entry)
-    return [f"RADIUS: {line}" for line in dict.fromkeys(lines)]
+    return [log_lines.SERVER_FAILED.format(cause=line) for line in dict.fromkeys(lines)]
 
 
 def _record(kind: str, session: AccountingSession, now: float) -> Record:

@@ -8,7 +8,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Container, List, Optional, Sequence, Tuple
 
-from . import reasons
+from . import log_lines, reasons
 from .config.model import Settings
 from .login import conversation
 from .login.groups import gateway_groups
@@ -89,7 +89,7 @@ class Authenticator:
         if locked_for:  # a user who is locked out by now is not asked for another code
             state, action = conversation.receive(self._settings, state, call, Locked(locked_for))
         for warning in self._warnings():
-            _log.warning("%s", one_line(warning))
+            _log.warning(one_line(warning))
         accepted = isinstance(action, Accept) and not action.bypassed
         return self._record._replace(login=state, accepted=accepted), action
 
@@ -113,20 +113,20 @@ class Authenticator:
         try:
             answer = self._call_client(request)
         except result.OriginGone:
-            _log.warning("Login starts over: the server that sent the challenge is not configured any more")
+            log_lines.ORIGIN_GONE.log(_log)
             return OriginUnavailable()
         except result.NotSent as error:
             self._keep_traces(error.section, error.packets)
-            _log.warning("Request for user %s not sent: %s", field(self._session.username), error)
+            log_lines.REQUEST_NOT_SENT.log(_log, user=field(self._session.username), error=error)
             return PasswordUnusable(str(error)) if error.code == reasons.BAD_PASSWORD else NotSent(error.code)
         except result.NoAnswer as no_answer:
             self._keep_traces(no_answer.section, no_answer.packets, no_answer.seconds)
             for line in no_answer.log_lines:
-                _log.error("RADIUS: %s", one_line(line))
+                log_lines.NO_SERVER_ANSWERED.log(_log, cause=one_line(line))
             return NoResponse(no_answer.code, no_answer.unreachable and self._is_every_server_silent())
         self._keep_traces(answer.origin.section, answer.packets, answer.seconds)
         for line in answer.log_lines:
-            _log.warning("RADIUS: %s", one_line(line))
+            log_lines.SERVER_FAILED.log(_log, cause=one_line(line))
         return self._outcome(answer)
 
     def _outcome(self, answer: "result.Answer") -> Outcome:
@@ -136,16 +136,15 @@ class Authenticator:
         reply, origin = answer.reply, answer.origin
         self._record = self._record._replace(server=f"{origin.host}:{origin.port}")
         message = reply_message(answer.messages)
-        _log.info(
-            "RADIUS: %s for %s from [%s] %s%s after %.3f s and %s: %s",
-            packet.NAMES[reply.code],
-            field(self._record.radius_user),
-            origin.section,
-            self._record.server,
-            f" ({answer.transport})" if answer.transport else "",
-            answer.seconds,
-            counted(answer.transmissions, "transmission", "transmissions"),
-            _loggable(message, is_secret=reply.code != packet.ACCESS_REJECT),
+        log_lines.REPLY.log(
+            _log,
+            reply=packet.NAMES[reply.code],
+            user=field(self._record.radius_user),
+            section=origin.section,
+            server=self._record.server + (f" ({answer.transport})" if answer.transport else ""),
+            seconds=answer.seconds,
+            sent=counted(answer.transmissions, "transmission", "transmissions"),
+            text=_loggable(message, is_secret=reply.code != packet.ACCESS_REJECT),
         )
         if reply.code == packet.ACCESS_CHALLENGE:
             return Challenged(message, reply.echo, reply.state, (origin.section, origin.host, origin.port))
@@ -196,7 +195,7 @@ class Authenticator:
             return no_answer.unreachable
         except result.NotSent:
             return False
-        _log.warning("Break-glass refused: [%s] answered a probe for user %s", answer.origin.section, _PROBE_USER)
+        log_lines.BREAK_GLASS_REFUSED.log(_log, section=answer.origin.section, name=_PROBE_USER)
         return False
 
     def _groups(self, reply: "packet.Reply") -> Optional[Tuple[str, ...]]:
@@ -211,11 +210,11 @@ class Authenticator:
             with time_limit(_PATTERN_SECONDS):
                 found, warnings = gateway_groups(rules, values)
         except TimeoutError:
-            found, warnings = (), ("no groups: [gateway_groups] pattern takes too long",)
+            found, warnings = (), (log_lines.PATTERN_TIMED_OUT.text,)
         user = field(self._session.username)
         for warning in warnings:
-            _log.warning("Groups of %s: %s", user, warning)
-        _log.info("Groups of %s: %s", user, one_line(", ".join(map(field, found))) or "none")
+            log_lines.GROUPS_WARNING.log(_log, user=user, cause=warning)
+        log_lines.GROUPS.log(_log, user=user, groups=one_line(", ".join(map(field, found))) or "none")
         return found
 
     def _answered_by(self, used: Container[int], message: str) -> Optional[int]:
@@ -230,7 +229,7 @@ class Authenticator:
                     if line.pattern.search(message):
                         return number
             except TimeoutError:
-                _log.warning("No match: [challenge_answers] %s: pattern takes too long", line.place)
+                log_lines.ANSWER_SKIPPED.log(_log, place=line.place)
         return None
 
     def _user_name(self, server: ServerSettings) -> str:

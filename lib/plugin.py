@@ -8,7 +8,7 @@ import logging
 import time
 from typing import Any, Callable, Dict, Iterator, List, Optional
 
-from . import __version__, reasons
+from . import __version__, log_lines, reasons
 from .authenticator import Authenticator
 from .login import conversation
 from .login.state import Identity
@@ -116,7 +116,7 @@ class Plugin(GuardedPlugin):
         try:
             super().session_ended(session_id=session_id, cookie=self.cookie, session_cookie=self.session_cookie)
         except Exception as error:
-            _log.error("Internal error: %s", locate(error))
+            log_lines.INTERNAL_ERROR.log(_log, error=locate(error))
 
     def _authentication_steps(self) -> Iterator[Callable[[], Verdict]]:
         """Give the SDK's steps in their order, with ours in place of those that name the user and ask for a password.
@@ -155,12 +155,11 @@ class Plugin(GuardedPlugin):
         self.mfa_identity = result.override or result.name
         user, typed = field(result.name), field(result.override or result.ignored)
         if result.override:
-            _log.info("User %s requested RADIUS User-Name %s: [username] allow_override is yes", user, typed)
+            log_lines.OVERRIDDEN.log(_log, user=user, name=typed)
         elif result.ignored:
-            cause = "SPS has not authenticated the user"
-            if not self._settings.username.allow_override:
-                cause = "[username] allow_override is no"
-            _log.warning("Ignored user name %s typed by user %s: %s", typed, user, cause)
+            is_allowed = self._settings.username.allow_override
+            cause = log_lines.OVERRIDE_UNAUTHENTICATED if is_allowed else log_lines.OVERRIDE_OFF
+            log_lines.NAME_IGNORED.log(_log, name=typed, user=user, cause=cause.text)
         return None
 
     def _check_radius_name(self) -> Verdict:
@@ -190,39 +189,36 @@ class Plugin(GuardedPlugin):
         """Account for the session, and log one line for it."""
         record = self._record
         if record is None:
-            _log.info("Session ended before the user was known")
+            log_lines.ENDED_EARLY.log(_log)
             return
         if record.accounting:
             self._account(self._account_stop)
-        _log.info(
-            "Session ended: user=%s client=%s server=%s rounds=%s attempts=%s duration=%d s",
-            field(self.cookie.get("username") or "unknown"),
-            field(record.client_ip or "unknown"),
-            record.server or "none",
-            record.login.all_challenges,
-            record.attempts,
-            max(0, time.time() - record.started),
+        log_lines.ENDED.log(
+            _log,
+            user=field(self.cookie.get("username") or "unknown"),
+            client=field(record.client_ip or "unknown"),
+            server=record.server or "none",
+            rounds=record.login.all_challenges,
+            attempts=record.attempts,
+            seconds=int(max(0, time.time() - record.started)),
         )
 
     def _begin_session(self) -> SessionRecord:
         assert self._settings is not None
-        _log.info("SPS_RADIUS %s", __version__)
+        log_lines.STARTED.log(_log, version=__version__)
         for warning in opening_warnings(self._settings, self._problems):
-            _log.warning("%s", warning)
+            _log.warning(warning)
         if not self.connection.gateway_user and self._relies_on_names():
-            _log.warning(
-                "User name not authenticated by SPS, but a whitelist or the cache relies on it: use gateway "
-                "authentication before this plugin"
-            )
+            log_lines.USER_NOT_AUTHENTICATED.log(_log)
         return SessionRecord(time.time(), self.connection.client_ip)
 
     def _account(self, step: Callable[[], List[str]]) -> None:
         """Account for the session; SPS goes on whatever comes of it."""
         try:
             for warning in step():
-                _log.warning("%s", one_line(warning))
+                _log.warning(one_line(warning))
         except Exception as error:
-            _log.error("Accounting failed: %s", locate(error))
+            log_lines.ACCOUNTING_FAILED.log(_log, error=locate(error))
 
     def _account_start(self) -> List[str]:
         from . import accounting  # and with it pyrad

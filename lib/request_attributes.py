@@ -2,6 +2,7 @@
 
 from typing import List, Tuple
 
+from . import log_lines
 from .config.model import Settings
 from .config.options import PLACEHOLDERS
 from .radius import attributes, nas
@@ -21,7 +22,7 @@ def request_attributes(settings: Settings, session: Session, nas_identifier: str
         try:
             configured.append(line.attribute.key + (attributes.encode(line.attribute, line.text, values),))
         except ValueError as error:
-            warnings.append(f"Request omits [radius_attributes] {line.attribute.name}: {error}")
+            warnings.append(log_lines.ATTRIBUTE_OMITTED.format(name=line.attribute.name, error=error))
     connect_info = f"{session.protocol} {session.connection_name or ''}".strip()
     usual = nas.attributes(nas_identifier, session.client_ip or "", connect_info)
     removed = tuple(each for each in configured if not each[2])

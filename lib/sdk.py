@@ -18,10 +18,10 @@ from safeguard.sessions.plugin import (
 )
 from safeguard.sessions.plugin.exceptions import PluginSDKRuntimeError, PluginSDKValueError
 
-from . import reasons
+from . import log_lines, reasons
 from .config.build import build
 from .config.ini import Problem, parse_ini
-from .config.reader import NO_STORE, ConfigurationError
+from .config.reader import ConfigurationError
 from .config.sdk_sections import sdk_text
 from .login.state import Accept, Action, Ask, Deny, HookCall
 from .session import Session, SessionRecord, format_metadata
@@ -58,7 +58,8 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
             self._settings, self._problems = None, self._problems + (Problem(True, "", "", refused),)
         self._record: Optional[SessionRecord] = None
         for problem in self._problems if self._settings is None else ():
-            _log.error("Configuration %s: %s", "error" if problem.error else "warning", problem)
+            line = log_lines.CONFIGURATION_ERROR if problem.error else log_lines.CONFIGURATION_WARNING
+            line.log(_log, cause=problem)
 
     def set_https_proxy(self) -> None:
         """Do nothing: RADIUS needs no proxy, and the SDK would log its password at level debug."""
@@ -79,7 +80,7 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
         if not _is_sound(self.cookie, in_login) or in_login and self._record is None:
             self.cookie, self._record = {}, None
         if found and self._record is None:
-            _log.warning("Cookie discarded: made by another version or plugin")
+            log_lines.COOKIE_DISCARDED.log(_log)
 
     def _add_cookies(self, verdict: Verdict) -> Verdict:
         """Encode the record, once in a hook."""
@@ -94,10 +95,10 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
                 return hook()
             return self._add_cookies(self._denied(reasons.BAD_CONFIGURATION))
         except (PluginSDKRuntimeError, PluginSDKValueError) as error:
-            _log.error("Configuration error: %s: %s", type(error).__name__, one_line(str(error)))
+            log_lines.CONFIGURATION_ERROR.log(_log, cause=f"{type(error).__name__}: {one_line(str(error))}")
             return self._add_cookies(self._denied(reasons.BAD_CONFIGURATION))
         except Exception as error:
-            _log.error("Internal error: %s", locate(error))
+            log_lines.INTERNAL_ERROR.log(_log, error=locate(error))
             return self._add_cookies(self._denied(reasons.INTERNAL_ERROR))
 
     def _hook_call(self) -> HookCall:
@@ -125,7 +126,7 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
             return self._denied(action.code, action.detail, minutes=str(action.minutes))
         assert isinstance(action, Accept)
         if action.bypassed:
-            _log.warning("User %s admitted without RADIUS: [auth] bypass_when_unreachable", field(self.username))
+            log_lines.ADMITTED_WITHOUT_RADIUS.log(_log, user=field(self.username))
             return accept(self._metadata(bypass="unreachable"))
         response = accept(self._metadata())
         return response if action.groups is None else response.with_gateway_user(self.username, action.groups)
@@ -133,7 +134,7 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
     def _denied(self, code: str, detail: str = "", **values: str) -> Verdict:
         messages = self._settings.messages if self._settings else {}
         reason = reasons.format_reason(messages, code, detail, **values)
-        _log.warning("Denied user %s: %s", field(self.cookie.get("username") or "unknown"), reason)
+        log_lines.DENIED.log(_log, user=field(self.cookie.get("username") or "unknown"), reason=reason)
         return AAResponse(verdict="DENY", reason=reason, additional_metadata=self._metadata(code=code, reason=reason))
 
     def _metadata(self, **more: str) -> str:
@@ -166,7 +167,7 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
         try:
             return super()._check_authentication_cache()
         except Exception as error:
-            _log.warning("Authentication cache unavailable: %s", locate(error))
+            log_lines.CACHE_UNAVAILABLE.log(_log, error=locate(error))
             return None
 
     def _refresh_authentication_cache(self) -> None:
@@ -177,13 +178,13 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
         try:
             super()._refresh_authentication_cache()
         except Exception as error:
-            _log.warning("Authentication cache unavailable: %s", locate(error))
+            log_lines.CACHE_UNAVAILABLE.log(_log, error=locate(error))
 
     def _check_and_increase_client_connection_count(self) -> Verdict:
         try:
             verdict = super()._check_and_increase_client_connection_count()
         except Exception as error:
-            _log.error("Connection limit not checked: %s", locate(error))
+            log_lines.LIMIT_NOT_CHECKED.log(_log, error=locate(error))
             return self._denied(reasons.CONNECTION_LIMIT, "it cannot be checked")
         return self._denied(reasons.CONNECTION_LIMIT) if verdict else None
 
@@ -191,7 +192,7 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
         try:
             super()._decrease_client_connection_count()
         except Exception as error:
-            _log.warning("Connection limit not counted down: %s", locate(error))
+            log_lines.LIMIT_NOT_COUNTED_DOWN.log(_log, error=locate(error))
 
     def _ask_questions(self) -> Verdict:
         verdict = super()._ask_questions()
@@ -218,7 +219,7 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
                 paths[which] = str(getattr(DEFAULT_PLUGIN_CONTEXT, which + "_plugin_state_directory"))
             except Exception as error:
                 if not asked:
-                    _log.warning("State directory unavailable: %s", locate(error))
+                    log_lines.STATE_DIRECTORY_UNAVAILABLE.log(_log, error=locate(error))
         return StateDirectories(**paths)
 
     def _credential(self, section: str, option: str) -> Optional[str]:
@@ -230,9 +231,9 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
                 return next(("{cert}\n{key}\n".format(**found) for found in certificates), None)
             return next(iter(store.get_passwords(section, option)), None)
         except RequiredConfigurationSettingNotFound:
-            raise ConfigurationError(NO_STORE) from None
+            raise ConfigurationError(log_lines.NO_STORE.text) from None
         except Exception as error:
-            raise ConfigurationError("the Credential Store failed: " + type(error).__name__) from None
+            raise ConfigurationError(log_lines.STORE_FAILED.format(error=type(error).__name__)) from None
 
 
 def accept(metadata: Optional[str] = None) -> Verdict:

@@ -3,7 +3,7 @@
 import json
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
-from . import cookie
+from . import cookie, log_lines
 from .config.model import Settings
 from .login.state import QUESTIONS, State
 from .namedtuple import NamedTuple
@@ -106,7 +106,6 @@ def opening_warnings(settings: Settings, problems: Iterable[object]) -> List[str
     """Return what the log warns of when a session begins; `problems` are those of the configuration."""
     over_udp = (server for server in settings.servers if server.tls is None)
     unsigned = (server.section for server in over_udp if not server.require_message_authenticator)
-    return [f"Configuration warning: {problem}" for problem in problems] + [
-        f"[{section}] require_message_authenticator is no: replies can be forged (CVE-2024-3596)"
-        for section in unsigned
+    return [log_lines.CONFIGURATION_WARNING.format(cause=problem) for problem in problems] + [
+        log_lines.REPLIES_CAN_BE_FORGED.format(section=section) for section in unsigned
     ]

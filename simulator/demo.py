@@ -178,9 +178,9 @@ def play_script(plugin: UnpackedPlugin, cut_off: UnpackedPlugin, server: DemoSer
 def play_terminal(plugin: UnpackedPlugin, server: DemoServer, console: Console) -> None:
     """Log in again and again, until the login name is left empty or Ctrl-D or Ctrl-C is pressed."""
     _introduce(server, console)
-    console.say("A login name may carry pairs: gu=alice@otp=123456@root")
-    console.say("It may also be nothing but a pair: otp=123456. Then you are asked for the name.")
-    console.say("An empty line leaves.")
+    console.say("A login name may contain pairs: gu=alice@otp=123456@root")
+    console.say("It may also be a pair alone, such as otp=123456. The plugin then asks for the user name.")
+    console.say("Press Enter on an empty line to leave.")
     try:
         while True:
             console.say()
@@ -276,7 +276,7 @@ def main() -> int:
         reached = {"server": server.address, "port": str(server.port), "secret": server.secret}
         closed = dict(reached, port=str(free_port(server.address)), conn_timeout="1", conn_retries="1")
         plugin = UnpackedPlugin(unpacked, configure(template, reached))
-        console.say("Playing SPS with {}.".format(Path(arguments.zip).name))
+        console.say("Standing in for SPS with {}.".format(Path(arguments.zip).name))
         ours: Optional[DemoServer] = server
         if arguments.configuration:
             ours = None
@@ -285,7 +285,7 @@ def main() -> int:
             except (OSError, UnicodeDecodeError) as error:
                 parser.error("{} cannot be read: {}".format(arguments.configuration, error))
         else:
-            console.say("Its RADIUS server answers on {} port {}.".format(server.address, server.port))
+            console.say("The demo's RADIUS server answers on {} port {}.".format(server.address, server.port))
         if arguments.ssh:
             return serve_ssh(plugin, ours, console, Path(directory))
         if arguments.telnet:

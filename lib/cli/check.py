@@ -5,11 +5,12 @@ import ipaddress
 import json
 from typing import Callable, Iterable, Iterator, List, Optional, Sequence, Set, Tuple
 
+from .. import log_lines
 from ..config import options as declared
 from ..config.build import build
 from ..config.ini import Ini, Problem, line_of, parse_ini
 from ..config.model import Settings
-from ..config.reader import NO_STORE, ConfigurationError
+from ..config.reader import ConfigurationError
 from ..namedtuple import NamedTuple
 from ..text import counted
 from . import exit_status
@@ -46,7 +47,7 @@ def findings(text: str) -> List[Finding]:
 
     def look_up(section: str, option: str) -> Optional[str]:
         if not _has_store(ini):
-            raise ConfigurationError(NO_STORE)
+            raise ConfigurationError(log_lines.NO_STORE.text)
         return _valid_value(section, option)
 
     def trusted_ca(name: str) -> str:
@@ -147,7 +148,7 @@ def _missing_store(ini: Ini) -> Iterator[Problem]:
     for section, option in _stored_options(ini):
         found = declared.declaration(section)
         if found and found.sdk and found.open and not _has_store(ini):
-            yield Problem(True, section, option, NO_STORE)
+            yield Problem(True, section, option, log_lines.NO_STORE.text)
 
 
 def _remark(section: str, option: str, text: str) -> Problem:

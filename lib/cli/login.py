@@ -8,7 +8,7 @@ import tempfile
 import time
 from typing import Dict, Iterator
 
-from .. import __version__, reasons
+from .. import __version__, log_lines, reasons
 from ..authenticator import Authenticator
 from ..login import conversation
 from ..login.state import Accept, Action, Ask, Deny, HookCall, Identity
@@ -102,9 +102,9 @@ class _Login:
 
     def run(self) -> int:
         """Run the login to its end and return the exit status."""
-        _log.info("SPS_RADIUS %s", __version__)
+        log_lines.STARTED.log(_log, version=__version__)
         for warning in opening_warnings(self._configuration.settings, self._configuration.warnings):
-            _log.warning("%s", warning)
+            _log.warning(warning)
         pairs: Dict[str, str] = {}
         while True:
             action = self._authenticate(pairs)

@@ -80,10 +80,11 @@ _DESCRIPTION = """\
 Checks a configuration of SPS_RADIUS, probes its RADIUS servers, and runs a complete login the way the plugin does on
 SPS. Runs on any machine that has Python 3.6 or newer."""
 _EPILOG = """\
-The values of options set to `$` are in the Credential Store of SPS. `servers` and `try` ask for these values without
-echo, or read them from the file given with --secret-file, an INI file with the same sections and options, or from the
-environment: SPS_RADIUS_SECRET for [radius] secret, SPS_AUTH_PUSH_PASSWORD for [auth] push_password, and so on. No
-argument takes a secret, because every user of the machine can read arguments."""
+The values of options set to `$` are in the Credential Store of SPS. `servers` and `try` take them from the file given
+with --secret-file, an INI file with the same sections and options. Without this file, they take them from the
+environment (SPS_RADIUS_SECRET for [radius] secret, SPS_AUTH_PUSH_PASSWORD for [auth] push_password, and so on), and ask
+on the terminal for the rest, without echo. No argument takes a secret, because every user of the machine can read the
+arguments of a process."""
 
 
 def _parser(program: str) -> argparse.ArgumentParser:
@@ -94,10 +95,11 @@ def _parser(program: str) -> argparse.ArgumentParser:
 
     check = commands.add_parser(
         "check",
-        help="find the errors in a configuration",
-        description="Reads a configuration as the plugin does, and lists its errors and warnings with line numbers.",
-        epilog="Exits with 0 if there are no errors, 1 if there are warnings and --strict is given, 2 if there are "
-        "errors.",
+        help="list the errors and warnings in a configuration",
+        description="Reads a configuration as the plugin does, and lists its errors, warnings, and notes with line "
+        "numbers. Does not contact the servers.",
+        epilog="Exits with 0 if there are no errors, 1 if there are only warnings and --strict is given, 2 if there "
+        "are errors.",
     )
     _add_file(check)
     check.add_argument("--strict", action="store_true", help="exit with 1 if there are warnings")
@@ -105,7 +107,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
 
     servers = commands.add_parser(
         "servers",
-        help="probe every server",
+        help="check whether each server is up and has the same shared secret",
         description="Resolves the name of every server and sends a Status-Server request (RFC 5997) to each of its "
         "addresses. No user is logged in.",
         epilog="Exits with 0 if the plugin can use every address, 1 if it cannot use one of them, 2 if the "
@@ -113,35 +115,36 @@ def _parser(program: str) -> argparse.ArgumentParser:
     )
     _add_file(servers)
     servers.add_argument(
-        "--timeout", metavar="SECONDS", type=_seconds, default=5.0, help="time to wait for each address (default: 5)"
+        "--timeout", metavar="SECONDS", type=_seconds, default=5.0, help="seconds to wait for each address (default: 5)"
     )
     servers.add_argument(
         "--probe-user",
         metavar="NAME",
         type=_user_name,
-        help="if a server does not answer Status-Server (NPS does not), send a login of this user with a random "
-        "password; the server counts a failed login of the user",
+        help="if a server does not answer Status-Server (NPS does not), send it a login of this user with a random "
+        "password; the server counts this as a failed login",
     )
     _add_json(servers)
     _add_client_options(servers)
 
     login = commands.add_parser(
         "try",
-        help="log in through the servers as the plugin does",
+        help="run a complete login and show every packet and the verdict",
         description="Runs a complete login with the configured servers, shows every packet without its secrets, and "
-        "shows the verdict that the plugin returns to SPS. Asks the questions of the login on the terminal.",
-        epilog="Exits with 0 for ACCEPT, 1 for DENY, 2 if the configuration has errors. User lists, LDAP, the "
-        "authentication cache and the lockout exist only on SPS and are ignored here.",
+        "shows the verdict that the plugin returns to SPS. Prompts on the terminal where SPS prompts the user.",
+        epilog="Exits with 0 for ACCEPT, 1 for DENY, 2 if the configuration has errors. Ignores what works only on "
+        "SPS: whitelists, LDAP user mapping, the authentication cache, the connection limit, the lockout, and "
+        "additional questions.",
     )
     _add_file(login)
     login.add_argument(
-        "--user", metavar="NAME", default="", help="user name in the login; without it, the login asks for one"
+        "--user", metavar="NAME", default="", help="user name to log in with; if not given, the login prompts for it"
     )
     login.add_argument(
         "--gateway-user", metavar="NAME", default="", help="user that SPS has authenticated before the plugin runs"
     )
     login.add_argument(
-        "--protocol", choices=("ssh", "rdp", "telnet"), default="ssh", help="protocol of the connection (default: ssh)"
+        "--protocol", choices=("ssh", "rdp", "telnet"), default="ssh", help="protocol of the session (default: ssh)"
     )
     login.add_argument("--client-ip", metavar="ADDRESS", type=_ip_address, default="", help="IP address of the client")
     login.add_argument("--connection", metavar="NAME", default="", help="name of the Connection Policy")
@@ -149,8 +152,8 @@ def _parser(program: str) -> argparse.ArgumentParser:
 
     commands.add_parser(
         "options",
-        help="list every option with its default",
-        description="Lists every option of the plugin with its values, its default and its meaning.",
+        help="list all options",
+        description="Lists every option of the plugin with its values, default, and meaning.",
     )
     return parser
 

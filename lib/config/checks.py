@@ -2,7 +2,7 @@
 
 from typing import Iterator, Mapping, Sequence, Tuple
 
-from .. import reasons
+from .. import log_lines, reasons
 from ..text import canonical, closest, did_you_mean
 from .ini import Ini, Problem
 from .model import Settings
@@ -52,12 +52,13 @@ def unknown_names(ini: Ini) -> Iterator[Problem]:
         if declared is None:
             meant = _similar_section(section, list(known_sections))
             advice = f"; did you mean {meant}?" if meant else ""
-            yield Problem(meant in _GATES, section, "", "unknown section" + advice)
+            yield Problem(meant in _GATES, section, "", log_lines.UNKNOWN_SECTION.format(advice=advice))
         elif not declared.open:
             for name in unknown:
                 renamed = _RENAMED.get((declared.first or declared.name, name))
                 advice = f"; use {renamed} instead" if renamed else _similar_option(name, known)
-                yield Problem(declared.name in _STRICT_SECTIONS, section, name, "unknown option" + advice)
+                text = log_lines.UNKNOWN_OPTION.format(advice=advice)
+                yield Problem(declared.name in _STRICT_SECTIONS, section, name, text)
 
 
 def limited(problems: Sequence[Problem]) -> Tuple[Problem, ...]:
@@ -78,8 +79,7 @@ def doubts(ini: Ini, settings: Settings) -> Iterator[Problem]:
                     yield Problem(False, server.section, option.name, "has no effect without transport=tls")
     cache = ini.sections.get("authentication_cache", {})
     if settings.groups and cache.get("reuse_limit", "0") not in ("", "0"):
-        text = "has no effect with [gateway_groups]: the cache does not keep groups"
-        yield Problem(False, "authentication_cache", "reuse_limit", text)
+        yield Problem(False, "authentication_cache", "reuse_limit", log_lines.CACHE_WITHOUT_EFFECT.text)
 
 
 def _similar_section(name: str, known: Sequence[str]) -> str:
@@ -107,11 +107,11 @@ def _cut_short(settings: Settings) -> Iterator[Problem]:
     """Yield the waits that a time limit ends before the configuration says so."""
     total = sum(server.bound for server in settings.servers)
     if total > PLUGIN_TIME_LIMIT:
-        text = f"the servers' timeouts add up to {total:g} s; SPS stops a plugin after {PLUGIN_TIME_LIMIT:g} s"
+        text = log_lines.EXCEEDS_PLUGIN_LIMIT.format(seconds=total, limit=PLUGIN_TIME_LIMIT)
         yield Problem(False, "radius", "conn_timeout", text)
         return
     limit = settings.total_timeout
     for server in settings.servers:
         if server.bound > limit:
-            text = f"times conn_retries is {server.bound:g} s, but total_timeout ends the wait after {limit:g} s"
+            text = log_lines.EXCEEDS_TOTAL_TIMEOUT.format(seconds=server.bound, limit=limit)
             yield Problem(False, server.section, "conn_timeout", text)

@@ -15,6 +15,7 @@ import re
 import sys
 from typing import Dict, List, Mapping, Match, Optional, Sequence, Set, Tuple
 
+from .. import log_lines
 from ..namedtuple import NamedTuple
 from .options import SECTIONS, declaration
 from .value_types import CERTIFICATE_AND_KEY, CERTIFICATES
@@ -66,7 +67,6 @@ _NO_VALUE = sys.maxsize
 _MAX_DEPTH = 10  # of references in referenced values, as in ConfigParser
 _MAX_EXPANSION = 2 * 10**5  # values that sections take from [DEFAULT], and characters that references insert
 _SHOWN_REPETITIONS = 10
-_INDENTED = "is indented, so it belongs to the value above: remove the indentation, or write the value on one line"
 _OPTIONS = [option for section in SECTIONS for option in section.options]
 _NAMES = {option.name for option in _OPTIONS}
 _PEM_NAMES = {option.name for option in _OPTIONS if option.kind in (CERTIFICATES, CERTIFICATE_AND_KEY)}
@@ -127,7 +127,7 @@ class _Parser:
             if stripped and not is_comment:
                 self._lines[self._section].append((number, stripped))
         elif self._is_exposed_pem(line):
-            self._report("", f"line {number}", "is not `option = value`")
+            self._report("", f"line {number}", log_lines.NOT_AN_OPTION.text)
         elif is_comment:
             pass
         elif not stripped:
@@ -137,7 +137,7 @@ class _Parser:
         elif section:
             self._begin_section(number, section)
         elif self._section is None:
-            self._report("", f"line {number}", "is before the first [section]")
+            self._report("", f"line {number}", log_lines.BEFORE_FIRST_SECTION.text)
         else:
             self._begin_option(number, self._section, indent, stripped)
 
@@ -182,7 +182,7 @@ class _Parser:
         match = re.match(_OPTION, line)
         name = match.group(1).rstrip().lower() if match else ""
         if not match or not name:
-            self._report("", f"line {number}", "is not `option = value`")
+            self._report("", f"line {number}", log_lines.NOT_AN_OPTION.text)
             return
         self._option, self._value, self._indent = name, [match.group(2).strip()], indent
         if name in self._options[section]:
@@ -196,7 +196,7 @@ class _Parser:
         if self._option in _PEM_NAMES and (self._inside_pem or not is_header and name not in _NAMES):
             self._value.append(line)
         else:
-            self._report("", f"line {number}", _INDENTED)
+            self._report("", f"line {number}", log_lines.INDENTED.text)
 
     def _is_exposed_pem(self, line: str) -> bool:
         """Whether a line of PEM is not indented and its Base64 ends in `=`.
@@ -231,7 +231,7 @@ class _Budget:
 def _repeated(numbers: Sequence[int]) -> str:
     """Return the text for a name that is given again in these lines."""
     if len(numbers) == 1:
-        return f"given twice, again in line {numbers[0]}"
+        return log_lines.GIVEN_TWICE.format(number=numbers[0])
     shown = ", ".join(map(str, numbers[:_SHOWN_REPETITIONS]))
     more = len(numbers) - _SHOWN_REPETITIONS
     return f"given {len(numbers) + 1} times, again in lines {shown}" + (f" and {more:,} more" if more > 0 else "")

@@ -3,6 +3,7 @@
 import re
 from typing import Dict, Iterator, List, Optional, Tuple
 
+from .. import log_lines
 from .ini import Ini, Problem
 from .options import Option, declaration
 from .value_types import ValueType
@@ -27,7 +28,7 @@ def sdk_problems(ini: Ini) -> Iterator[Problem]:
     yield from _incomplete_questions(ini)
     for section in ("whitelist source=ldap_server_group", "usermapping source=ldap_server"):
         if ini.sections.get(section) and not ini.sections.get("ldap_server", {}).get("name"):
-            yield Problem(False, section, "", "has no effect without [ldap_server] name")
+            yield Problem(False, section, "", log_lines.NO_LDAP_SERVER.text)
 
 
 def sdk_text(ini: Ini) -> str:
@@ -85,6 +86,6 @@ def _incomplete_questions(ini: Ini) -> Iterator[Problem]:
             yield Problem(True, section, "", f"is never asked because there is no [question_{position}]")
         for option in ("prompt", "key"):
             if not ini.sections[section].get(option):
-                yield Problem(True, section, option, "is missing")
+                yield Problem(True, section, option, log_lines.MISSING.text)
         if re.match(_TAKEN_KEYS, ini.sections[section].get("key", "")):
             yield Problem(True, section, "key", "is reserved for the answer to a password prompt; choose another key")

@@ -9,6 +9,7 @@ import re
 import struct
 from typing import Any, Iterable, List, Optional, Sequence, Tuple
 
+from .. import log_lines
 from ..namedtuple import NamedTuple
 from . import packet
 
@@ -19,7 +20,7 @@ MAX_OCTETS = 4095  # RFC 2866 section 3, one less than in RFC 2865
 
 CLASS, ACCT_STATUS_TYPE, ACCT_DELAY_TIME, ACCT_SESSION_ID, ACCT_AUTHENTIC, ACCT_SESSION_TIME = 25, 40, 41, 44, 45, 46
 EVENT_TIMESTAMP, ERROR_CAUSE = 55, 101
-NOT_RECORDED = packet.DiscardReason("Error-Cause reports that nothing was recorded", "bad-reply")
+NOT_RECORDED = packet.DiscardReason(log_lines.NOT_RECORDED.text, "bad-reply")
 _STATUS_TYPES = {START: 1, STOP: 2}
 _RADIUS, _LOCAL = 1, 2  # who authenticated the user, RFC 2866 section 5.6
 _FROM_RECORD = frozenset(

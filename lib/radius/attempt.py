@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import TYPE_CHECKING, Iterable, List, Optional
 
+from .. import log_lines
 from ..text import counted
 from .packet import DiscardReason
 
@@ -53,7 +54,7 @@ class Attempt:
     def discarded(self) -> List[str]:
         """Return a line for each reason to discard replies."""
         return [
-            f"{self.name}: discarded {counted(count, 'reply', 'replies')}: {reason.text}"
+            self._line(log_lines.DISCARDED.format(replies=counted(count, "reply", "replies"), cause=reason.text))
             for reason, count in self.discards.items()
         ]
 
@@ -62,11 +63,15 @@ class Attempt:
         if self.error:
             text = str(self.error)
         else:
-            text = f"no response to {counted(self.transmissions, 'transmission', 'transmissions')}"
-            text += " or to Status-Server" if self.probed and not self.probe_answered else ""
+            is_silent = self.probed and not self.probe_answered
+            cause = log_lines.NO_RESPONSE_TO_STATUS if is_silent else log_lines.NO_RESPONSE
+            text = cause.format(sent=counted(self.transmissions, "transmission", "transmissions"))
         if self.probe_answered:
-            text += ", but Status-Server was answered"
-        return self.discarded() + [f"{self.name}: {text}"]
+            text = log_lines.STATUS_ANSWERED.format(failure=text)
+        return self.discarded() + [self._line(text)]
+
+    def _line(self, cause: str) -> str:
+        return log_lines.ATTEMPT.format(server=self.name, cause=cause)
 
 
 def gravest_code(attempts: Iterable[Attempt]) -> str:

@@ -5,6 +5,7 @@ import random
 import time
 from typing import Callable, List, Optional, Sequence, Tuple
 
+from .. import log_lines
 from . import packet, profile
 from .attempt import Attempt, gravest_code
 from .profile import Profile
@@ -17,7 +18,7 @@ from .transport.base import Address, Received, Transport, Unreachable
 from .transport.resolve import numeric_address, resolve
 from .transport.udp import UdpTransport
 
-_UNSOLICITED = packet.DiscardReason("unsolicited data after the answer", "bad-reply")
+_UNSOLICITED = packet.DiscardReason(log_lines.UNSOLICITED_DATA.text, "bad-reply")
 _MAX_WAIT = 16.0  # seconds between transmissions, MRT of RFC 5080 section 2.2.1
 
 
@@ -213,7 +214,7 @@ class _Run:
             except packet.Discarded as discarded:
                 self._attempts[-1].discards[discarded.reason] += 1
                 if connection.transport.is_stream:  # only the server can have sent it (RFC 6613 section 2.6.4)
-                    raise Unreachable("bad-reply", "connection closed because of an invalid reply", False) from None
+                    raise Unreachable("bad-reply", log_lines.CONNECTION_CLOSED.text, False) from None
                 continue
             if answer is not None:
                 return answer
@@ -251,7 +252,7 @@ class _Run:
         lines = [line for each in self._attempts[:-1] for line in each.failure()] + attempt.discarded()
         seconds = time.monotonic() - self._started
         if not connection.request.is_proved(reply):
-            lines.append(f"{attempt.name}: MS-CHAP2-Success missing or invalid")
+            lines.append(log_lines.ATTEMPT.format(server=attempt.name, cause=log_lines.MUTUAL_AUTH_FAILED.text))
             raise NoAnswer("mutual-auth-failed", lines, seconds, False, self._section, self._packets)
         return Answer(
             reply=reply,
@@ -269,7 +270,8 @@ class _Run:
         tried = {attempt.section for attempt in self._attempts}
         untried = [server for server in self._servers if server.section not in tried]
         lines = [line for attempt in self._attempts for line in attempt.failure()]
-        lines += [f"[{server.section}] {server.server}: not tried: total_timeout exhausted" for server in untried]
+        names = [f"[{server.section}] {server.server}" for server in untried]
+        lines += [log_lines.ATTEMPT.format(server=name, cause=log_lines.NOT_TRIED.text) for name in names]
         unreachable = all(attempt.is_silent for attempt in self._attempts) and not untried
         return NoAnswer(
             gravest_code(self._attempts),

@@ -9,6 +9,7 @@ import hmac
 import struct
 from typing import TYPE_CHECKING, Callable, Container, Iterator, List, Optional, Tuple
 
+from .. import log_lines
 from ..namedtuple import NamedTuple
 from ..secret import Secret
 from .pyrad_codec import RequestEncoder
@@ -71,16 +72,16 @@ class Discarded(Exception):
         self.reason = reason
 
 
-MALFORMED_HEADER = DiscardReason("malformed header or length", "bad-reply")
-UNEXPECTED_IDENTIFIER = DiscardReason("unexpected identifier", "bad-reply")
-UNEXPECTED_CODE = DiscardReason("unexpected code", "bad-reply")
-MALFORMED_ATTRIBUTES = DiscardReason("malformed attributes", "bad-reply")
-TOO_MANY_ATTRIBUTES = DiscardReason(f"more than {MAX_REPLY_ATTRIBUTES} attributes", "bad-reply")
-MISSING_MESSAGE_AUTHENTICATOR = DiscardReason("no Message-Authenticator", "no-message-authenticator")
-MALFORMED_MESSAGE_AUTHENTICATOR = DiscardReason("two Message-Authenticators, or one of the wrong length", "bad-reply")
-WRONG_AUTHENTICATOR = DiscardReason("wrong Response Authenticator; the shared secret probably differs", "wrong-secret")
-WRONG_MESSAGE_AUTHENTICATOR = DiscardReason("wrong Message-Authenticator", "wrong-secret")
-UNEXPECTED_PROXY_STATE = DiscardReason("unexpected Proxy-State, a sign of a BlastRADIUS forgery", "bad-reply")
+MALFORMED_HEADER = DiscardReason(log_lines.MALFORMED_HEADER.text, "bad-reply")
+UNEXPECTED_IDENTIFIER = DiscardReason(log_lines.UNEXPECTED_IDENTIFIER.text, "bad-reply")
+UNEXPECTED_CODE = DiscardReason(log_lines.UNEXPECTED_CODE.text, "bad-reply")
+MALFORMED_ATTRIBUTES = DiscardReason(log_lines.MALFORMED_ATTRIBUTES.text, "bad-reply")
+TOO_MANY_ATTRIBUTES = DiscardReason(log_lines.TOO_MANY_ATTRIBUTES.format(limit=MAX_REPLY_ATTRIBUTES), "bad-reply")
+MISSING_MESSAGE_AUTHENTICATOR = DiscardReason(log_lines.MISSING_MESSAGE_AUTHENTICATOR.text, "no-message-authenticator")
+MALFORMED_MESSAGE_AUTHENTICATOR = DiscardReason(log_lines.MALFORMED_MESSAGE_AUTHENTICATOR.text, "bad-reply")
+WRONG_AUTHENTICATOR = DiscardReason(log_lines.WRONG_AUTHENTICATOR.text, "wrong-secret")
+WRONG_MESSAGE_AUTHENTICATOR = DiscardReason(log_lines.WRONG_MESSAGE_AUTHENTICATOR.text, "wrong-secret")
+UNEXPECTED_PROXY_STATE = DiscardReason(log_lines.UNEXPECTED_PROXY_STATE.text, "bad-reply")
 
 
 Attributes = Tuple[Tuple[int, int, bytes], ...]

@@ -10,6 +10,7 @@ import os
 import re
 from typing import Generator, Iterable, Iterator, List, Optional, Set
 
+from .. import log_lines
 from ..namedtuple import NamedTuple
 from ..radius.accounting import Record, Waiting, given_up, in_order
 from ..text import counted
@@ -38,7 +39,7 @@ class AccountingQueue:
 
     def __init__(self, state_directory: Optional[str]) -> None:
         """Take the plugin's persistent state directory (None: nothing is kept)."""
-        self._directory = Directory(state_directory, DIRECTORY, "Accounting queue cannot keep records")
+        self._directory = Directory(state_directory, DIRECTORY, log_lines.QUEUE_CANNOT_KEEP)
         self._unwritten: List[Record] = []
         self._others_went = False
 
@@ -108,7 +109,7 @@ class AccountingQueue:
             self._directory.remove(key)
         if dropped:
             count = counted(len(dropped), "was", "were")
-            self._directory.warn("Accounting queue dropped records", f"{count} too old, or too many in the queue")
+            self._directory.warn(log_lines.QUEUE_DROPPED_RECORDS, count=count)
         return [place for place in waiting if place.key not in dropped]
 
     def _read(self, places: Iterable[Waiting]) -> Iterator[Entry]:
@@ -140,7 +141,7 @@ class AccountingQueue:
 
     def _discard(self, name: str) -> None:
         self._directory.remove(name)
-        self._directory.warn("Accounting queue removed files", f"no accounting records in {DIRECTORY}/")
+        self._directory.warn(log_lines.QUEUE_REMOVED_FILES)
 
 
 def _key(place: Waiting) -> str:

@@ -11,6 +11,7 @@ import stat
 import time
 from typing import Callable, Dict, Iterator, List, Optional, TypeVar
 
+from ..log_lines import Line
 from ..namedtuple import NamedTuple
 from ..text import system_words
 
@@ -30,20 +31,20 @@ class StateDirectories(NamedTuple):
 class Directory:
     """A directory of the plugin below one of its state directories, made when it is first written to."""
 
-    def __init__(self, state_directory: Optional[str], name: str, trouble: str) -> None:
-        """Take the state directory (None: nothing is kept) and how the warning begins when something fails."""
+    def __init__(self, state_directory: Optional[str], name: str, failure: Line) -> None:
+        """Take the state directory (None: nothing is kept) and the line to log when something fails."""
         self._path = os.path.join(state_directory, name) if state_directory else ""
-        self._trouble = trouble
-        self._warnings: Dict[str, str] = {}
+        self._failure = failure
+        self._warnings: Dict[Line, str] = {}
 
     @property
     def warnings(self) -> List[str]:
         """What went wrong so far, for the log."""
         return list(self._warnings.values())
 
-    def warn(self, problem: str, cause: str) -> None:
-        """Add a warning unless there is one of this problem."""
-        self._warnings.setdefault(problem, f"{problem}: {cause}")
+    def warn(self, line: Line, **fields: object) -> None:
+        """Add this line to the warnings unless it is one of them."""
+        self._warnings.setdefault(line, line.format(**fields))
 
     def names(self) -> List[str]:
         """Return the names of all that is there."""
@@ -132,7 +133,7 @@ class Directory:
             except (BlockingIOError, PermissionError):
                 pass  # another process has it
             except OSError as error:
-                self.warn(self._trouble, system_words(error))
+                self.warn(self._failure, cause=system_words(error))
                 return None
             left = deadline - time.monotonic()
             if left <= 0:
@@ -164,7 +165,7 @@ class Directory:
                 os.close(directory)
         except OSError as error:
             if create or not isinstance(error, FileNotFoundError):
-                self.warn(self._trouble, system_words(error))
+                self.warn(self._failure, cause=system_words(error))
             return None
 
     def _open_directory(self, create: bool) -> int:

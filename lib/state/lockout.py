@@ -11,6 +11,7 @@ import re
 from collections import deque
 from typing import Callable, Deque, Iterator, List, Match, Optional, Sequence
 
+from .. import log_lines
 from ..config.model import LockoutRules
 from ..text import canonical
 from .directory import Directory
@@ -57,7 +58,7 @@ class Lockout:
     def __init__(self, state_directory: Optional[str], rules: LockoutRules) -> None:
         """Take the plugin's persistent state directory (None: no memory)."""
         state_directory = state_directory if rules.max_failures > 0 else None
-        self._directory = Directory(state_directory, DIRECTORY, "Lockout cannot count failed logins")
+        self._directory = Directory(state_directory, DIRECTORY, log_lines.LOCKOUT_CANNOT_COUNT)
         self._rules = rules
 
     @property
@@ -106,7 +107,7 @@ class Lockout:
             if re.fullmatch(_LINE, line):
                 yield float(line)
             else:
-                self._directory.warn("Lockout ignored lines", f"no failed logins in {DIRECTORY}/")
+                self._directory.warn(log_lines.LOCKOUT_IGNORED_LINES)
 
     def _remove(self, is_obsolete: Callable[[Match[str]], bool]) -> None:
         for name in self._directory.names():

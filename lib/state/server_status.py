@@ -9,6 +9,7 @@ import re
 import time
 from typing import List, Optional
 
+from .. import log_lines
 from ..radius.server_status import ServerStatus, Status
 from .directory import Directory
 
@@ -21,7 +22,7 @@ class Health(ServerStatus):
 
     def __init__(self, state_directory: Optional[str], dead_time: float) -> None:
         """Take the plugin's ephemeral state directory (None: no memory) and how many seconds a server stays dead."""
-        self._directory = Directory(state_directory, DIRECTORY, "Server status is not shared between logins")
+        self._directory = Directory(state_directory, DIRECTORY, log_lines.STATUS_NOT_SHARED)
         self._dead_time = dead_time
 
     @property

@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 from typing import Iterator, List, Optional
 
+from .. import log_lines
 from ..text import canonical
 from .directory import Directory
 
@@ -20,7 +21,7 @@ class UserLocks:
 
     def __init__(self, state_directory: Optional[str]) -> None:
         """Take the plugin's ephemeral state directory (None: no locks)."""
-        self._directory = Directory(state_directory, DIRECTORY, "Logins of one user do not wait for each other")
+        self._directory = Directory(state_directory, DIRECTORY, log_lines.LOGINS_DO_NOT_WAIT)
 
     @property
     def warnings(self) -> List[str]:

@@ -34,7 +34,7 @@ def test_whitelist_and_cache_ignore_a_typed_user_name(open_session: OpenSession,
     session = open_session(trusting, lists)
     session.authenticate()
     assert session.answer("backup")["verdict"] == "NEEDINFO"
-    assert "User name not authenticated by SPS" in text(session)
+    assert "SPS has not authenticated the user: a whitelist" in text(session)
     assert open_session(trusting, lists, gateway_user="alice").log_in("correct horse")["verdict"] == "ACCEPT"
     session = open_session(trusting, lists)
     session.authenticate()

@@ -20,9 +20,9 @@ DOCUMENT = ROOT / "docs" / "transcripts.md"
 _INTRODUCTION = """\
 # What users see
 
-Logins of the demo's users (`./demo.sh --ssh`, `./demo.sh --telnet`), with OpenSSH's ssh and Debian's telnet. Answers to
-the plugin's questions are hidden as they are typed; they stand below each login. From `You are in` on it is the demo
-that speaks; SPS would connect the user to the server there.
+Logins of the demo's users (`./demo.sh --ssh`, `./demo.sh --telnet`), with OpenSSH's ssh and Debian's telnet. Answers
+are hidden while the user types them; they are listed below each login. Everything from `You are in` on comes from the
+demo; SPS would connect the user to the target server at this point.
 
 Made by `python3 -m tests.support.transcripts` from real sessions; `bastion` stands for the gateway's address.
 """

@@ -9,10 +9,12 @@ from typing import Any, Callable, Dict, List
 
 import pytest
 
+from lib.log_lines import WARNING, Line
 from lib.state.directory import UNFINISHED, Directory
 from tests.support.cases import for_each
 
 TROUBLE = "Facts are not kept"
+LINE = Line(WARNING, TROUBLE + ": {cause}")
 LIMIT = 100
 OPERATIONS: Dict[str, Callable[[Directory], object]] = {
     "modified": lambda directory: directory.modified("file"),
@@ -36,7 +38,7 @@ def is_locked(directory: Directory) -> Any:
 
 @pytest.fixture
 def directory(tmp_path: pathlib.Path) -> Directory:
-    return Directory(str(tmp_path), "facts", TROUBLE)
+    return Directory(str(tmp_path), "facts", LINE)
 
 
 def mode(path: pathlib.Path) -> int:
@@ -162,7 +164,7 @@ def test_no_operation_follows_a_link_or_waits_for_a_pipe(tmp_path: pathlib.Path)
         (state / "facts").mkdir(parents=True)
         make(state / "facts" / "file")
         beside = outside(state)
-        directory = Directory(str(state), "facts", TROUBLE)
+        directory = Directory(str(state), "facts", LINE)
         for _ in range(2):
             assert OPERATIONS[operation](directory) is None
         assert len(directory.warnings) == 1 and directory.warnings[0].startswith(TROUBLE + ": ")
@@ -180,7 +182,7 @@ def test_an_odd_file_is_replaced_and_removed_itself(tmp_path: pathlib.Path) -> N
         (state / "facts").mkdir(parents=True)
         make(state / "facts" / "file")
         beside = outside(state)
-        directory = Directory(str(state), "facts", TROUBLE)
+        directory = Directory(str(state), "facts", LINE)
         OPERATIONS[operation](directory)
         assert directory.is_file("file") is (True if operation == "replace" else None)
         assert not directory.warnings
@@ -213,7 +215,7 @@ def test_a_directory_that_is_none_is_one_warning(tmp_path: pathlib.Path) -> None
             make_pipe(state / "facts")
         else:
             (state / "facts").symlink_to(elsewhere if obstacle == "link" else state / "nowhere")
-        directory = Directory(str(state), "facts", TROUBLE)
+        directory = Directory(str(state), "facts", LINE)
         for _ in range(2):
             assert not OPERATIONS[operation](directory)
         assert len(directory.warnings) == 1 and directory.warnings[0].startswith(TROUBLE + ": ")
@@ -230,7 +232,7 @@ def test_files_and_directories_of_another_user_are_refused(
 
     @for_each(operation=OPERATIONS)
     def check(operation: str) -> None:
-        directory = Directory(str(tmp_path), "facts", TROUBLE)
+        directory = Directory(str(tmp_path), "facts", LINE)
         assert not OPERATIONS[operation](directory)
         assert directory.warnings == [f"{TROUBLE}: it belongs to another user"]
 
@@ -247,7 +249,7 @@ def test_what_the_system_forbids_is_one_warning(tmp_path: pathlib.Path) -> None:
 
         @for_each(operation=OPERATIONS)
         def check(operation: str) -> None:
-            directory = Directory(str(tmp_path), "facts", TROUBLE)
+            directory = Directory(str(tmp_path), "facts", LINE)
             for _ in range(2):
                 assert not OPERATIONS[operation](directory)
             assert directory.warnings == [f"{TROUBLE}: Permission denied"]
@@ -260,7 +262,7 @@ def test_what_the_system_forbids_is_one_warning(tmp_path: pathlib.Path) -> None:
 
 @for_each(operation=OPERATIONS)
 def test_without_a_state_directory_nothing_is_kept(operation: str) -> None:
-    directory = Directory(None, "facts", TROUBLE)
+    directory = Directory(None, "facts", LINE)
     assert not OPERATIONS[operation](directory)
     assert not directory.warnings
 
@@ -269,7 +271,8 @@ def test_without_a_state_directory_nothing_is_kept(operation: str) -> None:
 
 
 def test_each_problem_is_one_warning(directory: Directory) -> None:
-    directory.warn("Facts ignored", "damaged")
-    directory.warn("Facts ignored", "too old")
-    directory.warn("Facts removed", "too many")
-    assert directory.warnings == ["Facts ignored: damaged", "Facts removed: too many"]
+    removed = Line(WARNING, "Facts removed: too many")
+    directory.warn(LINE, cause="damaged")
+    directory.warn(LINE, cause="too old")
+    directory.warn(removed)
+    assert directory.warnings == [f"{TROUBLE}: damaged", "Facts removed: too many"]

@@ -6,6 +6,7 @@ import selectors
 import socket
 from typing import TYPE_CHECKING, Any, Iterable, Iterator, List, Mapping, Optional, Tuple
 
+from ... import log_lines
 from ...namedtuple import NamedTuple
 from ...text import system_words
 
@@ -106,5 +107,5 @@ def local_ip(bound: socket.socket) -> str:
 def unreachable(error: OSError) -> Unreachable:
     """Return what an error of the system means for the address."""
     if error.errno == errno.ECONNREFUSED:
-        return Unreachable("connection-refused", "connection refused")
-    return Unreachable("network", f"cannot send: {system_words(error)}")
+        return Unreachable("connection-refused", log_lines.CONNECTION_REFUSED.text)
+    return Unreachable("network", log_lines.CANNOT_SEND.format(error=system_words(error)))

@@ -4,6 +4,7 @@ import socket
 import threading
 from typing import List
 
+from ... import log_lines
 from .base import Address, Unreachable
 
 
@@ -38,5 +39,5 @@ def resolve(host: str, port: int, timeout: float) -> List[Address]:
     thread.start()
     thread.join(timeout)
     if not found:
-        raise Unreachable("name-lookup", "name resolution failed: " + "".join(errors or ["timed out"]))
+        raise Unreachable("name-lookup", log_lines.RESOLUTION_FAILED.format(error="".join(errors or ["timed out"])))
     return found[0]
