@@ -70,10 +70,10 @@ COOKIE_DISCARDED = Line(WARNING, "Cookie discarded: made by another version or p
 # Configuration
 
 CONFIGURATION_ERROR = Line(ERROR, "Configuration error: {cause}")
-"""Any other error. The line names section and option. If it has the text of the SDK instead, SPS often does not have
-the named policy (User List, LDAP Server)."""
+"""An error that this table does not list. The line names section and option. If it has a text of the SDK instead, SPS
+often does not have the named policy (User List, LDAP Server)."""
 CONFIGURATION_WARNING = Line(WARNING, "Configuration warning: {cause}")
-"""Any other warning. The line names section and option."""
+"""A warning that this table does not list. The line names section and option."""
 OPTION_ERROR = Cause(CONFIGURATION_ERROR, "[{section}] {option}: {cause}")
 OPTION_WARNING = Cause(CONFIGURATION_WARNING, "[{section}] {option}: {cause}")
 SECTION_WARNING = Cause(CONFIGURATION_WARNING, "[{section}]: {cause}")

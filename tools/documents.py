@@ -152,14 +152,14 @@ def declared_log_lines() -> List[LogLine]:
     statements = ast.parse(source).body
     found = []
     for statement, following in zip(statements, statements[1:] + [ast.Pass()]):
-        target = statement.targets[0] if isinstance(statement, ast.Assign) else None
-        declared = getattr(log_lines, target.id) if isinstance(target, ast.Name) else None
+        name = getattr(statement.targets[0], "id", "") if isinstance(statement, ast.Assign) else ""
+        declared = getattr(log_lines, name, None)
         if not isinstance(declared, (log_lines.Line, log_lines.Cause)):
             continue
         description = ast.literal_eval(following.value) if isinstance(following, ast.Expr) else ""
         headings = [line[2:] for line in source.splitlines()[: statement.lineno] if line.startswith("# ")]
         level, text = _whole(declared)
-        found.append(LogLine(target.id, headings[-1], level, text, " ".join(description.split())))
+        found.append(LogLine(name, headings[-1], level, text, " ".join(description.split())))
     return found
 
 
