@@ -255,7 +255,7 @@ BREAK_GLASS_REFUSED = Line(WARNING, "Break-glass refused: [{section}] answered a
 GROUPS_WARNING = Line(WARNING, "Groups of {user}: {cause}")
 PATTERN_TIMED_OUT = Cause(GROUPS_WARNING, "no groups: [gateway_groups] pattern takes too long")
 r"""The regular expression has too many ways to match, as in `(\w+)+`. Remove repetitions inside repetitions."""
-ANSWER_SKIPPED = Line(WARNING, "[challenge_answers] {place} skipped: pattern takes too long")
+ANSWER_SKIPPED = Line(WARNING, "Automatic answer skipped: [challenge_answers] {place}: pattern takes too long")
 """The regular expression in this line has too many ways to match. The plugin tries the next line, or asks the user."""
 NO_GROUP = Cause(GROUPS_WARNING, "no group in {values}")
 """The server sent none of the attributes in `[gateway_groups] attribute`, or `pattern` does not match their values."""

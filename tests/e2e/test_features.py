@@ -131,7 +131,7 @@ def test_a_pattern_for_a_challenge_never_runs_without_end(open_session: OpenSess
         assert session.answer("x")["question"][1].startswith("Code for aaa")
         sent = [request for request in server.requests if request.values(STATE)]
     assert len(sent) == 1  # the second line has answered
-    assert text(session).count("[challenge_answers] line 6 skipped: pattern takes too long") == 2
+    assert text(session).count("[challenge_answers] line 6: pattern takes too long") == 2
 
 
 # Request attributes
