@@ -5,7 +5,7 @@ Brings together the User-Names that servers expect, request attributes, lockout,
 
 import logging
 import time
-from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Container, List, Optional, Sequence, Tuple
 
 from . import log_lines, reasons
 from .config.model import Settings
@@ -47,8 +47,9 @@ from .text import canonical, counted, field, one_line, printable, reply_message,
 if TYPE_CHECKING:  # they import pyrad, which a hook that only asks the user must not pay for
     from .radius import packet, result
 
-_FEW_CODES = 2  # of a user, of which the log warns
-_PATTERN_SECONDS = 5.0  # after which a pattern is taken for one that never ends
+_FEW_CODES = 2  # the log warns when a user has this many left
+_PATTERN_SECONDS = 5.0  # limit for [gateway_groups] pattern, and for all of [challenge_answers]
+_LEAST_SECONDS = 0.05  # for each of [challenge_answers], whatever the others took
 
 _log = logging.getLogger("SPS_RADIUS")
 
@@ -86,7 +87,10 @@ class Authenticator:
         state, action = conversation.proceed(self._settings, record.login, call, self._locked_for())
         while isinstance(action, (SendRequest, CheckRecoveryCode)):
             if isinstance(action, SendRequest):
-                state, action = conversation.receive(self._settings, state, call, self._send(action))
+                outcome = self._send(action)
+                if isinstance(outcome, Challenged):
+                    outcome = outcome._replace(answered_by=self._answered_by(state.used_answers, outcome.message))
+                state, action = conversation.receive(self._settings, state, call, outcome)
             else:
                 state, action = conversation.finish_check(self._settings, state, call, self._check(action.code))
         if isinstance(action, Deny) and action.code == reasons.TOO_MANY_CHALLENGES:
@@ -230,6 +234,22 @@ class Authenticator:
             log_lines.GROUPS_WARNING.log(_log, user=user, cause=warning)
         log_lines.GROUPS.log(_log, user=user, groups=one_line(", ".join(map(field, found))) or "none")
         return found
+
+    def _answered_by(self, used: Container[int], message: str) -> Optional[int]:
+        """Return the first unused line of [challenge_answers] whose pattern matches in time, or None."""
+        deadline = time.monotonic() + _PATTERN_SECONDS
+        for number, line in enumerate(self._settings.challenge_answers):
+            if number in used:
+                continue
+            from .time_limit import time_limit
+
+            try:
+                with time_limit(max(_LEAST_SECONDS, deadline - time.monotonic())):
+                    if line.pattern.search(message):
+                        return number
+            except TimeoutError:
+                log_lines.ANSWER_SKIPPED.log(_log, place=line.place)
+        return None
 
     def _user_name(self, server: ServerSettings) -> str:
         return radius_name(self._settings.name_rules[server.section], self._session.identity)

@@ -21,6 +21,7 @@ _NEWLINES = "\r\n?|[\x0b\x0c\x85\u2028\u2029]"
 _JOINERS = "\u200c\u200d"  # format characters that Persian and Indic spelling needs
 _UNSHOWN = frozenset(("Cc", "Cf", "Cs"))
 _BRACES = r"\{\{|\}\}|\{([^{}]*)\}|[{}]"
+_MAX_COMPARED = 100  # characters of a name; comparing takes time in proportion to their square
 _CUT_OCTETS = 240  # servers cut long texts at 253 octets (RFC 2865 section 5.18) or somewhat before
 _LEAST_SECRET = 4  # characters; shorter ones are choices in a menu, and parts of many words
 _FILE_NAME_OCTETS = 180  # of 255: an address and a suffix are added
@@ -106,13 +107,19 @@ def filled(text: str, values: Mapping[str, str]) -> str:
     return re.sub(_BRACES, lambda match: match.group()[0] if match.group(1) is None else values[match.group(1)], text)
 
 
-def did_you_mean(name: str, known: Iterable[str], alike: float = 0.6) -> str:
-    """Return `; did you mean ...?` with the most similar known name, ignoring case, or nothing."""
+def closest(name: str, known: Iterable[str], alike: float = 0.6) -> str:
+    """Return the most similar known name, ignoring case, or nothing."""
     import difflib  # the SDK does not import it, and only a mistake needs it
 
     spellings = {spelling.lower(): spelling for spelling in known}
-    close = difflib.get_close_matches(name.lower(), spellings, 1, alike)
-    return f"; did you mean {spellings[close[0]]}?" if close else ""
+    close = difflib.get_close_matches(name.lower()[:_MAX_COMPARED], spellings, 1, alike)
+    return spellings[close[0]] if close else ""
+
+
+def did_you_mean(name: str, known: Iterable[str], alike: float = 0.6) -> str:
+    """Return `; did you mean ...?` with the most similar known name, or nothing."""
+    found = closest(name, known, alike)
+    return f"; did you mean {found}?" if found else ""
 
 
 def canonical(name: str) -> str:

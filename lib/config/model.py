@@ -41,10 +41,14 @@ class NameRules(NamedTuple):
 
 
 class ChallengeAnswer(NamedTuple):
-    """A line of [challenge_answers]: a challenge that `pattern` matches is answered with `answer`."""
+    """A line of [challenge_answers]: a challenge that `pattern` matches is answered with `answer`.
+
+    `place` is where the line is in the file, as in `line 5`.
+    """
 
     pattern: Pattern[str]
     answer: Secret
+    place: str = ""
 
 
 class GroupRules(NamedTuple):

@@ -210,10 +210,10 @@ def _challenged(settings: Settings, state: State, call: HookCall, outcome: Chall
     )
     if state.challenges > settings.auth.max_challenges:
         return state.without_challenge(), Deny(reasons.TOO_MANY_CHALLENGES)
-    for number, line in enumerate(settings.challenge_answers):
-        if number not in state.used_answers and line.pattern.search(outcome.message):
-            state = state._replace(used_answers=state.used_answers + (number,))
-            return state, SendRequest(line.answer, state.server_state, state.origin)
+    if outcome.answered_by is not None:
+        state = state._replace(used_answers=state.used_answers + (outcome.answered_by,))
+        answer = settings.challenge_answers[outcome.answered_by].answer
+        return state, SendRequest(answer, state.server_state, state.origin)
     if not call.can_ask:
         return state.without_challenge(), Deny(reasons.CANNOT_ASK)
     return _ask(settings, state, call, CHALLENGE)

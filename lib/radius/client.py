@@ -193,7 +193,7 @@ class _Run:
         except BaseException as error:
             transport.close()
             if isinstance(error, Md5Disabled):
-                raise Unreachable("fips", log_lines.MD5_DISABLED.text, False) from None
+                raise Unreachable("fips", log_lines.MD5_DISABLED.text) from None
             if isinstance(error, packet.RequestError):
                 raise NotSent(error, self._section, self._packets) from None
             raise

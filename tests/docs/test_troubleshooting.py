@@ -26,6 +26,7 @@ from tests.support.misbehaving import (
     ACCEPT,
     CHALLENGE,
     PROXY_STATE,
+    REPLY_MESSAGE,
     SECRET,
     Request,
     Server,
@@ -95,7 +96,8 @@ def ordinary_session(stage: Stage) -> None:
 
 def wrong_configurations(stage: Stage) -> None:
     stage.whole(
-        "x=1\n[radius]\nserver=a\nport=70000\nport=1\na line\n[radius_2]\nsecret=$\n[auth]\nmax_attempts=no\n",
+        "x=1\n[radius]\nserver=a\nport=70000\nport=1\na line\n  port=2\n[radius_2]\nsecret=$\n"
+        "[auth]\nmax_attempts=no\n",
         gateway_user="alice",
     )
     store: Dict[str, Any] = {"credential_stores": {"my_store": {}}}
@@ -324,6 +326,9 @@ def odd_groups_and_attributes(stage: Stage) -> None:
     with Server(answering(SECRET, ACCEPT, [(CLASS, b"a" * 60)])) as server:
         endless = section(server) + "[gateway_groups]\nattribute=Class\npattern=(\\w+\\s?)+;\n"
         stage.open(endless, gateway_user="alice").log_in("x")
+    with Server(answering(SECRET, CHALLENGE, [(REPLY_MESSAGE, b"a" * 60)])) as server:
+        endless = section(server) + "[challenge_answers]\n(\\w+\\s?)+; = 1\n"
+        stage.open(endless, server_username="alice", key_value_pairs={"otp": "x"}).authenticate()
 
 
 def state_directories_in_the_way(stage: Stage) -> None:

@@ -13,8 +13,20 @@ import pytest
 
 from lib.state.user_lock import UserLocks
 from tests.support.cases import Cases
-from tests.support.misbehaving import ACCEPT, REJECT, SECRET, Request, Server, answering, reply, silent
-from tests.support.plugin import OpenSession, code, metadata, prompts, section, text
+from tests.support.misbehaving import (
+    ACCEPT,
+    CHALLENGE,
+    REJECT,
+    REPLY_MESSAGE,
+    SECRET,
+    STATE,
+    Request,
+    Server,
+    answering,
+    reply,
+    silent,
+)
+from tests.support.plugin import OpenSession, code, metadata, outcome, prompts, section, text
 from tests.support.radiusd import FreeRadius
 
 VENDOR_SPECIFIC, FORTINET, CISCO = 26, 12356, 9
@@ -109,6 +121,20 @@ def test_pattern_that_takes_too_long(open_session: OpenSession) -> None:
         session.time_limit = 60.0
         assert session.log_in("x")["gateway_groups"] == []
     assert "no groups: [gateway_groups] pattern takes too long" in text(session)
+
+
+@pytest.mark.slow
+def test_a_pattern_for_a_challenge_never_runs_without_end(open_session: OpenSession) -> None:
+    challenge = (REPLY_MESSAGE, b"Code for " + b"a" * 60 + b"!")
+    with Server(answering(SECRET, CHALLENGE, [challenge, (STATE, b"s")])) as server:
+        answers = "[challenge_answers]\nfor (\\w+\\s?)+: = 1\nCode for = 2\n"
+        session = open_session(section(server) + answers, server_username="alice")
+        session.time_limit = 60.0
+        session.authenticate()
+        assert session.answer("x")["question"][1].startswith("Code for aaa")
+        sent = [request for request in server.requests if request.values(STATE)]
+    assert len(sent) == 1  # the second line has answered
+    assert text(session).count("[challenge_answers] line 6: pattern takes too long") == 2
 
 
 # Request attributes
