@@ -308,6 +308,14 @@ ERRORS = [
     ("[gateway_groups]\nattribute=Class\nrequre_any=x", "[gateway_groups] requre_any: unknown option"),
     ("[lockout]\nmax_failure=3", "[lockout] max_failure: unknown option"),
     ("[accounting]\nenabled=yes\n[accounting_2]\nserver=x", "[accounting_2] server: requires [accounting] server"),
+    ("[lockouts]\nmax_failures=3", "[lockouts]: unknown section; did you mean lockout?"),
+    ("[Gateway_Groups]\nattribute=Class", "[Gateway_Groups]: unknown section; did you mean gateway_groups?"),
+    ("[gateway_groups]\nattribute=Class\npattern=OU=(.+)\n required_groups=a", "line 8: is indented"),
+    ("[auth]\n" * 2000, "[auth]: given 2000 times, again in lines 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 and 1,989 more"),
+    (
+        "[auth]\n" + "".join(f"a{n}={f'%(a{n + 1})s' * 10}\n" for n in range(9)) + "a9=x\n",
+        "[auth]: has too many values from [DEFAULT] and from `%(name)s`",
+    ),
     ("[lockout]\nscope=name", "[lockout] scope: expected one of user, client, both"),
 ]
 
