@@ -1,11 +1,13 @@
-"""Runs atheris: `python3 -m fuzz`, with libFuzzer's arguments (https://llvm.org/docs/LibFuzzer.html)."""
+"""Runs atheris: `python3 -m fuzz TARGET`, with libFuzzer's arguments (https://llvm.org/docs/LibFuzzer.html)."""
 
+import importlib
 import sys
 
 import atheris
 
+target_name = sys.argv.pop(1)
 with atheris.instrument_imports(include=["lib"]):
-    from fuzz import target
+    target = importlib.import_module("fuzz." + target_name)
 
 # For one input, in seconds, MiB and octets
 LIMITS = ["-timeout=10", "-rss_limit_mb=512", f"-max_len={target.MAX_INPUT}"]

@@ -27,7 +27,7 @@ def begin(
 
     `accepted` is None if no server accepted the user.
     """
-    attributes, warnings = request_attributes(settings, session, nas_identifier)
+    attributes, unfit = request_attributes(settings, session, nas_identifier)
     target = nas.target(session.server_ip, session.server_port, session.server_hostname, session.server_username)
     user_name = radius_name(settings.name_rules[settings.servers[0].section], session.identity)
     begun = AccountingSession(
@@ -38,7 +38,7 @@ def begin(
         attributes=attributes + target,
         by_radius=accepted is not None,
     )
-    return begun, warnings
+    return begun, [each.omission for each in unfit]
 
 
 def account(

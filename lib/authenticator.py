@@ -5,7 +5,7 @@ Brings together the User-Names that servers expect, request attributes, lockout,
 
 import logging
 import time
-from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Container, List, Optional, Sequence, Tuple
 
 from . import log_lines, reasons
 from .config.model import Settings
@@ -42,13 +42,14 @@ from .state.lockout import Lockout
 from .state.recovery_codes import UsedCodes
 from .state.server_status import Health
 from .state.user_lock import UserLocks
-from .text import canonical, counted, field, one_line, reply_message
+from .text import canonical, counted, field, one_line, printable, reply_message, without_inputs
 
 if TYPE_CHECKING:  # they import pyrad, which a hook that only asks the user must not pay for
     from .radius import packet, result
 
-_FEW_CODES = 2  # of a user, of which the log warns
-_PATTERN_SECONDS = 5.0  # after which a pattern is taken for one that never ends
+_FEW_CODES = 2  # the log warns when a user has this many left
+_PATTERN_SECONDS = 5.0  # limit for [gateway_groups] pattern, and for all of [challenge_answers]
+_LEAST_SECONDS = 0.05  # for each of [challenge_answers], whatever the others took
 
 _log = logging.getLogger("SPS_RADIUS")
 
@@ -76,15 +77,20 @@ class Authenticator:
         self._server_status = Health(directories.ephemeral, settings.dead_time)
         self._attribute_warnings: List[str] = []
         self._record = SessionRecord(0.0)
+        self._typed: Tuple[str, ...] = ()
         self._seconds = 0.0  # spent on waiting
 
     def run(self, record: SessionRecord, call: HookCall) -> Tuple[SessionRecord, Action]:
         """Run the conversation until it has to ask the user or ends; log what could not be kept between logins."""
         self._record = record
+        self._typed = conversation.typed_secrets(call)
         state, action = conversation.proceed(self._settings, record.login, call, self._locked_for())
         while isinstance(action, (SendRequest, CheckRecoveryCode)):
             if isinstance(action, SendRequest):
-                state, action = conversation.receive(self._settings, state, call, self._send(action))
+                outcome = self._send(action)
+                if isinstance(outcome, Challenged):
+                    outcome = outcome._replace(answered_by=self._answered_by(state.used_answers, outcome.message))
+                state, action = conversation.receive(self._settings, state, call, outcome)
             else:
                 state, action = conversation.finish_check(self._settings, state, call, self._check(action.code))
         if isinstance(action, Deny) and action.code == reasons.TOO_MANY_CHALLENGES:
@@ -133,15 +139,16 @@ class Authenticator:
         self._keep_traces(answer.origin.section, answer.packets, answer.seconds)
         for line in answer.log_lines:
             log_lines.SERVER_FAILED.log(_log, cause=one_line(line))
-        return self._outcome(answer)
+        return self._outcome(answer, request.password)
 
-    def _outcome(self, answer: "result.Answer") -> Outcome:
+    def _outcome(self, answer: "result.Answer", password: Secret) -> Outcome:
         """Log a reply, count it for the lockout, and return it as an outcome."""
         from .radius import packet
 
         reply, origin = answer.reply, answer.origin
         self._record = self._record._replace(server=f"{origin.host}:{origin.port}")
-        message = reply_message(answer.messages)
+        inputs = self._typed + (() if password == self._settings.auth.push_password else (password.reveal(),))
+        message = without_inputs(reply_message(answer.messages), inputs)
         log_lines.REPLY.log(
             _log,
             reply=packet.NAMES[reply.code],
@@ -165,12 +172,16 @@ class Authenticator:
 
     def _call_client(self, request: SendRequest) -> "result.Answer":
         """Ask the servers for the time that is left."""
-        from .radius import client
+        from .radius import client, packet, result
         from .radius.request import LoginRequest, Origin
         from .request_attributes import request_attributes
 
         servers, seconds = self._settings.servers, self._settings.total_timeout - self._seconds
-        attributes, self._attribute_warnings = request_attributes(self._settings, self._session, self._nas_identifier)
+        attributes, unfit = request_attributes(self._settings, self._session, self._nas_identifier)
+        for each in unfit:
+            if not each.line.optional:
+                raise result.NotSent(packet.RequestError(reasons.BAD_CONFIGURATION, str(each)), "", ())
+        self._attribute_warnings = [each.omission for each in unfit]
         login = LoginRequest(
             {server.section: self._user_name(server) for server in servers},
             request.password,
@@ -224,6 +235,22 @@ class Authenticator:
         log_lines.GROUPS.log(_log, user=user, groups=one_line(", ".join(map(field, found))) or "none")
         return found
 
+    def _answered_by(self, used: Container[int], message: str) -> Optional[int]:
+        """Return the first unused line of [challenge_answers] whose pattern matches in time, or None."""
+        deadline = time.monotonic() + _PATTERN_SECONDS
+        for number, line in enumerate(self._settings.challenge_answers):
+            if number in used:
+                continue
+            from .time_limit import time_limit
+
+            try:
+                with time_limit(max(_LEAST_SECONDS, deadline - time.monotonic())):
+                    if line.pattern.search(message):
+                        return number
+            except TimeoutError:
+                log_lines.ANSWER_SKIPPED.log(_log, place=line.place)
+        return None
+
     def _user_name(self, server: ServerSettings) -> str:
         return radius_name(self._settings.name_rules[server.section], self._session.identity)
 
@@ -259,7 +286,7 @@ def _accepted_user(reply: "packet.Reply") -> AcceptedUser:
     from .radius import packet
     from .radius.accounting import CLASS
 
-    names = [name.decode("utf-8", "replace") for name in reply.values(packet.USER_NAME)[:1]]
+    names = [printable(name.decode("utf-8", "replace")) for name in reply.values(packet.USER_NAME)[:1]]
     return AcceptedUser("".join(names), tuple(reply.values(CLASS)))
 
 

@@ -86,6 +86,10 @@ GIVEN_TWICE = Cause(OPTION_ERROR, "given twice, again in line {number}")
 """Keep one of the two lines."""
 NOT_AN_OPTION = Cause(LINE_ERROR, "is not `option = value`")
 """Correct the line. It may be the remainder of an old value that continued there."""
+INDENTED = Cause(
+    LINE_ERROR, "is indented, so it belongs to the value above: remove the indentation, or write the value on one line"
+)
+"""Remove the white space at the beginning of the line. Only PEM continues on indented lines."""
 BEFORE_FIRST_SECTION = Cause(LINE_ERROR, "is before the first [section]")
 """Move the line into a section."""
 NO_STORE = Cause(OPTION_ERROR, "`$` requires [credential_store] name")
@@ -96,9 +100,10 @@ STORE_FAILED = Cause(OPTION_ERROR, "the Credential Store failed: {error}")
 """`LocalCredentialStoreNotFound`: SPS has no local Credential Store with the name in `[credential_store]`."""
 UNKNOWN_OPTION = Cause(OPTION_WARNING, "unknown option{advice}")
 """Correct the name. A misspelled option has no effect. In `[gateway_groups]`, `[lockout]` and `[accounting]`, it is an
-error."""
+error, as in every section that decides who is admitted."""
 UNKNOWN_SECTION = Cause(SECTION_WARNING, "unknown section{advice}")
-"""Correct the name. The plugin ignores everything in the section."""
+"""Correct the name. The plugin ignores everything in the section. It is an error if the name is similar to that of a
+section that decides who is admitted."""
 EXCEEDS_PLUGIN_LIMIT = Cause(
     OPTION_WARNING, "the servers' timeouts add up to {seconds:g} s; SPS stops a plugin after {limit:g} s"
 )
@@ -146,6 +151,10 @@ CONNECTION_REFUSED = Cause(ATTEMPT, "connection refused")
 """Check `port`, and check that the RADIUS service runs."""
 RESOLUTION_FAILED = Cause(ATTEMPT, "name resolution failed: {error}")
 """Check `server` and the DNS servers of SPS, or use an address."""
+TOO_MANY_ADDRESSES = Cause(ATTEMPT, "only the first {limit} of {count} addresses are asked")
+"""Use a name that has the addresses of RADIUS servers only."""
+MD5_DISABLED = Cause(ATTEMPT, "MD5 is disabled on this system")
+"""SPS runs in FIPS mode: see `fips` in [By deny code](#by-deny-code)."""
 CANNOT_SEND = Cause(ATTEMPT, "cannot send: {error}")
 """The error text of the system. Common causes: no route, a firewall on SPS, or a `source_ip` that SPS does not
 have."""
@@ -246,7 +255,9 @@ OVERRIDE_UNAUTHENTICATED = Cause(NAME_IGNORED, "SPS has not authenticated the us
 OVERRIDDEN = Line(INFO, "User {user} requested RADIUS User-Name {name}: [username] allow_override is yes")
 """For information. The user has set another User-Name with `ru=`."""
 REQUEST_NOT_SENT = Line(WARNING, "Request for user {user} not sent: {error}")
-"""The name or the password is too long for RADIUS or is not text."""
+"""The name or the password is too long for RADIUS or is not text. If the line names `[radius_attributes]`, a value does
+not fit the attribute in this session: shorten it, or if no policy of the server needs the attribute, mark it as
+optional with `?`, as in `Cisco-AVPair? = ...`."""
 RECOVERY_CODE_ACCEPTED = Line(
     WARNING, "Recovery code accepted for user {user}: no server responded; codes left: {left}"
 )
@@ -262,6 +273,8 @@ RECOVERY_CODE_USED = Cause(RECOVERY_CODE_REFUSED, "it was used before")
 GROUPS_WARNING = Line(WARNING, "Groups of {user}: {cause}")
 PATTERN_TIMED_OUT = Cause(GROUPS_WARNING, "no groups: [gateway_groups] pattern takes too long")
 r"""The regular expression has too many ways to match, as in `(\w+)+`. Remove repetitions inside repetitions."""
+ANSWER_SKIPPED = Line(WARNING, "Automatic answer skipped: [challenge_answers] {place}: pattern takes too long")
+"""The regular expression in this line has too many ways to match. The plugin tries the next line, or asks the user."""
 NO_GROUP = Cause(GROUPS_WARNING, "no group in {values}")
 """The server sent none of the attributes in `[gateway_groups] attribute`, or `pattern` does not match their values."""
 GROUPS_NOT_MAPPED = Cause(GROUPS_WARNING, "not mapped: {names}")
@@ -270,9 +283,9 @@ GROUPS_NOT_UTF_8 = Cause(GROUPS_WARNING, "discarded {number} of {values}: not UT
 """Configure the server to send text in UTF-8."""
 GROUPS_WITH_CONTROLS = Cause(GROUPS_WARNING, "discarded {number} of {values}: with control characters")
 """Configure the server to send text without control characters."""
-ATTRIBUTE_OMITTED = Line(WARNING, "Request omits [radius_attributes] {name}: {error}")
-"""The value of a placeholder does not fit the attribute in this session. The plugin sent the request without the
-attribute."""
+ATTRIBUTE_OMITTED = Line(WARNING, "Request omits [radius_attributes] {place}: {error}")
+"""The value does not fit the attribute in this session. The plugin sent the request without the attribute, because the
+attribute is optional (`?`) or the request is for accounting."""
 
 # State directories
 

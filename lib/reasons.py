@@ -20,6 +20,7 @@ NO_REPLY = "no-reply"
 CONNECTION_REFUSED = "connection-refused"
 NAME_LOOKUP = "name-lookup"
 NETWORK = "network"
+FIPS = "fips"
 WRONG_SECRET = "wrong-secret"
 NO_MESSAGE_AUTHENTICATOR = "no-message-authenticator"
 MUTUAL_AUTH_FAILED = "mutual-auth-failed"
@@ -133,6 +134,13 @@ _DENIALS = (
         "Check the network settings of SPS; the log has the system's error message.",
     ),
     Denial(
+        FIPS,
+        "Login is not possible: MD5 is disabled on this system. Contact your help desk.",
+        "RADIUS requires MD5, which this system does not compute in FIPS mode.",
+        "Use a server with RADIUS/1.1 (`transport=tls`), which needs no MD5, or a release of SPS with Python 3.9 or "
+        "newer, in which the plugin can use MD5 in FIPS mode.",
+    ),
+    Denial(
         WRONG_SECRET,
         _UNREACHABLE,
         "Replies failed verification: the shared secret probably differs.",
@@ -177,8 +185,9 @@ _DENIALS = (
     Denial(
         BAD_CONFIGURATION,
         "Login is not possible because of a configuration error. Contact your help desk.",
-        "The plugin's configuration has errors.",
-        "The log lists each as `[section] option`. Correct them under Policies > AA Plugin Configurations.",
+        "The plugin's configuration has errors, or a line of `[radius_attributes]` does not fit this session.",
+        "The log lists each as `[section] option`. Correct them under Policies > AA Plugin Configurations. If the "
+        "server does not need an attribute, mark it as optional with `?`, as in `Cisco-AVPair? = ...`.",
     ),
     Denial(
         LOCKED,

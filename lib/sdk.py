@@ -6,7 +6,7 @@ No exception leaves a hook: SPS would end the session without telling the user w
 import functools
 import logging
 import traceback
-from typing import Any, Callable, Dict, Mapping, Optional
+from typing import Any, Callable, Dict, Mapping, Optional, Sequence
 
 from safeguard.sessions.plugin import (
     DEFAULT_PLUGIN_CONTEXT,
@@ -16,6 +16,7 @@ from safeguard.sessions.plugin import (
     PluginConfiguration,
     RequiredConfigurationSettingNotFound,
 )
+from safeguard.sessions.plugin.authentication_cache import AuthenticationCache
 from safeguard.sessions.plugin.exceptions import PluginSDKRuntimeError, PluginSDKValueError
 
 from . import log_lines, reasons
@@ -26,7 +27,7 @@ from .config.sdk_sections import sdk_text
 from .login.state import Accept, Action, Ask, Deny, HookCall
 from .session import Session, SessionRecord, format_metadata
 from .state.directory import StateDirectories
-from .text import field, one_line
+from .text import field, file_name, one_line
 
 _NICKNAME_FILE = "/etc/hostnickname"
 _PRIVATE = "__plugin_sdk_private"  # what the SDK keeps in the cookie
@@ -116,7 +117,7 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
     def _session(self) -> Session:
         """Return what is known about the session."""
         known = {name: getattr(self.connection, name, None) for name in Session._fields[2:]}
-        return Session(self.cookie.get("username") or "", self.cookie.get("mfa_identity") or "", **known)
+        return Session.of(self.cookie.get("username") or "", self.cookie.get("mfa_identity") or "", known)
 
     def _to_verdict(self, action: Action) -> Verdict:
         """Turn an action of the conversation into a verdict."""
@@ -176,6 +177,14 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
             super()._refresh_authentication_cache()
         except Exception as error:
             log_lines.CACHE_UNAVAILABLE.log(_log, error=locate(error))
+
+    @property
+    def _authentication_cache(self) -> Any:
+        name = file_name(self.username)
+        return AuthenticationCache.from_config(self.plugin_configuration, self.connection.client_ip, name)
+
+    def _create_client_connection_limiter(self, keys: Sequence[str]) -> Any:
+        return super()._create_client_connection_limiter([file_name(key) for key in keys])
 
     def _check_and_increase_client_connection_count(self) -> Verdict:
         try:

@@ -7,7 +7,7 @@ from . import cookie, log_lines
 from .config.model import Settings
 from .login.state import QUESTIONS, State
 from .namedtuple import NamedTuple
-from .text import one_line
+from .text import one_line, printable
 
 _LOGIN, _RECORD = "radius", "radius_session"  # keys in the cookie
 Attributes = Tuple[Tuple[int, int, bytes], ...]
@@ -30,6 +30,18 @@ class Session(NamedTuple):
     server_ip: Optional[str] = None
     server_port: Optional[int] = None
     server_hostname: Optional[str] = None
+
+    @classmethod
+    def of(cls, username: str, identity: str, known: Mapping[str, Any]) -> "Session":
+        """Return a session with these values, made printable: users choose some of them, and servers log them.
+
+        The names of the user stay as they are, since a changed name would be another user's. They are checked instead.
+        """
+        values = dict(known)
+        for name, value in known.items():
+            if isinstance(value, str) and name != "gateway_user":
+                values[name] = printable(value)
+        return cls(username, identity, **values)
 
 
 class AcceptedUser(NamedTuple):

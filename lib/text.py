@@ -3,6 +3,7 @@
 All text from a server or a user passes through here before it reaches a terminal or a log.
 """
 
+import hashlib
 import json
 import re
 import unicodedata
@@ -20,7 +21,10 @@ _NEWLINES = "\r\n?|[\x0b\x0c\x85\u2028\u2029]"
 _JOINERS = "\u200c\u200d"  # format characters that Persian and Indic spelling needs
 _UNSHOWN = frozenset(("Cc", "Cf", "Cs"))
 _BRACES = r"\{\{|\}\}|\{([^{}]*)\}|[{}]"
+_MAX_COMPARED = 100  # characters of a name; comparing takes time in proportion to their square
 _CUT_OCTETS = 240  # servers cut long texts at 253 octets (RFC 2865 section 5.18) or somewhat before
+_LEAST_SECRET = 4  # characters; shorter ones are choices in a menu, and parts of many words
+_FILE_NAME_OCTETS = 180  # of 255: an address and a suffix are added
 
 
 def safe(value: str) -> str:
@@ -50,6 +54,14 @@ def reply_message(parts: Sequence[bytes]) -> str:
         octets += part if goes_on else b"\n" + part
         previous = part
     return safe(octets.decode("utf-8", "replace"))
+
+
+def without_inputs(text: str, inputs: Iterable[str]) -> str:
+    """Return safe text with `***` in place of what a user typed, also inside words; short inputs stay."""
+    forms = {form for each in inputs for form in (each, safe(each))}
+    for form in sorted(forms, key=len, reverse=True):
+        text = text.replace(form, "***") if len(form) >= _LEAST_SECRET else text
+    return text
 
 
 def system_words(error: OSError) -> str:
@@ -95,18 +107,37 @@ def filled(text: str, values: Mapping[str, str]) -> str:
     return re.sub(_BRACES, lambda match: match.group()[0] if match.group(1) is None else values[match.group(1)], text)
 
 
-def did_you_mean(name: str, known: Iterable[str], alike: float = 0.6) -> str:
-    """Return `; did you mean ...?` with the most similar known name, ignoring case, or nothing."""
+def closest(name: str, known: Iterable[str], alike: float = 0.6) -> str:
+    """Return the most similar known name, ignoring case, or nothing."""
     import difflib  # the SDK does not import it, and only a mistake needs it
 
     spellings = {spelling.lower(): spelling for spelling in known}
-    close = difflib.get_close_matches(name.lower(), spellings, 1, alike)
-    return f"; did you mean {spellings[close[0]]}?" if close else ""
+    close = difflib.get_close_matches(name.lower()[:_MAX_COMPARED], spellings, 1, alike)
+    return spellings[close[0]] if close else ""
+
+
+def did_you_mean(name: str, known: Iterable[str], alike: float = 0.6) -> str:
+    """Return `; did you mean ...?` with the most similar known name, or nothing."""
+    found = closest(name, known, alike)
+    return f"; did you mean {found}?" if found else ""
 
 
 def canonical(name: str) -> str:
     """Return one spelling for all names that servers treat as equal, such as Alice, ALICE and full-width letters."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+
+
+def printable(value: str) -> str:
+    """Return text on one line, without escape sequences and control or format characters, for an attribute."""
+    line = re.sub(f"{_NEWLINES}|[\n\t]", " ", re.sub(_ESCAPES, "", value))
+    return "".join(char for char in line if not holds_control(char))
+
+
+def file_name(name: str) -> str:
+    """Return a name for a file that stands for this user name alone, in any locale and within the system's limit."""
+    octets = name.encode("utf-8", "surrogatepass")
+    safe_name = "".join(chr(each) if 32 <= each < 127 and each not in b"%/" else f"%{each:02X}" for each in octets)
+    return safe_name if len(safe_name) <= _FILE_NAME_OCTETS else "%" + hashlib.sha256(octets).hexdigest()
 
 
 def holds_control(value: str) -> bool:

@@ -150,10 +150,10 @@ def _stored_options(ini: Ini) -> Iterator[Tuple[str, str]]:
 
 
 def _missing_store(ini: Ini) -> Iterator[Problem]:
-    """Find options of the SDK that need a Credential Store; `build` finds those of the plugin."""
+    """Find user names for the SDK that need a Credential Store; `build` finds options of the plugin."""
     for section, option in _stored_options(ini):
         found = declared.declaration(section)
-        if found and found.sdk and not _has_store(ini):
+        if found and found.sdk and found.open and not _has_store(ini):
             yield Problem(True, section, option, log_lines.NO_STORE.text)
 
 

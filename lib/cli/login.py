@@ -139,15 +139,14 @@ class _Login:
         problem = radius_name_problem(self._identity)
         if problem:
             return Deny(reasons.BAD_USERNAME, problem)
-        session = Session(
-            self._username,
-            self._identity,
+        known = dict(
             protocol=options.protocol,
             connection_name=options.connection,
             client_ip=options.client_ip,
             gateway_user=options.gateway_user,
             server_username=options.user,
         )
+        session = Session.of(self._username, self._identity, known)
         authenticator = Authenticator(settings, session, options.nas_identifier, self._directories)
         self._packet_printer.packets = authenticator.packets
         try:

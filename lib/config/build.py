@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, 
 from ..radius.server import ServerSettings, TlsSettings
 from ..secret import Secret
 from . import options
-from .checks import doubts, unknown_names
+from .checks import MAX_PROBLEMS, doubts, limited, unknown_names
 from .ini import Ini, Problem, unquoted
 from .model import (
     AccountingSettings,
@@ -37,6 +37,9 @@ def build(
 
     `credential` looks up each option of ours that is set to `$`, `trusted_ca` each `$[name]`.
     """
+    problems = [*ini.problems, *unknown_names(ini)]
+    if len(problems) > MAX_PROBLEMS:  # no configuration: there is nothing to be read
+        return None, limited(problems)
     reader = Reader(ini, credential, trusted_ca)
     servers = _servers(ini, reader)
     name_rules = _name_rules(ini, reader)
@@ -65,10 +68,10 @@ def build(
         dictionary=dictionary,
         recovery_codes=recovery_codes,
     )
-    problems = [*ini.problems, *unknown_names(ini), *sdk_problems(ini), *reader.problems]
+    problems += [*sdk_problems(ini), *reader.problems]
     if any(problem.error for problem in problems):
-        return None, tuple(problems)
-    return settings, (*problems, *doubts(ini, settings))
+        return None, limited(problems)
+    return settings, limited([*problems, *doubts(ini, settings)])
 
 
 # Servers
@@ -207,7 +210,8 @@ def _challenge_answers(reader: Reader) -> Tuple[ChallengeAnswer, ...]:
     answers = []
     for place, pattern, answer in reader.pairs("challenge_answers", "pattern = answer"):
         with reader.reporting("challenge_answers", place):
-            answers.append(ChallengeAnswer(compile_pattern(pattern, re.IGNORECASE), Secret(unquoted(answer))))
+            compiled = compile_pattern(pattern, re.IGNORECASE)
+            answers.append(ChallengeAnswer(compiled, Secret(unquoted(answer)), place))
     return tuple(answers)
 
 

@@ -41,10 +41,14 @@ class NameRules(NamedTuple):
 
 
 class ChallengeAnswer(NamedTuple):
-    """A line of [challenge_answers]: a challenge that `pattern` matches is answered with `answer`."""
+    """A line of [challenge_answers]: a challenge that `pattern` matches is answered with `answer`.
+
+    `place` is where the line is in the file, as in `line 5`.
+    """
 
     pattern: Pattern[str]
     answer: Secret
+    place: str = ""
 
 
 class GroupRules(NamedTuple):
@@ -65,10 +69,15 @@ class GroupRules(NamedTuple):
 
 
 class RadiusAttribute(NamedTuple):
-    """A line of [radius_attributes]: the attribute, and the text that its value is made from."""
+    """A line of [radius_attributes]: the attribute, and the text that its value is made from.
+
+    `place` is as in `line 5`. A request is sent without an `optional` attribute whose value does not fit the session.
+    """
 
     attribute: "Attribute"
     text: str
+    place: str
+    optional: bool = False
 
 
 class AccountingSettings(NamedTuple):

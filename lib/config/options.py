@@ -263,9 +263,10 @@ SECTIONS: Tuple[Section, ...] = (
         "radius_attributes",
         (),
         open="`Name = value`: attribute to send with each request, instead of the plugin's own if it has one. An "
-        "empty value sends none. Values may contain {}.".format(", ".join("{" + name + "}" for name in PLACEHOLDERS)),
+        "empty value sends none. A value that does not fit the session denies the login, unless the name ends in `?`. "
+        "Values may contain {}.".format(", ".join("{" + name + "}" for name in PLACEHOLDERS)),
         lines=True,
-        example=("NAS-Identifier = bastion-1", "Cisco-AVPair = shell:user={gateway_user}"),
+        example=("NAS-Identifier = bastion-1", "Cisco-AVPair? = target={server_username}"),
     ),
     Section(
         "radius_dictionary",

@@ -28,7 +28,7 @@ def _text(value: str) -> str:
 
 def _secret(value: str) -> Secret:
     if "\n" in value:
-        raise ValueError("continues on the next line, which begins with white space")
+        raise ValueError("contains a line break")
     secret = Secret(value)
     secret.octets()
     return secret

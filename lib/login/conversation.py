@@ -39,6 +39,7 @@ then), with `receive` after each request, and with `finish_check` after each che
 """
 
 import math
+import re
 from typing import Tuple, Union
 
 from .. import reasons
@@ -156,6 +157,11 @@ def receive(settings: Settings, state: State, call: HookCall, outcome: Outcome) 
     return _failed_attempt(settings, state, call, outcome.message, code)
 
 
+def typed_secrets(call: HookCall) -> Tuple[str, ...]:
+    """Return the passwords and answers that the user has typed."""
+    return tuple(value for key, value in call.pairs.items() if key in PASSWORD_KEYS or re.match("otp[0-9]+$", key))
+
+
 def finish_check(settings: Settings, state: State, call: HookCall, outcome: CheckOutcome) -> Tuple[State, Action]:
     """Return the state and the action that follow the check of a recovery code."""
     if isinstance(outcome, CodeAccepted):
@@ -204,10 +210,10 @@ def _challenged(settings: Settings, state: State, call: HookCall, outcome: Chall
     )
     if state.challenges > settings.auth.max_challenges:
         return state.without_challenge(), Deny(reasons.TOO_MANY_CHALLENGES)
-    for number, line in enumerate(settings.challenge_answers):
-        if number not in state.used_answers and line.pattern.search(outcome.message):
-            state = state._replace(used_answers=state.used_answers + (number,))
-            return state, SendRequest(line.answer, state.server_state, state.origin)
+    if outcome.answered_by is not None:
+        state = state._replace(used_answers=state.used_answers + (outcome.answered_by,))
+        answer = settings.challenge_answers[outcome.answered_by].answer
+        return state, SendRequest(answer, state.server_state, state.origin)
     if not call.can_ask:
         return state.without_challenge(), Deny(reasons.CANNOT_ASK)
     return _ask(settings, state, call, CHALLENGE)

@@ -120,12 +120,17 @@ class Rejected(NamedTuple):
 
 
 class Challenged(NamedTuple):
-    """The server sent an Access-Challenge; `echo` is the value of its Prompt, None if there was none."""
+    """The server sent an Access-Challenge; `echo` is the value of its Prompt, None if there was none.
+
+    `answered_by` is the first unused line of [challenge_answers] whose pattern matches, counted from 0, if there is
+    one. A pattern may take exponential time: the caller matches it, within a time limit.
+    """
 
     message: str
     echo: Optional[bool]
     server_state: Optional[bytes]
     origin: Origin
+    answered_by: Optional[int] = None
 
 
 class PasswordUnusable(NamedTuple):

@@ -12,6 +12,7 @@ from typing import Any, Iterable, List, Optional, Sequence, Tuple
 from .. import log_lines
 from ..namedtuple import NamedTuple
 from . import packet
+from .md5 import md5
 
 ACCOUNTING_REQUEST, ACCOUNTING_RESPONSE = packet.ACCOUNTING_REQUEST, packet.ACCOUNTING_RESPONSE
 RESPONSE_CODES = (ACCOUNTING_RESPONSE,)  # the answer to a Status-Server on this port too, RFC 5997 section 4.3
@@ -109,7 +110,7 @@ def encode(record: Record, now: float, secret: bytes, random: packet.Random) -> 
     """
     attributes = body(record, now)
     header = struct.pack("!BBH", ACCOUNTING_REQUEST, random(1)[0], packet.HEADER_OCTETS + len(attributes))
-    return header + hashlib.md5(header + bytes(16) + attributes + secret).digest() + attributes  # RFC 2866 section 3
+    return header + md5(header + bytes(16) + attributes + secret) + attributes  # RFC 2866 section 3
 
 
 def body(record: Record, now: float) -> bytes:

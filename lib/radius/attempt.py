@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 # The denial has the first of these codes that any attempt has; the log has the reasons of all attempts.
 _CODES_BY_GRAVITY = (
+    "fips",
     "mutual-auth-failed",
     "wrong-secret",
     "no-message-authenticator",

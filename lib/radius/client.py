@@ -8,6 +8,7 @@ from typing import Callable, List, Optional, Sequence, Tuple
 from .. import log_lines
 from . import packet, profile
 from .attempt import Attempt, gravest_code
+from .md5 import Md5Disabled
 from .profile import Profile
 from .request import EncodedRequest, Origin, Request, messages
 from .result import Answer, NoAnswer, NotSent, OriginGone, TracedPacket
@@ -15,7 +16,7 @@ from .schedule import MAX_PROBES, Connect, GiveUp, Probe, Resolve, Schedule, Sen
 from .server import ServerSettings, TlsSettings
 from .server_status import NO_MEMORY, ServerStatus
 from .transport.base import Address, Received, Transport, Unreachable
-from .transport.resolve import numeric_address, resolve
+from .transport.resolve import MAX_ADDRESSES, numeric_address, resolve
 from .transport.udp import UdpTransport
 
 _UNSOLICITED = packet.DiscardReason(log_lines.UNSOLICITED_DATA.text, "bad-reply")
@@ -114,6 +115,7 @@ class _Run:
         self._address = Address(0, ())
         self._connection: Optional[_Connection] = None
         self._attempts: List[Attempt] = []
+        self._lines: List[str] = []
         self._packets: List[TracedPacket] = []
         self._section = ""
 
@@ -171,8 +173,12 @@ class _Run:
         server = self._server = self._servers[index]
         self._attempts.append(Attempt(server.section, server.server))
         timeout = min(server.bound, self._schedule.deadline - time.monotonic())
-        self._addresses = resolve(host_for(server, self._request.origin), server.port, timeout)
-        self._attempts.pop()
+        found = resolve(host_for(server, self._request.origin), server.port, timeout)
+        self._addresses = found[:MAX_ADDRESSES]
+        attempt = self._attempts.pop()
+        if len(found) > MAX_ADDRESSES:
+            cause = log_lines.TOO_MANY_ADDRESSES.format(limit=MAX_ADDRESSES, count=len(found))
+            self._lines.append(log_lines.ATTEMPT.format(server=attempt.name, cause=cause))
         self._schedule.resolved(len(self._addresses))
 
     def _connect(self, address: Address) -> None:
@@ -186,6 +192,8 @@ class _Run:
             request = self._request.encode(profile, server, transport.local_ip, os.urandom, time.time())
         except BaseException as error:
             transport.close()
+            if isinstance(error, Md5Disabled):
+                raise Unreachable("fips", log_lines.MD5_DISABLED.text) from None
             if isinstance(error, packet.RequestError):
                 raise NotSent(error, self._section, self._packets) from None
             raise
@@ -248,7 +256,8 @@ class _Run:
 
     def _answer(self, connection: _Connection, reply: packet.Reply) -> Answer:
         attempt = self._attempts[-1]
-        lines = [line for each in self._attempts[:-1] for line in each.failure()] + attempt.discarded()
+        failures = [line for each in self._attempts[:-1] for line in each.failure()]
+        lines = self._lines + failures + attempt.discarded()
         seconds = time.monotonic() - self._started
         if not connection.request.is_proved(reply):
             lines.append(log_lines.ATTEMPT.format(server=attempt.name, cause=log_lines.MUTUAL_AUTH_FAILED.text))
@@ -268,7 +277,7 @@ class _Run:
     def _no_answer(self) -> NoAnswer:
         tried = {attempt.section for attempt in self._attempts}
         untried = [server for server in self._servers if server.section not in tried]
-        lines = [line for attempt in self._attempts for line in attempt.failure()]
+        lines = self._lines + [line for attempt in self._attempts for line in attempt.failure()]
         names = [f"[{server.section}] {server.server}" for server in untried]
         lines += [log_lines.ATTEMPT.format(server=name, cause=log_lines.NOT_TRIED.text) for name in names]
         seconds = time.monotonic() - self._started

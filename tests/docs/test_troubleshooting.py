@@ -21,10 +21,12 @@ from simulator.gateway import Session, UnpackedPlugin
 from tests.e2e.test_faults import ZERO, right, signed, with_length
 from tests.support import ROOT, tls_peer
 from tests.support.certificates import Authority, in_configuration
+from tests.support.interpreters import MANY_ADDRESSES, NO_MD5, interpreter
 from tests.support.misbehaving import (
     ACCEPT,
     CHALLENGE,
     PROXY_STATE,
+    REPLY_MESSAGE,
     SECRET,
     Request,
     Server,
@@ -94,7 +96,8 @@ def ordinary_session(stage: Stage) -> None:
 
 def wrong_configurations(stage: Stage) -> None:
     stage.whole(
-        "x=1\n[radius]\nserver=a\nport=70000\nport=1\na line\n[radius_2]\nsecret=$\n[auth]\nmax_attempts=no\n",
+        "x=1\n[radius]\nserver=a\nport=70000\nport=1\na line\n  port=2\n[radius_2]\nsecret=$\n"
+        "[auth]\nmax_attempts=no\n",
         gateway_user="alice",
     )
     store: Dict[str, Any] = {"credential_stores": {"my_store": {}}}
@@ -217,6 +220,16 @@ def servers_over_tls(stage: Stage) -> None:
         stage.open(configuration, server_username="alice").log_in("x")
 
 
+def processes_with_less_than_usual(stage: Stage) -> None:
+    for name, sitecustomize in (("md5", NO_MD5), ("addresses", MANY_ADDRESSES)):
+        with closed_port() as port:
+            server = "many.example" if name == "addresses" else "127.0.0.1"
+            session = stage.open(section(port, server=server, conn_timeout=5), server_username="alice")
+            python = interpreter(stage.state.with_name(name), sitecustomize=sitecustomize)
+            session.plugin = session.plugin._replace(python=python)
+            session.log_in("x")
+
+
 def server_that_is_gone(stage: Stage) -> None:
     with Server(answering(SECRET, CHALLENGE)) as first, Server(silent) as second:
         session = stage.open(section(first), server_username="alice")
@@ -306,12 +319,16 @@ def connection_limits(stage: Stage) -> None:
 def odd_groups_and_attributes(stage: Stage) -> None:
     with Server(answering(SECRET, ACCEPT, [(CLASS, b"\xff"), (CLASS, b"\x1b[31m"), (CLASS, b"staff")])) as server:
         groups = section(server) + "[gateway_groups]\nattribute={}\nunmapped=drop\n[gateway_groups map]\na=b\n"
-        left_out = "[radius_attributes]\nFramed-IP-Address = {protocol}\n"
-        stage.open(groups.format("Class") + left_out, gateway_user="alice").log_in("x")
+        unfit = "[radius_attributes]\nFramed-IP-Address{} = {{protocol}}\n"
+        stage.open(section(server) + unfit.format(""), gateway_user="alice").log_in("x")
+        stage.open(groups.format("Class") + unfit.format("?"), gateway_user="alice").log_in("x")
         stage.open(groups.format("Filter-Id"), gateway_user="alice").log_in("x")
     with Server(answering(SECRET, ACCEPT, [(CLASS, b"a" * 60)])) as server:
         endless = section(server) + "[gateway_groups]\nattribute=Class\npattern=(\\w+\\s?)+;\n"
         stage.open(endless, gateway_user="alice").log_in("x")
+    with Server(answering(SECRET, CHALLENGE, [(REPLY_MESSAGE, b"a" * 60)])) as server:
+        endless = section(server) + "[challenge_answers]\n(\\w+\\s?)+; = 1\n"
+        stage.open(endless, server_username="alice", key_value_pairs={"otp": "x"}).authenticate()
 
 
 def state_directories_in_the_way(stage: Stage) -> None:
@@ -370,6 +387,7 @@ SITUATIONS: List[Callable[[Stage], None]] = [
     doubtful_configurations,
     servers_that_do_not_answer,
     servers_over_tls,
+    processes_with_less_than_usual,
     server_that_is_gone,
     replies_that_are_discarded,
     odd_users,

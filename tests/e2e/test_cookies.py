@@ -1,11 +1,16 @@
 """Cookies that another version or plugin made, or that are damaged: a login starts over, and no hook fails."""
 
 import base64
+import copy
 from typing import Any, Callable, Dict
+
+import hypothesis.strategies as st
+from hypothesis import given
 
 from simulator.gateway import Session
 from tests.support.cases import for_each
-from tests.support.plugin import OpenSession, text
+from tests.support.cookies import JSON, OBJECTS, changed
+from tests.support.plugin import OpenSession, code, text
 
 DISCARDED = "Cookie discarded: made by another version or plugin"
 PRIVATE = "__plugin_sdk_private"
@@ -118,3 +123,29 @@ def test_connection_count_decreases_without_a_record(open_session: OpenSession, 
         session.cookie["radius_session"] = {}
         session.end()
         check_no_error(session)
+
+
+def test_no_cookie_ever_fails_a_hook_or_admits_without_a_server(
+    open_session: OpenSession, radius: str, down: str
+) -> None:
+    """Any object, and any change of a cookie from a challenge or from an open question, with the server down."""
+    challenged = open_session(radius, server_username="pin1")
+    challenged.authenticate()
+    asked = copy.deepcopy(challenged.cookie)
+    challenged.answer("1111")
+    real = st.sampled_from([asked, challenged.cookie]).flatmap(changed)
+    configuration = down + "conn_timeout=0.1\nconn_retries=1\n[question_1]\nkey=ticket\nprompt=Ticket:\n"
+
+    @given(real | OBJECTS, OBJECTS | st.fixed_dictionaries({"questions": JSON}), st.sampled_from(["otp", "otp2", "x"]))
+    def check(cookie: Dict[str, Any], session_cookie: Dict[str, Any], key: str) -> None:
+        session = open_session(configuration, server_username="alice", key_value_pairs={key: "222222"})
+        session.cookie, session.session_cookie = cookie, session_cookie
+        verdict = session.authenticate()
+        assert verdict["verdict"] == "NEEDINFO" or code(verdict)
+        session.cookie = copy.deepcopy(cookie)
+        session.authorize()
+        session.cookie = copy.deepcopy(cookie)
+        session.end()
+        check_no_error(session)
+
+    check()

@@ -4,6 +4,7 @@ The server is FreeRADIUS, or a scripted server if FreeRADIUS cannot send the rep
 """
 
 import pathlib
+import re
 import struct
 from concurrent.futures import ThreadPoolExecutor
 from typing import Dict, List
@@ -12,11 +13,25 @@ import pytest
 
 from lib.state.user_lock import UserLocks
 from tests.support.cases import Cases
-from tests.support.misbehaving import ACCEPT, REJECT, SECRET, Request, Server, answering, reply, silent
-from tests.support.plugin import OpenSession, code, metadata, prompts, section, text
+from tests.support.misbehaving import (
+    ACCEPT,
+    CHALLENGE,
+    REJECT,
+    REPLY_MESSAGE,
+    SECRET,
+    STATE,
+    Request,
+    Server,
+    answering,
+    reply,
+    silent,
+)
+from tests.support.plugin import OpenSession, code, metadata, outcome, prompts, section, text
 from tests.support.radiusd import FreeRadius
 
 VENDOR_SPECIFIC, FORTINET, CISCO = 26, 12356, 9
+ACCOUNTING_RESPONSE = 5
+TEXTS = (1, 25, 26, 30, 31, 32, 44, 77)  # attributes of text
 
 
 def vendor(number: int, kind: int, value: bytes) -> bytes:
@@ -108,6 +123,20 @@ def test_pattern_that_takes_too_long(open_session: OpenSession) -> None:
     assert "no groups: [gateway_groups] pattern takes too long" in text(session)
 
 
+@pytest.mark.slow
+def test_a_pattern_for_a_challenge_never_runs_without_end(open_session: OpenSession) -> None:
+    challenge = (REPLY_MESSAGE, b"Code for " + b"a" * 60 + b"!")
+    with Server(answering(SECRET, CHALLENGE, [challenge, (STATE, b"s")])) as server:
+        answers = "[challenge_answers]\nfor (\\w+\\s?)+: = 1\nCode for = 2\n"
+        session = open_session(section(server) + answers, server_username="alice")
+        session.time_limit = 60.0
+        session.authenticate()
+        assert session.answer("x")["question"][1].startswith("Code for aaa")
+        sent = [request for request in server.requests if request.values(STATE)]
+    assert len(sent) == 1  # the second line has answered
+    assert text(session).count("[challenge_answers] line 6: pattern takes too long") == 2
+
+
 # Request attributes
 
 
@@ -145,7 +174,7 @@ Cisco-AVPair = user={gateway_user}
 Cisco-AVPair = session={session_id}
 NAS-Port = 22
 Framed-IP-Address = {client_ip}
-Login-TCP-Port = {server_username}
+Login-TCP-Port? = {server_username}
 26.9.2 = port
 Called-Station-Id = {username}->{server_username}@{connection_name}{client_hostname}
 """,
@@ -166,9 +195,91 @@ Called-Station-Id = {username}->{server_username}@{connection_name}{client_hostn
     assert request.get("NAS-Port") == "22"
     assert request.get("Framed-IP-Address") == "192.0.2.9"
     assert request.get("Login-TCP-Port") is None  # root is no number
-    assert "Request omits [radius_attributes] Login-TCP-Port: " in text(session)
+    assert "Request omits [radius_attributes] line 15: Login-TCP-Port: " in text(session)
     assert request.get("Cisco-NAS-Port") == "port"
     assert request.get("Called-Station-Id") == "alice->root@prod"
+
+
+UNFIT = [
+    ("Cisco-AVPair{} = target={{server_username}} from={{client_hostname}}", "expected at most 247 octets of UTF-8"),
+    ("Framed-IP-Address{} = {{server_username}}", "expected an IPv4 address"),
+    ("Login-TCP-Port{} = {{client_hostname}}", "expected a whole number"),
+    ("NAS-Identifier{} = {{server_domain}}", "expected a value"),
+]
+
+
+def test_a_value_that_does_not_fit_is_not_left_out_silently(open_session: OpenSession) -> None:
+    """A policy on the server may need the attribute, and the user may choose the value."""
+    with Cases() as cases:
+        for line, expected in UNFIT:
+            name = line.partition("{")[0]
+            for mark, found in (("", "bad-configuration"), ("?", "ACCEPT"), (" ?", "ACCEPT")):
+                with cases.case(name + mark), Server(answering(SECRET)) as server:
+                    session = open_session(
+                        section(server) + "[radius_attributes]\n" + line.format(mark),
+                        gateway_user="alice",
+                        server_username="root",
+                        client_hostname="h" * 250,
+                    )
+                    assert outcome(session, "code") == found
+                    what = "Request omits" if mark else "Request for user alice not sent:"
+                    assert "{} [radius_attributes] line 6: {}: {}".format(what, name, expected) in text(session)
+                    assert len(server.requests) == (1 if mark else 0)
+
+
+def test_a_request_that_is_too_long_is_no_internal_error(open_session: OpenSession) -> None:
+    with Server(answering(SECRET)) as server:
+        lines = "[radius_attributes]\n" + "Cisco-AVPair = {client_hostname}\n" * 20
+        session = open_session(section(server) + lines, gateway_user="alice", client_hostname="h" * 240)
+        assert outcome(session, "code") == "bad-configuration"
+    assert server.requests == []
+
+
+def test_control_characters_reach_no_server(open_session: OpenSession) -> None:
+    hostile = "root\nLogin OK\x1b[2J\u202e\x00"
+    with Server(answering(SECRET)) as server, Server(answering(SECRET, ACCOUNTING_RESPONSE)) as recorder:
+        configuration = section(server) + section(recorder, "accounting", enabled="yes")
+        configuration += (
+            "[radius_attributes]\nCisco-AVPair = {server_username}|{client_hostname}\nClass = {server_domain}\n"
+        )
+        session = open_session(
+            configuration,
+            gateway_user="alice",
+            session_id="id " + hostile,
+            connection_name="connection " + hostile,
+            client_hostname="client " + hostile,
+            server_username=hostile,
+            server_domain="domain " + hostile,
+            server_hostname="server " + hostile,
+        )
+        assert session.log_in("code")["verdict"] == "ACCEPT", session.log
+        assert session.authorize()["verdict"] == "ACCEPT", session.log
+        session.end()
+    requests = server.requests + recorder.requests
+    assert [request.octets[0] for request in requests] == [1, 4, 4]
+    values = [value for request in requests for number, value in request.attributes() if number in TEXTS]
+    assert b"root Login OK@server root Login OK:22" in values
+    assert b"ssh connection root Login OK" in values
+    assert b"domain root Login OK" in values
+    assert vendor(CISCO, 1, b"root Login OK|client root Login OK") in values
+    assert [value for value in values if b"Login OK" in value and not re.search(rb"\w$", value)] == []
+    assert [value for value in values if re.search(rb"[\x1b\n]|\xe2\x80\xae", value)] == []
+
+
+def test_every_request_names_the_nas_over_ipv6_too(open_session: OpenSession) -> None:
+    """RFC 2865 section 4.1; what would leave none is an error of the configuration."""
+    with Cases() as cases:
+        for host, kept, removed in (
+            ("::1", "NAS-Identifier", "NAS-IPv6-Address"),
+            ("::1", "NAS-IPv6-Address", "NAS-Identifier"),
+            ("127.0.0.1", "NAS-IP-Address", "NAS-Identifier"),
+        ):
+            with cases.case((host, removed)), Server(answering(SECRET), host) as server:
+                configuration = section(server) + "[radius_attributes]\n{} =\n".format(removed)
+                assert outcome(open_session(configuration, gateway_user="alice"), "code") == "ACCEPT"
+                numbers = {number for number, _ in server.requests[0].attributes()}
+                known = {"NAS-Identifier": 32, "NAS-IP-Address": 4, "NAS-IPv6-Address": 95}
+                assert numbers & set(known.values()) == {known[kept]}
 
 
 ERRORS = [
@@ -186,6 +297,7 @@ ERRORS = [
     ("[messages]\nretry={user} again", "[messages] retry: unknown placeholder; expected {left}, {attempts}"),
     ("[messages]\nretry={left", "[messages] retry: a brace stands alone"),
     ("[radius_attributes]\nNAS-Identifier=\nNAS-IP-Address=", "[radius_attributes]: removes both"),
+    ("[radius_attributes]\nNAS-Identifier=\nNAS-IPv6-Address=", "[radius_attributes]: removes both"),
     (
         "[radius_attributes]\n" + "Cisco-AVPair={}\n".format("x" * 240) * 15,
         "[radius_attributes]: is too long for a request",

@@ -126,11 +126,26 @@ def test_authorize_denies_an_invalid_user_name(open_session: OpenSession, radius
     assert "Forged line" not in session.log
 
 
-def test_logging_from_the_credential_store_is_a_configuration_error(open_session: OpenSession, radius: str) -> None:
-    for option in ("log_level=$", "destination=$"):
-        session = open_session(radius + "[logging]\n" + option, server_username="alice")
-        assert code(session.log_in()) == "bad-configuration", option
-        session.end()
+def test_a_stored_password_never_stands_in_the_log(open_session: OpenSession, radius: str) -> None:
+    password = "stored password"
+    with Cases() as cases:
+        for name, option in (
+            ("logging", "log_level"),
+            ("logging", "destination"),
+            ("whitelist source=user_list", "name"),
+            ("ldap_server", "name"),
+            ("connection_limit by=client_ip_gateway_user", "limit"),
+            ("authentication_cache", "reuse_limit"),
+            ("username_transform", "append_domain"),
+        ):
+            with cases.case((name, option)):
+                stores: Dict[str, Any] = {"store": {option: {name: [[password]]}}}
+                configuration = radius + "[credential_store]\nname=store\n[{}]\n{}=$\n".format(name, option)
+                session = open_session(configuration, {"credential_stores": stores}, gateway_user="alice")
+                assert code(session.log_in()) == "bad-configuration"
+                session.end()
+                assert "[{}] {}: cannot come from the Credential Store".format(name, option) in text(session)
+                assert password not in text(session)
 
 
 def test_errors_that_the_sdk_would_ignore(open_session: OpenSession, radius: str) -> None:

@@ -1,5 +1,6 @@
 """One hook call of the authenticator: a record and what SPS passes go in, the new record and the action come out."""
 
+import contextlib
 import logging
 import os
 import pathlib
@@ -28,6 +29,7 @@ from tests.support.misbehaving import (
     closed_port,
     nothing_left_open,
     reply,
+    silent,
 )
 from tests.support.processes import forked, join
 
@@ -141,6 +143,17 @@ def test_unusable_state_is_one_warning_a_call(tmp_path: pathlib.Path, caplog: An
     heads = ("Lockout cannot count", "Logins of one user do not wait", "Server status is not shared")
     assert [warning.startswith(head) for warning, head in zip(sorted(warnings), heads)] == [True] * 3
     assert len(warnings) == 3
+
+
+def test_total_timeout_ends_the_wait_for_four_silent_servers(caplog: Any) -> None:
+    with contextlib.ExitStack() as stack, caplog.at_level(logging.ERROR):
+        servers = [stack.enter_context(Server(silent)) for _ in range(4)]
+        text = section(servers[0].port) + "total_timeout=1\nconn_timeout=0.4\nconn_retries=1\nstatus_check=none\n"
+        text += "".join(f"[radius_{number}]\nport={server.port}\n" for number, server in enumerate(servers[1:], 2))
+        record, action = run(text, {"otp": "123456"})
+    assert action == Deny("no-reply")
+    assert [bool(server.requests) for server in servers[:2] + servers[3:]] == [True, True, False]
+    assert "[radius_4] 127.0.0.1: not tried: total_timeout exhausted" in caplog.text
 
 
 # Recovery codes

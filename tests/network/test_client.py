@@ -639,6 +639,28 @@ def test_address_listed_twice_is_tried_once(mocker: Any) -> None:
     assert len(dead.requests) == 1
 
 
+def test_no_more_than_8_addresses_of_a_name_are_asked(mocker: Any) -> None:
+    entries = [
+        (socket.AF_INET, socket.SOCK_DGRAM, 0, "", (f"127.9.{number >> 8}.{number & 255}", 0))
+        for number in range(20000)
+    ]
+    with closed_port() as port:
+        found = [entry[:4] + ((entry[4][0], port),) for entry in entries]
+        mocker.patch("socket.getaddrinfo", lambda *args, **options: found)
+        error = no_answer(configured(("radius.example", port)))
+    first, *others = error.log_lines
+    assert first == "[radius] radius.example: only the first 8 of 20000 addresses are asked"
+    assert others == [f"[radius] 127.9.0.{number}:{port}: connection refused" for number in range(8)]
+
+
+def test_no_look_up_is_needed_for_a_numeric_address(mocker: Any) -> None:
+    mocker.patch("threading.Thread.start", side_effect=RuntimeError("can't start new thread"))
+    assert [str(address) for address in resolve("::1", 1812, LONG)] == ["[::1]:1812"]
+    error = no_answer(configured(("radius.example", 1812)))
+    assert error.code == "name-lookup"
+    assert error.log_lines == ("[radius] radius.example: name resolution failed: can't start new thread",)
+
+
 def test_localhost_resolves() -> None:
     with contextlib.ExitStack() as stack:
         *_, last = resolve("localhost", 1, 60)

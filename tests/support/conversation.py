@@ -125,6 +125,11 @@ class Conversation:
     def receive(self, outcome: Outcome) -> Action:
         """Report the outcome of the request in the same hook call."""
         assert isinstance(self.action, SendRequest)
+        if isinstance(outcome, Challenged):
+            lines = enumerate(self.settings.challenge_answers)
+            found = [number for number, line in lines if line.pattern.search(outcome.message)]
+            unused = (number for number in found if number not in self.state.used_answers)
+            outcome = outcome._replace(answered_by=next(unused, None))
         return self._done(*conversation.receive(self.settings, self.state, self.hook_call, outcome))
 
     def finish_check(self, outcome: CheckOutcome) -> Action:

@@ -2,6 +2,7 @@
 
 import ast
 import pathlib
+import re
 from typing import Dict, List, Set, Tuple
 
 from tests.support import ROOT
@@ -122,6 +123,19 @@ def test_only_the_plugin_imports_the_sdk() -> None:
 def test_one_module_imports_pyrad() -> None:
     importers = {name for name, found in IMPORTS.items() if any(inside(each, "pyrad") for each in found)}
     assert importers == {"lib.radius.pyrad_codec"}
+
+
+def test_one_module_computes_md5() -> None:
+    """With OpenSSL in FIPS mode, MD5 requires a flag."""
+    users = {name for name, path in PATHS.items() if re.search(r"hashlib\.md5|[\"']md5[\"']", path.read_text("utf-8"))}
+    assert users == {"lib.radius.md5"}
+
+
+def test_no_module_waits_with_select() -> None:
+    """select() fails for descriptors from 1024 on."""
+    for name, found in IMPORTS.items():
+        assert "select" not in found, name
+        assert "SelectSelector" not in PATHS[name].read_text("utf-8"), name
 
 
 def test_no_hook_imports_the_command_line() -> None:

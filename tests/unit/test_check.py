@@ -65,7 +65,8 @@ FINDINGS = [
         MINIMAL + "scope=user\n  goes on\nscope=client\n",
         [
             "6: error: [lockout] scope: given twice, again in line 8",
-            "6: error: [lockout] scope: expected one of user, client, both",
+            "7: error: is indented, so it belongs to the value above: remove the indentation, or write the value on "
+            "one line",
         ],
     ),
     (
@@ -183,7 +184,14 @@ FINDINGS = [
             "9: note: [auth] max_attempts: is in the Credential Store and not checked here",
         ],
     ),
-    (MINIMAL + "[ldap_server]\nname=$\n", ["7: error: [ldap_server] name: `$` requires [credential_store] name"]),
+    (
+        MINIMAL + "[usermapping source=explicit]\nalice=$\n",
+        ["7: error: [usermapping source=explicit] alice: `$` requires [credential_store] name"],
+    ),
+    (
+        MINIMAL + "[ldap_server]\nname=$\n",
+        ["7: error: [ldap_server] name: cannot come from the Credential Store; write $$ for a dollar sign"],
+    ),
     (
         MINIMAL + "[DEFAULT]\nrequire_message_authenticator=no\n",
         [
@@ -200,12 +208,12 @@ FINDINGS = [
     (MINIMAL + "[Radius_2]\n", ["6: warning: [Radius_2]: unknown section; did you mean radius_2?"]),
     (
         MINIMAL + "[Whitelist]\nname=x\n",
-        ["6: warning: [Whitelist]: unknown section; did you mean whitelist source=user_list?"],
+        ["6: error: [Whitelist]: unknown section; did you mean whitelist source=user_list?"],
     ),
     (
         MINIMAL + "[connection_limit]\nlimit=3\n",
         [
-            "6: warning: [connection_limit]: unknown section; did you mean connection_limit by=client_ip_gateway_user?",
+            "6: error: [connection_limit]: unknown section; did you mean connection_limit by=client_ip_gateway_user?",
         ],
     ),
     (

@@ -441,7 +441,7 @@ def test_requests_longer_than_4096_octets_are_refused() -> None:
     assert len(encode(filled(15, 206), SECRET, counting())) == 4096
     with pytest.raises(RequestError) as raised:
         encode(filled(15, 207), SECRET, counting())
-    assert raised.value.code == "internal-error"
+    assert raised.value.code == "bad-configuration"
     assert str(raised.value) == "the request is longer than 4096 octets"
 
 

@@ -14,12 +14,14 @@ from lib.text import (
     counted,
     did_you_mean,
     field,
+    file_name,
     filled,
     holds_control,
     one_line,
     placeholders,
     reply_message,
     safe,
+    without_inputs,
 )
 
 ESC, BEL, ST = "\x1b", "\x07", "\x1b\\"
@@ -423,3 +425,29 @@ def test_did_you_mean_suggests_the_closest_name() -> None:
         "": "",
     }
     assert {name: did_you_mean(name, ["Class", "Filter-Id", "NAS-PORT"]) for name in suggestions} == suggestions
+
+
+@given(TEXTS, TEXTS)
+def test_every_user_name_has_a_file_of_its_own_in_any_locale(first: str, second: str) -> None:
+    assert (file_name(first) == file_name(second)) == (first == second)
+    assert re.fullmatch("[ -.0-~]{0,180}", file_name(first))
+
+
+def test_file_names_that_do_not_collide() -> None:
+    names = ["alice", "Alice", "jürgen", "j%C3%BCrgen", "ju\u0308rgen", "x" * 181, "x" * 182, "\u5b89" * 84]
+    assert len(set(map(file_name, names))) == len(names)
+    assert file_name("alice@example.com") == "alice@example.com"
+    assert file_name("jürgen") == "j%C3%BCrgen"
+
+
+def test_inputs_are_not_shown_again() -> None:
+    for text, inputs, shown in (
+        ("wrong code 123456!", ["123456"], "wrong code ***!"),
+        ("x123456x 123456", ["123456", "1234"], "x***x ***"),
+        ("press 1, or 123", ["1", "123"], "press 1, or 123"),
+        ("no hunter2here", ["hunter2\0", "hun\x1b[mter2"], "no ***here"),
+        ("Hunter2", ["hunter2"], "Hunter2"),
+        ("a.*b", ["...."], "a.*b"),
+        ("", ["1234"], ""),
+    ):
+        assert without_inputs(text, inputs) == shown

@@ -43,6 +43,7 @@ OUTCOMES: Tuple[Outcome, ...] = (
     Rejected("No"),
     PasswordUnusable("too long"),
     Challenged("Token?", None, b"state", ORIGIN),
+    Challenged("Token?", None, b"state", ORIGIN, answered_by=0),
     NoResponse("no-reply"),
     OriginUnavailable(),
     NotSent("bad-username"),
@@ -84,6 +85,8 @@ def steps(settings: Settings, call: HookCall, place: str, state: State) -> Itera
     """Give each event that can happen at a place, and what it leads to."""
     if place == "request":
         for outcome in OUTCOMES:
+            if getattr(outcome, "answered_by", None) is not None and not settings.challenge_answers:
+                continue
             yield (type(outcome).__name__,) + conversation.receive(settings, state, call, outcome)
     elif place == "check":
         for check_outcome in CHECK_OUTCOMES:

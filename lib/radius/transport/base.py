@@ -13,7 +13,8 @@ from ...text import system_words
 if TYPE_CHECKING:
     from ..packet import DiscardReason
 
-_SELECTOR = getattr(selectors, "PollSelector", selectors.SelectSelector)  # neither a file nor a limit of 1024
+# poll() takes descriptors above 1023, as select() does not, and needs none of its own, as epoll() does.
+_SELECTOR = getattr(selectors, "PollSelector", selectors.DefaultSelector)
 
 
 class Unreachable(Exception):
