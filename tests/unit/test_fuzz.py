@@ -219,7 +219,7 @@ WRONG_ELSEWHERE = [
     (configuration, check, "findings", lambda text: []),
     (cookies, SessionRecord, "from_cookie", believing),
     (cookies, Plugin, "authenticate", accepting),
-    (cookies, sdk, "_is_sound", lambda cookie, in_login: True),
+    (cookies, sdk, "_is_valid", lambda cookie, in_login: True),
 ]
 
 
