@@ -163,7 +163,7 @@ def typed_secrets(call: HookCall) -> Tuple[str, ...]:
 
 
 def finish_check(settings: Settings, state: State, call: HookCall, outcome: CheckOutcome) -> Tuple[State, Action]:
-    """Return what the outcome of a check of a recovery code leads to."""
+    """Return the state and the action that follow the check of a recovery code."""
     if isinstance(outcome, CodeAccepted):
         # No server has named a group.
         is_allowed = settings.groups is None or allowed(settings.groups, ())
@@ -180,7 +180,7 @@ def _locked(outcome: Locked) -> Deny:
 
 
 def _recover(settings: Settings, state: State, call: HookCall, code: str) -> Tuple[State, Action]:
-    """Ask a user whom SPS has authenticated, and who has recovery codes, for one of them; deny all others."""
+    """Ask for a recovery code if SPS has authenticated the user and the user has such codes; deny all others."""
     # Who typed the name at our prompt is not known to SPS.
     is_authenticated = bool(call.gateway_user) and not (state.typed_name or state.name_round)
     if not is_authenticated or canonical(call.gateway_user or "") not in settings.recovery_codes:

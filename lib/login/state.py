@@ -169,7 +169,7 @@ class CodeAccepted(NamedTuple):
 
 
 class CodeRejected(NamedTuple):
-    """The recovery code is none of the user's, or has been used; this counts as a failed attempt."""
+    """The recovery code is not one of the user's, or it has been used; this counts as a failed attempt."""
 
 
 class CodeNotRecorded(NamedTuple):
