@@ -6,6 +6,7 @@ import os
 import time
 from typing import Iterator, List, Optional, Tuple
 
+from .. import reasons
 from ..config.model import Settings
 from ..namedtuple import NamedTuple
 from ..radius import client, nas, packet
@@ -22,11 +23,12 @@ from .console import Console
 
 STATUS_SERVER, LOGIN = "Status-Server", "login"
 _DAY = 86400.0  # seconds
-_WITHOUT_DETAILS = ("no-reply", "name-lookup", "connection-refused")  # the details would repeat the text
+# For these, the details would repeat the text.
+_WITHOUT_DETAILS = (reasons.NO_REPLY, reasons.NAME_LOOKUP, reasons.CONNECTION_REFUSED)
 _TEXTS = {
-    "connection-refused": "connection refused: nothing listens on this port",
-    "wrong-secret": "the server is up, but its shared secret differs",
-    "bad-reply": "the reply does not answer the request",
+    reasons.CONNECTION_REFUSED: "connection refused: nothing listens on this port",
+    reasons.WRONG_SECRET: "the server is up, but its shared secret differs",
+    reasons.BAD_REPLY: "the reply does not answer the request",
 }
 
 
@@ -132,7 +134,7 @@ def _probe(target: _Target, address: Address, how: ProbeOptions) -> ProbeResult:
         answer = client.ask([_accepting_unsigned(server)], status, how.timeout)
     except NoAnswer as no_answer:
         result = result._replace(code=no_answer.code, details=tuple(map(one_line, no_answer.log_lines)))
-        if result.code == "no-reply" and how.probe_user and not target.accounting:
+        if result.code == reasons.NO_REPLY and how.probe_user and not target.accounting:
             return _probe_with_login(server, place, result, how)
         hint = "; or it does not answer Status-Server"
         hint += "" if target.accounting else " (NPS does not; --probe-user sends a login instead)"
@@ -186,7 +188,7 @@ def _success(result: ProbeResult, probe: str, answer: Answer, server: ServerSett
         text += ", so replies can be forged (CVE-2024-3596)"
     return result._replace(
         ok=ok,
-        code="" if ok else "no-message-authenticator",
+        code="" if ok else reasons.NO_MESSAGE_AUTHENTICATOR,
         text=text,
         probe=probe,
         seconds=round(answer.seconds, 6),
@@ -200,7 +202,7 @@ def _success(result: ProbeResult, probe: str, answer: Answer, server: ServerSett
 
 def _failure(result: ProbeResult, timeout: float, hint: str = "") -> str:
     """Return the text for an address without a valid reply; `hint` adds a cause of silence."""
-    if result.code != "no-reply":
+    if result.code != reasons.NO_REPLY:
         return _TEXTS.get(result.code) or next(iter(result.details), result.code)
     return (
         f"no response in {timeout:g} s: the server is down or unreachable; or it does not list this host as a client; "

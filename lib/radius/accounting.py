@@ -9,7 +9,7 @@ import re
 import struct
 from typing import Any, Iterable, List, Optional, Sequence, Tuple
 
-from .. import log_lines
+from .. import log_lines, reasons
 from ..namedtuple import NamedTuple
 from . import packet
 from .md5 import md5
@@ -21,7 +21,7 @@ MAX_OCTETS = 4095  # RFC 2866 section 3, one less than in RFC 2865
 
 CLASS, ACCT_STATUS_TYPE, ACCT_DELAY_TIME, ACCT_SESSION_ID, ACCT_AUTHENTIC, ACCT_SESSION_TIME = 25, 40, 41, 44, 45, 46
 EVENT_TIMESTAMP, ERROR_CAUSE = 55, 101
-NOT_RECORDED = packet.DiscardReason(log_lines.NOT_RECORDED.text, "bad-reply")
+NOT_RECORDED = packet.DiscardReason(log_lines.NOT_RECORDED.text, reasons.BAD_REPLY)
 _STATUS_TYPES = {START: 1, STOP: 2}
 _RADIUS, _LOCAL = 1, 2  # who authenticated the user, RFC 2866 section 5.6
 _FROM_RECORD = frozenset(

@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import TYPE_CHECKING, Iterable, List, Optional
 
-from .. import log_lines
+from .. import log_lines, reasons
 from ..text import counted
 from .packet import DiscardReason
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 
 # The denial has the first of these codes that any attempt has; the log has the reasons of all attempts.
 _CODES_BY_GRAVITY = (
-    "fips",
-    "mutual-auth-failed",
-    "wrong-secret",
-    "no-message-authenticator",
-    "tls-certificate",
-    "bad-reply",
-    "tls-failed",
-    "connection-refused",
-    "name-lookup",
-    "network",
-    "no-reply",
+    reasons.FIPS,
+    reasons.MUTUAL_AUTH_FAILED,
+    reasons.WRONG_SECRET,
+    reasons.NO_MESSAGE_AUTHENTICATOR,
+    reasons.TLS_CERTIFICATE,
+    reasons.BAD_REPLY,
+    reasons.TLS_FAILED,
+    reasons.CONNECTION_REFUSED,
+    reasons.NAME_LOOKUP,
+    reasons.NETWORK,
+    reasons.NO_REPLY,
 )
 
 
@@ -43,7 +43,7 @@ class Attempt:
         """The codes of the denials that this attempt can lead to."""
         if self.discards:
             return [reason.code for reason in self.discards]
-        return [self.error.code if self.error else "no-reply"]
+        return [self.error.code if self.error else reasons.NO_REPLY]
 
     def discarded(self) -> List[str]:
         """Return a line for each reason to discard replies."""
@@ -71,4 +71,4 @@ class Attempt:
 def gravest_code(attempts: Iterable[Attempt]) -> str:
     """Return the code of the denial that these attempts lead to."""
     codes = {code for attempt in attempts for code in attempt.codes}
-    return next((code for code in _CODES_BY_GRAVITY if code in codes), "no-reply")
+    return next((code for code in _CODES_BY_GRAVITY if code in codes), reasons.NO_REPLY)

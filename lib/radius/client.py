@@ -5,7 +5,7 @@ import random
 import time
 from typing import Callable, List, Optional, Sequence, Tuple
 
-from .. import log_lines
+from .. import log_lines, reasons
 from . import packet, profile
 from .attempt import Attempt, gravest_code
 from .md5 import Md5Disabled
@@ -19,7 +19,7 @@ from .transport.base import Address, Received, Transport, Unreachable
 from .transport.resolve import MAX_ADDRESSES, numeric_address, resolve
 from .transport.udp import UdpTransport
 
-_UNSOLICITED = packet.DiscardReason(log_lines.UNSOLICITED_DATA.text, "bad-reply")
+_UNSOLICITED = packet.DiscardReason(log_lines.UNSOLICITED_DATA.text, reasons.BAD_REPLY)
 _MAX_WAIT = 16.0  # seconds between transmissions, MRT of RFC 5080 section 2.2.1
 
 
@@ -193,7 +193,7 @@ class _Run:
         except BaseException as error:
             transport.close()
             if isinstance(error, Md5Disabled):
-                raise Unreachable("fips", log_lines.MD5_DISABLED.text) from None
+                raise Unreachable(reasons.FIPS, log_lines.MD5_DISABLED.text) from None
             if isinstance(error, packet.RequestError):
                 raise NotSent(error, self._section, self._packets) from None
             raise
@@ -221,7 +221,7 @@ class _Run:
             except packet.Discarded as discarded:
                 self._attempts[-1].discards[discarded.reason] += 1
                 if connection.transport.is_stream:  # only the server can have sent it (RFC 6613 section 2.6.4)
-                    raise Unreachable("bad-reply", log_lines.CONNECTION_CLOSED.text) from None
+                    raise Unreachable(reasons.BAD_REPLY, log_lines.CONNECTION_CLOSED.text) from None
                 continue
             if answer is not None:
                 return answer
@@ -261,7 +261,7 @@ class _Run:
         seconds = time.monotonic() - self._started
         if not connection.request.is_proved(reply):
             lines.append(log_lines.ATTEMPT.format(server=attempt.name, cause=log_lines.MUTUAL_AUTH_FAILED.text))
-            raise NoAnswer("mutual-auth-failed", lines, seconds, self._section, self._packets)
+            raise NoAnswer(reasons.MUTUAL_AUTH_FAILED, lines, seconds, self._section, self._packets)
         return Answer(
             reply=reply,
             messages=messages(reply),

@@ -8,7 +8,7 @@ import hmac
 import struct
 from typing import TYPE_CHECKING, Callable, Container, Iterator, List, Optional, Tuple
 
-from .. import log_lines
+from .. import log_lines, reasons
 from ..namedtuple import NamedTuple
 from ..secret import Secret
 from .md5 import hmac_md5, md5
@@ -72,16 +72,18 @@ class Discarded(Exception):
         self.reason = reason
 
 
-MALFORMED_HEADER = DiscardReason(log_lines.MALFORMED_HEADER.text, "bad-reply")
-UNEXPECTED_IDENTIFIER = DiscardReason(log_lines.UNEXPECTED_IDENTIFIER.text, "bad-reply")
-UNEXPECTED_CODE = DiscardReason(log_lines.UNEXPECTED_CODE.text, "bad-reply")
-MALFORMED_ATTRIBUTES = DiscardReason(log_lines.MALFORMED_ATTRIBUTES.text, "bad-reply")
-TOO_MANY_ATTRIBUTES = DiscardReason(log_lines.TOO_MANY_ATTRIBUTES.format(limit=MAX_REPLY_ATTRIBUTES), "bad-reply")
-MISSING_MESSAGE_AUTHENTICATOR = DiscardReason(log_lines.MISSING_MESSAGE_AUTHENTICATOR.text, "no-message-authenticator")
-MALFORMED_MESSAGE_AUTHENTICATOR = DiscardReason(log_lines.MALFORMED_MESSAGE_AUTHENTICATOR.text, "bad-reply")
-WRONG_AUTHENTICATOR = DiscardReason(log_lines.WRONG_AUTHENTICATOR.text, "wrong-secret")
-WRONG_MESSAGE_AUTHENTICATOR = DiscardReason(log_lines.WRONG_MESSAGE_AUTHENTICATOR.text, "wrong-secret")
-UNEXPECTED_PROXY_STATE = DiscardReason(log_lines.UNEXPECTED_PROXY_STATE.text, "bad-reply")
+MALFORMED_HEADER = DiscardReason(log_lines.MALFORMED_HEADER.text, reasons.BAD_REPLY)
+UNEXPECTED_IDENTIFIER = DiscardReason(log_lines.UNEXPECTED_IDENTIFIER.text, reasons.BAD_REPLY)
+UNEXPECTED_CODE = DiscardReason(log_lines.UNEXPECTED_CODE.text, reasons.BAD_REPLY)
+MALFORMED_ATTRIBUTES = DiscardReason(log_lines.MALFORMED_ATTRIBUTES.text, reasons.BAD_REPLY)
+TOO_MANY_ATTRIBUTES = DiscardReason(log_lines.TOO_MANY_ATTRIBUTES.format(limit=MAX_REPLY_ATTRIBUTES), reasons.BAD_REPLY)
+MISSING_MESSAGE_AUTHENTICATOR = DiscardReason(
+    log_lines.MISSING_MESSAGE_AUTHENTICATOR.text, reasons.NO_MESSAGE_AUTHENTICATOR
+)
+MALFORMED_MESSAGE_AUTHENTICATOR = DiscardReason(log_lines.MALFORMED_MESSAGE_AUTHENTICATOR.text, reasons.BAD_REPLY)
+WRONG_AUTHENTICATOR = DiscardReason(log_lines.WRONG_AUTHENTICATOR.text, reasons.WRONG_SECRET)
+WRONG_MESSAGE_AUTHENTICATOR = DiscardReason(log_lines.WRONG_MESSAGE_AUTHENTICATOR.text, reasons.WRONG_SECRET)
+UNEXPECTED_PROXY_STATE = DiscardReason(log_lines.UNEXPECTED_PROXY_STATE.text, reasons.BAD_REPLY)
 
 
 Attributes = Tuple[Tuple[int, int, bytes], ...]
@@ -274,7 +276,7 @@ def encoded(encoder: RequestEncoder) -> bytes:
     """Return the octets of a packet; raise RequestError if it is too long."""
     octets = encoder.encode()
     if len(octets) > MAX_OCTETS:
-        raise RequestError("bad-configuration", f"the request is longer than {MAX_OCTETS} octets")
+        raise RequestError(reasons.BAD_CONFIGURATION, f"the request is longer than {MAX_OCTETS} octets")
     return octets
 
 
@@ -320,7 +322,7 @@ def _user_name(name: str) -> bytes:
     except UnicodeEncodeError:
         octets = b""
     if not 0 < len(octets) <= MAX_VALUE_OCTETS:
-        raise RequestError("bad-username", f"the user name is not 1 to {MAX_VALUE_OCTETS} octets of UTF-8")
+        raise RequestError(reasons.BAD_USERNAME, f"the user name is not 1 to {MAX_VALUE_OCTETS} octets of UTF-8")
     return octets
 
 
@@ -332,12 +334,12 @@ def _add_password(encoder: RequestEncoder, login: Login, random: Random, hide: C
     try:
         password = login.password.octets()
     except ValueError as error:
-        raise RequestError("bad-password", "the password " + str(error)) from None
+        raise RequestError(reasons.BAD_PASSWORD, "the password " + str(error)) from None
     if login.method == "chap":  # RFC 2865 sections 5.3 and 5.40
         identifier, challenge = random(1), random(16)
         encoder.add(CHAP_PASSWORD, identifier + md5(identifier + password + challenge))
         encoder.add(CHAP_CHALLENGE, challenge)
         return
     if len(password) > MAX_PASSWORD_OCTETS:
-        raise RequestError("bad-password", f"the password is longer than {MAX_PASSWORD_OCTETS} octets")
+        raise RequestError(reasons.BAD_PASSWORD, f"the password is longer than {MAX_PASSWORD_OCTETS} octets")
     encoder.add(USER_PASSWORD, hide(password))

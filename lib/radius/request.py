@@ -6,6 +6,7 @@ has the attribute already. An attribute with an empty value is not sent, and kee
 
 from typing import TYPE_CHECKING, Container, List, Mapping, Optional, Tuple, Union
 
+from .. import reasons
 from ..namedtuple import NamedTuple
 from ..secret import Secret
 from . import nas, packet
@@ -149,7 +150,7 @@ def _with_mschap(login: packet.Login, random: Random) -> "Tuple[packet.Login, Re
     try:
         response = mschap.response(login.user_name, login.password, random(16), random(16), random(1)[0])
     except ValueError as error:
-        raise packet.RequestError("bad-password", str(error)) from None
+        raise packet.RequestError(reasons.BAD_PASSWORD, str(error)) from None
     return login._replace(mschap=response), response
 
 

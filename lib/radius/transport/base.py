@@ -6,7 +6,7 @@ import selectors
 import socket
 from typing import TYPE_CHECKING, Any, Iterable, Iterator, List, Mapping, Optional, Tuple
 
-from ... import log_lines
+from ... import log_lines, reasons
 from ...namedtuple import NamedTuple
 from ...text import system_words
 
@@ -104,5 +104,5 @@ def local_ip(bound: socket.socket) -> str:
 def unreachable(error: OSError) -> Unreachable:
     """Return what an error of the system means for the address."""
     if error.errno == errno.ECONNREFUSED:
-        return Unreachable("connection-refused", log_lines.CONNECTION_REFUSED.text)
-    return Unreachable("network", log_lines.CANNOT_SEND.format(error=system_words(error)))
+        return Unreachable(reasons.CONNECTION_REFUSED, log_lines.CONNECTION_REFUSED.text)
+    return Unreachable(reasons.NETWORK, log_lines.CANNOT_SEND.format(error=system_words(error)))

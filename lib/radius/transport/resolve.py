@@ -4,7 +4,7 @@ import socket
 import threading
 from typing import List
 
-from ... import log_lines
+from ... import log_lines, reasons
 from .base import Address, Unreachable
 
 MAX_ADDRESSES = 8
@@ -47,5 +47,7 @@ def resolve(host: str, port: int, timeout: float) -> List[Address]:
         except RuntimeError as error:
             errors.append(str(error))
     if not found:
-        raise Unreachable("name-lookup", log_lines.RESOLUTION_FAILED.format(error="".join(errors or ["timed out"])))
+        raise Unreachable(
+            reasons.NAME_LOOKUP, log_lines.RESOLUTION_FAILED.format(error="".join(errors or ["timed out"]))
+        )
     return found[0]

@@ -14,14 +14,13 @@ import tempfile
 import time
 from typing import Iterator, List, Optional, Tuple
 
-from ... import log_lines
+from ... import log_lines, reasons
 from ...secret import Secret
 from .. import packet, radius11
 from ..server import TlsSettings
 from .base import Address, Received, Transport, Unreachable, local_ip, unreachable, wait_for
 
 _CHUNK, _CHUNKS = 65536, 16  # octets, and how often at a time: in a flood, the time limits must still be checked
-_CERTIFICATE, _FAILED = "tls-certificate", "tls-failed"
 _CLOSED, _RESET = "the server closed the connection", "the server reset the connection"
 # RADIUS/1.1 requires TLS 1.3 (RFC 9765 section 3.4), which OpenSSL of old SPS releases does not support.
 _HAS_TLS_1_3 = bool(getattr(ssl, "OP_NO_TLSv1_3", 0))
@@ -138,13 +137,13 @@ class TlsTransport(Transport):
             if self._ended:
                 raise self._end(log_lines.ENDED_DURING_HANDSHAKE.format(ended=self._ended))
             if not _is_ready(self._socket, bool(self._unsent), until):
-                code = _FAILED if self._has_received else "no-reply"
+                code = reasons.TLS_FAILED if self._has_received else reasons.NO_REPLY
                 raise Unreachable(code, log_lines.HANDSHAKE_TIMED_OUT.text)
             self._flush()
             self._fill()
         if self._tls.selected_alpn_protocol() == radius11.ALPN and self._tls.version() != "TLSv1.3":
             text = log_lines.RADIUS_1_1_WITHOUT_TLS_1_3.format(version=self._tls.version())
-            raise Unreachable(_FAILED, text)
+            raise Unreachable(reasons.TLS_FAILED, text)
 
     def _has_shaken_hands(self) -> bool:
         try:
@@ -206,7 +205,7 @@ class TlsTransport(Transport):
             has_certificate = self._has_certificate
             hint = log_lines.MAY_REJECT_CERTIFICATE if has_certificate else log_lines.MAY_REQUIRE_CERTIFICATE
             text = hint.format(ended=text)
-        return Unreachable(_FAILED, text)
+        return Unreachable(reasons.TLS_FAILED, text)
 
     def _failed(self, error: Exception) -> Unreachable:
         return Unreachable(*_explain(error, self._name, self._has_certificate))
@@ -226,7 +225,7 @@ def _connect(address: Address, source_ip: str, until: float) -> socket.socket:
         number = connecting.connect_ex(address.sockaddr)
         if number == errno.EINPROGRESS:
             if not _is_ready(connecting, True, until):
-                raise Unreachable("no-reply", log_lines.TCP_TIMED_OUT.text)
+                raise Unreachable(reasons.NO_REPLY, log_lines.TCP_TIMED_OUT.text)
             number = connecting.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if number:
             raise unreachable(OSError(number, os.strerror(number)))
@@ -272,12 +271,12 @@ def _wrap(settings: TlsSettings, server_name: str, incoming: ssl.MemoryBIO, outg
         return context.wrap_bio(incoming, outgoing, server_hostname=server_name)
     except (TypeError, ValueError):
         text = log_lines.NO_MATCHING_NAME.format(name=server_name)
-        raise Unreachable(_CERTIFICATE, text) from None
+        raise Unreachable(reasons.TLS_CERTIFICATE, text) from None
 
 
 def _unusable(option: str, error: Exception) -> Unreachable:
     text = log_lines.CERTIFICATE_UNUSABLE.format(option=option, error=_openssl_text(error))
-    return Unreachable(_CERTIFICATE, text)
+    return Unreachable(reasons.TLS_CERTIFICATE, text)
 
 
 @contextlib.contextmanager
@@ -296,30 +295,28 @@ def _explain(error: Exception, server_name: str, has_certificate: bool) -> Tuple
     number = getattr(error, "verify_code", None)
     if number:
         reason = _CERTIFICATE_ERRORS.get(number, f"does not verify: {getattr(error, 'verify_message', '')}")
-        return _CERTIFICATE, log_lines.CERTIFICATE_REFUSED.format(error=reason.replace("{}", server_name))
+        return reasons.TLS_CERTIFICATE, log_lines.CERTIFICATE_REFUSED.format(error=reason.replace("{}", server_name))
     if not isinstance(error, ssl.SSLError):  # Python 3.6 compares the names itself
         reason = f"does not match the name {server_name}"
-        return _CERTIFICATE, log_lines.CERTIFICATE_REFUSED.format(error=reason)
+        return reasons.TLS_CERTIFICATE, log_lines.CERTIFICATE_REFUSED.format(error=reason)
     text = _openssl_text(error)
     if "certificate verify failed" in text:  # Python 3.6 does not know why
-        reasons = (
-            "has expired, is not valid yet, is not a server certificate or is not issued by a CA in ca_certificate"
-        )
-        return _CERTIFICATE, log_lines.CERTIFICATE_REFUSED.format(error=reasons)
+        reason = "has expired, is not valid yet, is not a server certificate or is not issued by a CA in ca_certificate"
+        return reasons.TLS_CERTIFICATE, log_lines.CERTIFICATE_REFUSED.format(error=reason)
     if "alert certificate required" in text:
-        return _CERTIFICATE, log_lines.CERTIFICATE_REQUIRED.text
+        return reasons.TLS_CERTIFICATE, log_lines.CERTIFICATE_REQUIRED.text
     if any(each in text for each in _CERTIFICATE_ALERTS):
         cause = log_lines.CLIENT_CERTIFICATE_REJECTED if has_certificate else log_lines.CLIENT_REJECTED
-        return _CERTIFICATE, cause.format(alert=text)
+        return reasons.TLS_CERTIFICATE, cause.format(alert=text)
     if "alert handshake failure" in text and not has_certificate:
-        return _CERTIFICATE, log_lines.HANDSHAKE_REJECTED.text
+        return reasons.TLS_CERTIFICATE, log_lines.HANDSHAKE_REJECTED.text
     if any(each in text for each in _NOT_TLS):
-        return _FAILED, log_lines.NOT_TLS.text
+        return reasons.TLS_FAILED, log_lines.NOT_TLS.text
     if any(each in text for each in _TOO_OLD):
-        return _FAILED, log_lines.TLS_TOO_OLD.text
+        return reasons.TLS_FAILED, log_lines.TLS_TOO_OLD.text
     if "no application protocol" in text:
-        return _FAILED, log_lines.NOT_RADIUS_PORT.text
-    return _FAILED, log_lines.TLS_ERROR.format(error=text)
+        return reasons.TLS_FAILED, log_lines.NOT_RADIUS_PORT.text
+    return reasons.TLS_FAILED, log_lines.TLS_ERROR.format(error=text)
 
 
 def _openssl_text(error: Exception) -> str:
