@@ -6,6 +6,7 @@ parse it.
 
 import functools
 import ipaddress
+import pkgutil
 import re
 from typing import Callable, Iterable, List, Mapping, Match, Optional, Sequence, Tuple
 
@@ -252,8 +253,6 @@ def _key(match: Match[str]) -> Tuple[int, int]:
 @functools.lru_cache(maxsize=None)
 def _dictionary() -> Tuple[str, str]:
     """Return the dictionary, and its text in lower case."""
-    import pkgutil  # a configuration without attributes does not need it
-
     text = (pkgutil.get_data(__package__ or "", "dictionary") or b"").decode("ascii")
     return text, text.lower()
 
