@@ -27,6 +27,7 @@ _MAX_UNKNOWN = 100
 _MIN_BEGINNING = 4  # letters
 _RENAMED: Mapping[Tuple[str, str], str] = {
     ("radius", "failover_after"): "status_check_after or connect_timeout",
+    ("accounting", "failover_after"): "status_check_after or connect_timeout in [radius]",
     ("gateway_groups", "require_any"): "required_groups",
     ("lockout", "by"): "scope",
     ("auth", "bypass_when_unreachable"): "[recovery_codes]",

@@ -146,6 +146,8 @@ def test_names_of_previews_are_unknown_and_the_current_name_is_suggested() -> No
     for section, option, name, strict in (
         ("radius", "failover_after", "status_check_after or connect_timeout", False),
         ("radius_2", "failover_after", "status_check_after or connect_timeout", False),
+        ("accounting", "failover_after", "status_check_after or connect_timeout in [radius]", True),
+        ("accounting_2", "failover_after", "status_check_after or connect_timeout in [radius]", False),
         ("gateway_groups", "require_any", "required_groups", True),
         ("lockout", "by", "scope", True),
         ("messages", "server-unproved", "mutual-auth-failed", False),
