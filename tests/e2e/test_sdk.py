@@ -303,3 +303,13 @@ def test_default_configuration_is_incomplete(open_session: OpenSession) -> None:
     errors = [line for line in session.log if line.startswith("Configuration error")]
     assert len(errors) == 2
     assert "[radius] server: is empty" in errors[0] and "[radius] secret" in errors[1]
+
+
+def test_warnings_of_a_refused_configuration_are_logged_as_warnings(open_session: OpenSession) -> None:
+    lines = {}
+    for level in ("error", "warning"):
+        configuration = f"[radius]\nsever=a\nserver=a\nsecret=\n[logging]\nlog_level={level}\n"
+        session = open_session(configuration, server_username="alice")
+        assert code(session.log_in()) == "bad-configuration"
+        lines[level] = [line.split(":")[0] for line in session.log if "Configuration" in line]
+    assert lines == {"error": ["Configuration error"], "warning": ["Configuration warning", "Configuration error"]}
