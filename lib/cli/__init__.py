@@ -1,1 +1,4 @@
-"""The command line of the zip, for machines without SPS. It may import all of lib but the SDK; hooks never use it."""
+"""The command line of the zip, for machines without SPS; hooks never use it.
+
+May also import: authenticator, config, login, radius, recovery_code, session, state.
+"""

@@ -1,1 +1,4 @@
-"""Turns INI text into Settings or every problem, pure; test_architecture.py lists what it may import."""
+"""Turns INI text into Settings, or reports every problem, pure.
+
+May also import: radius.attributes, radius.server, recovery_code.
+"""

@@ -1,1 +1,1 @@
-"""The conversation with the user, pure; may import lib.reasons and lib.config.model."""
+"""The conversation with the user, pure. May also import: config.model."""

@@ -1,1 +1,4 @@
-"""Files shared by all processes of the plugin; test_architecture.py lists what it may import."""
+"""The files that all processes of the plugin share.
+
+May also import: config.model, radius.accounting, radius.server_status, recovery_code.
+"""

@@ -53,6 +53,7 @@ ALLOWED: Dict[str, Tuple[str, ...]] = {
     "lib.reasons": (),
     "lib.recovery_code": (),
     "lib.radius": (),
+    "lib.radius.transport": ("lib.radius.packet", "lib.radius.radius11", "lib.radius.server"),
     "lib.config": ("lib.radius.attributes", "lib.radius.server", "lib.recovery_code"),
     "lib.login": ("lib.config.model",),
     "lib.state": ("lib.config.model", "lib.radius.accounting", "lib.radius.server_status", "lib.recovery_code"),
@@ -62,7 +63,15 @@ ALLOWED: Dict[str, Tuple[str, ...]] = {
     "lib.accounting": HOOK,
     "lib.sdk": ("lib.config", "lib.login.state", "lib.session", "lib.state.directory"),
     "lib.plugin": ("lib.accounting", "lib.authenticator", "lib.login", "lib.sdk", "lib.session"),
-    "lib.cli": HOOK + ("lib.authenticator", "lib.config", "lib.recovery_code"),
+    "lib.cli": (
+        "lib.authenticator",
+        "lib.config",
+        "lib.login",
+        "lib.radius",
+        "lib.recovery_code",
+        "lib.session",
+        "lib.state",
+    ),
     "lib.__main__": ("lib.cli",),
 }
 """What a module, or the modules of a package, may import from lib, beside BASICS and the package itself."""
@@ -88,6 +97,14 @@ def test_modules_import_what_their_rule_allows() -> None:
         if not any(inside(found, each) for each in allowed + (package,))
     ]
     assert sorted(broken) == []
+
+
+def test_docstrings_of_packages_end_with_what_they_may_import() -> None:
+    rules = dict(ALLOWED, lib=tuple(each for each in BASICS if each != "lib"))
+    for name in (name for name, path in PATHS.items() if path.name == "__init__.py"):
+        end = (ast.get_docstring(ast.parse(PATHS[name].read_text("utf-8"))) or "").rpartition(" import: ")[2]
+        named = ["lib." + each.strip() for each in end.rstrip(".").split(",") if end != "nothing."]
+        assert sorted(named) == sorted(rules[name]), name
 
 
 def test_no_module_has_more_than_400_lines() -> None:
