@@ -23,6 +23,7 @@ from lib.recovery_code import RecoveryHash, new_code, new_hash, parse
 from lib.secret import Secret
 from simulator.demo import configure
 from tests.support import ROOT
+from tests.support.conversation import documented_transitions
 from tests.support.misbehaving import (
     ACCEPT,
     CHALLENGE,
@@ -103,6 +104,15 @@ def test_problems_in_a_configuration_are_found() -> None:
     found = problems_of(doubtful)
     assert any("did you mean max_failures?" in problem for problem in found)
     assert any("requires [credential_store] name" in problem for problem in found)
+
+
+# Diagrams
+
+
+def test_diagram_of_the_conversation_has_the_edges_of_its_table() -> None:
+    diagrams = [block.text for block in blocks(DOCS / "architecture.md") if block.text.startswith("stateDiagram")]
+    edges = [edge for text in diagrams for edge in re.findall(r"(?m)^ *(\w+) --> (\w+)\b", text)]
+    assert sorted(edges) == sorted({(place, target) for place, _, target in documented_transitions()})
 
 
 # Names

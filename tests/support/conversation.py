@@ -2,7 +2,7 @@
 
 import json
 import re
-from typing import Any, Dict, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, Optional, Sequence, Tuple
 
 from lib import cookie
 from lib.config.model import AuthSettings, ChallengeAnswer, Settings, UsernameSettings
@@ -25,6 +25,19 @@ from tests.support.cases import for_each
 
 ORIGIN = ("radius", "192.0.2.1", 1812)
 OTHER_ORIGIN = ("radius_2", "192.0.2.2", 1645)
+
+Transition = Tuple[str, str, str]
+"""A place, an event, and the place that it leads to."""
+
+
+def documented_transitions() -> Iterator[Transition]:
+    """Yield the transitions in the docstring of lib.login.conversation."""
+    table = (conversation.__doc__ or "").split("-\n", 1)[1].split("\n\n")[0]
+    for line in table.splitlines():
+        place, event, targets = re.split(" {2,}", line.strip())
+        for target in targets.split(", "):
+            yield place, event, target
+
 
 EITHER_WAY = (True, False)
 """Whether answers to earlier questions stay in key_value_pairs: SPS may do either."""

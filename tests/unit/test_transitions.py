@@ -1,7 +1,6 @@
 """The table of transitions in the docstring of lib.login.conversation holds those of the code, all and no others."""
 
 import itertools
-import re
 from typing import Any, Iterator, List, Set, Tuple, cast
 
 from lib.config.model import GroupRules, Settings
@@ -33,9 +32,8 @@ from lib.login.state import (
     SendRequest,
     State,
 )
-from tests.support.conversation import ORIGIN, configured, recoverable
+from tests.support.conversation import ORIGIN, Transition, configured, documented_transitions, recoverable
 
-Transition = Tuple[str, str, str]
 QUESTIONS = {USERNAME: "name", PASSWORD: "password", CHALLENGE: "challenge", RECOVERY: "recovery"}
 OUTCOMES: Tuple[Outcome, ...] = (
     Accepted(("admins",)),
@@ -50,15 +48,6 @@ OUTCOMES: Tuple[Outcome, ...] = (
     Locked(60.0),
 )
 CHECK_OUTCOMES: Tuple[CheckOutcome, ...] = (CodeAccepted(), CodeRejected(), CodeNotRecorded(), Locked(60.0))
-
-
-def documented() -> Iterator[Transition]:
-    """Give the transitions in the docstring."""
-    table = (conversation.__doc__ or "").split("-\n", 1)[1].split("\n\n")[0]
-    for line in table.splitlines():
-        place, event, targets = re.split(" {2,}", line.strip())
-        for target in targets.split(", "):
-            yield place, event, target
 
 
 def place_of(state: State, action: Action) -> str:
@@ -130,6 +119,6 @@ def test_table_lists_the_transitions_of_the_code() -> None:
         )
         for settings in (plain, recoverable(plain), guarded):
             found |= explored(settings, HookCall(user, None, pairs, can_ask))
-    table = set(documented())
+    table = set(documented_transitions())
     assert sorted(found - table) == [], "the code does what the table does not say"
     assert sorted(table - found) == [], "the table says what the code does not do"
