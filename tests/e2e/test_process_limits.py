@@ -1,4 +1,4 @@
-"""Hooks in processes that have less than usual: no MD5, no threads, no free descriptor below 1024, the C locale."""
+"""Hooks in processes that have less than usual: few descriptors, little memory, no threads, no MD5, the C locale."""
 
 import pathlib
 import subprocess
@@ -7,18 +7,11 @@ from typing import Dict
 
 import pytest
 
-from simulator.gateway import Session
 from tests.support.cases import Cases
-from tests.support.interpreters import FIPS, NO_THREADS, interpreter
-from tests.support.misbehaving import SECRET, Server, answering
+from tests.support.interpreters import FIPS, NO_THREADS, ONE_DESCRIPTOR, interpreter, under
+from tests.support.misbehaving import SECRET, Server, answering, silent
 from tests.support.plugin import OpenSession, code, outcome, section, text
 from tests.support.radiusd import AUTHORITY, FreeRadius
-
-
-def under(session: Session, python: str) -> Session:
-    """Run the hooks of a session with another interpreter."""
-    session.plugin = session.plugin._replace(python=python)
-    return session
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +22,8 @@ def servers(freeradius: FreeRadius) -> Dict[str, str]:
         "client_certificate": AUTHORITY.issue(for_client=True).both,
     }
     return {
-        "udp": section(freeradius),
-        "tls": section(freeradius.tls_port, transport="tls", **certificates),
+        "udp": section(freeradius, conn_timeout=60),
+        "tls": section(freeradius.tls_port, transport="tls", conn_timeout=60, **certificates),
         "name": section(freeradius, server="localhost"),
     }
 
@@ -48,6 +41,26 @@ def test_inherited_descriptors_stop_no_login(
         with cases.case("they are inherited"):
             counted = "import os; print(len(os.listdir('/proc/self/fd')))"
             assert int(subprocess.check_output([python, "-c", counted])) > 1100
+
+
+def test_hook_without_descriptors_denies(open_fresh_session: OpenSession, tmp_path: pathlib.Path) -> None:
+    """The free descriptor is enough for the request, but not for the probe of a silent server."""
+    with Server(silent) as server:
+        configuration = section(server, status_check="status-server", status_check_after=0.1)
+        session = open_fresh_session(configuration, gateway_user="alice")
+        session.authenticate()
+        under(session, interpreter(tmp_path / "one descriptor", sitecustomize=ONE_DESCRIPTOR))
+        assert code(session.answer("correct horse")) == "network"
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("name", ["udp", "tls"])
+def test_login_in_little_memory(
+    open_fresh_session: OpenSession, servers: Dict[str, str], tmp_path: pathlib.Path, name: str
+) -> None:
+    python = interpreter(tmp_path / "little memory", "ulimit -v 262144")
+    session = under(open_fresh_session(servers[name], gateway_user="alice"), python)
+    assert session.log_in("correct horse")["verdict"] == "ACCEPT", session.log
 
 
 @pytest.mark.parametrize("name", ["udp", "tls"])
