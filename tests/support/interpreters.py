@@ -1,4 +1,4 @@
-"""Interpreters that run hooks in a process with less than usual: descriptors, threads, MD5 or a locale."""
+"""Interpreters that run hooks with fewer descriptors, threads or digests than usual, or with another clock."""
 
 import pathlib
 import shlex
@@ -54,6 +54,13 @@ import resource
 resource.setrlimit(resource.RLIMIT_NOFILE, (4, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
 """
 """A sitecustomize: one descriptor is free. Before it, the module site needs two at a time."""
+
+AN_HOUR_LATER = """
+import time
+real = time.time
+time.time = lambda: real() + 3600
+"""
+"""A sitecustomize: the clock is an hour ahead."""
 
 NO_THREADS = """
 import _thread, threading

@@ -263,12 +263,12 @@ def find() -> Optional[str]:
 def totp_code(seconds: float = 5.0) -> str:
     """Return a code of the user `totp` that is valid for the next `seconds`.
 
-    rlm_totp 3.2.1 only accepts the code of the current time step, so this waits for the next step if need be.
+    rlm_totp 3.2.1 only accepts the code of the current time step, so this waits for the next step if necessary.
     """
     totp = pyotp.TOTP(TOTP_SECRET)
-    left = totp.interval - time.time() % totp.interval
-    if left < seconds:
-        time.sleep(left + 0.05)  # the server's clock may tick a little later
+    # Not at the very start of a step either: the server's clock may tick a little later.
+    while not 0.05 <= time.time() % totp.interval <= totp.interval - seconds:
+        time.sleep(0.02)
     return str(totp.now())
 
 
