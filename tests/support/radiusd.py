@@ -58,6 +58,7 @@ import pytest
 
 from tests.support.certificates import Authority
 
+NOT_INSTALLED = "FreeRADIUS is not installed (Debian, Ubuntu: apt-get install freeradius)"
 HOST = "127.0.0.1"
 IPV6_HOST = "::1"
 
@@ -287,7 +288,7 @@ def quoted(text: str) -> str:
 def running(directory: Union[str, pathlib.Path], secret: str = SECRET, **options: Any) -> Iterator[FreeRadius]:
     """Run a `FreeRadius`; skip the test if FreeRADIUS is not installed."""
     if find() is None:
-        pytest.skip("FreeRADIUS is not installed (Debian, Ubuntu: apt-get install freeradius)")
+        pytest.skip(NOT_INSTALLED)
     with FreeRadius(directory, secret, **options) as server:
         yield server
 
