@@ -28,7 +28,7 @@ def servers(freeradius: FreeRadius) -> Dict[str, str]:
     }
 
 
-def test_inherited_descriptors_stop_no_login(
+def test_inherited_descriptors_do_not_stop_a_login(
     open_fresh_session: OpenSession, servers: Dict[str, str], tmp_path: pathlib.Path
 ) -> None:
     """select() would raise for descriptors from 1024 on."""
@@ -72,7 +72,7 @@ def test_without_threads_a_numeric_address_is_asked(
     assert outcome(session, "correct horse") == "ACCEPT", session.log
 
 
-def test_without_threads_a_name_is_no_internal_error(
+def test_without_threads_a_host_name_does_not_resolve(
     open_fresh_session: OpenSession, servers: Dict[str, str], freeradius: FreeRadius, tmp_path: pathlib.Path
 ) -> None:
     python = interpreter(tmp_path / "threadless", sitecustomize=NO_THREADS)
@@ -84,7 +84,7 @@ def test_without_threads_a_name_is_no_internal_error(
     assert outcome(session, "correct horse") == "ACCEPT", session.log
 
 
-def test_fips_mode_is_no_internal_error(
+def test_fips_mode_never_causes_an_internal_error(
     open_fresh_session: OpenSession, radius: str, freeradius: FreeRadius, tmp_path: pathlib.Path
 ) -> None:
     """From Python 3.9 on MD5 has a flag for it; before, users are denied for a reason of its own."""
@@ -103,7 +103,7 @@ def test_fips_mode_is_no_internal_error(
                 assert ("MD5 is disabled on this system" in text(session)) == (found == "fips")
 
 
-def test_c_locale_denies_no_user(open_fresh_session: OpenSession, tmp_path: pathlib.Path) -> None:
+def test_c_locale_does_not_stop_a_login(open_fresh_session: OpenSession, tmp_path: pathlib.Path) -> None:
     """The SDK makes file names from user names, and Python 3.6 cannot encode them in this locale."""
     python = interpreter(tmp_path / "c", "export LC_ALL=C PYTHONCOERCECLOCALE=0 PYTHONUTF8=0")
     with Server(answering(SECRET)) as server:

@@ -260,7 +260,7 @@ def test_files_and_directories_of_another_user_are_refused(
     assert (tmp_path / "facts" / "file").read_bytes() == b"x"
 
 
-def test_what_the_system_forbids_is_one_warning(tmp_path: pathlib.Path) -> None:
+def test_forbidden_operations_cause_one_warning(tmp_path: pathlib.Path) -> None:
     (tmp_path / "facts").mkdir()
     tmp_path.chmod(0)
     user = os.geteuid()
