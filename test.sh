@@ -24,8 +24,17 @@ case ${1-} in
         ;;
     unit | network | e2e | docs) folder=tests/$1 ;;
     -h | --help) echo "$usage"; exit ;;
+    '' | -*) ;;
+    *)
+        if [ ! -e "${1%%::*}" ]; then
+            echo "$usage" >&2
+            exit 2
+        fi
+        folder=''  # pytest's own arguments name the tests
+        ;;
 esac
-if [ "$folder" != tests ] || [ -n "$require_all" ]; then shift; fi
+case $folder in tests/*) shift ;; esac
+if [ -n "$require_all" ]; then shift; fi
 if [ ${#pythons[@]} = 0 ]; then
     python=$(default_python)
     pythons=("$python")
@@ -52,7 +61,7 @@ for python in "${pythons[@]}"; do
     fi
     echo "Python $version"
     result=passed
-    "$environment/bin/python" -m pytest -n auto "$@" "$folder" || result=FAILED
+    "$environment/bin/python" -m pytest -n auto "$@" ${folder:+"$folder"} || result=FAILED
     if [ -n "${COVERAGE_PROCESS_START-}" ]; then
         "$environment/bin/python" -m coverage combine --quiet &&
             "$environment/bin/python" -m coverage report --fail-under=95 || result="FAILED (coverage below 95 %)"

@@ -1,7 +1,8 @@
 """A process that has imported the SDK and forks a child for each hook call, which saves most of the time of a call.
 
 `ForkServer` is the client side; `main` is the server. The child gets what a new process would get: its environment,
-descriptors, signal handlers, session and random state. Nothing of the plugin is imported before the fork.
+descriptors, signal handlers, session and random state. Nothing of the plugin is imported before the fork. Unlike new
+processes, all children share a hash seed, and find the modules of the SDK imported.
 """
 
 import array
@@ -11,6 +12,7 @@ import importlib
 import json
 import os
 import random
+import resource
 import selectors
 import signal
 import socket
@@ -80,7 +82,7 @@ class ForkServer:
 
     def __init__(self, python: str = sys.executable) -> None:
         self.python = python
-        self._environment = _at_startup(os.environ)
+        self._inherited = _inherited(os.environ)
         self._control, theirs = socket.socketpair()
         self._lock = threading.Lock()
         with theirs:
@@ -90,6 +92,7 @@ class ForkServer:
                 [python, "-u", "-m", "simulator.fork_server", str(theirs.fileno())],
                 cwd=_ROOT,
                 env=environment,
+                stdin=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),
                 start_new_session=True,
             )
@@ -103,7 +106,7 @@ class ForkServer:
 
     def can_serve(self, python: str, environment: Mapping[str, str]) -> bool:
         """Whether a child would be equivalent to a new process of this Python with this environment."""
-        return python == self.python and _at_startup(environment) == self._environment
+        return python == self.python and _inherited(environment) == self._inherited
 
     def start(self, environment: Mapping[str, str], stdin: int, answer: int) -> ForkedProcess:
         """Fork a process for one call: `host.answer_request` with these descriptors."""
@@ -120,8 +123,26 @@ class ForkServer:
         return ForkedProcess(connection, log)
 
 
-def _at_startup(environment: Mapping[str, str]) -> Dict[str, str]:
-    return {name: value for name, value in environment.items() if name.startswith(_AT_STARTUP) and name != "PYTHONPATH"}
+def _inherited(environment: Mapping[str, str]) -> Tuple[object, ...]:
+    """Return what a new process takes from its parent, and a child of the server from the server."""
+    limits = [getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")]
+    variables = (item for item in environment.items() if item[0].startswith(_AT_STARTUP) and item[0] != "PYTHONPATH")
+    return (
+        sorted(variables),
+        [number for number in range(1, signal.NSIG) if signal.getsignal(number) == signal.SIG_IGN],
+        sorted(map(int, signal.pthread_sigmask(signal.SIG_BLOCK, []))),
+        [resource.getrlimit(limit) for limit in limits],
+        _umask(),
+    )
+
+
+def _umask() -> str:
+    """Return the umask, where the system tells it without a change that other threads would see."""
+    try:
+        with open("/proc/self/status", encoding="ascii", errors="replace") as status:
+            return next((line for line in status if line.startswith("Umask:")), "")
+    except OSError:
+        return ""
 
 
 class _Call(NamedTuple):
