@@ -34,14 +34,17 @@ for _name, _count in _EXAMPLES.items():
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item: Any, call: Any) -> Iterator[None]:
-    """Turn a skipped test into a failed one where no test may be skipped."""
+def _fail_if_skipped() -> Iterator[None]:
+    """Turn a skipped test or module into a failed one where none may be skipped: a hook wrapper that makes a report."""
     outcome = yield
     report = outcome.get_result()  # type: ignore[attr-defined]
     if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("TESTS_MUST_NOT_SKIP"):
         report.outcome = "failed"
-        report.longrepr = f"skipped, but TESTS_MUST_NOT_SKIP is set: {call.excinfo.value}"
+        report.longrepr = f"skipped, but TESTS_MUST_NOT_SKIP is set: {report.longrepr[2]}"
+
+
+pytest_runtest_makereport = pytest.hookimpl(hookwrapper=True)(_fail_if_skipped)
+pytest_make_collect_report = pytest.hookimpl(hookwrapper=True)(_fail_if_skipped)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

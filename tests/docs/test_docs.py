@@ -37,7 +37,7 @@ from tests.support.misbehaving import (
     reply,
 )
 from tests.support.plugin import OpenSession, prompts, section
-from tests.support.radiusd import HOST, RSA_ANSWERS, FreeRadius, find
+from tests.support.radiusd import HOST, NOT_INSTALLED, RSA_ANSWERS, FreeRadius, find
 
 DOCS = ROOT / "docs"
 SERVERS = DOCS / "servers"
@@ -330,7 +330,7 @@ class Documented(FreeRadius):
 def documented(tmp_path_factory: Any) -> Iterator[FreeRadius]:
     """A FreeRADIUS configured as in docs/servers/freeradius.md."""
     if find() is None:
-        pytest.skip("FreeRADIUS is not installed")
+        pytest.skip(NOT_INSTALLED)
     with Documented(tmp_path_factory.mktemp("documented"), "32-random-characters-like-these-") as server:
         yield server
 

@@ -21,7 +21,7 @@ from simulator.gateway import Session, UnpackedPlugin
 from tests.e2e.test_faults import ZERO, right, signed, with_length
 from tests.support import ROOT, tls_peer
 from tests.support.certificates import Authority, in_configuration
-from tests.support.interpreters import MANY_ADDRESSES, NO_MD5, interpreter
+from tests.support.interpreters import MANY_ADDRESSES, NO_MD5, interpreter, under
 from tests.support.misbehaving import (
     ACCEPT,
     CHALLENGE,
@@ -226,7 +226,7 @@ def processes_with_less_than_usual(stage: Stage) -> None:
             server = "many.example" if name == "addresses" else "127.0.0.1"
             session = stage.open(section(port, server=server, conn_timeout=5), server_username="alice")
             python = interpreter(stage.state.with_name(name), sitecustomize=sitecustomize)
-            session.plugin = session.plugin._replace(python=python)
+            under(session, python)
             session.log_in("x")
 
 

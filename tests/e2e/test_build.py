@@ -109,7 +109,7 @@ def checkout(tmp_path: Path) -> Path:
     root.mkdir()
     for name in (*build.OWN_FILES, ".gitignore"):
         shutil.copy(str(build.ROOT / name), str(root))
-    shutil.copytree(str(build.ROOT / "lib"), str(root / "lib"))
+    shutil.copytree(str(build.ROOT / "lib"), str(root / "lib"), ignore=shutil.ignore_patterns("__pycache__"))
     git(root, "init", "--quiet")
     git(root, "add", ".")
     return root

@@ -8,6 +8,7 @@ import pytest
 from lib.radius.attributes import find, refusal
 from tests.support.cases import for_each
 from tests.support.dictionary import NAMES, VALUES, number_of
+from tests.support.radiusd import NOT_INSTALLED
 
 FREERADIUS = Path("/usr/share/freeradius")
 FILES = (
@@ -27,7 +28,7 @@ def lines(file: str) -> Iterator[Tuple[List[str], int]]:
             yield words, vendor
 
 
-@pytest.mark.skipif(not FREERADIUS.is_dir(), reason="FreeRADIUS is not installed")
+@pytest.mark.skipif(not FREERADIUS.is_dir(), reason=NOT_INSTALLED)
 @for_each(FILES)
 def test_dictionary_agrees_with_freeradius(file: str) -> None:
     # FreeRADIUS may have several names for one number. The plugin has one of them, as FreeRADIUS has when it reads.

@@ -227,7 +227,7 @@ def test_a_value_that_does_not_fit_is_not_left_out_silently(open_session: OpenSe
                     assert len(server.requests) == (1 if mark else 0)
 
 
-def test_a_request_that_is_too_long_is_no_internal_error(open_session: OpenSession) -> None:
+def test_a_request_that_is_too_long_is_denied_as_bad_configuration(open_session: OpenSession) -> None:
     with Server(answering(SECRET)) as server:
         lines = "[radius_attributes]\n" + "Cisco-AVPair = {client_hostname}\n" * 20
         session = open_session(section(server) + lines, gateway_user="alice", client_hostname="h" * 240)

@@ -101,7 +101,7 @@ def test_environment_is_that_of_the_call(plugin: Plugin, mocker: Any) -> None:
     assert "SOME_NAME" not in facts(plugin(FACTS).call("authenticate", {}))["environment"]
 
 
-def test_what_an_interpreter_reads_at_its_start_takes_a_new_process(
+def test_settings_that_python_reads_at_startup_take_a_new_process(
     plugin: Plugin, server: ForkServer, mocker: Any
 ) -> None:
     body = hook(

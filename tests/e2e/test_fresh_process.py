@@ -1,13 +1,10 @@
-"""Hooks in new processes, as on SPS: every hook, verdict and transport once, their imports, and process limits."""
+"""Hooks in new processes, as on SPS: every hook, verdict and transport once, and their imports."""
 
-import sys
-from pathlib import Path
 from typing import Dict, List, Set
 
 import pytest
 
-from simulator.gateway import HookCall, Session
-from tests.support.misbehaving import Server, silent
+from simulator.gateway import HookCall
 from tests.support.plugin import OpenSession, code, prompts, section
 from tests.support.radiusd import AUTHORITY, FreeRadius
 
@@ -80,32 +77,3 @@ def test_only_tls_imports_tls(open_fresh_session: OpenSession, transports: Dict[
         if "lib.radius.transport.tls" in session.calls[-1].modules:
             imported.append(transport)
     assert imported == ["tls"]
-
-
-# Limits
-
-
-def limit(session: Session, option: str, directory: Path) -> None:
-    """Run the next hooks of a session under `ulimit OPTION`."""
-    interpreter = directory / "python"
-    interpreter.write_text('#!/bin/sh\nulimit {}\nexec {} "$@"\n'.format(option, sys.executable), encoding="utf-8")
-    interpreter.chmod(0o700)
-    session.plugin = session.plugin._replace(python=str(interpreter))
-
-
-def test_hook_without_descriptors_denies(open_fresh_session: OpenSession, tmp_path: Path) -> None:
-    """One descriptor is free, which is enough for the request, but not for the probe of a silent server."""
-    with Server(silent) as server:
-        configuration = section(server, status_check="status-server", status_check_after=0.1)
-        session = open_fresh_session(configuration, gateway_user="alice")
-        session.authenticate()
-        limit(session, "-n 4", tmp_path)
-        assert code(session.answer("correct horse")) == "network"
-    assert len(server.requests) == 1
-
-
-def test_login_in_little_memory(open_fresh_session: OpenSession, transports: Dict[str, str], tmp_path: Path) -> None:
-    for transport, configuration in transports.items():
-        session = open_fresh_session(configuration, gateway_user="alice")
-        limit(session, "-v 262144", tmp_path)
-        assert session.log_in("correct horse")["verdict"] == "ACCEPT", transport

@@ -1,4 +1,4 @@
-"""Hooks in processes that have less than usual: no MD5, no threads, no free descriptor below 1024, the C locale."""
+"""Hooks in processes that have less than usual: few descriptors, little memory, no threads, no MD5, the C locale."""
 
 import pathlib
 import subprocess
@@ -7,18 +7,11 @@ from typing import Dict
 
 import pytest
 
-from simulator.gateway import Session
 from tests.support.cases import Cases
-from tests.support.interpreters import FIPS, NO_THREADS, interpreter
-from tests.support.misbehaving import SECRET, Server, answering
+from tests.support.interpreters import FIPS, NO_THREADS, ONE_DESCRIPTOR, interpreter, under
+from tests.support.misbehaving import SECRET, Server, answering, silent
 from tests.support.plugin import OpenSession, code, outcome, section, text
 from tests.support.radiusd import AUTHORITY, FreeRadius
-
-
-def under(session: Session, python: str) -> Session:
-    """Run the hooks of a session with another interpreter."""
-    session.plugin = session.plugin._replace(python=python)
-    return session
 
 
 @pytest.fixture(scope="module")
@@ -29,13 +22,13 @@ def servers(freeradius: FreeRadius) -> Dict[str, str]:
         "client_certificate": AUTHORITY.issue(for_client=True).both,
     }
     return {
-        "udp": section(freeradius),
-        "tls": section(freeradius.tls_port, transport="tls", **certificates),
+        "udp": section(freeradius, conn_timeout=60),
+        "tls": section(freeradius.tls_port, transport="tls", conn_timeout=60, **certificates),
         "name": section(freeradius, server="localhost"),
     }
 
 
-def test_inherited_descriptors_stop_no_login(
+def test_inherited_descriptors_do_not_stop_a_login(
     open_fresh_session: OpenSession, servers: Dict[str, str], tmp_path: pathlib.Path
 ) -> None:
     """select() would raise for descriptors from 1024 on."""
@@ -50,6 +43,26 @@ def test_inherited_descriptors_stop_no_login(
             assert int(subprocess.check_output([python, "-c", counted])) > 1100
 
 
+def test_hook_without_descriptors_denies(open_fresh_session: OpenSession, tmp_path: pathlib.Path) -> None:
+    """The free descriptor is enough for the request, but not for the probe of a silent server."""
+    with Server(silent) as server:
+        configuration = section(server, status_check="status-server", status_check_after=0.1)
+        session = open_fresh_session(configuration, gateway_user="alice")
+        session.authenticate()
+        under(session, interpreter(tmp_path / "one descriptor", sitecustomize=ONE_DESCRIPTOR))
+        assert code(session.answer("correct horse")) == "network"
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("name", ["udp", "tls"])
+def test_login_in_little_memory(
+    open_fresh_session: OpenSession, servers: Dict[str, str], tmp_path: pathlib.Path, name: str
+) -> None:
+    python = interpreter(tmp_path / "little memory", "ulimit -v 262144")
+    session = under(open_fresh_session(servers[name], gateway_user="alice"), python)
+    assert session.log_in("correct horse")["verdict"] == "ACCEPT", session.log
+
+
 @pytest.mark.parametrize("name", ["udp", "tls"])
 def test_without_threads_a_numeric_address_is_asked(
     open_fresh_session: OpenSession, servers: Dict[str, str], tmp_path: pathlib.Path, name: str
@@ -59,7 +72,7 @@ def test_without_threads_a_numeric_address_is_asked(
     assert outcome(session, "correct horse") == "ACCEPT", session.log
 
 
-def test_without_threads_a_name_is_no_internal_error(
+def test_without_threads_a_host_name_does_not_resolve(
     open_fresh_session: OpenSession, servers: Dict[str, str], freeradius: FreeRadius, tmp_path: pathlib.Path
 ) -> None:
     python = interpreter(tmp_path / "threadless", sitecustomize=NO_THREADS)
@@ -71,7 +84,7 @@ def test_without_threads_a_name_is_no_internal_error(
     assert outcome(session, "correct horse") == "ACCEPT", session.log
 
 
-def test_fips_mode_is_no_internal_error(
+def test_fips_mode_never_causes_an_internal_error(
     open_fresh_session: OpenSession, radius: str, freeradius: FreeRadius, tmp_path: pathlib.Path
 ) -> None:
     """From Python 3.9 on MD5 has a flag for it; before, users are denied for a reason of its own."""
@@ -90,7 +103,7 @@ def test_fips_mode_is_no_internal_error(
                 assert ("MD5 is disabled on this system" in text(session)) == (found == "fips")
 
 
-def test_c_locale_denies_no_user(open_fresh_session: OpenSession, tmp_path: pathlib.Path) -> None:
+def test_c_locale_does_not_stop_a_login(open_fresh_session: OpenSession, tmp_path: pathlib.Path) -> None:
     """The SDK makes file names from user names, and Python 3.6 cannot encode them in this locale."""
     python = interpreter(tmp_path / "c", "export LC_ALL=C PYTHONCOERCECLOCALE=0 PYTHONUTF8=0")
     with Server(answering(SECRET)) as server:

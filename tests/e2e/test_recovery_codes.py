@@ -4,6 +4,7 @@ import contextlib
 import functools
 import json
 import pathlib
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, ContextManager, Dict, Iterator, List
@@ -22,12 +23,14 @@ from tests.support.misbehaving import (
     STATE,
     Request,
     Server,
+    Sockaddr,
     answering,
     closed_port,
     reply,
     silent,
 )
 from tests.support.plugin import OpenSession, code, metadata, outcome, prompts, section, text
+from tests.support.processes import WAIT_LIMIT
 from tests.support.radiusd import AUTHORITY, FreeRadius, running
 from tests.support.tls_peer import Connection, Peer
 
@@ -304,10 +307,21 @@ def lost_packet() -> Iterator[str]:
         yield section(server, conn_timeout=0.3, conn_retries=1, retransmit_after=0)
 
 
+def wait_until_closed(client: Sockaddr) -> None:
+    """Wait until a client has closed its socket, so that this process can bind the port."""
+    deadline = time.monotonic() + WAIT_LIMIT
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind(client)
+            return
+        time.sleep(0.02)
+    raise TimeoutError("the client did not close its socket")
+
+
 @contextlib.contextmanager
 def slow_reject() -> Iterator[str]:
     def script(request: Request) -> List[bytes]:
-        time.sleep(0.6)
+        wait_until_closed(request.source)
         return [reply(request, SECRET, REJECT)]
 
     with Server(script) as server:

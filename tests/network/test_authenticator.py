@@ -21,6 +21,7 @@ from tests.support.misbehaving import (
     CHALLENGE,
     REJECT,
     REPLY_MESSAGE,
+    SECRET,
     STATE,
     USER_NAME,
     Request,
@@ -31,9 +32,9 @@ from tests.support.misbehaving import (
     reply,
     silent,
 )
+from tests.support.plugin import section
 from tests.support.processes import forked, join
 
-SECRET = b"a shared secret"
 CLASS, NAS_IDENTIFIER, CALLING_STATION_ID = 25, 32, 31
 NEW = SessionRecord(1700000000.0, "198.51.100.7")
 SESSION = Session("alice", "CORP\\alice", protocol="ssh", connection_name="servers", client_ip="198.51.100.7")
@@ -43,10 +44,6 @@ SESSION = Session("alice", "CORP\\alice", protocol="ssh", connection_name="serve
 def _nothing_is_left_open() -> Iterator[None]:
     with nothing_left_open():
         yield
-
-
-def section(port: int) -> str:
-    return f"[radius]\nserver=127.0.0.1\nport={port}\nsecret={SECRET.decode('ascii')}\n"
 
 
 def call(pairs: Dict[str, str]) -> HookCall:
@@ -63,7 +60,7 @@ def run(text: str, pairs: Dict[str, str], record: SessionRecord = NEW, **state: 
 
 def test_without_an_answer_nothing_is_sent() -> None:
     with Server(answering(SECRET)) as server:
-        record, action = run(section(server.port), {})
+        record, action = run(section(server), {})
     assert isinstance(action, Ask) and action.key == "otp"
     assert record == NEW._replace(login=record.login) and record.login.question == "password"
     assert server.requests == []
@@ -72,7 +69,7 @@ def test_without_an_answer_nothing_is_sent() -> None:
 def test_an_accepted_login_is_in_the_record() -> None:
     with Server(answering(SECRET, ACCEPT, [(CLASS, b"\0class"), (USER_NAME, b"alice@corp")])) as server:
         accounting = "[username]\nstrip_domain=yes\n[accounting]\nenabled=yes\n"
-        one = authenticator(section(server.port) + accounting)
+        one = authenticator(section(server) + accounting)
         record, action = one.run(NEW, call({"otp": "123456"}))
     assert action == Accept()
     (request,) = server.requests
@@ -92,7 +89,7 @@ def test_an_accepted_login_is_in_the_record() -> None:
 
 def test_a_rejected_login_is_an_attempt() -> None:
     with Server(answering(SECRET, REJECT, [(REPLY_MESSAGE, b"Wrong code")])) as server:
-        record, action = run(section(server.port), {"otp": "123456"})
+        record, action = run(section(server), {"otp": "123456"})
     assert isinstance(action, Ask) and "Wrong code" in action.prompt
     assert (record.attempts, record.accepted, record.accepted_user) == (1, False, None)
 
@@ -104,9 +101,9 @@ def test_challenge_continues_in_the_next_call() -> None:
         return [reply(request, SECRET, CHALLENGE, [(STATE, b"state"), (REPLY_MESSAGE, b"Token?")])]
 
     with Server(script) as server:
-        record, action = run(section(server.port), {"otp": "1111"})
+        record, action = run(section(server), {"otp": "1111"})
         assert isinstance(action, Ask) and action.prompt == "Token? "
-        record, action = run(section(server.port), {"otp": "1111", action.key: "2222"}, record)
+        record, action = run(section(server), {"otp": "1111", action.key: "2222"}, record)
     assert action == Accept()
     assert [request.password(SECRET) for request in server.requests] == [b"1111", b"2222"]
     assert (record.login.all_challenges, record.attempts) == (1, 1)
@@ -122,7 +119,7 @@ def test_no_response_is_a_deny_and_no_attempt() -> None:
 
 def test_failed_logins_lock_the_account(tmp_path: pathlib.Path) -> None:
     with Server(answering(SECRET, REJECT)) as server:
-        text = section(server.port) + "[auth]\nmax_attempts=1\n[lockout]\nmax_failures=2\n"
+        text = section(server) + "[auth]\nmax_attempts=1\n[lockout]\nmax_failures=2\n"
         actions = [run(text, {"otp": "x"}, persistent=str(tmp_path))[1] for _ in range(3)]
     assert actions[:2] == [Deny("rejected")] * 2
     assert isinstance(actions[2], Deny) and actions[2].code == "locked"
@@ -135,9 +132,7 @@ def test_unusable_state_is_one_warning_a_call(tmp_path: pathlib.Path, caplog: An
     os.mkfifo(str(tmp_path / "user-locks"))
     text = "[auth]\nmax_attempts=2\nserialize_user=yes\n[lockout]\nmax_failures=9\n"
     with Server(answering(SECRET)) as server, caplog.at_level(logging.WARNING):
-        record, action = run(
-            section(server.port) + text, {"otp": "x"}, persistent=str(tmp_path), ephemeral=str(tmp_path)
-        )
+        record, action = run(section(server) + text, {"otp": "x"}, persistent=str(tmp_path), ephemeral=str(tmp_path))
     assert action == Accept()
     warnings = [entry.getMessage() for entry in caplog.records]
     heads = ("Lockout cannot count", "Logins of one user do not wait", "Server status is not shared")
@@ -148,7 +143,7 @@ def test_unusable_state_is_one_warning_a_call(tmp_path: pathlib.Path, caplog: An
 def test_total_timeout_ends_the_wait_for_four_silent_servers(caplog: Any) -> None:
     with contextlib.ExitStack() as stack, caplog.at_level(logging.ERROR):
         servers = [stack.enter_context(Server(silent)) for _ in range(4)]
-        text = section(servers[0].port) + "total_timeout=1\nconn_timeout=0.4\nconn_retries=1\nstatus_check=none\n"
+        text = section(servers[0]) + "total_timeout=1\nconn_timeout=0.4\nconn_retries=1\nstatus_check=none\n"
         text += "".join(f"[radius_{number}]\nport={server.port}\n" for number, server in enumerate(servers[1:], 2))
         record, action = run(text, {"otp": "123456"})
     assert action == Deny("no-reply")

@@ -322,7 +322,7 @@ def test_name_defaults_to_the_option_server() -> None:
         assert no_answer(configured(peer)).code == "tls-certificate"
 
 
-def test_name_that_no_certificate_can_have() -> None:
+def test_name_that_a_certificate_cannot_have() -> None:
     with Cases() as cases, Peer(answering(), SERVER) as peer:
         for name in ("." + HOST_NAME, "x" * 64 + ".example.com", "\udcff", "a\0b"):
             with cases.case(ascii(name)):
@@ -359,7 +359,7 @@ def test_client_certificate() -> None:
                 assert len(peer.requests) == 1
 
 
-def test_key_is_in_no_file_with_a_name(mocker: Any, tmp_path: Any) -> None:
+def test_key_is_never_in_a_named_file(mocker: Any, tmp_path: Any) -> None:
     """The test looks while OpenSSL reads the key: if it is ever in a file, it is then."""
     found: List[Tuple[List[str], int]] = []
     load = ssl.SSLContext.load_cert_chain

@@ -1,7 +1,10 @@
-"""Interpreters that run hooks in a process with less than usual: descriptors, threads, MD5 or a locale."""
+"""Interpreters that run hooks with fewer descriptors, threads or digests than usual, or with another clock."""
 
 import pathlib
+import shlex
 import sys
+
+from simulator.gateway import Session
 
 FIPS = """
 import hashlib, sys, types
@@ -46,6 +49,19 @@ socket.getaddrinfo = getaddrinfo
 """
 """A sitecustomize: the name many.example has 20,000 addresses."""
 
+ONE_DESCRIPTOR = """
+import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (4, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+"""
+"""A sitecustomize: one descriptor is free. Before it, the module site needs two at a time."""
+
+AN_HOUR_LATER = """
+import time
+real = time.time
+time.time = lambda: real() + 3600
+"""
+"""A sitecustomize: the clock is an hour ahead."""
+
 NO_THREADS = """
 import _thread, threading
 
@@ -63,7 +79,13 @@ def interpreter(directory: pathlib.Path, shell: str = "", sitecustomize: str = "
     directory.mkdir(exist_ok=True)
     (directory / "sitecustomize.py").write_text(sitecustomize, encoding="utf-8")
     path = directory / "python"
-    lines = ["#!/bin/bash", shell, "export PYTHONPATH={}".format(directory), 'exec {} "$@"'.format(sys.executable)]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    run = 'PYTHONPATH={} exec {} "$@"'.format(shlex.quote(str(directory)), shlex.quote(sys.executable))
+    path.write_text("\n".join(["#!/bin/bash", shell, run]) + "\n", encoding="utf-8")
     path.chmod(0o700)
     return str(path)
+
+
+def under(session: Session, python: str) -> Session:
+    """Run the next hooks of a session with another interpreter, and return the session."""
+    session.plugin = session.plugin._replace(python=python)
+    return session

@@ -58,6 +58,7 @@ import pytest
 
 from tests.support.certificates import Authority
 
+NOT_INSTALLED = "FreeRADIUS is not installed (Debian, Ubuntu: apt-get install freeradius)"
 HOST = "127.0.0.1"
 IPV6_HOST = "::1"
 
@@ -263,12 +264,12 @@ def find() -> Optional[str]:
 def totp_code(seconds: float = 5.0) -> str:
     """Return a code of the user `totp` that is valid for the next `seconds`.
 
-    rlm_totp 3.2.1 only accepts the code of the current time step, so this waits for the next step if need be.
+    rlm_totp 3.2.1 only accepts the code of the current time step, so this waits for the next step if necessary.
     """
     totp = pyotp.TOTP(TOTP_SECRET)
-    left = totp.interval - time.time() % totp.interval
-    if left < seconds:
-        time.sleep(left + 0.05)  # the server's clock may tick a little later
+    # Not at the very start of a step either: the server's clock may tick a little later.
+    while not 0.05 <= time.time() % totp.interval <= totp.interval - seconds:
+        time.sleep(0.02)
     return str(totp.now())
 
 
@@ -287,7 +288,7 @@ def quoted(text: str) -> str:
 def running(directory: Union[str, pathlib.Path], secret: str = SECRET, **options: Any) -> Iterator[FreeRadius]:
     """Run a `FreeRadius`; skip the test if FreeRADIUS is not installed."""
     if find() is None:
-        pytest.skip("FreeRADIUS is not installed (Debian, Ubuntu: apt-get install freeradius)")
+        pytest.skip(NOT_INSTALLED)
     with FreeRadius(directory, secret, **options) as server:
         yield server
 

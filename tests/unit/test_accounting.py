@@ -177,7 +177,7 @@ def test_longest_values_fit() -> None:
     assert len(asked.value(NAS_IDENTIFIER)) == len(asked.value(VENDOR_SPECIFIC)) == 253
 
 
-def test_class_is_left_out_where_there_is_no_room() -> None:
+def test_class_is_left_out_if_it_does_not_fit() -> None:
     asked = encoded(RECORD._replace(class_=tuple(bytes([number]) * 253 for number in range(20)) + (b"short",)))
     classes = asked.values(CLASS)
     assert classes[:3] == [bytes(253), b"\1" * 253, b"\2" * 253] and classes[-1] == b"short"

@@ -19,7 +19,7 @@ from tests.support.ini_texts import FILES, OUR_SECTIONS, SDK_SECTIONS, VERBATIM,
 # Syntax errors
 
 
-def test_lines_that_are_no_option_are_reported_by_number_and_not_quoted() -> None:
+def test_malformed_lines_are_reported_by_number_and_not_quoted() -> None:
     lines = [HIDDEN, "secret " + HIDDEN, "=" + HIDDEN, ": " + HIDDEN, "[" + HIDDEN, "\\" + HIDDEN, HIDDEN + "\r"]
     wrong = []
     for line in lines + ["%(" + HIDDEN]:
@@ -40,7 +40,7 @@ def test_lines_before_the_first_section_are_each_reported_and_not_quoted() -> No
 
 def test_a_log_file_takes_time_in_proportion_to_its_length() -> None:
     def calls(lines: int) -> int:
-        """Return how many functions are called for so many lines that are no configuration."""
+        """Return how many functions are called for a log file of this many lines."""
         count = 0
 
         def profile(frame: FrameType, event: str, argument: object) -> None:

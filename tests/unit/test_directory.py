@@ -124,11 +124,8 @@ def test_a_file_is_created_once(directory: Directory, tmp_path: pathlib.Path) ->
     assert not directory.warnings
 
 
-def test_a_created_file_that_may_be_lost_is_not_created(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(descriptor: int) -> None:
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
-
-    monkeypatch.setattr(os, "fsync", fail)
+def test_a_created_file_that_may_be_lost_is_not_created(directory: Directory, mocker: Any) -> None:
+    mocker.patch("os.fsync", side_effect=OSError(errno.EIO, os.strerror(errno.EIO)))
     assert directory.create_exclusive("file") is None
     assert directory.create_exclusive("file") is False
     assert directory.warnings == [f"{TROUBLE}: Input/output error"]
@@ -248,10 +245,10 @@ def test_file_in_place_of_the_directory_gives_one_warning(tmp_path: pathlib.Path
 
 
 def test_files_and_directories_of_another_user_are_refused(
-    directory: Directory, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+    directory: Directory, tmp_path: pathlib.Path, mocker: Any
 ) -> None:
     directory.append("file", b"x", LIMIT)
-    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    mocker.patch("os.geteuid", return_value=os.getuid() + 1)
 
     @for_each(operation=OPERATIONS)
     def check(operation: str) -> None:
@@ -263,7 +260,7 @@ def test_files_and_directories_of_another_user_are_refused(
     assert (tmp_path / "facts" / "file").read_bytes() == b"x"
 
 
-def test_what_the_system_forbids_is_one_warning(tmp_path: pathlib.Path) -> None:
+def test_forbidden_operations_cause_one_warning(tmp_path: pathlib.Path) -> None:
     (tmp_path / "facts").mkdir()
     tmp_path.chmod(0)
     user = os.geteuid()

@@ -196,7 +196,7 @@ def test_unused_answers_are_not_shown() -> None:
     assert str(caught.value) == "ACCEPT, with 1 answer(s) left over"
 
 
-def test_answer_to_no_question() -> None:
+def test_answer_without_a_question() -> None:
     session = start(ACCEPT)
     session.authenticate()
     with pytest.raises(UnusedAnswers):
