@@ -128,13 +128,13 @@ def test_login_starts_over_if_the_challenging_server_dies(open_session: OpenSess
     assert not [request for request in freeradius.requests("alice") if request.get("State") == b"its own State"]
 
 
-def test_unusable_state_directory_is_logged_once_in_each_hook(
+def test_unusable_state_directory_is_logged_once(
     open_session: OpenSession, radius: str, tmp_path: pathlib.Path
 ) -> None:
     (tmp_path / "state.ephemeral").write_text("a file where the directory should be")
     session = open_session(radius, server_username="alice")
     assert session.log_in("correct horse")["verdict"] == "ACCEPT"
-    assert [call.log.count("State directory unavailable: ") for call in session.calls] == [1, 1]
+    assert text(session).count("State directory unavailable: ") == 1
 
 
 def test_total_timeout_bounds_all_servers(open_session: OpenSession) -> None:
