@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple
 
 from . import reasons
-from .config.model import Settings
+from .config.model import LockoutRules, Settings
 from .login import conversation
 from .login.groups import gateway_groups
 from .login.state import (
@@ -18,7 +18,6 @@ from .login.state import (
     Action,
     Ask,
     Challenged,
-    Deny,
     HookCall,
     Locked,
     NoResponse,
@@ -34,7 +33,7 @@ from .radius.server import ServerSettings
 from .secret import Secret
 from .session import AcceptedUser, Session, SessionRecord
 from .state.directory import StateDirectories
-from .state.lockout import Lockout
+from .state.lockout import Lockout, Login, new_attempt
 from .state.server_status import Health
 from .state.user_lock import UserLocks
 from .text import counted, field, one_line, reply_message
@@ -65,8 +64,8 @@ class Authenticator:
         self._settings = settings
         self._session = session
         self._nas_identifier = nas_identifier
-        self._account = account_name(session.identity)
-        self._lockout = Lockout(directories.persistent, settings.lockout) if settings.lockout else None
+        self._lockout = Lockout(directories.persistent, settings.lockout or LockoutRules())
+        self._counted = Login(account_name(session.identity), session.identity, session.client_ip or "")
         self._locks = UserLocks(directories.ephemeral)
         self._server_status = Health(directories.ephemeral, settings.dead_time)
         self._attribute_warnings: List[str] = []
@@ -79,9 +78,8 @@ class Authenticator:
         state, action = conversation.proceed(self._settings, record.login, call, self._locked_for())
         while isinstance(action, SendRequest):
             state, action = conversation.receive(self._settings, state, call, self._send(action))
-        if isinstance(action, Deny) and action.code == reasons.TOO_MANY_CHALLENGES:
-            # A server may answer a wrong code with another challenge, and never with an Access-Reject.
-            self._count_failure()
+            if state.origin is None:  # the attempt is over, and its failures lock this login, too
+                self._record = self._record._replace(attempt="")
         locked_for = self._locked_for() if isinstance(action, Ask) else 0.0
         if locked_for:  # a user who is locked out by now is not asked for another code
             state, action = conversation.receive(self._settings, state, call, Locked(locked_for))
@@ -101,12 +99,18 @@ class Authenticator:
             return self._ask_servers(request) if is_ours else NotSent(reasons.LOGIN_IN_PROGRESS)
 
     def _ask_servers(self, request: SendRequest) -> Outcome:
+        """Send a request unless the user or the client is locked out, and count what came of it."""
+        locked_for = self._begin() if request.origin is None else self._locked_for()
+        if locked_for:
+            return Locked(locked_for)
+        outcome = self._call(request)
+        self._count(outcome, begins=request.origin is None)
+        return outcome
+
+    def _call(self, request: SendRequest) -> Outcome:
         """Send a request and return what came of it."""
         from .radius import result
 
-        locked_for = self._locked_for()
-        if locked_for:
-            return Locked(locked_for)
         try:
             answer = self._call_client(request)
         except result.OriginGone:
@@ -127,7 +131,7 @@ class Authenticator:
         return self._outcome(answer)
 
     def _outcome(self, answer: "result.Answer") -> Outcome:
-        """Log a reply, count it for the lockout, and return what the conversation needs of it."""
+        """Log a reply and return what the conversation needs of it."""
         from .radius import packet
 
         reply, origin = answer.reply, answer.origin
@@ -147,10 +151,7 @@ class Authenticator:
         if reply.code == packet.ACCESS_CHALLENGE:
             return Challenged(message, reply.echo, reply.state, (origin.section, origin.host, origin.port))
         if reply.code == packet.ACCESS_REJECT:
-            self._count_failure()
             return Rejected(message)
-        if self._lockout:
-            self._lockout.succeeded(self._account)
         if self._settings.accounting:
             self._record = self._record._replace(accepted_user=_accepted_user(reply))
         return Accepted(self._groups(reply))
@@ -219,13 +220,23 @@ class Authenticator:
         return radius_name(self._settings.name_rules[server.section], self._session.identity)
 
     def _locked_for(self) -> float:
-        if self._lockout is None:
-            return 0.0
-        return self._lockout.locked_for(self._account, self._session.client_ip or "", time.time())
+        return self._lockout.locked_for(self._counted, self._record.attempt, time.time())
 
-    def _count_failure(self) -> None:
-        if self._lockout is not None:
-            self._lockout.failed(self._account, self._session.client_ip or "", time.time())
+    def _begin(self) -> float:
+        """Begin an attempt; return for how many seconds it is locked out."""
+        self._record = self._record._replace(attempt=new_attempt())
+        return self._lockout.begin(self._counted, self._record.attempt, time.time())
+
+    def _count(self, outcome: Outcome, begins: bool) -> None:
+        """Count what came of a request: `begins` is whether it was the first of its attempt."""
+        attempt, now = self._record.attempt, time.time()
+        is_first_factor = begins and self._settings.auth.max_challenges
+        if isinstance(outcome, Accepted):
+            self._lockout.succeeded(self._counted, attempt, now)
+        elif isinstance(outcome, Rejected) or (isinstance(outcome, Challenged) and not is_first_factor):
+            self._lockout.failed(self._counted, attempt, now)
+        elif begins and not isinstance(outcome, Challenged):
+            self._lockout.withdraw(attempt, now)
 
     def _keep_traces(self, section: str, packets: "Sequence[result.TracedPacket]", seconds: float = 0.0) -> None:
         """Keep the packets, the seconds that they took, and which server was asked last, if any was."""
@@ -241,8 +252,7 @@ class Authenticator:
 
     def _warnings(self) -> List[str]:
         """Return what could not be kept between logins, and what requests left out."""
-        lockout = self._lockout.warnings if self._lockout else []
-        return lockout + self._locks.warnings + self._server_status.warnings + self._attribute_warnings
+        return self._lockout.warnings + self._locks.warnings + self._server_status.warnings + self._attribute_warnings
 
 
 def _accepted_user(reply: "packet.Reply") -> AcceptedUser:

@@ -55,6 +55,7 @@ class SessionRecord(NamedTuple):
 
     `started` is in seconds since the epoch. `server`, `method` and `radius_user` are those of the last request,
     `seconds` is how long servers were waited for in all, and `accepted` is whether one of them accepted the user.
+    `attempt` stands for the running attempt in the lockout's files; it is empty if none runs.
     """
 
     started: float
@@ -65,6 +66,7 @@ class SessionRecord(NamedTuple):
     radius_user: str = ""
     seconds: float = 0.0
     accepted: bool = False
+    attempt: str = ""
     accepted_user: Optional[AcceptedUser] = None
     accounting: Optional[AccountingSession] = None
 

@@ -44,7 +44,7 @@ def build(
     username = UsernameSettings(**reader.read("username", options.USERNAME_OPTIONS))
     answers = _challenge_answers(reader)
     messages = _messages(reader)
-    lockout = _lockout(reader)
+    lockout = _lockout(reader, auth.max_challenges)
     accounting = _accounting(ini, reader, servers)
     groups, attributes, dictionary = _attributes(ini, reader)
     settings = Settings(
@@ -186,10 +186,12 @@ def _servers_of_logins(read: Mapping[str, Any], servers: Sequence[ServerSettings
 # Logins
 
 
-def _lockout(reader: Reader) -> Optional[LockoutRules]:
+def _lockout(reader: Reader, max_challenges: int) -> Optional[LockoutRules]:
     read = reader.read("lockout", options.LOCKOUT_OPTIONS)
     scope = read.pop("scope")
-    return LockoutRules(by_user=scope != "client", by_client=scope != "user", **read) if read["max_failures"] else None
+    if not read["max_failures"]:
+        return None
+    return LockoutRules(by_user=scope != "client", by_client=scope != "user", max_challenges=max_challenges, **read)
 
 
 def _challenge_answers(reader: Reader) -> Tuple[ChallengeAnswer, ...]:

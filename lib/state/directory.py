@@ -1,4 +1,4 @@
-"""The one way to open, append to, replace, list, lock and remove the files that the plugin's processes share.
+"""The one way to open, touch, replace, list, lock and remove the files that the plugin's processes share.
 
 Nothing found in a directory is trusted: links are not followed, pipes are not waited for, and files of other users are
 refused. No method raises for what the system refuses: it returns nothing and adds a warning, one for each problem.
@@ -71,16 +71,6 @@ class Directory:
         """Make a file, or set its time to now."""
         self._with_file(name, os.O_CREAT | os.O_WRONLY, os.utime)
 
-    def append(self, name: str, octets: bytes, limit: int) -> None:
-        """Add octets to a file in one piece; a file that has grown beyond `limit` begins anew."""
-
-        def write(file: int) -> None:
-            if os.fstat(file).st_size > limit:
-                os.ftruncate(file, 0)
-            os.write(file, octets)
-
-        self._with_file(name, os.O_CREAT | os.O_WRONLY | os.O_APPEND, write)
-
     def replace(self, name: str, octets: bytes) -> bool:
         """Write a file so that no process ever sees half of it; return whether it was written."""
         unfinished = UNFINISHED + os.urandom(8).hex()
@@ -107,38 +97,23 @@ class Directory:
         self._attempt(lambda directory: os.unlink(name, dir_fd=directory))
 
     @contextlib.contextmanager
-    def lock(self, name: str, octet: int = 0, seconds: float = 0.0) -> Iterator[Optional[bool]]:
-        """Wait for the lock on one octet of a file and hold it for the block.
+    def locks(self, name: str) -> Iterator["Optional[Locks]"]:
+        """Open a file whose octets are locks, for the block; give None if there are no locks here.
 
-        Give True once it is held, False if another process still holds it after so many seconds, None if there are no
-        locks here. The system frees the locks of a process that dies. A process may lock one octet of a file at a
-        time: the system drops all its locks on a file when it closes the file once.
+        A process may open a file at a time: the system drops all its locks on a file when it closes the file once.
         """
         file = self._attempt(lambda directory: _open(directory, name, os.O_CREAT | os.O_WRONLY), create=True)
         try:
-            yield None if file is None else self._acquire(file, octet, time.monotonic() + seconds)
+            yield None if file is None else Locks(file, lambda error: self.warn(self._trouble, system_words(error)))
         finally:
             if file is not None:
                 os.close(file)
 
-    def _acquire(self, file: int, octet: int, deadline: float) -> Optional[bool]:
-        import fcntl  # not where the command line runs without state directories
-
-        pause = _FIRST_PAUSE
-        while True:
-            try:
-                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, octet)
-                return True
-            except (BlockingIOError, PermissionError):
-                pass  # another process has it
-            except OSError as error:
-                self.warn(self._trouble, system_words(error))
-                return None
-            left = deadline - time.monotonic()
-            if left <= 0:
-                return False
-            time.sleep(min(pause, left))
-            pause = min(2 * pause, _LONGEST_PAUSE)
+    @contextlib.contextmanager
+    def lock(self, name: str) -> Iterator[Optional[bool]]:
+        """Hold the lock on a file for the block; give False if another process holds it, None if there are no locks."""
+        with self.locks(name) as locks:
+            yield None if locks is None else locks.acquire(0)
 
     def _with_file(self, name: str, flags: int, action: Callable[[int], _Result]) -> Optional[_Result]:
         """Open a file and return what the action on its descriptor returns."""
@@ -172,6 +147,44 @@ class Directory:
             os.makedirs(self._path, mode=0o700, exist_ok=True)
         directory = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         return _checked(directory, stat.S_ISDIR)
+
+
+class Locks:
+    """The locks on the octets of an open file, of which the system frees those of a process that dies."""
+
+    def __init__(self, file: int, report: Callable[[OSError], None]) -> None:
+        """Take the file's descriptor, and what to do with the error where there are no locks."""
+        self._file = file
+        self._report = report
+
+    def acquire(self, octet: int, deadline: float = 0.0) -> Optional[bool]:
+        """Wait for a lock; return False if another process still holds it at the deadline, None if there are no locks.
+
+        The deadline is one of time.monotonic().
+        """
+        import fcntl  # not where the command line runs without state directories
+
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, octet)
+                return True
+            except (BlockingIOError, PermissionError):
+                pass  # another process has it
+            except OSError as error:
+                self._report(error)
+                return None
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            time.sleep(min(pause, left))
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def release(self, octet: int) -> None:
+        """Free a lock that this process holds."""
+        import fcntl
+
+        fcntl.lockf(self._file, fcntl.LOCK_UN, 1, octet)
 
 
 def _open(directory: int, name: str, flags: int) -> int:

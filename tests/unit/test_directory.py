@@ -18,7 +18,6 @@ OPERATIONS: Dict[str, Callable[[Directory], object]] = {
     "modified": lambda directory: directory.modified("file"),
     "read": lambda directory: directory.read("file", LIMIT),
     "touch": lambda directory: directory.touch("file"),
-    "append": lambda directory: directory.append("file", b"octets", LIMIT),
     "replace": lambda directory: directory.replace("file", b"octets"),
     "rename": lambda directory: directory.rename("file", "other"),
     "remove": lambda directory: directory.remove("file"),
@@ -26,7 +25,7 @@ OPERATIONS: Dict[str, Callable[[Directory], object]] = {
     "names": lambda directory: directory.names(),
     "is_file": lambda directory: directory.is_file("file"),
 }
-OPENS_THE_FILE = ("modified", "read", "touch", "append", "lock")
+OPENS_THE_FILE = ("modified", "read", "touch", "lock")
 
 
 def is_locked(directory: Directory) -> Any:
@@ -66,31 +65,20 @@ def test_only_the_user_of_the_plugin_may_read_anything(directory: Directory, tmp
     before = os.umask(0)
     try:
         directory.touch("touched")
-        directory.append("appended", b"x", LIMIT)
         directory.replace("replaced", b"x")
         with directory.lock("locked") as is_ours:
             assert is_ours
     finally:
         os.umask(before)
     assert mode(tmp_path / "facts") == 0o700
-    assert sorted(directory.names()) == ["appended", "locked", "replaced", "touched"]
+    assert sorted(directory.names()) == ["locked", "replaced", "touched"]
     assert {mode(path) for path in (tmp_path / "facts").iterdir()} == {0o600}
     assert not directory.warnings
 
 
-def test_appended_octets_follow_each_other(directory: Directory) -> None:
-    directory.append("file", b"one ", LIMIT)
-    directory.append("file", b"two ", LIMIT)
-    assert directory.read("file", LIMIT) == b"one two "
+def test_only_the_end_of_a_long_file_is_read(directory: Directory) -> None:
+    directory.replace("file", b"one two ")
     assert directory.read("file", 4) == b"two "
-
-
-def test_a_file_beyond_its_limit_begins_anew(directory: Directory) -> None:
-    directory.append("file", b"x" * LIMIT, LIMIT)
-    directory.append("file", b"y", LIMIT)
-    assert directory.read("file", 2 * LIMIT) == b"x" * LIMIT + b"y"
-    directory.append("file", b"z", LIMIT)
-    assert directory.read("file", 2 * LIMIT) == b"z"
 
 
 def test_a_file_is_replaced_as_a_whole(directory: Directory) -> None:
@@ -110,7 +98,7 @@ def test_a_touched_file_is_as_old_as_its_last_touch(directory: Directory, tmp_pa
 
 
 def test_a_file_is_renamed_and_removed(directory: Directory) -> None:
-    directory.append("file", b"x", LIMIT)
+    directory.touch("file")
     directory.rename("file", "other")
     assert directory.names() == ["other"] and directory.is_file("other")
     directory.remove("other")
@@ -124,7 +112,6 @@ def test_a_full_disk_leaves_no_half_file_and_one_warning(directory: Directory) -
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
     try:
         assert not directory.replace("file", b"octets")
-        directory.append("file", b"octets", LIMIT)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, handler)
@@ -195,7 +182,7 @@ def test_a_pipe_with_a_reader_is_no_file(directory: Directory, tmp_path: pathlib
     pipe = tmp_path / "facts" / "file"
     make_pipe(pipe)
     reader = os.open(str(pipe), os.O_RDONLY | os.O_NONBLOCK)
-    directory.append("file", b"octets", LIMIT)
+    directory.touch("file")
     assert os.read(reader, LIMIT) == b""
     os.close(reader)
     assert directory.warnings == [f"{TROUBLE}: it is not a file"]
@@ -225,7 +212,7 @@ def test_a_directory_that_is_none_is_one_warning(tmp_path: pathlib.Path) -> None
 def test_files_and_directories_of_another_user_are_refused(
     directory: Directory, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    directory.append("file", b"x", LIMIT)
+    directory.replace("file", b"x")
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
 
     @for_each(operation=OPERATIONS)
