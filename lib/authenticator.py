@@ -232,11 +232,11 @@ class Authenticator:
         attempt, now = self._record.attempt, time.time()
         is_first_factor = begins and self._settings.auth.max_challenges
         if isinstance(outcome, Accepted):
-            self._lockout.succeeded(self._counted, attempt, now)
+            self._lockout.succeeded(self._counted, attempt)
         elif isinstance(outcome, Rejected) or (isinstance(outcome, Challenged) and not is_first_factor):
             self._lockout.failed(self._counted, attempt, now)
         elif begins and not isinstance(outcome, Challenged):
-            self._lockout.withdraw(attempt, now)
+            self._lockout.withdraw(attempt)
 
     def _keep_traces(self, section: str, packets: "Sequence[result.TracedPacket]", seconds: float = 0.0) -> None:
         """Keep the packets, the seconds that they took, and which server was asked last, if any was."""

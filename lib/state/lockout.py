@@ -9,7 +9,7 @@ lock every attempt. For a user, a new attempt also waits for the attempts that h
 `max_challenges` attempts without a success lock the next one. So before a user is locked out, fewer than
 3 * (`max_failures` + `max_challenges`) requests reach the server, however many logins run at the same time.
 
-Each event is an empty file, and its name the only content: creating, renaming and removing one are atomic, so a hundred
+Each event is an empty file, and its name the only content: creating and removing one are atomic, so a hundred
 processes need no lock, and there is nothing that could be half written or corrupt.
 """
 
@@ -18,7 +18,7 @@ import ipaddress
 import os
 import re
 from collections import deque
-from typing import Deque, Iterable, Iterator, List, Optional
+from typing import Deque, Dict, Iterable, Iterator, List, Optional
 
 from ..config.model import LockoutRules
 from ..namedtuple import NamedTuple
@@ -28,7 +28,9 @@ from .directory import Directory
 DIRECTORY = "lockout"
 BEGUN, FAILED = "begun", "failed"
 # Whose, the user, the attempt, the event, its time, and what makes the name new. Compiled at the first use.
-_NAME = "(?:user|client)-[0-9a-f]{32}-[0-9a-f]{32}-([0-9a-f]{16})-(begun|failed)-([0-9]{1,12}[.][0-9]{6})-[0-9a-f]{16}"
+_NAME = (
+    "(?:user|client)-[0-9a-f]{32}-[0-9a-f]{32}-([0-9a-f]{16})-(begun|failed)-([0-9]{1,12}[.][0-9]{6})-([0-9a-f]{16})"
+)
 
 
 class Login(NamedTuple):
@@ -47,6 +49,7 @@ class _Event(NamedTuple):
     attempt: str
     event: str
     moment: float
+    number: str
 
 
 def locked_until(failures: Iterable[float], now: float, rules: LockoutRules) -> float:
@@ -101,27 +104,27 @@ class Lockout:
         self._add(login, attempt, BEGUN, self._user_keys(login), now)
         locked_for = self._locked_for(login, attempt, now, begins=True)
         if locked_for:
-            self.withdraw(attempt, now)
+            self.withdraw(attempt)
         return locked_for
 
     def failed(self, login: Login, attempt: str, now: float) -> None:
         """Count a failure."""
         self._add(login, attempt, FAILED, self._user_keys(login) + self._client_keys(login), now)
 
-    def withdraw(self, attempt: str, now: float) -> None:
+    def withdraw(self, attempt: str) -> None:
         """Forget that an attempt has begun: no server received its request, or none replied."""
-        for event in self._events(now, f"-{attempt}-"):
-            if event.event == BEGUN:
-                self._directory.remove(event.name)
+        for entry in self._entries(f"-{attempt}-"):
+            if entry.event == BEGUN:
+                self._directory.remove(entry.name)
 
-    def succeeded(self, login: Login, attempt: str, now: float) -> None:
+    def succeeded(self, login: Login, attempt: str) -> None:
         """Forget the failures of the user and of the attempt.
 
         Others of the client stay: one who guesses may have a valid account, too.
         """
         of_user = [f"{key}-{_digest(login.user)}-" for key in self._user_keys(login)]
-        for event in self._events(now, f"-{attempt}-", *of_user):
-            self._directory.remove(event.name)
+        for entry in self._entries(f"-{attempt}-", *of_user):
+            self._directory.remove(entry.name)
 
     def _locked_for(self, login: Login, attempt: str, now: float, begins: bool) -> float:
         untils, more = [now], self._rules.max_failures + self._rules.max_challenges
@@ -151,25 +154,33 @@ class Lockout:
 
     def _remove_old(self, now: float) -> None:
         oldest = now - self._rules.window - self._rules.duration
-        for name in self._directory.names():
-            match = re.fullmatch(_NAME, name)
-            if match and float(match.group(3)) < oldest:
-                self._directory.remove(name)
+        old = {event.number for event in self._events(now) if event.moment < oldest}
+        for entry in self._entries() if old else ():
+            if entry.number in old:
+                self._directory.remove(entry.name)
 
-    def _events(self, now: float, *parts: str) -> Iterator[_Event]:
-        """Give the events whose names have one of these parts.
+    def _events(self, now: float, *parts: str) -> Iterable[_Event]:
+        """Return each event once whose name has one of these parts, at its latest time that can be true.
 
-        One from a far future is dated now: the clock was set back, and no lock may last forever.
+        One from a far future is dated now, in a second file: the clock was set back, and no lock may last forever. The
+        first file stays, for the clock may be set forward again.
         """
+        events: Dict[str, _Event] = {}
+        for entry in sorted(self._entries(*parts), key=lambda entry: entry.moment):
+            if entry.moment <= now + self._rules.window:
+                events[entry.number] = entry
+            elif entry.number not in events:
+                self._directory.touch(entry.name.replace(_written(entry.moment), _written(now)))
+                events[entry.number] = entry._replace(moment=now)
+        return events.values()
+
+    def _entries(self, *parts: str) -> Iterator[_Event]:
+        """Give what is in the directory."""
         for name in self._directory.names():
-            match = re.fullmatch(_NAME, name) if any(part in name for part in parts) else None
+            match = re.fullmatch(_NAME, name) if not parts or any(part in name for part in parts) else None
             if match:
-                attempt, event, moment = match.groups()
-                if float(moment) > now + self._rules.window:
-                    dated = name.replace(f"-{moment}-", f"-{_written(now)}-")
-                    self._directory.rename(name, dated)
-                    name, moment = dated, _written(now)
-                yield _Event(name, attempt, event, float(moment))
+                attempt, event, moment, number = match.groups()
+                yield _Event(name, attempt, event, float(moment), number)
 
 
 def _written(moment: float) -> str:

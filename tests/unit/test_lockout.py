@@ -117,8 +117,8 @@ class One:
     def begin(self, user: str, client: str, now: float, attempt: str = "") -> float:
         return self.lockout.begin(login(user, client), attempt or new_attempt(), now)
 
-    def succeeded(self, user: str, now: float = NOW, attempt: str = "") -> None:
-        self.lockout.succeeded(login(user), attempt or new_attempt(), now)
+    def succeeded(self, user: str, attempt: str = "") -> None:
+        self.lockout.succeeded(login(user), attempt or new_attempt())
 
     @property
     def warnings(self) -> List[str]:
@@ -271,14 +271,14 @@ def test_success_takes_back_what_its_attempt_counted_for_the_client(lockout: Mak
     lockout(BY_BOTH).begin("alice", CLIENT, NOW, "a" * 16)
     for second in range(5):
         lockout(BY_BOTH).failed("alice", CLIENT, NOW + second, "a" * 16)
-    lockout(BY_BOTH).succeeded("alice", NOW + 5, "a" * 16)
+    lockout(BY_BOTH).succeeded("alice", "a" * 16)
     assert files(tmp_path) == []
 
 
 def test_success_without_an_attempt_clears_nobody_else(lockout: Make, tmp_path: pathlib.Path) -> None:
     fail(lockout, BY_BOTH, "bob", CLIENT, 0)
-    lockout(BY_BOTH).lockout.succeeded(login("alice"), "", NOW)
-    lockout(BY_BOTH).lockout.withdraw("", NOW)
+    lockout(BY_BOTH).lockout.succeeded(login("alice"), "")
+    lockout(BY_BOTH).lockout.withdraw("")
     assert len(files(tmp_path)) == 2
 
 
@@ -291,7 +291,7 @@ def test_attempts_left_unfinished_lock_the_next_one(lockout: Make, tmp_path: pat
     assert lockout(rules).locked_for("alice", CLIENT, NOW + 5) == 899
     assert lockout(rules).locked_for("alice", CLIENT, NOW + 5, f"{3:016x}") == 0  # one that has begun may go on
     assert lockout(rules).begin("bob", CLIENT, NOW + 5) == 0
-    lockout(rules).lockout.withdraw(f"{3:016x}", NOW + 5)
+    lockout(rules).lockout.withdraw(f"{3:016x}")
     assert lockout(rules).begin("alice", CLIENT, NOW + 5) == 0
 
 
@@ -308,7 +308,7 @@ def test_failed_attempt_counts_once(lockout: Make) -> None:
 def test_withdrawn_attempt_keeps_its_failures(lockout: Make, tmp_path: pathlib.Path) -> None:
     lockout(RULES).begin("alice", CLIENT, NOW, "a" * 16)
     lockout(RULES).failed("alice", CLIENT, NOW, "a" * 16)
-    lockout(RULES).lockout.withdraw("a" * 16, NOW)
+    lockout(RULES).lockout.withdraw("a" * 16)
     (path,) = files(tmp_path)
     assert "-failed-" in path.name
 
@@ -335,21 +335,28 @@ def test_windows_and_locks_may_last_for_days(lockout: Make) -> None:
     assert lockout(rules).locked_for("alice", CLIENT, NOW + 86400 + 172800) == 0
 
 
-def test_a_clock_set_back_does_not_unlock(lockout: Make) -> None:
+def test_a_clock_set_back_does_not_unlock(lockout: Make, tmp_path: pathlib.Path) -> None:
     for days in (0.001, 1, 400, 19000):
         fail(lockout, RULES, "alice", CLIENT, 0, 1, 2)
         now = NOW - 86400 * days
         assert lockout(RULES).locked_for("alice", CLIENT, now) == 900
         assert lockout(RULES).begin("alice", CLIENT, now) == 900
+        assert lockout(RULES).locked_for("alice", CLIENT, NOW + 2) == 900  # nor does a clock that is right again
         lockout(RULES).succeeded("alice")
+        assert files(tmp_path) == []
 
 
-def test_a_clock_set_back_does_not_lock_forever(lockout: Make) -> None:
-    for forward in (1, 599, 601, 86400 * 400):
+def test_a_clock_set_back_does_not_lock_forever(lockout: Make, tmp_path: pathlib.Path) -> None:
+    longest = RULES.window + RULES.duration
+    for forward in (1, 599, 601, longest + 599, 2 * longest + 599, 86400 * 400):
         fail(lockout, RULES, "alice", CLIENT, forward, forward, forward)
         assert lockout(RULES).locked_for("alice", CLIENT, NOW) == 900
-        assert lockout(RULES).locked_for("alice", CLIENT, NOW + RULES.window + RULES.duration) == 0
+        for later in (longest + 1, 2 * longest):
+            lockout(RULES).begin("bob", CLIENT, NOW + later)
+        assert lockout(RULES).locked_for("alice", CLIENT, NOW + 2 * longest) == 0
         lockout(RULES).succeeded("alice")
+        lockout(RULES).succeeded("bob")
+        assert files(tmp_path) == []
 
 
 def test_next_attempt_removes_old_files(lockout: Make, tmp_path: pathlib.Path) -> None:
