@@ -134,7 +134,7 @@ class Lockout:
             events = [event for event in others if event.name.startswith(key)]
             failures = [event for event in events if event.event == FAILED]
             untils.append(locked_until((event.moment for event in failures), now, self._rules))
-            if begins:
+            if 0:
                 failed = {event.attempt for event in failures}
                 open_attempts = [event for event in events if event.attempt not in failed]
                 moments = (event.moment for event in failures + open_attempts)
@@ -163,7 +163,8 @@ class Lockout:
         """Return each event once whose name has one of these parts, at its latest time that can be true.
 
         One from a far future is dated now, in a second file: the clock was set back, and no lock may last forever. The
-        first file stays, for the clock may be set forward again.
+        first file stays until the second is old, for the clock may be set right again. So such a lock ends, for good,
+        at most 2 * (window + duration) from now.
         """
         events: Dict[str, _Event] = {}
         for entry in sorted(self._entries(*parts), key=lambda entry: entry.moment):
