@@ -180,7 +180,7 @@ AUTH_OPTIONS = (
         "serialize_user",
         YES_NO,
         "no",
-        "Process the logins of one user one at a time, so that only one push is pending.",
+        "Process the logins of one user one at a time (three may wait), so that only one push is pending.",
     ),
     Option(
         "bypass_when_unreachable",
@@ -221,10 +221,15 @@ ACCOUNTING_OPTIONS = (
     Option("timeout", seconds(0.1, 30), "2", "Seconds that accounting may add to a login."),
 )
 LOCKOUT_OPTIONS = (
-    Option("max_failures", whole_number(0, 1000), "0", "Rejects before a user is locked out. 0 disables the lockout."),
-    Option("window", seconds(1, 604800), "600", "Seconds within which rejects are counted."),
+    Option("max_failures", whole_number(0, 1000), "0", "Failures before a user is locked out. 0 disables the lockout."),
+    Option("window", seconds(1, 604800), "600", "Seconds within which failures are counted."),
     Option("duration", seconds(1, 604800), "900", "Seconds that a lockout lasts."),
-    Option("scope", choice("user", "client", "both"), "user", "Lock out by user name, by client address, or by both."),
+    Option(
+        "scope",
+        choice("user", "client", "both"),
+        "user",
+        "Lock out by user name, by client address (IPv6: by /64), or by both.",
+    ),
 )
 MESSAGE_OPTIONS = tuple(
     Option(message.name, template(*message.placeholders), message.default, message.help) for message in reasons.MESSAGES
