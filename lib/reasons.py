@@ -182,7 +182,7 @@ _DENIALS = (
     Denial(
         LOGIN_IN_PROGRESS,
         "Another login for this user is in progress",
-        "With `[auth] serialize_user`, another login of the user did not end before the time for this one ran out, or three others were waiting.",
+        "With `[auth] serialize_user`, the time ran out before other logins of the user had ended, or three were waiting already.",
         "Have the user complete or cancel the other login; a script may be logging in many times at once.",
     ),
     Denial(

@@ -224,12 +224,7 @@ LOCKOUT_OPTIONS = (
     Option("max_failures", whole_number(0, 1000), "0", "Failures before a user is locked out. 0 disables the lockout."),
     Option("window", seconds(1, 604800), "600", "Seconds within which failures are counted."),
     Option("duration", seconds(1, 604800), "900", "Seconds that a lockout lasts."),
-    Option(
-        "scope",
-        choice("user", "client", "both"),
-        "user",
-        "Lock out by user name, by client address (IPv6: by /64), or by both.",
-    ),
+    Option("scope", choice("user", "client", "both"), "user", "Lock out by user name, by client address, or by both."),
 )
 MESSAGE_OPTIONS = tuple(
     Option(message.name, template(*message.placeholders), message.default, message.help) for message in reasons.MESSAGES

@@ -251,9 +251,9 @@ def odd_users(stage: Stage) -> None:
 def users_who_need_no_login(stage: Stage) -> None:
     lists = {"user_lists": {"no_mfa": {"allow": "no_user", "except": ["boss"]}}}
     stage.open(stage.radius + "[whitelist source=user_list]\nname=no_mfa\n", lists, gateway_user="boss").log_in()
-    lists = {"user_lists": {"no_mfa": {"allow": "all_users", "except": ["alice"]}}}
+    lists = {"user_lists": {"no_mfa": {"allow": "all_users", "except": ["ALICE"]}}}
     listed = stage.radius + "[whitelist source=user_list]\nname=no_mfa\n"
-    stage.open(listed, lists, gateway_user="Alice").log_in("correct horse")
+    stage.open(listed, lists, gateway_user="alice").log_in("correct horse")
     directory = {"ldap_servers": {"ad": {"users": {"boss": {"mail": "boss@x"}}, "groups": {"no_mfa": ["boss"]}}}}
     with_ldap = stage.radius + "[ldap_server]\nname=ad\n"
     group = with_ldap + "[whitelist source=ldap_server_group]\nallow=no_user\nexcept=no_mfa\n"
