@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds dist/SPS_RADIUS-<version>.zip, and says which rule of SPS the tree breaks if it does.
+# Builds dist/SPS_RADIUS-<version>.zip, and reports every rule of SPS that the tree breaks.
 set -euo pipefail
 . "$(dirname -- "${BASH_SOURCE[0]}")/tools/environment.sh"
 

@@ -1,14 +1,13 @@
 #!/usr/bin/env bash
-# Logs in through the plugin's zip, with no SPS and no RADIUS server but the demo's own: on this terminal, or with ssh
-# or telnet from another.
+# Logs in through the plugin's zip without SPS: on this terminal, or with ssh or telnet from another.
 set -euo pipefail
 
 usage="Usage: ./demo.sh [--script | --ssh [FILE] | --telnet [FILE]]
 
-Builds the plugin's zip, starts a RADIUS server on loopback and plays SPS: you log in as one of the demo's users.
-With --script, or without a terminal, plays one login for each outcome and exits 1 if any is not as expected.
-With --ssh or --telnet, waits on loopback for an ssh or telnet of yours, and prints what to type.
-FILE is a configuration of the plugin with RADIUS servers of your own, to log in there instead."
+Builds the plugin's zip, starts a RADIUS server on loopback, and stands in for SPS: you log in as one of the demo's
+users. With --script, or without a terminal, runs one login for each outcome and exits with 1 if any is not as expected.
+With --ssh or --telnet, waits on loopback for your own ssh or telnet client, and prints the command to type.
+FILE is a configuration of the plugin with your own RADIUS servers, which then replace the demo's."
 
 options=("$@")
 case $#,${1-} in

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Runs the tests of the zip.
+# Runs the tests.
 set -euo pipefail
 
 usage="Usage: ./test.sh [unit | network | e2e | docs] [pytest's arguments]
        ./test.sh --require-all [pytest's arguments]
 
-Runs all tests, or those of one folder in tests/, on python3 with a worker for each core.
-With --require-all, runs all of them on Python 3.6, 3.8 and 3.12, and fails if one of these is missing, if a test is
-skipped, or if the tests cover less than 95 % of lib/."
+Runs all tests, or those in one directory of tests/, on python3 with a worker for each core.
+With --require-all, runs all tests on Python 3.6, 3.8, and 3.12, and fails if one of these is missing, a test is
+skipped, or the tests cover less than 95 % of lib/."
 
 # shellcheck source=tools/environment.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/tools/environment.sh"
@@ -24,14 +24,23 @@ case ${1-} in
         ;;
     unit | network | e2e | docs) folder=tests/$1 ;;
     -h | --help) echo "$usage"; exit ;;
+    '' | -*) ;;
+    *)
+        if [ ! -e "${1%%::*}" ]; then
+            echo "$usage" >&2
+            exit 2
+        fi
+        folder=''  # pytest's own arguments name the tests
+        ;;
 esac
-if [ "$folder" != tests ] || [ -n "$require_all" ]; then shift; fi
+case $folder in tests/*) shift ;; esac
+if [ -n "$require_all" ]; then shift; fi
 if [ ${#pythons[@]} = 0 ]; then
     python=$(default_python)
     pythons=("$python")
 fi
 
-# One zip for all Pythons, as it is uploaded.
+# One zip for all Python versions, as on SPS.
 environment=$(make_environment "${pythons[0]}")
 SPS_RADIUS_ZIP=$(build_zip "$environment")
 export SPS_RADIUS_ZIP
@@ -43,7 +52,7 @@ for python in "${pythons[@]}"; do
     version=${environment##*/}
     if [ -n "$require_all" ]; then
         export TESTS_MUST_NOT_SKIP=1
-        # Coverage is measured on Python 3.8: from 3.12 on, tracing costs each of the many processes more than its work.
+        # Coverage is measured on Python 3.8: from 3.12 on, tracing takes each process longer than its work.
         unset COVERAGE_PROCESS_START COVERAGE_FILE
         if [ "$version" = 3.8 ]; then
             rm -rf build/coverage && mkdir -p build/coverage
@@ -52,7 +61,7 @@ for python in "${pythons[@]}"; do
     fi
     echo "Python $version"
     result=passed
-    "$environment/bin/python" -m pytest -n auto "$@" "$folder" || result=FAILED
+    "$environment/bin/python" -m pytest -n auto "$@" ${folder:+"$folder"} || result=FAILED
     if [ -n "${COVERAGE_PROCESS_START-}" ]; then
         "$environment/bin/python" -m coverage combine --quiet &&
             "$environment/bin/python" -m coverage report --fail-under=95 || result="FAILED (coverage below 95 %)"

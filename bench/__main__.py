@@ -1,6 +1,6 @@
-"""What a login costs, as ratios measured in one run: `python3 -m bench` from the tree, in the environment of the tests.
+"""Measures the cost of a login, as ratios within one run: `python3 -m bench`, in the environment of the tests.
 
-The floor is a bare AAPlugin that accepts, in the same Python with the same SDK, hosted in the same way.
+The floor is a plain AAPlugin that accepts, with the same Python and SDK, and run in the same way.
 """
 
 import json
@@ -41,14 +41,14 @@ class Plugin(AAPlugin):
 
 
 class Cost(NamedTuple):
-    """What a hook's process took: CPU seconds and peak memory in KiB."""
+    """The cost of the process of a hook: CPU seconds and peak memory in KiB."""
 
     cpu: float
     memory: int
 
 
 def cost(plugin: UnpackedPlugin, hook: str, arguments: Dict[str, Any]) -> Cost:
-    """Run one hook in a process and return what it took."""
+    """Run one hook in a process and return its cost."""
     document = {
         "plugin": str(plugin.directory),
         "configuration": plugin.configuration,
@@ -77,19 +77,19 @@ def cost(plugin: UnpackedPlugin, hook: str, arguments: Dict[str, Any]) -> Cost:
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = status
     if answer["error"]:
-        raise RuntimeError("{}: {}".format(hook, answer["error"]))
+        raise RuntimeError(f"{hook}: {answer['error']}")
     return Cost(usage.ru_utime + usage.ru_stime, answer["peak_memory"])
 
 
 Call = Tuple[UnpackedPlugin, str, Dict[str, Any]]
-"""What `cost` takes."""
+"""The arguments of `cost`."""
 
 
 def compared(one: Call, other: Call) -> Tuple[Cost, Cost, float]:
     """Return the median costs of two calls, and the median ratio of their CPU times in pairs.
 
-    Those of a pair run right after each other, so that a machine that is slower for a while is so for both. The first
-    pair, which writes byte code, does not count.
+    The calls of a pair run one after the other, so that a temporarily slow machine affects both. The first pair, which
+    writes byte code, does not count.
     """
     pairs = [(cost(*one), cost(*other)) for _ in range(1 + CALLS)][1:]
     median, another = (
@@ -143,7 +143,7 @@ def hooks(ours: UnpackedPlugin, floor: UnpackedPlugin) -> None:
 
 
 def handshakes(zip_directory: pathlib.Path, scratch: pathlib.Path, udp: UnpackedPlugin) -> None:
-    """Print what a login over TLS costs against one over UDP: every hook is a process, so each shakes hands anew."""
+    """Print the cost of a login over TLS against UDP: every hook is a process and performs a full handshake."""
     authority = Authority("the bench's CA")
     ca = "ca_certificate=" + in_configuration(authority.certificate)
     client = "client_certificate=" + in_configuration(authority.issue(for_client=True).both)
@@ -166,7 +166,7 @@ def handshakes(zip_directory: pathlib.Path, scratch: pathlib.Path, udp: Unpacked
 
 
 def until_reply(plugin: UnpackedPlugin) -> float:
-    """Return the seconds that one login had its server's reply after, the look-up and all before it included."""
+    """Return the seconds until one login had the reply of its server, including name resolution."""
     verdict = Session(plugin, key_value_pairs={"gu": "alice", "otp": "123456"}).log_in()
     if verdict["verdict"] != "ACCEPT":
         raise RuntimeError(verdict["reason"])
@@ -183,7 +183,7 @@ def time_to_verdict(plugin: UnpackedPlugin) -> float:
 
 
 def _tried(plugin: UnpackedPlugin) -> Optional[float]:
-    """Return the seconds that one login takes; None if no reply comes through."""
+    """Return the seconds that one login takes; None if no reply arrives."""
     try:
         return time_to_verdict(plugin)
     except RuntimeError:
@@ -192,7 +192,7 @@ def _tried(plugin: UnpackedPlugin) -> Optional[float]:
 
 def section(name: str, port: int, secret: str, *options: str) -> str:
     """Return the configuration of a server on loopback."""
-    lines = ["[{}]".format(name), "server=127.0.0.1", "port={}".format(port), "secret=" + secret]
+    lines = [f"[{name}]", "server=127.0.0.1", f"port={port}", "secret=" + secret]
     return "\n".join(lines + list(options)) + "\n"
 
 
@@ -226,7 +226,7 @@ def failover(zip_directory: pathlib.Path, scratch: pathlib.Path, living: DemoSer
 
 
 def simulated_login(loss: float, chance: random.Random) -> Optional[float]:
-    """Return the simulated seconds until a reply comes through a network that loses packets; None if none does."""
+    """Return the simulated seconds until a reply arrives over a network that loses packets; None if none does."""
     schedule = Schedule([Timing(15, 0.3, 5)] * 2, 0.0, 150.0, chance.random)
     now, arrives = 0.0, float("inf")
     while True:
@@ -245,7 +245,7 @@ def simulated_login(loss: float, chance: random.Random) -> Optional[float]:
 
 
 def losses(zip_directory: pathlib.Path, scratch: pathlib.Path) -> None:
-    """Print how long a login takes where packets are lost, both ways alike."""
+    """Print how long a login takes if the network loses packets, equally in both directions."""
     heading("Packets lost", "simulated: median", "95th", "failed", "real: median", "95th")
     for percent in (10, 30, 50):
         chance = random.Random(percent)
@@ -264,7 +264,7 @@ def losses(zip_directory: pathlib.Path, scratch: pathlib.Path) -> None:
                 tries = list(pool.map(_tried, [plugin] * REAL))
             real = sorted(each for each in tries if each is not None)
         line(
-            "{} %".format(percent),
+            f"{percent} %",
             statistics.median(arrived),
             arrived[int(len(arrived) * 0.95)],
             len(times) - len(arrived),
@@ -274,7 +274,7 @@ def losses(zip_directory: pathlib.Path, scratch: pathlib.Path) -> None:
 
 
 def storm(ours: UnpackedPlugin, floor: UnpackedPlugin) -> None:
-    """Print logins a second with many at once."""
+    """Print logins per second with many at once."""
 
     def rate(log_in: Callable[[int], Any]) -> float:
         started = time.monotonic()
@@ -284,18 +284,18 @@ def storm(ours: UnpackedPlugin, floor: UnpackedPlugin) -> None:
 
     bare = rate(lambda _: Session(floor, key_value_pairs={"gu": "alice", "otp": "123456"}).log_in())
     mine = rate(lambda _: time_to_verdict(ours))
-    heading("Storm of {} logins".format(STORM), "logins/s", "floor", "ratio")
+    heading(f"Storm of {STORM} logins", "logins/s", "floor", "ratio")
     line("", mine, bare, mine / bare)
 
 
 def heading(*cells: str) -> None:
-    """Print a table's head."""
-    print("\n{:<40}".format(cells[0]) + "".join("{:>18}".format(cell) for cell in cells[1:]))
+    """Print the header of a table."""
+    print(f"\n{cells[0]:<40}" + "".join(f"{cell:>18}" for cell in cells[1:]))
 
 
 def line(name: str, *numbers: float) -> None:
-    """Print a table's row."""
-    print("{:<40}".format(name) + "".join("{:>18.3f}".format(number) for number in numbers), flush=True)
+    """Print a row of a table."""
+    print(f"{name:<40}" + "".join(f"{number:>18.3f}" for number in numbers), flush=True)
 
 
 def main() -> int:
@@ -313,7 +313,7 @@ def main() -> int:
             configuration = section("radius", server.port, server.secret)
             ours = UnpackedPlugin(directory, configuration, state_directory=scratch / "state")
             floor = UnpackedPlugin(bare, "", state_directory=scratch / "floor-state")
-            print("Python {}".format(sys.version.split()[0]))
+            print(f"Python {sys.version.split()[0]}")
             hooks(ours, floor)
             handshakes(directory, scratch, ours)
             failover(directory, scratch, server)

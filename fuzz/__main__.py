@@ -1,20 +1,22 @@
-"""Runs atheris: `python3 -m fuzz`, with libFuzzer's arguments (https://llvm.org/docs/LibFuzzer.html)."""
+"""Runs atheris: `python3 -m fuzz TARGET`, with libFuzzer's arguments (https://llvm.org/docs/LibFuzzer.html)."""
 
+import importlib
 import sys
 
 import atheris
 
+target_name = sys.argv.pop(1)
 with atheris.instrument_imports(include=["lib"]):
-    from fuzz import target
+    target = importlib.import_module("fuzz." + target_name)
 
-# Of one input, in seconds, MiB and octets
-LIMITS = ["-timeout=10", "-rss_limit_mb=512", "-max_len={}".format(target.MAX_INPUT)]
+# For one input, in seconds, MiB and octets
+LIMITS = ["-timeout=10", "-rss_limit_mb=512", f"-max_len={target.MAX_INPUT}"]
 
-SPEED = ["-entropic_scale_per_exec_time=1"]  # or the longest inputs take most of the time
+SPEED = ["-entropic_scale_per_exec_time=1"]  # otherwise the longest inputs take most of the time
 
 
 def read(octets: bytes) -> None:
-    """Try one input; atheris keeps it if this raises."""
+    """Check one input; atheris keeps it if this raises."""
     target.read(octets)
 
 

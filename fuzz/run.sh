@@ -1,18 +1,23 @@
 #!/usr/bin/env bash
-# Fuzzes the reading of replies with atheris, beginning with fuzz/corpus. Inputs that reach something new are kept in
-# build/fuzz/corpus for the next run, those that break a rule or a limit in build/fuzz/findings.
+# Fuzzes with atheris, starting with fuzz/corpus. Inputs that reach new code are kept in build/fuzz/corpus for the next
+# run, inputs that break a rule or a limit in build/fuzz/findings.
 set -euo pipefail
 
-usage="Usage: ./fuzz/run.sh [SECONDS]
+usage="Usage: ./fuzz/run.sh [TARGET] [SECONDS]
 
-Fuzzes the reading of RADIUS replies for 60 seconds, or as long as told. Exits 1 and names the input if one breaks a
-rule or takes too much time or memory. Needs Python 3.11, 3.12 or 3.13."
+Fuzzes TARGET (replies, configuration or cookies), or each of them in turn, for 60 seconds, or for SECONDS. Exits with 1
+and names the input if one breaks a rule or takes too much time or memory. Requires Python 3.11, 3.12 or 3.13."
 
-seconds=${1:-60}
 if [[ $#,${1-} =~ ^1,(-h|--help)$ ]]; then
     echo "$usage"
     exit
-elif [ $# -gt 1 ] || ! [[ $seconds =~ ^[1-9][0-9]*$ ]]; then
+fi
+targets=(replies configuration cookies)
+case ${1-} in
+    replies | configuration | cookies) targets=("$1"); shift ;;
+esac
+seconds=${1:-60}
+if [ $# -gt 1 ] || ! [[ $seconds =~ ^[1-9][0-9]*$ ]]; then
     echo "$usage" >&2
     exit 2
 fi
@@ -22,24 +27,33 @@ fi
 cd -- "$root"
 
 python=$(find_python 3.12 || find_python 3.13 || find_python 3.11) || {
-    echo "Fuzzing needs a Python from 3.11 to 3.13." >&2
+    echo "Fuzzing requires Python 3.11 to 3.13." >&2
     exit 1
 }
 environment=$(make_environment "$python" fuzz)
-mkdir -p build/fuzz/corpus build/fuzz/findings
-touch build/fuzz/started
 
-# New inputs are written to the first folder only.
-status=0
-"$environment/bin/python" -m fuzz -max_total_time="$seconds" -artifact_prefix=build/fuzz/findings/ \
-    build/fuzz/corpus fuzz/corpus || status=$?
-[ $status != 0 ] || exit 0
+fuzz() {
+    local target=$1 status=0 finding findings=build/fuzz/findings/$1
+    mkdir -p "build/fuzz/corpus/$target" "$findings"
+    touch build/fuzz/started
 
-finding=$(find build/fuzz/findings -type f -newer build/fuzz/started | head -n 1)
-echo >&2
-if [ -n "$finding" ]; then
-    echo "Found: $finding. To try it again: ${environment#"$root"/}/bin/python -m fuzz $finding" >&2
-else
-    echo "The fuzzer failed with status $status." >&2
-fi
-exit 1
+    # New inputs are written to the first directory only.
+    "$environment/bin/python" -m fuzz "$target" -max_total_time="$seconds" -artifact_prefix="$findings/" \
+        "build/fuzz/corpus/$target" "fuzz/corpus/$target" || status=$?
+    [ $status != 0 ] || return 0
+
+    finding=$(find "$findings" -type f -newer build/fuzz/started | head -n 1)
+    echo >&2
+    if [ -n "$finding" ]; then
+        echo "Found: $finding. To reproduce it: ${environment#"$root"/}/bin/python -m fuzz $target $finding" >&2
+    else
+        echo "The fuzzer of $target failed with status $status." >&2
+    fi
+    return 1
+}
+
+failed=0
+for target in "${targets[@]}"; do
+    fuzz "$target" || failed=1
+done
+exit $failed

@@ -1,9 +1,13 @@
-"""Where the fuzzer begins: `python3 -m fuzz.seeds` writes these replies to fuzz/corpus, beside what is there."""
+"""The seeds of the fuzzer: `python3 -m fuzz.seeds` adds these replies to fuzz/corpus."""
 
+import json
 import pathlib
-from typing import Dict, Sequence
+from typing import Any, Dict, Sequence
 
-from fuzz.target import MAX_INPUT, PROVED
+from fuzz.configuration import SECRET
+from fuzz.replies import MAX_INPUT, PROVED
+from lib.login.state import State
+from lib.session import AcceptedUser, AccountingSession, SessionRecord
 from tests.support.misbehaving import (
     ACCEPT,
     CHALLENGE,
@@ -31,7 +35,7 @@ REQUEST = Request(REQUEST_7_1, (), 0)
 
 
 def replied(code: int, *attributes: Attribute) -> bytes:
-    """Return a right reply to the request of RFC 2865 section 7.1."""
+    """Return a valid reply to the request of RFC 2865 section 7.1."""
     return reply(REQUEST, RFC_SECRET, code, attributes)
 
 
@@ -48,7 +52,7 @@ def texts(*values: bytes) -> Sequence[Attribute]:
 ESCAPES = b"\x1b[31mred\x1b]0;title\x07\x9b1m\0\x08\xe2\x80\xae"
 CUT = ("Ihr Konto ist gesperrt. " * 11).encode("ascii")[:252] + "ü".encode("utf-8")
 
-BELIEVED: Dict[str, bytes] = {
+VALID: Dict[str, bytes] = {
     "rfc2865-7.1-accept": REPLY_7_1,
     "rfc2865-7.2-accept": REPLY_7_2,
     "rfc2865-7.3-challenge": CHALLENGE_7_3,
@@ -103,10 +107,60 @@ DROPPED: Dict[str, bytes] = {
 }
 
 
+CONFIGURATIONS: Dict[str, str] = {
+    "minimal": f"[radius]\nserver=a\nsecret={SECRET}\n",
+    "stored": "[radius]\nserver=a\nsecret=$\n[radius_2]\nserver=b\n[credential_store]\nname=store\n",
+    "tls": "[radius]\nserver=a\ntransport=tls\nca_certificate=-----BEGIN CERTIFICATE-----\n MAA=\n "
+    "-----END CERTIFICATE-----\nclient_certificate=$\n",
+    "exposed-pem": f"[radius]\nclient_certificate=-----BEGIN PRIVATE KEY-----\n{SECRET}==\n-----END PRIVATE KEY-----\n",
+    "lines": f"[challenge_answers]\n1\\) push = {SECRET}\n[gateway_groups map]\na=b\n[radius_attributes]\n"
+    f"Class={{username}}\n{SECRET}\n[radius_dictionary]\nOwn = 26.32473.1 string\n",
+    "groups": "[gateway_groups]\nattribute=Class, 26.9.1\npattern=OU=([^;]+)\n required_groups=admins\nunmapped=drop\n",
+    "references": f"[DEFAULT]\na=%(b)s%(b)s\nb={SECRET}\n[auth]\nprompt=%(a)s %% %(c)s\n[auth]\nprompt=x\n",
+    "sdk": "[logging]\nlog_level=$\n[question_1]\nprompt=x\nkey=otp\n[whitelist source=user_list]\nname=\n"
+    "[https-proxy]\npassword=$\n[lockouts]\nmax_failures=3\n[accounting]\nenabled=yes\nserver=c\n[messages]\nretry={x}\n",
+}
+"""Configurations, which `check` need not like."""
+
+_LOGIN = State(question="password", question_key="otp", question_count=1)
+_CHALLENGE = _LOGIN._replace(
+    question="challenge", all_challenges=1, challenges=1, server_state=b"state", origin=("radius", "127.0.0.1", 1)
+)
+_VENDORS = {"state": "c3RhdGU=", "username": "alice", "mfa_identity": "alice", "__plugin_sdk_private": {}}
+COOKIES: Dict[str, Dict[str, Any]] = {
+    "empty": {},
+    "password": dict(SessionRecord(1.5, "192.0.2.1", _LOGIN).to_cookie(), username="alice", mfa_identity="alice"),
+    "challenge": SessionRecord(1.5, None, _CHALLENGE, "127.0.0.1:1", "pap", "alice", 0.5).to_cookie(),
+    "accounting": SessionRecord(
+        1.5,
+        accepted=True,
+        accepted_user=AcceptedUser("alice", (b"class",)),
+        accounting=AccountingSession(1.5, "fuzz", "alice", (b"class",), ((0, 32, b"sps"),), True),
+    ).to_cookie(),
+    "vendors": _VENDORS,
+    "unsound": {"username": 5, "__plugin_sdk_private": [], "questions": [1]},
+    "question": {
+        "questions": {"ticket": "1"},
+        "__plugin_sdk_private": {"authenticate_checkpoints": {"0": "_identify:0"}, "question_sequence_number": 1},
+    },
+}
+
+
+def seeds() -> Dict[str, Dict[str, bytes]]:
+    """Return the octets of every seed by its target and its name."""
+    return {
+        "replies": {**VALID, **DROPPED},
+        "configuration": {name: text.encode("utf-8") for name, text in CONFIGURATIONS.items()},
+        "cookies": {name: json.dumps(cookie, sort_keys=True).encode("utf-8") for name, cookie in COOKIES.items()},
+    }
+
+
 def main() -> None:
     """Write the seeds."""
-    for name, octets in sorted({**BELIEVED, **DROPPED}.items()):
-        (CORPUS / name).write_bytes(octets)
+    for target, inputs in seeds().items():
+        (CORPUS / target).mkdir(exist_ok=True)
+        for name, octets in sorted(inputs.items()):
+            (CORPUS / target / name).write_bytes(octets)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import contextlib
 import time
 from typing import List, Optional, Tuple
 
+from . import log_lines
 from .config.model import AccountingSettings, Settings
 from .login.username import radius_name
 from .radius import client, nas
@@ -22,11 +23,11 @@ __all__ = ["START", "STOP", "account", "begin", "deliver"]
 def begin(
     settings: Settings, session: Session, accepted: Optional[AcceptedUser], nas_identifier: str
 ) -> Tuple[AccountingSession, List[str]]:
-    """Return what the Start and the Stop of a session that begins now have in common, and warnings for the log.
+    """Return the common content of the Start and the Stop of a session that starts now, and warnings for the log.
 
     `accepted` is None if no server accepted the user.
     """
-    attributes, warnings = request_attributes(settings, session, nas_identifier)
+    attributes, unfit = request_attributes(settings, session, nas_identifier)
     target = nas.target(session.server_ip, session.server_port, session.server_hostname, session.server_username)
     user_name = radius_name(settings.name_rules[settings.servers[0].section], session.identity)
     begun = AccountingSession(
@@ -37,15 +38,15 @@ def begin(
         attributes=attributes + target,
         by_radius=accepted is not None,
     )
-    return begun, warnings
+    return begun, [each.omission for each in unfit]
 
 
 def account(
     kind: str, session: AccountingSession, settings: Optional[Settings], directories: StateDirectories
 ) -> List[str]:
-    """Put the Start or Stop of a session into the queue and send all that wait; return warnings for the log.
+    """Put the Start or Stop of a session into the queue and send the queue; return warnings for the log.
 
-    A session that has begun has an end: without valid settings its Stop waits in the queue.
+    Every Start needs a Stop: without valid settings, the Stop waits in the queue.
     """
     queue = AccountingQueue(directories.persistent)
     queue.add(_record(kind, session, time.time()))
@@ -56,7 +57,7 @@ def account(
 
 
 def deliver(settings: AccountingSettings, queue: AccountingQueue, server_status: Health) -> List[str]:
-    """Send the records in the queue, oldest first, for at most `timeout` seconds; return what went wrong with servers.
+    """Send the records in the queue, oldest first, for at most `timeout` seconds; return the failures for the log.
 
     A record that is not acknowledged stays. While all servers are marked dead, no login waits for them.
     """
@@ -69,7 +70,7 @@ def deliver(settings: AccountingSettings, queue: AccountingQueue, server_status:
     with contextlib.closing(queue.due(time.time())) as entries:
         for entry in entries:
             left = deadline - time.monotonic()
-            if left < longest:  # a server that is cut off may have recorded what it has not acknowledged yet
+            if left < longest:  # a server that runs out of time may have recorded what it has not acknowledged yet
                 break
             try:
                 answer = client.ask(settings.servers, AccountingRequest(entry.record), left, server_status)
@@ -79,7 +80,7 @@ def deliver(settings: AccountingSettings, queue: AccountingQueue, server_status:
                 break
             lines += answer.log_lines
             queue.sent(entry)
-    return [f"RADIUS: {line}" for line in dict.fromkeys(lines)]
+    return [log_lines.SERVER_FAILED.format(cause=line) for line in dict.fromkeys(lines)]
 
 
 def _record(kind: str, session: AccountingSession, now: float) -> Record:

@@ -4,11 +4,10 @@ Brings together the User-Names that servers expect, request attributes, lockout,
 """
 
 import logging
-import os
 import time
-from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Container, List, Optional, Sequence, Tuple, Union
 
-from . import reasons
+from . import log_lines, reasons
 from .config.model import LockoutRules, Settings
 from .login import conversation
 from .login.groups import gateway_groups
@@ -18,6 +17,11 @@ from .login.state import (
     Action,
     Ask,
     Challenged,
+    CheckOutcome,
+    CheckRecoveryCode,
+    CodeAccepted,
+    CodeNotRecorded,
+    CodeRejected,
     HookCall,
     Locked,
     NoResponse,
@@ -34,16 +38,17 @@ from .secret import Secret
 from .session import AcceptedUser, Session, SessionRecord
 from .state.directory import StateDirectories
 from .state.lockout import Lockout, Login, new_attempt
+from .state.recovery_codes import UsedCodes
 from .state.server_status import Health
 from .state.user_lock import UserLocks
-from .text import counted, field, one_line, reply_message
+from .text import canonical, counted, field, one_line, printable, reply_message, without_inputs
 
 if TYPE_CHECKING:  # they import pyrad, which a hook that only asks the user must not pay for
     from .radius import packet, result
 
-_PROBE_USER = "sps-is-anybody-there"  # a user name that no server knows
-_PROBE_SECONDS = 3.0  # for one address
-_PATTERN_SECONDS = 5.0  # after which a pattern is taken for one that never ends
+_FEW_CODES = 2  # the log warns when a user has this many left
+_PATTERN_SECONDS = 5.0  # limit for [gateway_groups] pattern, and for all of [challenge_answers]
+_LEAST_SECONDS = 0.05  # for each of [challenge_answers], whatever the others took
 
 _log = logging.getLogger("SPS_RADIUS")
 
@@ -58,35 +63,45 @@ class Authenticator:
         nas_identifier: str,
         directories: StateDirectories,
     ) -> None:
-        """Take the session after mapping has made its `identity`."""
+        """Take the session; mapping has already set its `identity`."""
         self.packets: "List[result.TracedPacket]" = []
-        """All that the run sent and received."""
+        """The packets that the run sent and received."""
         self._settings = settings
         self._session = session
         self._nas_identifier = nas_identifier
         self._lockout = Lockout(directories.persistent, settings.lockout or LockoutRules())
         self._counted = Login(account_name(session.identity), session.identity, session.client_ip or "")
         self._locks = UserLocks(directories.ephemeral)
+        self._used_codes = UsedCodes(directories.persistent)
         self._server_status = Health(directories.ephemeral, settings.dead_time)
         self._attribute_warnings: List[str] = []
         self._record = SessionRecord(0.0)
+        self._typed: Tuple[str, ...] = ()
         self._seconds = 0.0  # spent on waiting
 
     def run(self, record: SessionRecord, call: HookCall) -> Tuple[SessionRecord, Action]:
-        """Run the conversation until it needs the user or is over; log what could not be kept between logins."""
+        """Run the conversation until it has to ask the user or ends; log what could not be kept between logins."""
         self._record = record
+        self._typed = conversation.typed_secrets(call)
         state, action = conversation.proceed(self._settings, record.login, call, self._locked_for())
-        while isinstance(action, SendRequest):
-            state, action = conversation.receive(self._settings, state, call, self._send(action))
+        while isinstance(action, (SendRequest, CheckRecoveryCode)):
+            if isinstance(action, SendRequest):
+                outcome = self._send(action)
+                if isinstance(outcome, Challenged):
+                    outcome = outcome._replace(answered_by=self._answered_by(state.used_answers, outcome.message))
+                state, action = conversation.receive(self._settings, state, call, outcome)
+            else:
+                state, action = conversation.finish_check(self._settings, state, call, self._check(action.code))
             if state.origin is None:  # the attempt is over, and its failures lock this login, too
                 self._record = self._record._replace(attempt="")
         locked_for = self._locked_for() if isinstance(action, Ask) else 0.0
         if locked_for:  # a user who is locked out by now is not asked for another code
             state, action = conversation.receive(self._settings, state, call, Locked(locked_for))
         for warning in self._warnings():
-            _log.warning("%s", one_line(warning))
-        accepted = isinstance(action, Accept) and not action.bypassed
-        return self._record._replace(login=state, accepted=accepted), action
+            _log.warning(one_line(warning))
+        accepted = isinstance(action, Accept)
+        recovered = isinstance(action, Accept) and action.by_recovery_code
+        return self._record._replace(login=state, accepted=accepted and not recovered, recovered=recovered), action
 
     def _send(self, request: SendRequest) -> Outcome:
         """Send a request, with `serialize_user` once no other login of this user is in progress."""
@@ -114,39 +129,39 @@ class Authenticator:
         try:
             answer = self._call_client(request)
         except result.OriginGone:
-            _log.warning("Login starts over: the server that sent the challenge is not configured any more")
+            log_lines.ORIGIN_GONE.log(_log)
             return OriginUnavailable()
         except result.NotSent as error:
             self._keep_traces(error.section, error.packets)
-            _log.warning("Request for user %s not sent: %s", field(self._session.username), error)
+            log_lines.REQUEST_NOT_SENT.log(_log, user=field(self._session.username), error=error)
             return PasswordUnusable(str(error)) if error.code == reasons.BAD_PASSWORD else NotSent(error.code)
         except result.NoAnswer as no_answer:
             self._keep_traces(no_answer.section, no_answer.packets, no_answer.seconds)
             for line in no_answer.log_lines:
-                _log.error("RADIUS: %s", one_line(line))
-            return NoResponse(no_answer.code, no_answer.unreachable and self._is_every_server_silent())
+                log_lines.NO_SERVER_ANSWERED.log(_log, cause=one_line(line))
+            return NoResponse(no_answer.code)
         self._keep_traces(answer.origin.section, answer.packets, answer.seconds)
         for line in answer.log_lines:
-            _log.warning("RADIUS: %s", one_line(line))
-        return self._outcome(answer)
+            log_lines.SERVER_FAILED.log(_log, cause=one_line(line))
+        return self._outcome(answer, request.password)
 
-    def _outcome(self, answer: "result.Answer") -> Outcome:
-        """Log a reply and return what the conversation needs of it."""
+    def _outcome(self, answer: "result.Answer", password: Secret) -> Outcome:
+        """Log a reply and return it as an outcome."""
         from .radius import packet
 
         reply, origin = answer.reply, answer.origin
         self._record = self._record._replace(server=f"{origin.host}:{origin.port}")
-        message = reply_message(answer.messages)
-        _log.info(
-            "RADIUS: %s for %s from [%s] %s%s after %.3f s and %s: %s",
-            packet.NAMES[reply.code],
-            field(self._record.radius_user),
-            origin.section,
-            self._record.server,
-            f" ({answer.transport})" if answer.transport else "",
-            answer.seconds,
-            counted(answer.transmissions, "transmission", "transmissions"),
-            _loggable(message, is_secret=reply.code != packet.ACCESS_REJECT),
+        inputs = self._typed + (() if password == self._settings.auth.push_password else (password.reveal(),))
+        message = without_inputs(reply_message(answer.messages), inputs)
+        log_lines.REPLY.log(
+            _log,
+            reply=packet.NAMES[reply.code],
+            user=field(self._record.radius_user),
+            section=origin.section,
+            server=self._record.server + (f" ({answer.transport})" if answer.transport else ""),
+            seconds=answer.seconds,
+            sent=counted(answer.transmissions, "transmission", "transmissions"),
+            text=_loggable(message, is_secret=reply.code != packet.ACCESS_REJECT),
         )
         if reply.code == packet.ACCESS_CHALLENGE:
             return Challenged(message, reply.echo, reply.state, (origin.section, origin.host, origin.port))
@@ -156,49 +171,57 @@ class Authenticator:
             self._record = self._record._replace(accepted_user=_accepted_user(reply))
         return Accepted(self._groups(reply))
 
-    def _call_client(self, request: SendRequest, probe_user: str = "") -> "result.Answer":
-        """Ask the servers for the time that is left; with `probe_user` for this user, shortly, and without memory."""
-        from .radius import client
+    def _call_client(self, request: SendRequest) -> "result.Answer":
+        """Ask the servers for the time that is left."""
+        from .radius import client, packet, result
         from .radius.request import LoginRequest, Origin
         from .request_attributes import request_attributes
 
         servers, seconds = self._settings.servers, self._settings.total_timeout - self._seconds
-        attributes, self._attribute_warnings = request_attributes(self._settings, self._session, self._nas_identifier)
+        attributes, unfit = request_attributes(self._settings, self._session, self._nas_identifier)
+        for each in unfit:
+            if not each.line.optional:
+                raise result.NotSent(packet.RequestError(reasons.BAD_CONFIGURATION, str(each)), "", ())
+        self._attribute_warnings = [each.omission for each in unfit]
         login = LoginRequest(
-            {server.section: probe_user or self._user_name(server) for server in servers},
+            {server.section: self._user_name(server) for server in servers},
             request.password,
             attributes,
             request.server_state,
             Origin(*request.origin) if request.origin else None,
         )
-        if not probe_user:
-            return client.ask(servers, login, seconds, self._server_status)
-        probed = [
-            server._replace(conn_timeout=_PROBE_SECONDS, conn_retries=1, status_check="none") for server in servers
-        ]
-        return client.ask(probed, login, 2 * _PROBE_SECONDS * len(servers))
+        return client.ask(servers, login, seconds, self._server_status)
 
-    def _is_every_server_silent(self) -> bool:
-        """Whether no server responds to anything, for a break-glass user.
+    def _check(self, code: Secret) -> CheckOutcome:
+        """Compare a recovery code with those of the user, and record its use before it can admit the user."""
+        locked_for = self._begin()
+        if locked_for:
+            return Locked(locked_for)
+        outcome = self._compare(code)
+        self._count(outcome, begins=True)
+        return outcome
 
-        Silence alone proves little: a push may wait for its user, or be refused. For a user name that it does not know,
-        a server that is up responds at once.
-        """
-        from .radius import result
-
-        if not conversation.may_bypass(self._settings, self._session.gateway_user):
-            return False
-        try:
-            answer = self._call_client(SendRequest(Secret(os.urandom(8).hex()), None, None), _PROBE_USER)
-        except result.NoAnswer as no_answer:
-            return no_answer.unreachable
-        except result.NotSent:
-            return False
-        _log.warning("Break-glass refused: [%s] answered a probe for user %s", answer.origin.section, _PROBE_USER)
-        return False
+    def _compare(self, code: Secret) -> CheckOutcome:
+        """Return whether a code is an unused one of the user, and record its use."""
+        name, user = self._session.username, field(self._session.username)
+        is_authenticated = name == self._session.gateway_user
+        hashes = self._settings.recovery_codes.get(canonical(name), ()) if is_authenticated else ()
+        found = next((each for each in hashes if each.matches(code)), None)
+        is_first_use = self._used_codes.use(found) if found else False
+        if is_first_use is None:
+            return CodeNotRecorded()
+        if not is_first_use:
+            cause = log_lines.RECOVERY_CODE_USED if found else log_lines.RECOVERY_CODE_WRONG
+            log_lines.RECOVERY_CODE_REFUSED.log(_log, user=user, cause=cause.text)
+            return CodeRejected()
+        left = self._used_codes.unused(hashes)
+        log_lines.RECOVERY_CODE_ACCEPTED.log(_log, user=user, left=left)
+        if left <= _FEW_CODES:
+            log_lines.RECOVERY_CODES_RUN_OUT.log(_log, user=user, left=left)
+        return CodeAccepted()
 
     def _groups(self, reply: "packet.Reply") -> Optional[Tuple[str, ...]]:
-        """Return the groups that an Access-Accept brings."""
+        """Return the groups in an Access-Accept."""
         rules = self._settings.groups
         if rules is None:
             return None
@@ -209,12 +232,28 @@ class Authenticator:
             with time_limit(_PATTERN_SECONDS):
                 found, warnings = gateway_groups(rules, values)
         except TimeoutError:
-            found, warnings = (), ("no groups: [gateway_groups] pattern takes too long",)
+            found, warnings = (), (log_lines.PATTERN_TIMED_OUT.text,)
         user = field(self._session.username)
         for warning in warnings:
-            _log.warning("Groups of %s: %s", user, warning)
-        _log.info("Groups of %s: %s", user, one_line(", ".join(map(field, found))) or "none")
+            log_lines.GROUPS_WARNING.log(_log, user=user, cause=warning)
+        log_lines.GROUPS.log(_log, user=user, groups=one_line(", ".join(map(field, found))) or "none")
         return found
+
+    def _answered_by(self, used: Container[int], message: str) -> Optional[int]:
+        """Return the first unused line of [challenge_answers] whose pattern matches in time, or None."""
+        deadline = time.monotonic() + _PATTERN_SECONDS
+        for number, line in enumerate(self._settings.challenge_answers):
+            if number in used:
+                continue
+            from .time_limit import time_limit
+
+            try:
+                with time_limit(max(_LEAST_SECONDS, deadline - time.monotonic())):
+                    if line.pattern.search(message):
+                        return number
+            except TimeoutError:
+                log_lines.ANSWER_SKIPPED.log(_log, place=line.place)
+        return None
 
     def _user_name(self, server: ServerSettings) -> str:
         return radius_name(self._settings.name_rules[server.section], self._session.identity)
@@ -227,19 +266,19 @@ class Authenticator:
         self._record = self._record._replace(attempt=new_attempt())
         return self._lockout.begin(self._counted, self._record.attempt, time.time())
 
-    def _count(self, outcome: Outcome, begins: bool) -> None:
-        """Count what came of a request: `begins` is whether it was the first of its attempt."""
+    def _count(self, outcome: Union[Outcome, CheckOutcome], begins: bool) -> None:
+        """Count an outcome for the lockout: `begins` is whether it is the first of its attempt."""
         attempt, now = self._record.attempt, time.time()
         is_first_factor = begins and self._settings.auth.max_challenges
-        if isinstance(outcome, Accepted):
+        if isinstance(outcome, (Accepted, CodeAccepted)):
             self._lockout.succeeded(self._counted, attempt)
-        elif isinstance(outcome, Rejected) or (isinstance(outcome, Challenged) and not is_first_factor):
+        elif isinstance(outcome, (Rejected, CodeRejected)) or (isinstance(outcome, Challenged) and not is_first_factor):
             self._lockout.failed(self._counted, attempt, now)
         elif begins and not isinstance(outcome, Challenged):
             self._lockout.withdraw(attempt)
 
     def _keep_traces(self, section: str, packets: "Sequence[result.TracedPacket]", seconds: float = 0.0) -> None:
-        """Keep the packets, the seconds that they took, and which server was asked last, if any was."""
+        """Keep the packets, the seconds that they took, and the server that was asked last, if any."""
         self.packets += packets
         self._spend(seconds)
         for server in self._settings.servers:
@@ -251,20 +290,21 @@ class Authenticator:
         self._record = self._record._replace(seconds=round(self._record.seconds + seconds, 3))
 
     def _warnings(self) -> List[str]:
-        """Return what could not be kept between logins, and what requests left out."""
-        return self._lockout.warnings + self._locks.warnings + self._server_status.warnings + self._attribute_warnings
+        """Return warnings about state that could not be kept and attributes that were left out."""
+        kept = (self._lockout, self._locks, self._used_codes, self._server_status)
+        return [warning for each in kept for warning in each.warnings] + self._attribute_warnings
 
 
 def _accepted_user(reply: "packet.Reply") -> AcceptedUser:
     from .radius import packet
     from .radius.accounting import CLASS
 
-    names = [name.decode("utf-8", "replace") for name in reply.values(packet.USER_NAME)[:1]]
+    names = [printable(name.decode("utf-8", "replace")) for name in reply.values(packet.USER_NAME)[:1]]
     return AcceptedUser("".join(names), tuple(reply.values(CLASS)))
 
 
 def _loggable(message: str, is_secret: bool) -> str:
-    """Return what the log may say of a Reply-Message: that of a challenge may hold a new PIN."""
+    """Return the text of a Reply-Message for the log; that of a challenge may contain a new PIN."""
     if not message:
         return "no Reply-Message"
     return f"Reply-Message of {counted(len(message), 'character', 'characters')}" if is_secret else one_line(message)

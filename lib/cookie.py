@@ -4,7 +4,7 @@ import base64
 import math
 from typing import Any, Tuple, Type, TypeVar, Union
 
-UNSOUND = "a field is missing, unknown or of another type"
+INVALID = "a field is missing, unknown or of another type"
 _Decoded = TypeVar("_Decoded")
 
 
@@ -23,7 +23,7 @@ def decode(kind: Type[_Decoded], value: object) -> _Decoded:
     try:
         decoded: _Decoded = _decode(kind, value)
     except (ValueError, OverflowError):
-        raise ValueError(UNSOUND) from None
+        raise ValueError(INVALID) from None
     return decoded
 
 
@@ -44,4 +44,4 @@ def _decode(kind: Any, value: object) -> Any:
         return float(value)
     if kind in (str, int, bool) and type(value) is kind:
         return value
-    raise ValueError(UNSOUND)
+    raise ValueError(INVALID)

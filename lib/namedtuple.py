@@ -1,7 +1,7 @@
-"""typing.NamedTuple at an eighth of its price, of which every hook's process pays forty times.
+"""A NamedTuple that takes an eighth of the time of the one in `typing` to define; each hook defines about forty.
 
-That one runs source text for each class. Classes here have fields with defaults, methods, `_fields`, `_asdict` and
-`_replace`, are equal to the tuple of their values, and mypy takes them for the ones they stand for.
+The one in `typing` compiles source text for each class. Classes here have fields with defaults, methods, `_fields`,
+`_asdict` and `_replace`, and are equal to the tuple of their values. mypy sees the class of `typing`.
 """
 
 from operator import itemgetter
@@ -31,7 +31,7 @@ else:
                 given.update(zip(cls._fields, values))
                 wrong = set(cls._fields).symmetric_difference(given)
                 if wrong or len(values) > len(cls._fields) or not named.keys().isdisjoint(cls._fields[: len(values)]):
-                    raise TypeError("{}: its fields are {}".format(cls.__name__, ", ".join(cls._fields) or "none"))
+                    raise TypeError(f"{cls.__name__}: its fields are {', '.join(cls._fields) or 'none'}")
                 values = (given[field] for field in cls._fields)
             return tuple.__new__(cls, values)
 
@@ -45,7 +45,7 @@ else:
 
         def __repr__(self):
             """Return the source text that would make it."""
-            return "{}({})".format(type(self).__name__, ", ".join(map("{}={!r}".format, self._fields, self)))
+            return f"{type(self).__name__}({', '.join(map('{}={!r}'.format, self._fields, self))})"
 
         def __getnewargs__(self):
             """Return what a copy is made from."""

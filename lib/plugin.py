@@ -1,4 +1,4 @@
-"""What SPS calls: hook arguments in, verdicts out, and the SDK's lists of steps. Nothing is decided here.
+"""The hooks that SPS calls, and the SDK's lists of steps. Nothing is decided here.
 
 The conversation is in `login`, RADIUS in `radius`, everything else of the SDK in `sdk`.
 """
@@ -8,7 +8,7 @@ import logging
 import time
 from typing import Any, Callable, Dict, Iterator, List, Optional
 
-from . import __version__, reasons
+from . import __version__, log_lines, reasons
 from .authenticator import Authenticator
 from .login import conversation
 from .login.state import Identity
@@ -116,12 +116,12 @@ class Plugin(GuardedPlugin):
         try:
             super().session_ended(session_id=session_id, cookie=self.cookie, session_cookie=self.session_cookie)
         except Exception as error:
-            _log.error("Internal error: %s", locate(error))
+            log_lines.INTERNAL_ERROR.log(_log, error=locate(error))
 
     def _authentication_steps(self) -> Iterator[Callable[[], Verdict]]:
-        """Give the SDK's steps in their order, with ours in place of those that name the user and ask for a password.
+        """Yield the steps of the SDK, with ours in place of those that identify the user and ask for the password.
 
-        The name of each has the round in it: when the user is asked for the name again, all of them must run again.
+        The names of the steps contain the round: if the user is asked for the name again, all of them must run again.
         """
         name_round = self._record.login.name_round if self._record else 0
         for step in (
@@ -155,27 +155,26 @@ class Plugin(GuardedPlugin):
         self.mfa_identity = result.override or result.name
         user, typed = field(result.name), field(result.override or result.ignored)
         if result.override:
-            _log.info("User %s requested RADIUS User-Name %s: [username] allow_override is yes", user, typed)
+            log_lines.OVERRIDDEN.log(_log, user=user, name=typed)
         elif result.ignored:
-            cause = "SPS has not authenticated the user"
-            if not self._settings.username.allow_override:
-                cause = "[username] allow_override is no"
-            _log.warning("Ignored user name %s typed by user %s: %s", typed, user, cause)
+            is_allowed = self._settings.username.allow_override
+            cause = log_lines.OVERRIDE_UNAUTHENTICATED if is_allowed else log_lines.OVERRIDE_OFF
+            log_lines.NAME_IGNORED.log(_log, name=typed, user=user, cause=cause.text)
         return None
 
     def _check_radius_name(self) -> Verdict:
-        """Refuse what mapping made of the name if it must not be sent or logged: a directory may hold anything."""
+        """Refuse a mapped name that must not be sent or logged: a directory may contain anything."""
         problem = radius_name_problem(self.mfa_identity)
         return self._denied(reasons.BAD_USERNAME, problem) if problem else None
 
     def _check_name(self) -> Verdict:
-        """Check the name again: the connection limit makes a file name of it."""
+        """Check the name again: the connection limit uses it as a file name."""
         problem = name_problem(self.username or "")
         return self._denied(reasons.BAD_USERNAME, problem) if problem else None
 
     def do_authenticate(self) -> Verdict:
-        """Run the conversation until it needs the user or is over."""
-        assert self._settings is not None and self._record is not None  # _run_hook and _identify have seen to it
+        """Run the conversation until it has to ask the user or ends."""
+        assert self._settings is not None and self._record is not None  # ensured by _run_hook and _identify
         authenticator = Authenticator(self._settings, self._session(), read_nas_identifier(), self._state_directories())
         self._record, action = authenticator.run(self._record, self._hook_call())
         return self._to_verdict(action)
@@ -190,42 +189,39 @@ class Plugin(GuardedPlugin):
         """Account for the session, and log one line for it."""
         record = self._record
         if record is None:
-            _log.info("Session ended before the user was known")
+            log_lines.ENDED_EARLY.log(_log)
             return
         if record.accounting:
             self._account(self._account_stop)
-        _log.info(
-            "Session ended: user=%s client=%s server=%s rounds=%s attempts=%s duration=%d s",
-            field(self.cookie.get("username") or "unknown"),
-            field(record.client_ip or "unknown"),
-            record.server or "none",
-            record.login.all_challenges,
-            record.attempts,
-            max(0, time.time() - record.started),
+        log_lines.ENDED.log(
+            _log,
+            user=field(self.cookie.get("username") or "unknown"),
+            client=field(record.client_ip or "unknown"),
+            server=record.server or "none",
+            rounds=record.login.all_challenges,
+            attempts=record.attempts,
+            seconds=int(max(0, time.time() - record.started)),
         )
 
     def _begin_session(self) -> SessionRecord:
         assert self._settings is not None
-        _log.info("SPS_RADIUS %s", __version__)
+        log_lines.STARTED.log(_log, version=__version__)
         for warning in opening_warnings(self._settings, self._problems):
-            _log.warning("%s", warning)
+            _log.warning(warning)
         if not self.connection.gateway_user and self._relies_on_names():
-            _log.warning(
-                "User name not authenticated by SPS, but a whitelist or the cache relies on it: use gateway "
-                "authentication before this plugin"
-            )
+            log_lines.USER_NOT_AUTHENTICATED.log(_log)
         return SessionRecord(time.time(), self.connection.client_ip)
 
     def _account(self, step: Callable[[], List[str]]) -> None:
-        """Account for the session; SPS goes on whatever comes of it."""
+        """Account for the session; a failure does not end the session."""
         try:
             for warning in step():
-                _log.warning("%s", one_line(warning))
+                _log.warning(one_line(warning))
         except Exception as error:
-            _log.error("Accounting failed: %s", locate(error))
+            log_lines.ACCOUNTING_FAILED.log(_log, error=locate(error))
 
     def _account_start(self) -> List[str]:
-        from . import accounting  # and with it pyrad
+        from . import accounting  # imports pyrad
 
         assert self._settings is not None
         record = self._record or SessionRecord(time.time(), self.connection.client_ip)

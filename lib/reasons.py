@@ -20,6 +20,7 @@ NO_REPLY = "no-reply"
 CONNECTION_REFUSED = "connection-refused"
 NAME_LOOKUP = "name-lookup"
 NETWORK = "network"
+FIPS = "fips"
 WRONG_SECRET = "wrong-secret"
 NO_MESSAGE_AUTHENTICATOR = "no-message-authenticator"
 MUTUAL_AUTH_FAILED = "mutual-auth-failed"
@@ -30,12 +31,15 @@ BAD_CONFIGURATION = "bad-configuration"
 LOCKED = "locked"
 LOGIN_IN_PROGRESS = "login-in-progress"
 NOT_IN_GROUP = "not-in-group"
+WRONG_RECOVERY_CODE = "wrong-recovery-code"
+RECOVERY_NOT_RECORDED = "recovery-not-recorded"
 CONNECTION_LIMIT = "connection-limit"
 INTERNAL_ERROR = "internal-error"
 
 PASSWORD_PROMPT = "password_prompt"
 USERNAME_PROMPT = "username_prompt"
 CHALLENGE_PROMPT = "challenge_prompt"
+RECOVERY_PROMPT = "recovery_prompt"
 RETRY = "retry"
 RETRY_REASON = "retry_reason"
 SERVER_GONE = "server_gone"
@@ -68,20 +72,21 @@ _DENIALS = (
         TOO_MANY_ATTEMPTS,
         "Too many failed attempts",
         "`[auth] max_attempts` attempts failed: the server rejected them, or they could not be sent.",
-        "As for `rejected`; the log has one line for each attempt.",
+        "Check the server's log. The plugin's log has one line for each attempt.",
     ),
     Denial(
         TOO_MANY_CHALLENGES,
         _FAILED,
         "The server sent more than `[auth] max_challenges` Access-Challenges for one attempt.",
-        "Raise `max_challenges` if the server's dialogue really takes that many; otherwise the server is in a loop.",
+        "Raise `max_challenges` if a login on this server really needs that many. Otherwise the server is in a loop: "
+        "check its log.",
     ),
     Denial(
         CANNOT_ASK,
         _FAILED,
         "The server sent an Access-Challenge, or a `[question_N]` is due, in a protocol in which SPS cannot prompt.",
-        "Use push or one-step codes in this protocol, answer the challenge with `[challenge_answers]`, or add the "
-        "protocol to `[auth] interactive_protocols` if SPS can prompt there.",
+        "Have users put the code into the login name or use push in this protocol, answer the challenge with "
+        "`[challenge_answers]`, or add the protocol to `[auth] interactive_protocols` if SPS can prompt there.",
     ),
     Denial(
         NO_USERNAME,
@@ -100,14 +105,15 @@ _DENIALS = (
         BAD_PASSWORD,
         "This password cannot be used",
         "The password is longer than RADIUS allows (128 octets with PAP) or is not valid text.",
-        "Have the user enter the right password.",
+        "Have the user enter the password or code alone; look for scripts that send something else.",
     ),
     Denial(
         NO_REPLY,
         _UNREACHABLE,
         "No server responded in time.",
-        "Check that the server is running, that UDP (TCP with tls) passes in both directions, that the server lists "
-        "this SPS as a client, and the shared secret: a server silently discards requests made with another secret.",
+        "Check that the server is running, that UDP (TCP with tls) passes in both directions, and that the server "
+        "lists this SPS as a client. Check the shared secret: a server silently discards requests made with a "
+        "different one. For push, raise `[radius] conn_timeout`.",
     ),
     Denial(
         CONNECTION_REFUSED,
@@ -124,14 +130,22 @@ _DENIALS = (
     Denial(
         NETWORK,
         _UNREACHABLE,
-        "The request could not be sent: no route, or refused by this host.",
+        "SPS could not send the request: no route to the server, a firewall rule, or a wrong `source_ip`.",
         "Check the network settings of SPS; the log has the system's error message.",
+    ),
+    Denial(
+        FIPS,
+        "Login is not possible: MD5 is disabled on this system. Contact your help desk.",
+        "RADIUS requires MD5, which this system does not compute in FIPS mode.",
+        "Use a server with RADIUS/1.1 (`transport=tls`), which needs no MD5, or a release of SPS with Python 3.9 or "
+        "newer, in which the plugin can use MD5 in FIPS mode.",
     ),
     Denial(
         WRONG_SECRET,
         _UNREACHABLE,
         "Replies failed verification: the shared secret probably differs.",
-        "Set the same secret in `[radius] secret` and on the server. If it is the same, replies are being forged.",
+        "Set the same secret in `[radius] secret` and on the server. If it is the same, look for a device or an "
+        "attacker that changes or forges replies.",
     ),
     Denial(
         NO_MESSAGE_AUTHENTICATOR,
@@ -150,59 +164,77 @@ _DENIALS = (
         TLS_CERTIFICATE,
         _UNREACHABLE,
         "The server's certificate failed verification, or the server did not accept the client certificate.",
-        "The log says what is wrong: expired, another name, another CA, a client certificate required. Correct the "
-        "certificate, or `[radius] ca_certificate`, `tls_server_name` or `client_certificate`.",
+        "The log says what is wrong: for example, expired, a different name, an unknown CA, or a missing client "
+        "certificate. Correct the certificate, or `[radius] ca_certificate`, `tls_server_name`, or "
+        "`client_certificate`.",
     ),
     Denial(
         TLS_FAILED,
         _UNREACHABLE,
         "The TLS connection to the server failed, or ended before the answer.",
-        "The log says why. Check that `[radius] port` is the port for RADIUS over TLS, that the server lists this SPS "
-        "as a client, and the server's log.",
+        "The log says why. Check that `[radius] port` is the port for RADIUS over TLS and that the server lists this "
+        "SPS as a client. Read the server's log.",
     ),
     Denial(
         BAD_REPLY,
         _UNREACHABLE,
         "Replies were not valid RADIUS or did not belong to the request.",
-        "The log says what was wrong with them. A middlebox or an attacker may be tampering.",
+        "The log says what was wrong with them. Check that `[radius] port` belongs to the RADIUS service, and that "
+        "nothing on the path changes packets.",
     ),
     Denial(
         BAD_CONFIGURATION,
         "Login is not possible because of a configuration error. Contact your help desk.",
-        "The plugin's configuration has errors.",
-        "The log lists each as `[section] option`. Correct them under AA Plugin Configurations.",
+        "The plugin's configuration has errors, or a line of `[radius_attributes]` does not fit this session.",
+        "The log lists each as `[section] option`. Correct them under Policies > AA Plugin Configurations. If the "
+        "server does not need an attribute, mark it as optional with `?`, as in `Cisco-AVPair? = ...`.",
     ),
     Denial(
         LOCKED,
         "Too many failed logins. Try again in {minutes} min.",
-        "`[lockout] max_failures` logins of this user or from this address failed; no request was sent.",
+        "`[lockout] max_failures` attempts of this user or from this address failed; no request was sent.",
         "The lockout ends after `[lockout] duration`. Look in the log for the source of the failures.",
         ("reason", "minutes"),
     ),
     Denial(
         LOGIN_IN_PROGRESS,
         "Another login for this user is in progress",
-        "With `[auth] serialize_user`, the time ran out before other logins of the user had ended, or three were waiting already.",
+        "With `[auth] serialize_user=yes`, three other logins of the user were waiting, or this one waited until "
+        "`total_timeout` ran out.",
         "Have the user complete or cancel the other login; a script may be logging in many times at once.",
     ),
     Denial(
         NOT_IN_GROUP,
         "You are not a member of a group that is allowed to log in here",
-        "The server accepted the user, who has none of the groups in `[gateway_groups] required_groups`.",
-        "Add the user to a group on the server; the log lists the groups that the server sent.",
+        "The server accepted the user, but the user has none of the groups in `[gateway_groups] required_groups`. The "
+        "same applies to a user with a recovery code, which brings no groups.",
+        "Add the user to a required group on the server. The log lists the groups that the server sent.",
+    ),
+    Denial(
+        WRONG_RECOVERY_CODE,
+        _FAILED,
+        "No server responded, and the recovery code is not one of the user's or was used before.",
+        "Repair the server; see the log. Give the user another recovery code if one is needed.",
+    ),
+    Denial(
+        RECOVERY_NOT_RECORDED,
+        _UNREACHABLE,
+        "No server responded, and the recovery code is right, but the plugin cannot record that it is used.",
+        "Check the disk of SPS; the log says what failed. Then log in again, with the same code or another.",
     ),
     Denial(
         CONNECTION_LIMIT,
         "Connection limit reached",
         "The user already has `[connection_limit by=client_ip_gateway_user] limit` sessions from this address, or they "
         "cannot be counted.",
-        "Close sessions or raise the limit. If the log says that the limit cannot be checked, a lock file is stale.",
+        "Close sessions or raise the limit. If the log contains `Connection limit not checked`, check the disk of SPS; "
+        "a process that was killed may have left a lock file behind.",
     ),
     Denial(
         INTERNAL_ERROR,
         "Internal error. Contact your help desk.",
         "An unexpected error occurred in the plugin.",
-        "The log has the kind of error and the place in the code: please report it.",
+        "The log contains the type of the error and the place in the code. Please report it.",
     ),
 )
 
@@ -219,21 +251,27 @@ class Message(NamedTuple):
 
 
 MESSAGES: Tuple[Message, ...] = (
-    Message(PASSWORD_PROMPT, (), "", "Prompt for the one-time password; if empty, [auth] prompt."),
-    Message(USERNAME_PROMPT, (), "", "Prompt for the user name; if empty, [username] prompt."),
+    Message(PASSWORD_PROMPT, (), "", "Prompt for the one-time password. If empty, [auth] prompt is used."),
+    Message(USERNAME_PROMPT, (), "", "Prompt for the user name. If empty, [username] prompt is used."),
     Message(CHALLENGE_PROMPT, (), "Enter your response:", "Shown for an Access-Challenge without text."),
+    Message(
+        RECOVERY_PROMPT,
+        (),
+        "The login service is not responding. Enter a recovery code:",
+        "Prompt for a recovery code if no server responds.",
+    ),
     Message(RETRY, ("left", "attempts"), "Authentication failed. {attempts} left.", "Shown before another attempt."),
     Message(
         RETRY_REASON,
         ("reason", "left", "attempts"),
         "Authentication failed: {reason} {attempts} left.",
-        "Shown instead if there is a reason, which ends in a punctuation mark.",
+        "Shown instead of retry if the server gave a reason. {reason} ends with a punctuation mark.",
     ),
     Message(
         SERVER_GONE,
         (),
         "The authentication server is no longer available. Please log in again.",
-        "Shown before the login starts over.",
+        "Shown when the login starts over because the server that sent the challenge is no longer configured.",
     ),
 ) + tuple(Message(denial.code, denial.placeholders, denial.text, "Reason for a DENY.") for denial in _DENIALS)
 

@@ -1,4 +1,4 @@
-"""What the SDK is to the plugin: configuration, cookies, verdicts, and guards around the SDK's own steps.
+"""The interface to the SDK: configuration, cookies, verdicts, and guards around the SDK's own steps.
 
 No exception leaves a hook: SPS would end the session without telling the user why.
 """
@@ -9,7 +9,7 @@ import logging
 import os
 import time
 import traceback
-from typing import Any, Callable, Dict, Mapping, Optional
+from typing import Any, Callable, Dict, Mapping, Optional, Sequence
 
 from safeguard.sessions.plugin import (
     DEFAULT_PLUGIN_CONTEXT,
@@ -19,18 +19,19 @@ from safeguard.sessions.plugin import (
     PluginConfiguration,
     RequiredConfigurationSettingNotFound,
 )
+from safeguard.sessions.plugin.authentication_cache import AuthenticationCache
 from safeguard.sessions.plugin.exceptions import PluginSDKRuntimeError, PluginSDKValueError
 
-from . import reasons
+from . import log_lines, reasons
 from .config.build import build
 from .config.ini import Problem, parse_ini
-from .config.reader import NO_STORE, ConfigurationError
+from .config.reader import ConfigurationError
 from .config.sdk_sections import sdk_text
 from .login.state import Accept, Action, Ask, Deny, HookCall
 from .login.username import account_name
 from .session import Session, SessionRecord, format_metadata
 from .state.directory import StateDirectories
-from .text import field, one_line
+from .text import field, file_name, one_line
 
 _NICKNAME_FILE = "/etc/hostnickname"
 _PRIVATE = "__plugin_sdk_private"  # what the SDK keeps in the cookie
@@ -62,7 +63,8 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
             self._settings, self._problems = None, self._problems + (Problem(True, "", "", refused),)
         self._record: Optional[SessionRecord] = None
         for problem in self._problems if self._settings is None else ():
-            _log.error("Configuration %s: %s", "error" if problem.error else "warning", problem)
+            line = log_lines.CONFIGURATION_ERROR if problem.error else log_lines.CONFIGURATION_WARNING
+            line.log(_log, cause=problem)
 
     def set_https_proxy(self) -> None:
         """Do nothing: RADIUS needs no proxy, and the SDK would log its password at level debug."""
@@ -70,7 +72,7 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
     # Hooks: cookies and verdicts
 
     def _take_cookies(self, cookie: object, session_cookie: object, in_login: bool = False) -> None:
-        """Decode the cookies, once in a hook. What is not sound is discarded; a login without a record starts over."""
+        """Decode the cookies, once per hook. Discard an invalid cookie; a login without a record starts over."""
         self.cookie: Dict[str, Any] = cookie if isinstance(cookie, dict) else {}
         self.session_cookie: Dict[str, Any] = session_cookie if isinstance(session_cookie, dict) else {}
         if not isinstance(self.session_cookie.get("questions", {}), dict):
@@ -80,13 +82,13 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
             self._record = SessionRecord.from_cookie(self.cookie)
         except ValueError:
             self._record = None
-        if not _is_sound(self.cookie, in_login) or in_login and self._record is None:
+        if not _is_valid(self.cookie, in_login) or in_login and self._record is None:
             self.cookie, self._record = {}, None
         if found and self._record is None:
-            _log.warning("Cookie discarded: made by another version or plugin")
+            log_lines.COOKIE_DISCARDED.log(_log)
 
     def _add_cookies(self, verdict: Verdict) -> Verdict:
-        """Encode the record, once in a hook."""
+        """Encode the record, once per hook."""
         if self._record is not None:
             self.cookie.update(self._record.to_cookie())
         return super()._add_cookies(verdict)
@@ -98,14 +100,14 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
                 return hook()
             return self._add_cookies(self._denied(reasons.BAD_CONFIGURATION))
         except (PluginSDKRuntimeError, PluginSDKValueError) as error:
-            _log.error("Configuration error: %s: %s", type(error).__name__, one_line(str(error)))
+            log_lines.CONFIGURATION_ERROR.log(_log, cause=f"{type(error).__name__}: {one_line(str(error))}")
             return self._add_cookies(self._denied(reasons.BAD_CONFIGURATION))
         except Exception as error:
-            _log.error("Internal error: %s", locate(error))
+            log_lines.INTERNAL_ERROR.log(_log, error=locate(error))
             return self._add_cookies(self._denied(reasons.INTERNAL_ERROR))
 
     def _hook_call(self) -> HookCall:
-        """Return what SPS passed, as the conversation needs it."""
+        """Return the arguments of SPS in the form that the conversation needs."""
         pairs = {key: value for key, value in self.connection.key_value_pairs.items() if isinstance(value, str)}
         if "username" in pairs:
             pairs["username"] = self._without_upn_suffix(pairs["username"]) or ""
@@ -117,9 +119,9 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
         )
 
     def _session(self) -> Session:
-        """Return what is known of the session."""
+        """Return what is known about the session."""
         known = {name: getattr(self.connection, name, None) for name in Session._fields[2:]}
-        return Session(self.cookie.get("username") or "", self.cookie.get("mfa_identity") or "", **known)
+        return Session.of(self.cookie.get("username") or "", self.cookie.get("mfa_identity") or "", known)
 
     def _to_verdict(self, action: Action) -> Verdict:
         """Turn an action of the conversation into a verdict."""
@@ -128,16 +130,13 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
         if isinstance(action, Deny):
             return self._denied(action.code, action.detail, minutes=str(action.minutes))
         assert isinstance(action, Accept)
-        if action.bypassed:
-            _log.warning("User %s admitted without RADIUS: [auth] bypass_when_unreachable", field(self.username))
-            return accept(self._metadata(bypass="unreachable"))
         response = accept(self._metadata())
         return response if action.groups is None else response.with_gateway_user(self.username, action.groups)
 
     def _denied(self, code: str, detail: str = "", **values: str) -> Verdict:
         messages = self._settings.messages if self._settings else {}
         reason = reasons.format_reason(messages, code, detail, **values)
-        _log.warning("Denied user %s: %s", field(self.cookie.get("username") or "unknown"), reason)
+        log_lines.DENIED.log(_log, user=field(self.cookie.get("username") or "unknown"), reason=reason)
         return AAResponse(verdict="DENY", reason=reason, additional_metadata=self._metadata(code=code, reason=reason))
 
     def _metadata(self, **more: str) -> str:
@@ -146,7 +145,7 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
     # The SDK's steps
 
     def _extract_username(self) -> Optional[str]:
-        """Return the user name that the SDK asks for only where no step of ours has set one."""
+        """Return the user name for the SDK, which calls this only if no step of ours has set one."""
         return self.connection.gateway_user or None
 
     def _relies_on_names(self) -> bool:
@@ -155,14 +154,14 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
         return any(self.plugin_configuration.get_options(section) for section in sections)
 
     def _has_typed_name(self) -> bool:
-        """Whether the user typed the name at our prompt: whitelists and cache must not go by it."""
+        """Whether the user typed the name at our prompt: whitelists and cache must not rely on it."""
         return self._record is not None and bool(self._record.login.typed_name)
 
     def _check_user_list_whitelist(self) -> Verdict:
         return None if self._has_typed_name() or self._is_excepted() else super()._check_user_list_whitelist()
 
     def _is_excepted(self) -> bool:
-        """Whether a User List policy that allows all users excepts this one under any spelling of the name.
+        """Whether a User List policy that allows all users makes an exception of this one, in any spelling of the name.
 
         The SDK compares names exactly, so that `CORP\\alice` would be none of the exceptions if `alice` is one.
         """
@@ -172,7 +171,7 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
         exceptions = getattr(whitelist, "_users", None)
         account = account_name(self.username)
         if exceptions is None or any(account_name(name) == account for name in exceptions):
-            _log.info("User %s is an exception of the User List policy", field(self.username))
+            log_lines.WHITELIST_EXCEPTION.log(_log, user=field(self.username))
             return True
         return False
 
@@ -185,7 +184,7 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
         try:
             return None if self._is_cached_in_future() else super()._check_authentication_cache()
         except Exception as error:
-            _log.warning("Authentication cache unavailable: %s", locate(error))
+            log_lines.CACHE_UNAVAILABLE.log(_log, error=locate(error))
             return None
 
     def _is_cached_in_future(self) -> bool:
@@ -198,24 +197,32 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
         now = time.time()
         if entry["last_authenticated"] <= now and entry["last_used"] <= now:
             return False
-        _log.warning("Cached login of user %s ignored: it is from the future", field(self.username))
+        log_lines.CACHE_FROM_FUTURE.log(_log, user=field(self.username))
         return True
 
     def _refresh_authentication_cache(self) -> None:
-        # Only a RADIUS login is worth caching: neither a whitelist's nor, as SDK 1.6 does, one from the cache itself,
-        # by which reuse_limit and hard_timeout would never take effect.
+        # Cache only RADIUS logins: not those of a whitelist, and not those from the cache itself. SDK 1.6 caches the
+        # latter again, so that reuse_limit and hard_timeout never take effect.
         if self._record is None or not self._record.accepted:
             return
         try:
             super()._refresh_authentication_cache()
         except Exception as error:
-            _log.warning("Authentication cache unavailable: %s", locate(error))
+            log_lines.CACHE_UNAVAILABLE.log(_log, error=locate(error))
+
+    @property
+    def _authentication_cache(self) -> Any:
+        name = file_name(self.username)
+        return AuthenticationCache.from_config(self.plugin_configuration, self.connection.client_ip, name)
+
+    def _create_client_connection_limiter(self, keys: Sequence[str]) -> Any:
+        return super()._create_client_connection_limiter([file_name(key) for key in keys])
 
     def _check_and_increase_client_connection_count(self) -> Verdict:
         try:
             verdict = super()._check_and_increase_client_connection_count()
         except Exception as error:
-            _log.error("Connection limit not checked: %s", locate(error))
+            log_lines.LIMIT_NOT_CHECKED.log(_log, error=locate(error))
             return self._denied(reasons.CONNECTION_LIMIT, "it cannot be checked")
         return self._denied(reasons.CONNECTION_LIMIT) if verdict else None
 
@@ -223,7 +230,7 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
         try:
             super()._decrease_client_connection_count()
         except Exception as error:
-            _log.warning("Connection limit not counted down: %s", locate(error))
+            log_lines.LIMIT_NOT_COUNTED_DOWN.log(_log, error=locate(error))
 
     def _ask_questions(self) -> Verdict:
         verdict = super()._ask_questions()
@@ -242,7 +249,7 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
     # What SPS has
 
     def _state_directories(self) -> StateDirectories:
-        """Return the plugin's state directories, made if need be; warn until the user was asked, not at each answer."""
+        """Return the state directories, created if necessary; warn at the first hook call, not at each answer."""
         paths: Dict[str, Optional[str]] = {}
         asked = self._record is not None and self._record.login.question_count
         for which in StateDirectories._fields:
@@ -250,7 +257,7 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
                 paths[which] = str(getattr(DEFAULT_PLUGIN_CONTEXT, which + "_plugin_state_directory"))
             except Exception as error:
                 if not asked:
-                    _log.warning("State directory unavailable: %s", locate(error))
+                    log_lines.STATE_DIRECTORY_UNAVAILABLE.log(_log, error=locate(error))
         return StateDirectories(**paths)
 
     def _credential(self, section: str, option: str) -> Optional[str]:
@@ -260,11 +267,12 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
             if option == "client_certificate":
                 certificates = store.get_certificates(section, option)
                 return next(("{cert}\n{key}\n".format(**found) for found in certificates), None)
-            return next(iter(store.get_passwords(section, option)), None)
+            passwords = list(store.get_passwords(section, option))
+            return "\n".join(passwords) if section == "recovery_codes" else next(iter(passwords), None)
         except RequiredConfigurationSettingNotFound:
-            raise ConfigurationError(NO_STORE) from None
+            raise ConfigurationError(log_lines.NO_STORE.text) from None
         except Exception as error:
-            raise ConfigurationError("the Credential Store failed: " + type(error).__name__) from None
+            raise ConfigurationError(log_lines.STORE_FAILED.format(error=type(error).__name__)) from None
 
 
 def accept(metadata: Optional[str] = None) -> Verdict:
@@ -273,7 +281,7 @@ def accept(metadata: Optional[str] = None) -> Verdict:
 
 
 def read_nas_identifier() -> str:
-    """Return SPS's own name for itself, or `sps`."""
+    """Return the nickname of SPS, or `sps`."""
     try:
         with open(_NICKNAME_FILE, encoding="utf-8") as file:
             return one_line(file.read(), 60) or "sps"
@@ -282,14 +290,14 @@ def read_nas_identifier() -> str:
 
 
 def rename_step(name: str, step: Callable[[], Verdict]) -> Callable[[], Verdict]:
-    """Return a step under another name: the SDK does not run a step twice that has the name it had."""
+    """Return a step under another name: the SDK does not run a step again under the same name."""
     renamed = functools.partial(step)
     renamed.__name__ = name  # type: ignore[attr-defined]
     return renamed
 
 
 def locate(error: BaseException) -> str:
-    """Return an exception's kind and where it came from, without its text: that may hold what the user typed."""
+    """Return the type and the place of an exception, without its text, which may contain user input."""
     frames = traceback.extract_tb(error.__traceback__)[-4:]
     places = (f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in frames)
     return f"{type(error).__name__} at {' < '.join(reversed(list(places)))}"
@@ -306,8 +314,8 @@ def _trusted_ca(name: str) -> Optional[str]:
         raise ConfigurationError("the trusted CA lists failed: " + type(error).__name__) from None
 
 
-def _is_sound(cookie: Mapping[str, Any], in_login: bool) -> bool:
-    """Whether what the SDK keeps in the cookie has the types that it expects."""
+def _is_valid(cookie: Mapping[str, Any], in_login: bool) -> bool:
+    """Whether the data of the SDK in the cookie has the types that the SDK expects."""
     private = cookie.get(_PRIVATE, {})
     if not isinstance(private, dict):
         return False

@@ -1,8 +1,8 @@
-"""A holder for what must never be shown: a shared secret, a password, a one-time code."""
+"""A container for text that must never be shown: a shared secret, a password, a one-time code."""
 
 
 class Secret:
-    """Text whose `repr` and `str` do not show it, so that no log line or exception text can by accident."""
+    """Text that `repr` and `str` do not show, so that no log line or exception contains it by accident."""
 
     __slots__ = ("_text",)
 

@@ -1,20 +1,20 @@
-"""A session: what SPS says of it, what the plugin keeps of it in the cookie, and its metadata. Pure."""
+"""A session: the data from SPS, the record that the plugin keeps in the cookie, and the metadata. Pure."""
 
 import json
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
-from . import cookie
+from . import cookie, log_lines
 from .config.model import Settings
 from .login.state import QUESTIONS, State
 from .namedtuple import NamedTuple
-from .text import one_line
+from .text import one_line, printable
 
 _LOGIN, _RECORD = "radius", "radius_session"  # keys in the cookie
 Attributes = Tuple[Tuple[int, int, bytes], ...]
 
 
 class Session(NamedTuple):
-    """What is known of a session: `username` is the user to SPS, `identity` what the User-Name is made from."""
+    """What is known about a session: `username` is the user for SPS, `identity` the base of the User-Name."""
 
     username: str
     identity: str
@@ -31,16 +31,28 @@ class Session(NamedTuple):
     server_port: Optional[int] = None
     server_hostname: Optional[str] = None
 
+    @classmethod
+    def of(cls, username: str, identity: str, known: Mapping[str, Any]) -> "Session":
+        """Return a session with these values, made printable: users choose some of them, and servers log them.
+
+        The names of the user stay as they are, since a changed name would be another user's. They are checked instead.
+        """
+        values = dict(known)
+        for name, value in known.items():
+            if isinstance(value, str) and name != "gateway_user":
+                values[name] = printable(value)
+        return cls(username, identity, **values)
+
 
 class AcceptedUser(NamedTuple):
-    """What accounting repeats of an Access-Accept: Class, and the User-Name if it names another (RFC 2865)."""
+    """The attributes of an Access-Accept that accounting repeats: Class, and User-Name if present (RFC 2865)."""
 
     user_name: str
     classes: Tuple[bytes, ...]
 
 
 class AccountingSession(NamedTuple):
-    """What the Start and the Stop of a session have in common; `started` is in seconds since the epoch."""
+    """The common content of the Start and the Stop of a session; `started` is in seconds since the epoch."""
 
     started: float
     session_id: str
@@ -51,11 +63,12 @@ class AccountingSession(NamedTuple):
 
 
 class SessionRecord(NamedTuple):
-    """What the plugin keeps of a session from hook to hook.
+    """The data of a session that the plugin keeps from hook to hook.
 
     `started` is in seconds since the epoch. `server`, `method` and `radius_user` are those of the last request,
-    `seconds` is how long servers were waited for in all, and `accepted` is whether one of them accepted the user.
-    `attempt` stands for the running attempt in the lockout's files; it is empty if none runs.
+    `seconds` is how long servers were waited for in all, `accepted` is whether one of them accepted the user, and
+    `recovered` whether a recovery code did in their place.
+    `attempt` stands for the attempt in progress in the files of the lockout; empty if there is none.
     """
 
     started: float
@@ -67,13 +80,14 @@ class SessionRecord(NamedTuple):
     seconds: float = 0.0
     accepted: bool = False
     attempt: str = ""
+    recovered: bool = False
     accepted_user: Optional[AcceptedUser] = None
     accounting: Optional[AccountingSession] = None
 
     @property
     def attempts(self) -> int:
         """How many attempts there were, with the one that succeeded."""
-        return len(self.login.attempts) + self.accepted
+        return len(self.login.attempts) + (self.accepted or self.recovered)
 
     def to_cookie(self) -> Dict[str, Any]:
         """Return the entries of the cookie, as JSON can carry them."""
@@ -88,7 +102,7 @@ class SessionRecord(NamedTuple):
             return None
         found = cookie.decode(cls, dict(record, login=login) if isinstance(record, dict) else record)
         if found.login.question and found.login.question not in QUESTIONS:
-            raise ValueError(cookie.UNSOUND)
+            raise ValueError(cookie.INVALID)
         return found
 
 
@@ -98,6 +112,8 @@ def format_metadata(record: Optional[SessionRecord], username: object, identity:
     if record is not None:
         found.update((name, value) for name, value in (("server", record.server), ("method", record.method)) if value)
         found.update(seconds=record.seconds, rounds=record.login.all_challenges, attempts=record.attempts)
+        if record.recovered:
+            found["recovery_code"] = True
         radius_user = record.radius_user or identity
         if radius_user != username:
             found["radius_user"] = one_line(str(radius_user))
@@ -105,10 +121,9 @@ def format_metadata(record: Optional[SessionRecord], username: object, identity:
 
 
 def opening_warnings(settings: Settings, problems: Iterable[object]) -> List[str]:
-    """Return what the log warns of when a session begins; `problems` are those of the configuration."""
+    """Return the warnings at the start of a session; `problems` are those of the configuration."""
     over_udp = (server for server in settings.servers if server.tls is None)
     unsigned = (server.section for server in over_udp if not server.require_message_authenticator)
-    return [f"Configuration warning: {problem}" for problem in problems] + [
-        f"[{section}] require_message_authenticator is no: replies can be forged (CVE-2024-3596)"
-        for section in unsigned
+    return [log_lines.CONFIGURATION_WARNING.format(cause=problem) for problem in problems] + [
+        log_lines.REPLIES_CAN_BE_FORGED.format(section=section) for section in unsigned
     ]

@@ -1,8 +1,9 @@
 """Makes text from users and servers safe to show, and fills in templates.
 
-Everything that a server or a user wrote passes through here before a terminal or a log sees it.
+All text from a server or a user passes through here before it reaches a terminal or a log.
 """
 
+import hashlib
 import json
 import re
 import unicodedata
@@ -25,7 +26,10 @@ _IGNORABLE = (
     "\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 _BRACES = r"\{\{|\}\}|\{([^{}]*)\}|[{}]"
+_MAX_COMPARED = 100  # characters of a name; comparing takes time in proportion to their square
 _CUT_OCTETS = 240  # servers cut long texts at 253 octets (RFC 2865 section 5.18) or somewhat before
+_LEAST_SECRET = 4  # characters; shorter ones are choices in a menu, and parts of many words
+_FILE_NAME_OCTETS = 180  # of 255: an address and a suffix are added
 
 
 def safe(value: str) -> str:
@@ -57,6 +61,14 @@ def reply_message(parts: Sequence[bytes]) -> str:
     return safe(octets.decode("utf-8", "replace"))
 
 
+def without_inputs(text: str, inputs: Iterable[str]) -> str:
+    """Return safe text with `***` in place of what a user typed, also inside words; short inputs stay."""
+    forms = {form for each in inputs for form in (each, safe(each))}
+    for form in sorted(forms, key=len, reverse=True):
+        text = text.replace(form, "***") if len(form) >= _LEAST_SECRET else text
+    return text
+
+
 def system_words(error: OSError) -> str:
     """Return the system's text for an error, without the path."""
     return error.strerror or type(error).__name__
@@ -68,7 +80,7 @@ def counted(number: int, one: str, many: str) -> str:
 
 
 def field(value: str) -> str:
-    """Return a value for a log line, in quotes if it could be read as more than one value."""
+    """Return a value for a log line, in quotes if it could be mistaken for several values."""
     line = one_line(value)
     return line if line and not re.search('[\\s="]', line) else json.dumps(line, ensure_ascii=False)
 
@@ -100,13 +112,19 @@ def filled(text: str, values: Mapping[str, str]) -> str:
     return re.sub(_BRACES, lambda match: match.group()[0] if match.group(1) is None else values[match.group(1)], text)
 
 
-def did_you_mean(name: str, known: Iterable[str], alike: float = 0.6) -> str:
-    """Return `; did you mean ...?` with the most similar known name, ignoring case, or nothing."""
+def closest(name: str, known: Iterable[str], alike: float = 0.6) -> str:
+    """Return the most similar known name, ignoring case, or nothing."""
     import difflib  # the SDK does not import it, and only a mistake needs it
 
     spellings = {spelling.lower(): spelling for spelling in known}
-    close = difflib.get_close_matches(name.lower(), spellings, 1, alike)
-    return f"; did you mean {spellings[close[0]]}?" if close else ""
+    close = difflib.get_close_matches(name.lower()[:_MAX_COMPARED], spellings, 1, alike)
+    return spellings[close[0]] if close else ""
+
+
+def did_you_mean(name: str, known: Iterable[str], alike: float = 0.6) -> str:
+    """Return `; did you mean ...?` with the most similar known name, or nothing."""
+    found = closest(name, known, alike)
+    return f"; did you mean {found}?" if found else ""
 
 
 def canonical(name: str) -> str:
@@ -120,6 +138,19 @@ def canonical(name: str) -> str:
         visible = re.sub(_IGNORABLE, "", unicodedata.normalize("NFKD", name.casefold()))
         name = "".join(char for char in visible if unicodedata.category(char) not in ("Mn", "Me"))
     return name
+
+
+def printable(value: str) -> str:
+    """Return text on one line, without escape sequences and control or format characters, for an attribute."""
+    line = re.sub(f"{_NEWLINES}|[\n\t]", " ", re.sub(_ESCAPES, "", value))
+    return "".join(char for char in line if not holds_control(char))
+
+
+def file_name(name: str) -> str:
+    """Return a name for a file that stands for this user name alone, in any locale and within the system's limit."""
+    octets = name.encode("utf-8", "surrogatepass")
+    safe_name = "".join(chr(each) if 32 <= each < 127 and each not in b"%/" else f"%{each:02X}" for each in octets)
+    return safe_name if len(safe_name) <= _FILE_NAME_OCTETS else "%" + hashlib.sha256(octets).hexdigest()
 
 
 def holds_control(value: str) -> bool:

@@ -6,7 +6,7 @@ from typing import Sequence
 
 
 class Console:
-    """Prints to stdout; log lines are dimmed if it is a terminal that shows colour (NO_COLOR and TERM say so)."""
+    """Prints to stdout; dims log lines on a terminal with colors (see NO_COLOR and TERM)."""
 
     def __init__(self) -> None:
         dumb = os.environ.get("TERM", "dumb") == "dumb" or bool(os.environ.get("NO_COLOR"))
@@ -17,16 +17,16 @@ class Console:
         print(encodable(text), flush=True)
 
     def fact(self, name: str, value: str) -> None:
-        """Print a name and a value, in columns."""
-        self.say("{:<15} {}".format(name, value))
+        """Print a name and a value in columns."""
+        self.say(f"{name:<15} {value}")
 
     def log(self, lines: Sequence[str], before: str = "") -> None:
-        """Print lines of the plugin's log, each with this before it."""
+        """Print lines of the plugin's log, each with the prefix `before`."""
         for line in lines:
-            self.say("{}{}log: {}{}".format(self._dim, before, line, self._plain))
+            self.say(f"{self._dim}{before}log: {line}{self._plain}")
 
 
 def encodable(text: str) -> str:
-    """Return the text with what stdout's encoding lacks written as escapes."""
+    """Return the text with an escape for each character that the encoding of stdout lacks."""
     encoding = sys.stdout.encoding or "ascii"
     return text.encode(encoding, "backslashreplace").decode(encoding)

@@ -1,7 +1,7 @@
 """SPS on a terminal: log in through the built zip, a process per hook call, with the embedded RADIUS server.
 
-`./demo.sh` starts it. Without a terminal, or with --script, it plays one login for each outcome and exits 1 if
-any of them ends otherwise than it should. With --ssh or --telnet it is a gateway for clients of that protocol.
+`./demo.sh` starts it. Without a terminal, or with --script, it plays one login for each outcome and exits with 1 if
+any outcome is not as expected. With --ssh or --telnet, it is a gateway for clients of that protocol.
 """
 
 import argparse
@@ -24,22 +24,22 @@ from .server import DemoServer
 LOGIN_PROMPT = "login name: "
 
 Ask = Callable[[str, bool], str]
-"""(prompt, whether to hide what is typed) -> what the user typed; EOFError when the user hangs up."""
+"""(prompt, whether to hide the input) -> what the user typed; raises EOFError when the user disconnects."""
 
 
 def ask_terminal(prompt: str, hidden: bool) -> str:
-    """Ask the person at the terminal, again if what comes is not text in the terminal's encoding."""
+    """Ask at the terminal until the input is text in the encoding of the terminal."""
     while True:
         try:
             return getpass.getpass(encodable(prompt)) if hidden else input(encodable(prompt))
         except UnicodeDecodeError:
-            print("That is not text. Again:", flush=True)
+            print("The input is not valid text. Try again:", flush=True)
 
 
 def configure(text: str, options: Mapping[str, str], section: str = "radius") -> str:
-    """Return a configuration's text with these options in a section of it, in place of those it has."""
-    header = "[{}]".format(section)
-    wanted = ["{} = {}".format(name, value) for name, value in options.items()]
+    """Return the text of a configuration with these options added to a section, or replaced there."""
+    header = f"[{section}]"
+    wanted = [f"{name} = {value}" for name, value in options.items()]
     lines: List[str] = []
     inside = ""
     for line in text.splitlines():
@@ -54,16 +54,15 @@ def configure(text: str, options: Mapping[str, str], section: str = "radius") ->
 
 
 def session_for(plugin: UnpackedPlugin, login_name: str) -> Session:
-    """Return the SSH session of a user who connects with this login name, before any hook was called."""
+    """Return the SSH session of a user who connects with this login name, before any hook call."""
     name = parse_login_name(login_name)
     return Session(plugin, server_username=name.server_username, key_value_pairs=name.pairs)
 
 
 def play(session: Session, ask: Ask, console: Console) -> Dict[str, Any]:
-    """Play a session from the first hook to the last, show what happens, and return authenticate's result.
+    """Play a session from the first hook to the last, show what happens, and return the result of `authenticate`.
 
-    Raises GatewayError where SPS would end the session, and what `ask` raises; session_ended is called all the
-    same.
+    Raise GatewayError where SPS would end the session, and any exception of `ask`. session_ended is always called.
     """
 
     def call(hook: Callable[..., Any], *arguments: str) -> Any:
@@ -74,7 +73,8 @@ def play(session: Session, ask: Ask, console: Console) -> Dict[str, Any]:
             console.log(session.log[before:])
 
     def lines() -> str:
-        return "log lines: {}".format(session.calls[-1].log.count("\n"))
+        count = session.calls[-1].log.count("\n")
+        return f"log lines: {count}"
 
     try:
         result = call(session.authenticate)
@@ -88,7 +88,7 @@ def play(session: Session, ask: Ask, console: Console) -> Dict[str, Any]:
                 text = ", ".join(value) or "(none)" if isinstance(value, list) else value
                 console.fact(name.replace("additional_", "").replace("_", " "), text)
         if result["verdict"] == "ACCEPT":
-            console.fact("authorize", "{}, {}".format(call(session.authorize)["verdict"], lines()))
+            console.fact("authorize", f"{call(session.authorize)['verdict']}, {lines()}")
     finally:
         call(session.end)
         console.fact("session_ended", lines())
@@ -96,9 +96,9 @@ def play(session: Session, ask: Ask, console: Console) -> Dict[str, Any]:
 
 
 class Scene(NamedTuple):
-    """A login of the fixed set: what the user types, in order, and how it must end.
+    """A login of the fixed set: what the user types, in order, and the expected outcome.
 
-    `reason` is what the verdict's reason must contain, `asked` what one of the questions must contain.
+    The reason of the verdict must contain `reason`, and one of the questions must contain `asked`.
     """
 
     outcome: str
@@ -111,55 +111,55 @@ class Scene(NamedTuple):
     server_runs: bool = True
 
     def problem(self, result: Mapping[str, Any], session: Session) -> str:
-        """Return how a played session differs from what must be; nothing if it does not."""
+        """Return how a played session differs from the expected outcome, or an empty string."""
         if result["verdict"] != self.verdict:
-            return "{} instead of {}".format(result["verdict"], self.verdict)
+            return f"{result['verdict']} instead of {self.verdict}"
         if self.gateway_user and result.get("gateway_user") != self.gateway_user:
-            return "the gateway user is not {}".format(self.gateway_user)
+            return f"the gateway user is not {self.gateway_user}"
         if self.reason not in result.get("reason", ""):
-            return "the reason does not say {!r}".format(self.reason)
+            return f"the reason does not contain {self.reason!r}"
         if not any(self.asked in question.prompt for question in session.questions) and self.asked:
-            return "no question says {!r}".format(self.asked)
+            return f"no question contains {self.asked!r}"
         if len(session.questions) != len(self.answers):
-            return "{} questions instead of {}".format(len(session.questions), len(self.answers))
+            return f"{len(session.questions)} questions instead of {len(self.answers)}"
         return ""
 
 
 def scenes(server: DemoServer) -> Iterator[Scene]:
-    """Yield the fixed set of logins; each is made when it is wanted, as a TOTP code does not last."""
+    """Yield the fixed set of logins, each with codes that are valid at that moment (TOTP codes expire)."""
     alice, carol, bob = (server.users[name] for name in ("alice", "carol", "bob"))
     code, pin = (server.codes(user.name)[0] for user in (alice, carol))
     wrong, refused = ["111111", "222222", "333333"], "[too-many-attempts]"
-    with_code = "gu=alice@otp={}@root".format(code)
+    with_code = f"gu=alice@otp={code}@root"
     yield Scene("accepted with the code in the login name", with_code, [], "ACCEPT", "alice")
-    yield Scene("accepted with the code asked for", "alice", [code], "ACCEPT", "alice")
+    yield Scene("accepted after a prompt for the code", "alice", [code], "ACCEPT", "alice")
     yield Scene("accepted after a wrong code", "alice", ["000000", code], "ACCEPT", "alice")
     yield Scene("accepted with a TOTP code", "tessa", [server.codes("tessa")[0]], "ACCEPT", "tessa")
     answers = [pin, carol.answer]
     yield Scene("accepted after a challenge", "carol", answers, "ACCEPT", "carol", asked=carol.challenge)
     yield Scene("accepted by push", "pusha", [""], "ACCEPT", "pusha")
     yield Scene("denied with the server's message", "bob", wrong, "DENY", reason=refused, asked=bob.refusal)
-    yield Scene("denied, as the server does not know the user", "mallory", wrong, "DENY", reason=refused)
+    yield Scene("denied because the server does not know the user", "mallory", wrong, "DENY", reason=refused)
     unreachable = "The login service is not responding. Try again later or contact your help desk."
-    yield Scene("denied, as there is no server", "alice", [code], "DENY", reason=unreachable, server_runs=False)
-    yield Scene("accepted with the user name asked for", "", ["alice", code], "ACCEPT", "alice")
+    yield Scene("denied because no server responds", "alice", [code], "DENY", reason=unreachable, server_runs=False)
+    yield Scene("accepted after a prompt for the user name", "", ["alice", code], "ACCEPT", "alice")
 
 
 def play_script(plugin: UnpackedPlugin, cut_off: UnpackedPlugin, server: DemoServer, console: Console) -> int:
-    """Play the fixed set of logins, return the exit status. `cut_off` is the plugin with no server to reach."""
+    """Play the fixed set of logins and return the exit status. `cut_off` is the plugin without a reachable server."""
     problems = []
     for number, scene in enumerate(scenes(server), 1):
         typed = list(scene.answers)
 
         def ask(prompt: str, hidden: bool, typed: List[str] = typed) -> str:
             if not typed:
-                raise UnexpectedQuestion("no answer for {!r}".format(prompt))
+                raise UnexpectedQuestion(f"no answer for {prompt!r}")
             text = typed.pop(0)
             console.say(prompt + ("******" if hidden and text else text or "[Enter]"))
             return text
 
         console.say()
-        console.say("== {}. {}".format(number, scene.outcome))
+        console.say(f"== {number}. {scene.outcome}")
         console.say(LOGIN_PROMPT + scene.login_name)
         session = session_for(plugin if scene.server_runs else cut_off, scene.login_name)
         try:
@@ -167,20 +167,20 @@ def play_script(plugin: UnpackedPlugin, cut_off: UnpackedPlugin, server: DemoSer
         except GatewayError as error:
             problem = str(error)
         if problem:
-            problems.append("{}. {}: {}".format(number, scene.outcome, problem))
+            problems.append(f"{number}. {scene.outcome}: {problem}")
     console.say()
     for problem in problems:
-        console.say("NOT AS EXPECTED: {}".format(problem))
-    console.say("{} of {} outcomes as expected.".format(number - len(problems), number))
+        console.say(f"NOT AS EXPECTED: {problem}")
+    console.say(f"{number - len(problems)} of {number} outcomes as expected.")
     return 1 if problems else 0
 
 
 def play_terminal(plugin: UnpackedPlugin, server: DemoServer, console: Console) -> None:
-    """Log in again and again, until the login name is left empty or Ctrl-D or Ctrl-C is pressed."""
+    """Play logins until the user enters an empty login name or presses Ctrl-D or Ctrl-C."""
     _introduce(server, console)
-    console.say("A login name may carry pairs: gu=alice@otp=123456@root")
-    console.say("It may also be nothing but a pair: otp=123456. Then you are asked for the name.")
-    console.say("An empty line leaves.")
+    console.say("A login name may contain key-value pairs: gu=alice@otp=123456@root")
+    console.say("If it contains only pairs, such as otp=123456, the plugin asks for the user name.")
+    console.say("To quit, press Enter without a login name.")
     try:
         while True:
             console.say()
@@ -188,35 +188,35 @@ def play_terminal(plugin: UnpackedPlugin, server: DemoServer, console: Console) 
             if not login_name:
                 return
             _log_in(plugin, login_name, console)
-            console.say("({})".format(_news(server)))
+            console.say(f"({_news(server)})")
     except (EOFError, KeyboardInterrupt):
         console.say()
 
 
 def _introduce(server: DemoServer, console: Console) -> None:
-    console.say("Login names, and what to type when asked:")
+    console.say("Login names, and what to type at the prompt:")
     for user in server.users.values():
         codes = server.codes(user.name)
-        console.say("  {:<6} {}".format(user.name, user.hint.format(codes[0] if codes else "")))
+        console.say(f"  {user.name:<6} {user.hint.format(codes[0] if codes else '')}")
 
 
 def _news(server: DemoServer) -> str:
-    return "tessa's code is now {}".format(server.codes("tessa")[0])
+    return f"tessa's code is now {server.codes('tessa')[0]}"
 
 
 def _log_in(plugin: UnpackedPlugin, login_name: str, console: Console) -> None:
     try:
         play(session_for(plugin, login_name), ask_terminal, console)
     except GatewayError as error:
-        console.say("SPS ends the session: {}".format(error))
+        console.say(f"SPS ends the session: {error}")
     except EOFError:
-        console.say("You hung up.")
+        console.say("You disconnected.")
 
 
 def serve_ssh(plugin: UnpackedPlugin, server: Optional[DemoServer], console: Console, directory: Path) -> int:
-    """Be a gateway for SSH clients until Ctrl-C; return the exit status. `directory` takes a known_hosts file.
+    """Run a gateway for SSH clients until Ctrl-C and return the exit status. It writes known_hosts to `directory`.
 
-    `server` is the demo's, None if the configuration names others.
+    `server` is the server of the demo, None if the configuration names others.
     """
     from . import ssh  # asyncssh takes half a second
 
@@ -224,7 +224,7 @@ def serve_ssh(plugin: UnpackedPlugin, server: Optional[DemoServer], console: Con
 
 
 def serve_telnet(plugin: UnpackedPlugin, server: Optional[DemoServer], console: Console) -> int:
-    """Be a gateway for Telnet clients, likewise."""
+    """Run a gateway for Telnet clients until Ctrl-C and return the exit status."""
     from . import telnet
 
     return _serve(plugin, server, console, telnet.start)
@@ -233,13 +233,13 @@ def serve_telnet(plugin: UnpackedPlugin, server: Optional[DemoServer], console: 
 def _serve(plugin: UnpackedPlugin, server: Optional[DemoServer], console: Console, start: front.Start) -> int:
     def ready(listener: front.Listener) -> None:
         names = ("alice", "gu=alice@otp=123456@root", "otp=123456") if server else ("NAME",)
-        console.say("The gateway listens on {} port {}. In another terminal:".format(front.ADDRESS, listener.port))
+        console.say(f"The gateway listens on {front.ADDRESS} port {listener.port}. To log in, run in another terminal:")
         for command in OrderedDict((listener.command(name), None) for name in names):
             console.say("  " + command)
-        console.say(listener.remark)
+        console.say(listener.note)
         if server:
             _introduce(server, console)
-        console.say("Ctrl-C ends it.")
+        console.say("Press Ctrl-C to stop the gateway.")
 
     return front.run(front.Front(plugin, console, functools.partial(_news, server) if server else str), start, ready)
 
@@ -254,15 +254,17 @@ def free_port(address: str) -> int:
 def main() -> int:
     """Run the demo and return its exit status."""
     parser = argparse.ArgumentParser(prog="python3 -m simulator.demo", description=__doc__.split("\n")[0])
-    parser.add_argument("zip", help="the plugin, as built by build.sh")
+    parser.add_argument("zip", help="zip of the plugin, built by build.sh")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--script", action="store_true", help="play a fixed set of logins, one for each outcome")
-    how.add_argument("--ssh", action="store_true", help="be a gateway for SSH clients on loopback")
-    how.add_argument("--telnet", action="store_true", help="be a gateway for Telnet clients on loopback")
-    parser.add_argument("--configuration", metavar="FILE", help="with these servers, for a gateway")
+    how.add_argument("--ssh", action="store_true", help="run a gateway for SSH clients on loopback")
+    how.add_argument("--telnet", action="store_true", help="run a gateway for Telnet clients on loopback")
+    parser.add_argument(
+        "--configuration", metavar="FILE", help="plugin configuration for the gateway, with your own servers"
+    )
     arguments = parser.parse_args()
     if arguments.configuration and not (arguments.ssh or arguments.telnet):
-        parser.error("--configuration goes with --ssh or --telnet")
+        parser.error("--configuration requires --ssh or --telnet")
     console = Console()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda received, frame: sys.exit(128 + received))
@@ -271,21 +273,21 @@ def main() -> int:
             unpacked = unpack(arguments.zip, Path(directory, "plugin"))
             template = (unpacked / "default.cfg").read_text(encoding="utf-8")
         except (OSError, zipfile.BadZipFile) as error:
-            parser.error("{} is not a plugin's zip: {}".format(arguments.zip, error))
+            parser.error(f"{arguments.zip} is not the zip of a plugin: {error}")
         template = configure(template, {"attribute": "Filter-Id"}, "gateway_groups")
         reached = {"server": server.address, "port": str(server.port), "secret": server.secret}
         closed = dict(reached, port=str(free_port(server.address)), conn_timeout="1", conn_retries="1")
         plugin = UnpackedPlugin(unpacked, configure(template, reached))
-        console.say("Playing SPS with {}.".format(Path(arguments.zip).name))
+        console.say(f"Simulating SPS with {Path(arguments.zip).name}.")
         ours: Optional[DemoServer] = server
         if arguments.configuration:
             ours = None
             try:
                 plugin = plugin._replace(configuration=Path(arguments.configuration).read_text(encoding="utf-8"))
             except (OSError, UnicodeDecodeError) as error:
-                parser.error("{} cannot be read: {}".format(arguments.configuration, error))
+                parser.error(f"{arguments.configuration} cannot be read: {error}")
         else:
-            console.say("Its RADIUS server answers on {} port {}.".format(server.address, server.port))
+            console.say(f"Started a RADIUS server on {server.address} port {server.port}.")
         if arguments.ssh:
             return serve_ssh(plugin, ours, console, Path(directory))
         if arguments.telnet:

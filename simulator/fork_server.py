@@ -1,7 +1,8 @@
-"""A process that has imported the SDK and forks a child for each hook call, which saves most of the call's time.
+"""A process that has imported the SDK and forks a child for each hook call, which saves most of the time of a call.
 
-`ForkServer` is the end that SPS's side holds; `main` is the server. The child gets what a new process would: its
-environment, descriptors, signal handlers, session and random state. Nothing of the plugin is imported before the fork.
+`ForkServer` is the client side; `main` is the server. The child gets what a new process would get: its environment,
+descriptors, signal handlers, session and random state. Nothing of the plugin is imported before the fork. Unlike new
+processes, all children share a hash seed, and find the modules of the SDK imported.
 """
 
 import array
@@ -11,6 +12,7 @@ import importlib
 import json
 import os
 import random
+import resource
 import selectors
 import signal
 import socket
@@ -31,11 +33,11 @@ _DESCRIPTORS = 4  # of a call: the connection, stdin, the log and the answer
 _MESSAGE = struct.Struct("!ci")  # PID or STATUS, and which
 _PID, _STATUS = b"p", b"s"
 _AT_STARTUP = ("PYTHON", "LC_", "LANG", "TZ")
-"""Beginnings of the environment variables that an interpreter reads once, before anything can fork."""
+"""Prefixes of the environment variables that an interpreter reads once, at startup."""
 
 
 class ForkedProcess:
-    """A hook's process, as far as `subprocess.Popen` is needed: `pid`, `returncode` and `communicate`."""
+    """The process of a hook, with the part of `subprocess.Popen` that is used: `pid`, `returncode`, `communicate`."""
 
     def __init__(self, connection: socket.socket, log: int) -> None:
         self._connection = connection
@@ -44,12 +46,12 @@ class ForkedProcess:
         self.returncode: Optional[int] = None
         kind, self.pid = self._receive()
         if kind != _PID:
-            raise ChildProcessError(f"the forked process ended with status {self.pid} before it began")
+            raise ChildProcessError(f"the forked process ended with status {self.pid} before it started")
 
     def communicate(self, timeout: Optional[float] = None) -> Tuple[bytes, None]:
-        """Wait for the end and return the log; raise TimeoutExpired after `timeout` seconds, and go on if called again.
+        """Wait for the end and return the log; raise TimeoutExpired after `timeout` seconds. Can be called again.
 
-        A child of the process's own that still has the log open is waited for, too.
+        Wait also for children of the process that still have the log open.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         with selectors.DefaultSelector() as selector:
@@ -70,17 +72,17 @@ class ForkedProcess:
     def _receive(self) -> Tuple[bytes, int]:
         message = self._connection.recv(_MESSAGE.size, socket.MSG_WAITALL)
         if not message:
-            raise ConnectionError("the fork server is gone")
+            raise ConnectionError("the fork server has ended")
         kind, number = _MESSAGE.unpack(message)
         return bytes(kind), int(number)
 
 
 class ForkServer:
-    """The server as a process of this Python, started at once; a context manager."""
+    """The server, started as a process of this Python; a context manager."""
 
     def __init__(self, python: str = sys.executable) -> None:
         self.python = python
-        self._environment = _at_startup(os.environ)
+        self._inherited = _inherited(os.environ)
         self._control, theirs = socket.socketpair()
         self._lock = threading.Lock()
         with theirs:
@@ -90,6 +92,7 @@ class ForkServer:
                 [python, "-u", "-m", "simulator.fork_server", str(theirs.fileno())],
                 cwd=_ROOT,
                 env=environment,
+                stdin=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),
                 start_new_session=True,
             )
@@ -102,8 +105,8 @@ class ForkServer:
         self._process.wait()
 
     def can_serve(self, python: str, environment: Mapping[str, str]) -> bool:
-        """Whether a child would be as a new process of this Python with this environment."""
-        return python == self.python and _at_startup(environment) == self._environment
+        """Whether a child would be equivalent to a new process of this Python with this environment."""
+        return python == self.python and _inherited(environment) == self._inherited
 
     def start(self, environment: Mapping[str, str], stdin: int, answer: int) -> ForkedProcess:
         """Fork a process for one call: `host.answer_request` with these descriptors."""
@@ -120,8 +123,26 @@ class ForkServer:
         return ForkedProcess(connection, log)
 
 
-def _at_startup(environment: Mapping[str, str]) -> Dict[str, str]:
-    return {name: value for name, value in environment.items() if name.startswith(_AT_STARTUP) and name != "PYTHONPATH"}
+def _inherited(environment: Mapping[str, str]) -> Tuple[object, ...]:
+    """Return what a new process takes from its parent, and a child of the server from the server."""
+    limits = [getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")]
+    variables = (item for item in environment.items() if item[0].startswith(_AT_STARTUP) and item[0] != "PYTHONPATH")
+    return (
+        sorted(variables),
+        [number for number in range(1, signal.NSIG) if signal.getsignal(number) == signal.SIG_IGN],
+        sorted(map(int, signal.pthread_sigmask(signal.SIG_BLOCK, []))),
+        [resource.getrlimit(limit) for limit in limits],
+        _umask(),
+    )
+
+
+def _umask() -> str:
+    """Return the umask, where the system tells it without a change that other threads would see."""
+    try:
+        with open("/proc/self/status", encoding="ascii", errors="replace") as status:
+            return next((line for line in status if line.startswith("Umask:")), "")
+    except OSError:
+        return ""
 
 
 class _Call(NamedTuple):
@@ -144,7 +165,7 @@ def main() -> int:
         return 0
     status = _run(call)
     if threading.active_count() == 1:
-        # All that the interpreter's end does but for taking every module apart, which takes as long as the call.
+        # What the interpreter does at exit, except clearing every module, which takes as long as the call.
         atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()
@@ -197,7 +218,7 @@ def _received(control: socket.socket) -> Optional[_Call]:
 
 
 def _report(children: Dict[int, socket.socket]) -> None:
-    """Tell of each child that has ended with which status it did."""
+    """Report the exit status of each child that has ended."""
     while children:
         pid, status = os.waitpid(-1, os.WNOHANG)
         if pid == 0:
@@ -205,12 +226,12 @@ def _report(children: Dict[int, socket.socket]) -> None:
         with children.pop(pid) as connection:
             try:
                 connection.sendall(_MESSAGE.pack(_STATUS, status))
-            except BrokenPipeError:  # nobody waits for it any more
+            except BrokenPipeError:  # the client has stopped waiting
                 pass
 
 
 def _run(call: _Call) -> int:
-    """Become what a new process would be, and make the call."""
+    """Set up the state of a new process, and make the call."""
     os.setsid()
     with call.connection as connection:
         connection.sendall(_MESSAGE.pack(_PID, os.getpid()))

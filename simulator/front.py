@@ -1,7 +1,7 @@
-"""What SSH and Telnet share: a client's session with the plugin step by step, and what the client is shown.
+"""The common part of SSH and Telnet: the session of a client with the plugin, step by step, and what the client sees.
 
-A Visit turns what a client sends into hook calls, each a process, and hands back the next Step. The edges (`ssh.py`,
-`telnet.py`) only carry questions and answers. Everything runs in one event loop; hooks are waited for in threads.
+A Visit turns the input of a client into hook calls, each a process, and returns the next Step. The edges (`ssh.py`,
+`telnet.py`) only transport questions and answers. Everything runs in one event loop; threads wait for the hooks.
 """
 
 import asyncio
@@ -20,13 +20,13 @@ _PORTS = {"ssh": 22, "telnet": 23}
 
 
 class Page(NamedTuple):
-    """The client is let in, and sees this."""
+    """Access is granted, and the client sees this text."""
 
     text: str
 
 
 class Refusal(NamedTuple):
-    """The client is not let in, and may see this; it is empty where SPS ends the session without a word."""
+    """Access is denied. The client may see this text; it is empty if SPS ends the session without a message."""
 
     text: str
 
@@ -35,15 +35,15 @@ Step = Union[Question, Page, Refusal]
 
 
 class Listener(NamedTuple):
-    """A gateway that takes clients on `port`.
+    """A gateway that accepts clients on `port`.
 
-    `command` returns what to type to log in under a login name, `remark` is what else there is to say. `close` stops
-    listening and hangs up on every client; their sessions are the Front's to end.
+    `command` returns the command that logs in with a login name, `note` is a further line of help. `close` stops
+    listening and disconnects every client; the Front ends their sessions.
     """
 
     port: int
     command: Callable[[str], str]
-    remark: str
+    note: str
     close: Callable[[], None]
 
 
@@ -51,7 +51,7 @@ Start = Callable[["Front"], Awaitable[Listener]]
 
 
 class Visit:
-    """One client's session, from the login name to the end. Its hooks run one after another, in a thread of its own."""
+    """The session of one client, from the login name to the end. Its hooks run one after another in a thread."""
 
     def __init__(self, front: "Front", number: int, session: Session, server_username: Optional[str]) -> None:
         self._front = front
@@ -66,11 +66,11 @@ class Visit:
         return await self._step(self._session.authenticate)
 
     async def answer(self, text: str) -> Step:
-        """Take the answer to the question that the last step was."""
+        """Pass on the answer to the question of the last step."""
         return await self._step(self._session.answer, text)
 
     def leave(self) -> "asyncio.Future[None]":
-        """Have session_ended called: once, and after the hook that is at work, if there is one."""
+        """Call session_ended once, after the running hook if there is one."""
         if self._ending is None:
             self._ending = self._front.start(self._end())
         return self._ending
@@ -86,7 +86,7 @@ class Visit:
                 result = await self._call("authorize", self._session.authorize)
                 metadata = result.get("additional_metadata", metadata)
         except GatewayError as error:
-            self._front.say(self._number, "SPS ends the session: {}".format(error))
+            self._front.say(self._number, f"SPS ends the session: {error}")
             return Refusal("")
         self._front.say(self._number, result["verdict"])
         if result["verdict"] == "DENY":
@@ -111,33 +111,33 @@ class Visit:
         loop = asyncio.get_event_loop()
 
         def run() -> Any:
-            # From here: a client who hangs up before the thread has begun takes the call back.
+            # Logged here, because a client that disconnects before the thread starts cancels the call.
             loop.call_soon_threadsafe(self._front.say, self._number, name)
             before = len(self._session.log)
             try:
                 return hook(*arguments)
             finally:
-                # From here, since nobody may be waiting any more: the client can hang up at any time.
+                # Logged here, because the caller may have gone: the client can disconnect at any time.
                 loop.call_soon_threadsafe(self._front.log, self._number, self._session.log[before:])
 
         return await loop.run_in_executor(self._thread, run)
 
     def _page(self, metadata: str) -> str:
-        """Return what a client sees who is let in: who he is to SPS by now."""
+        """Return what a client sees after access is granted: the user as SPS knows it."""
         facts = (
             ("gateway user", self._session.gateway_user or ""),
             ("server user", self._server_username or ""),
             ("groups", ", ".join(self._session.gateway_groups)),
             ("metadata", metadata),
         )
-        lines = ["{:<13} {}".format(name, printable(value) or "(none)") for name, value in facts]
-        return "\n".join(["You are in. SPS would connect you to the server now."] + lines)
+        lines = [f"{name:<13} {printable(value) or '(none)'}" for name, value in facts]
+        return "\n".join(["Access granted. SPS would now connect you to the server."] + lines)
 
 
 class Front:
-    """The gateway behind its protocols: who visits, and what is said of it on the gateway's own terminal.
+    """The gateway behind its protocols: the visits, and the output on the terminal of the gateway.
 
-    `news` is called when a client has left, for a line to print.
+    `news` returns a text to print when a client has disconnected.
     """
 
     def __init__(self, plugin: UnpackedPlugin, console: Console, news: Callable[[], str] = lambda: "") -> None:
@@ -151,7 +151,7 @@ class Front:
         self._hurried = False
 
     def open(self, protocol: str, client_ip: str, client_port: int, login_name: str) -> Visit:
-        """Return the visit of a client who gave this login name, before any hook is called."""
+        """Return the visit of a client with this login name, before any hook call."""
         name = parse_login_name(login_name, protocol)
         self._count += 1
         session = Session(
@@ -165,57 +165,58 @@ class Front:
         )
         visit = Visit(self, self._count, session, name.server_username)
         self._visits.add(visit)
-        # Not the login name: it may hold a one-time code.
-        self.say(self._count, "{} from {} port {}".format(protocol, client_ip, client_port))
+        # Not the login name: it may contain a one-time code.
+        self.say(self._count, f"{protocol} from {client_ip} port {client_port}")
         return visit
 
     def start(self, work: Awaitable[None]) -> "asyncio.Future[None]":
-        """Have work done beside the rest, and waited for by `close`."""
+        """Start work in the event loop; `close` waits for it."""
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
     async def close(self) -> None:
-        """End every visit: hooks at work are killed, but session_ended, which is called for each."""
+        """End every visit: kill the running hooks, except session_ended, which is called for each visit."""
         while self._tasks or self._visits:
             for visit in self._visits:
                 visit.leave()
-            # More than once: a process may just have been about to start.
+            # More than once: a process may be about to start.
             for process, hook in list(self._running.items()):
                 if self._hurried or hook != "session_ended":
                     kill(process)
             await asyncio.wait(set(self._tasks), timeout=_KILL_EVERY)
 
     def hurry(self) -> None:
-        """Have `close` kill session_ended too."""
+        """Let `close` kill session_ended too."""
         self._hurried = True
 
     def say(self, number: int, text: str) -> None:
         """Print a line about a visit."""
-        self._print(lambda: self._console.say("[{}] {}".format(number, printable(text).replace("\n", " "))))
+        line = printable(text).replace("\n", " ")
+        self._print(lambda: self._console.say(f"[{number}] {line}"))
 
     def log(self, number: int, lines: List[str]) -> None:
         """Print lines of the plugin's log."""
-        self._print(lambda: self._console.log([printable(line) for line in lines], "[{}] ".format(number)))
+        self._print(lambda: self._console.log([printable(line) for line in lines], f"[{number}] "))
 
     def left(self, visit: Visit, number: int) -> None:
-        """Forget a visit that is over."""
+        """Remove a visit that has ended."""
         self._visits.discard(visit)
         news = self._news()
-        self.say(number, "left" + (" ({})".format(news) if news else ""))
+        self.say(number, "disconnected" + (f" ({news})" if news else ""))
 
-    def _print(self, what: Callable[[], None]) -> None:
+    def _print(self, write: Callable[[], None]) -> None:
         try:
-            what()
-        except OSError:  # the terminal is gone, and the sessions are to be ended all the same
+            write()
+        except OSError:  # the terminal was closed; the sessions must still be ended
             pass
 
 
 def run(front: Front, start: Start, ready: Callable[[Listener], None]) -> int:
-    """Take clients until Ctrl-C, SIGTERM or SIGHUP, and return the exit status. `ready` is called once it listens.
+    """Accept clients until Ctrl-C, SIGTERM or SIGHUP, and return the exit status. Call `ready` once it listens.
 
-    A second Ctrl-C kills what is still at work.
+    A second Ctrl-C kills the hooks that still run.
     """
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
@@ -249,7 +250,7 @@ async def _run(front: Front, start: Start, ready: Callable[[Listener], None]) ->
 
 
 def printable(text: str) -> str:
-    """Return text in which whatever a terminal might obey, line feeds apart, is written as an escape."""
+    """Return text with escapes in place of all control characters except line feeds."""
     return "".join(
         char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode("ascii") for char in text
     )

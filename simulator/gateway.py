@@ -1,7 +1,7 @@
-"""The parent's side: what SPS does with a plugin, from the login name a user types to the end of the session.
+"""The side of SPS: what SPS does with a plugin, from the login name that a user types to the end of the session.
 
-Each hook call is a process of its own (`host.py`), and only JSON passes in and out, so a cookie that would
-not survive on SPS does not survive here.
+Each hook call is a process (`host.py`), and only JSON passes in and out, so a cookie that would not survive on SPS does
+not survive here.
 """
 
 import json
@@ -23,7 +23,7 @@ TIME_LIMIT = 300.0
 """Seconds that SPS gives a hook call by default: half the proxy's time limit."""
 
 PROTOCOLS_THAT_ASK = ("rdp", "ssh", "telnet")
-"""The protocols in which SPS can put a question to the user."""
+"""The protocols in which SPS can ask the user a question."""
 
 _AUTHENTICATE_VERDICTS = ("ACCEPT", "DENY", "NEEDINFO", "NONE")
 _AUTHORIZE_VERDICTS = ("ACCEPT", "DENY")
@@ -34,19 +34,19 @@ class GatewayError(Exception):
 
 
 class HookFailed(GatewayError):
-    """A hook raised an exception, took too long or ended without a result: SPS ends such a session."""
+    """A hook raised an exception, took too long, or ended without a result: SPS ends such a session."""
 
 
 class ContractBroken(GatewayError):
-    """A hook returned something that SPS does not take, or cannot do."""
+    """A hook returned a result that SPS does not accept or cannot carry out."""
 
 
 class UnexpectedQuestion(GatewayError):
-    """The plugin asked, and there was no answer left to give."""
+    """The plugin asked a question, but no answer was left."""
 
 
 class UnusedAnswers(GatewayError):
-    """A verdict came before all the answers were given, or nothing was asked at all."""
+    """The plugin returned a verdict before it had asked for all the answers."""
 
 
 class HookError(NamedTuple):
@@ -57,7 +57,7 @@ class HookError(NamedTuple):
 
 
 class HookCall(NamedTuple):
-    """What came of a hook call: `log` is stdout and stderr as written, `modules` what was imported."""
+    """The outcome of a hook call: `log` is stdout and stderr as written, `modules` the imported modules."""
 
     result: Any
     log: str
@@ -74,14 +74,14 @@ TIME_LIMIT_EXCEEDED = "TimeLimitExceeded"
 class UnpackedPlugin(NamedTuple):
     """A plugin as SPS has it after the upload: the unpacked zip and the configuration's text.
 
-    `python` runs the hooks and must have the SDK. `state_directory` is kept between calls (default: beside
-    `directory`); the ephemeral one stands beside it. `fixtures` go into the SDK's fakes, as JSON:
+    `python` runs the hooks and must have the SDK. `state_directory` persists between calls (default: next to
+    `directory`); the ephemeral one is next to it. `fixtures` are for the fakes of the SDK, as JSON:
     {"user_lists": {policy: {"allow": "no_user", "except": [user, ...]}},
     "credential_stores": {policy: {user: {host: [[password or certificate], ...]}}},
     "ldap_servers": {policy: {"users": {...}, "groups": {...}}},
     "trusted_ca_lists": {name: {"type": "x509v3-sign-rsa", "certs": [PEM, ...]}}}, each of them optional. `running`, if
-    given, holds the processes at work and the hook of each, so that another thread can `kill` them. `fork_server`, if
-    given, forks the processes that it can, which saves each of them the import of the SDK.
+    given, contains the running processes and the hook of each, so that another thread can `kill` them. `fork_server`,
+    if given, forks the processes that it can, which saves each of them the import of the SDK.
     """
 
     directory: Union[str, Path]
@@ -95,8 +95,8 @@ class UnpackedPlugin(NamedTuple):
     def call(self, hook: str, arguments: Mapping[str, Any], time_limit: float = TIME_LIMIT) -> HookCall:
         """Call a hook in a new process, with those of the arguments that it takes.
 
-        The process is killed after `time_limit` seconds. A failed hook is no exception here: `error` of the
-        returned HookCall says what it was.
+        The process is killed after `time_limit` seconds. A failed hook raises nothing here: `error` of the returned
+        HookCall has the cause.
         """
         request = {
             "plugin": os.path.abspath(str(self.directory)),
@@ -116,7 +116,7 @@ class UnpackedPlugin(NamedTuple):
             except subprocess.TimeoutExpired:
                 kill(process)
                 log, in_time = process.communicate()[0], False
-            except BaseException:  # KeyboardInterrupt among them
+            except BaseException:  # KeyboardInterrupt too
                 kill(process)
                 process.communicate()
                 raise
@@ -127,7 +127,7 @@ class UnpackedPlugin(NamedTuple):
         status = process.returncode
         assert status is not None  # it has ended
         if not in_time:
-            error = HookError(TIME_LIMIT_EXCEEDED, "killed after {:g} seconds".format(time_limit))
+            error = HookError(TIME_LIMIT_EXCEEDED, f"killed after {time_limit:g} seconds")
             return HookCall(None, log.decode("utf-8", "replace"), (), status, error)
         return _hook_call(octets, log.decode("utf-8", "replace"), status)
 
@@ -149,22 +149,22 @@ class UnpackedPlugin(NamedTuple):
 
     def _environment(self) -> Dict[str, str]:
         environment = dict(os.environ)
-        environment.pop("PYTHONPATH", None)  # the plugin finds its own modules or fails, as on SPS
-        state = os.path.abspath(str(self.state_directory or "{}.state".format(self.directory)))
+        environment.pop("PYTHONPATH", None)  # as on SPS, the plugin must find its own modules
+        state = os.path.abspath(str(self.state_directory or f"{self.directory}.state"))
         environment["SCB_PLUGIN_STATE_DIRECTORY"] = state
         environment["EPHEMERAL_PLUGIN_STATE_DIRECTORY"] = state + ".ephemeral"
         return environment
 
 
 def unpack(zip_path: Union[str, Path], directory: Union[str, Path]) -> Path:
-    """Unpack a plugin's zip into a directory, made if need be, and return the directory."""
+    """Unpack the zip of a plugin into a directory, create it if necessary, and return it."""
     with zipfile.ZipFile(str(zip_path)) as archive:
         archive.extractall(str(directory))
     return Path(directory)
 
 
 def kill(process: Process) -> None:
-    """Kill a hook's process and all that it started: it leads a process group of its own, which may outlive it."""
+    """Kill the process of a hook and all its children: it leads a process group, which may outlive it."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
@@ -175,14 +175,14 @@ def _hook_call(answer: bytes, log: str, exit_status: int) -> HookCall:
     try:
         document = json.loads(answer.decode("ascii"))
     except ValueError:
-        error = HookError("NoResult", "the process ended with status {} and without a result".format(exit_status))
+        error = HookError("NoResult", f"the process ended with status {exit_status} and without a result")
         return HookCall(None, log, (), exit_status, error)
     failure = HookError(**document["error"]) if document["error"] else None
     return HookCall(document["result"], log, tuple(document["modules"]), exit_status, failure)
 
 
 class LoginName(NamedTuple):
-    """What SPS reads out of a login name; what is not in it is None."""
+    """The parts that SPS finds in a login name; missing parts are None."""
 
     pairs: Dict[str, str]
     server_username: Optional[str]
@@ -192,9 +192,8 @@ class LoginName(NamedTuple):
 def parse_login_name(text: str, protocol: str = "ssh") -> LoginName:
     r"""Read the key-value pairs that a user may put before the server user name.
 
-    SSH and Telnet: `gu=alice@otp=123456@root`. RDP: `DOMAIN\otp~123456%Administrator`, where `~` stands for
-    `=`, `%` for the `@` between fields and `^` for `:`. The first field that is not a pair and all after it are
-    the name.
+    SSH and Telnet: `gu=alice@otp=123456@root`. RDP: `DOMAIN\otp~123456%Administrator`, where `~` stands for `=`, `%`
+    for the `@` between fields, and `^` for `:`. The name starts at the first field that is not a pair.
     """
     domain, separator = None, "@"
     if protocol == "rdp":
@@ -210,7 +209,7 @@ def parse_login_name(text: str, protocol: str = "ssh") -> LoginName:
 
 
 class Question(NamedTuple):
-    """What the plugin asks the user: the answer arrives under `key` in key_value_pairs."""
+    """A question of the plugin to the user; the answer arrives under `key` in key_value_pairs."""
 
     key: str
     prompt: str
@@ -218,11 +217,11 @@ class Question(NamedTuple):
 
 
 class Session:
-    """One user's session: the hooks in their order, the cookies, the questions, and SPS's checks of every result.
+    """The session of one user: the hooks in order, the cookies, the questions, and the checks by SPS of every result.
 
-    The arguments are what SPS knows when the plugin is called first, and `time_limit` is in seconds. With
-    `cumulative` the answers to earlier questions stay in key_value_pairs; without it only the login name's pairs
-    and the newest answer are passed. `questions`, `calls` and `log` have what happened so far.
+    The arguments are what SPS knows at the first call of the plugin, and `time_limit` is in seconds. With `cumulative`,
+    the answers to earlier questions stay in key_value_pairs; without it, only the pairs of the login name and the
+    newest answer are passed. `questions`, `calls` and `log` have what happened so far.
     """
 
     def __init__(
@@ -248,7 +247,7 @@ class Session:
         time_limit: float = TIME_LIMIT,
     ) -> None:
         self.plugin = plugin
-        self.session_id = session_id or "svc/{}/{}:1/{}".format(uuid.uuid4().hex, connection_name, protocol)
+        self.session_id = session_id or f"svc/{uuid.uuid4().hex}/{connection_name}:1/{protocol}"
         self.protocol = protocol
         self.gateway_user = gateway_user
         self.gateway_groups = list(gateway_groups)
@@ -276,28 +275,28 @@ class Session:
 
     @property
     def log(self) -> List[str]:
-        """All lines that the plugin wrote so far; syslog takes them apart at line feeds and nowhere else."""
+        """All lines that the plugin wrote so far; syslog splits them at line feeds only."""
         return [line for call in self.calls for line in call.log.split("\n") if line]
 
     def log_in(self, *answers: str) -> Dict[str, Any]:
-        """Authenticate with these answers to the plugin's questions, in their order, and return the last result.
+        """Authenticate with these answers to the plugin's questions, in order, and return the last result.
 
-        Raises UnexpectedQuestion or UnusedAnswers if there are fewer or more answers than questions.
+        Raise UnexpectedQuestion or UnusedAnswers if there are fewer or more answers than questions.
         """
         given = list(answers)
         result = self.authenticate()
         while self._pending:
             if not given:
-                raise UnexpectedQuestion("no answer for {!r}".format(self._pending.prompt))
+                raise UnexpectedQuestion(f"no answer for {self._pending.prompt!r}")
             result = self.answer(given.pop(0))
         if given:
-            raise UnusedAnswers("{}, with {} answer(s) left over".format(result["verdict"], len(given)))
+            raise UnusedAnswers(f"{result['verdict']}, with {len(given)} answer(s) left over")
         return result
 
     def authenticate(self) -> Dict[str, Any]:
-        """Call `authenticate` once and return its result; after NEEDINFO `questions` ends in the question.
+        """Call `authenticate` once and return its result; after NEEDINFO, the question is the last of `questions`.
 
-        Raises HookFailed or ContractBroken where SPS would end the session.
+        Raise HookFailed or ContractBroken where SPS would end the session.
         """
         arguments = dict(self._connection, gateway_user=self.gateway_user, key_value_pairs=dict(self._pairs))
         result = self._verdict("authenticate", arguments, _AUTHENTICATE_VERDICTS)
@@ -319,7 +318,7 @@ class Session:
         return self.authenticate()
 
     def authorize(self) -> Dict[str, Any]:
-        """Call `authorize` with what is known of the user and the target by now, and return its result."""
+        """Call `authorize` with what is known about the user and the target, and return its result."""
         arguments = dict(
             self._connection,
             gateway_user=self.gateway_user,
@@ -333,7 +332,7 @@ class Session:
         """Call `session_ended`, as SPS does once for every session; raise ContractBroken if it returns anything."""
         result = self._call("session_ended", {"session_id": self.session_id})
         if result is not None:
-            raise ContractBroken("session_ended returned something: SPS expects nothing")
+            raise ContractBroken("session_ended returned a result: SPS expects None")
 
     def _verdict(self, hook: str, arguments: Mapping[str, Any], known: Sequence[str]) -> Dict[str, Any]:
         result = self._call(hook, arguments)
@@ -350,13 +349,13 @@ class Session:
         self.calls.append(call)
         if call.error:
             if call.error.type == TIME_LIMIT_EXCEEDED:
-                self.cookie, self.session_cookie = {}, {}  # all that SPS still has for session_ended
-            raise HookFailed("{}: {}: {}".format(hook, call.error.type, call.error.message))
+                self.cookie, self.session_cookie = {}, {}  # what SPS then passes to session_ended
+            raise HookFailed(f"{hook}: {call.error.type}: {call.error.message}")
         return call.result
 
     def _question(self, result: Mapping[str, Any]) -> Question:
         if self.protocol.lower() not in PROTOCOLS_THAT_ASK:
-            raise ContractBroken("NEEDINFO in {}, where SPS cannot ask".format(self.protocol))
+            raise ContractBroken(f"NEEDINFO in {self.protocol}, where SPS cannot ask")
         question = result.get("question")
         if not isinstance(question, list) or len(question) not in (2, 3):
             raise ContractBroken("NEEDINFO without a question of two or three items")
@@ -368,19 +367,19 @@ class Session:
 
 
 def _check_result(hook: str, result: Any, known: Sequence[str]) -> None:
-    """Raise ContractBroken unless SPS would take this as the hook's result; it ignores keys it does not know."""
+    """Raise ContractBroken unless SPS would accept this result of a hook; it ignores unknown keys."""
     if not isinstance(result, dict):
-        raise ContractBroken("{} returned no dictionary".format(hook))
+        raise ContractBroken(f"{hook} returned no dictionary")
     if result.get("verdict") not in known:
-        raise ContractBroken("{} returned the verdict {!r}".format(hook, result.get("verdict")))
+        raise ContractBroken(f"{hook} returned the verdict {result.get('verdict')!r}")
     for name, kind in (("cookie", dict), ("session_cookie", dict), ("additional_metadata", str), ("reason", str)):
         if name in result and not isinstance(result[name], kind):
-            raise ContractBroken("{} returned a {} that is no {}".format(hook, name, kind.__name__))
+            raise ContractBroken(f"{hook} returned a {name} that is no {kind.__name__}")
     if ("gateway_user" in result) != ("gateway_groups" in result):
-        raise ContractBroken("{} returned only one of gateway_user and gateway_groups".format(hook))
+        raise ContractBroken(f"{hook} returned only one of gateway_user and gateway_groups")
     if "gateway_user" in result:
         groups = result["gateway_groups"]
         if not isinstance(result["gateway_user"], str):
-            raise ContractBroken("{} returned a gateway_user that is no text".format(hook))
+            raise ContractBroken(f"{hook} returned a gateway_user that is no text")
         if not isinstance(groups, list) or not all(isinstance(group, str) for group in groups):
-            raise ContractBroken("{} returned gateway_groups that are no list of texts".format(hook))
+            raise ContractBroken(f"{hook} returned gateway_groups that are no list of texts")

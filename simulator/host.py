@@ -1,8 +1,8 @@
-"""The child's side of a hook call: SPS runs every hook in a new process, and this is that process.
+"""The process of a hook call: SPS runs every hook in a new process.
 
-`gateway.py` starts it, or has `fork_server.py` fork it, hands it one JSON document on stdin and reads the answer from
-another descriptor. stdout and stderr are the plugin's own: on SPS they go to syslog. A new process imports nothing but
-the standard library before the plugin, so the list of modules in the answer shows what the plugin itself imported.
+`gateway.py` starts it, or lets `fork_server.py` fork it, passes one JSON document on stdin, and reads the answer from
+another descriptor. stdout and stderr belong to the plugin: on SPS, they go to syslog. A new process imports only the
+standard library before the plugin, so the list of modules in the answer shows what the plugin itself imported.
 """
 
 import importlib
@@ -14,13 +14,13 @@ import traceback
 from typing import Any, Callable, Dict, Mapping
 
 RESULT_FD = "SPS_SIMULATOR_RESULT_FD"
-"""Name of the environment variable that holds the number of the file descriptor for the answer."""
+"""Name of the environment variable with the number of the file descriptor for the answer."""
 
 _FAKES = "safeguard.sessions.plugin_impl."
 
 
 def answer_request(result_fd: int) -> int:
-    """Make the call that stdin asks for, write the answer to `result_fd`, return the exit status: 1 for an exception.
+    """Make the call described on stdin, write the answer to `result_fd`, and return the exit status: 1 if it raises.
 
     stdin: {"plugin": directory, "configuration": text, "hook": name, "arguments": {...}, "fixtures": {...}}.
     Answer: {"result": what the hook returned, "modules": [names], "error": null or {"type": ..., "message": ...},
@@ -45,7 +45,7 @@ def answer_request(result_fd: int) -> int:
 
 
 def _peak_memory() -> int:
-    """Return the most memory that this program has had, in KiB; 0 where the system does not tell."""
+    """Return the peak memory of this program in KiB, 0 if the system does not report it."""
     try:
         with open("/proc/self/status", encoding="ascii", errors="replace") as status:
             return next((int(line.split()[1]) for line in status if line.startswith("VmHWM:")), 0)
@@ -63,7 +63,7 @@ def _call(request: Mapping[str, Any]) -> Any:
 
 
 def _taken(hook: Callable[..., Any], arguments: Mapping[str, Any]) -> Dict[str, Any]:
-    """Return those of the arguments that the hook's signature names; all of them if it has `**kwargs`."""
+    """Return the arguments that the signature of the hook names; all of them if it has `**kwargs`."""
     parameters = inspect.signature(hook).parameters
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         return dict(arguments)
@@ -73,10 +73,10 @@ def _taken(hook: Callable[..., Any], arguments: Mapping[str, Any]) -> Dict[str, 
 def _inject(fixtures: Mapping[str, Mapping[str, Any]]) -> None:
     """Put policies into the SDK's fakes: `user_lists` into its module `user_list`, and so on.
 
-    `trusted_ca_lists` belong to the SDK's configuration of the box, which writes their files where it is told.
+    `trusted_ca_lists` belong to the box configuration of the SDK, which writes their files to a configured directory.
     """
     if fixtures:
-        importlib.import_module("safeguard.sessions.plugin")  # the fakes cannot be the first of the SDK to be imported
+        importlib.import_module("safeguard.sessions.plugin")  # must be imported before the fakes
     for name, policies in fixtures.items():
         if name == "trusted_ca_lists":
             box = importlib.import_module(_FAKES + "box_config").stable_box_configuration
@@ -89,7 +89,7 @@ def _inject(fixtures: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def _with_rows(stores: Mapping[str, Any]) -> Dict[str, Any]:
-    """Return {store: {user: {host: [row, ...]}}} with each row a tuple, as the fake's database wants them."""
+    """Return {store: {user: {host: [row, ...]}}} with each row as a tuple, the format of the fake's database."""
     return {
         store: {
             user: {host: [tuple(row) for row in rows] for host, rows in hosts.items()} for user, hosts in users.items()
@@ -99,5 +99,5 @@ def _with_rows(stores: Mapping[str, Any]) -> Dict[str, Any]:
 
 
 if __name__ == "__main__":
-    del sys.path[0]  # this script's folder, which SPS does not have
+    del sys.path[0]  # the directory of this script, which SPS does not have
     sys.exit(answer_request(int(os.environ.pop(RESULT_FD))))

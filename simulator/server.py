@@ -1,8 +1,8 @@
 """A RADIUS server for the demo and the tests (RFC 2865, PAP and CHAP), on loopback and inside this process.
 
-Its users are a table. It is strict where it matters to a client: a Message-Authenticator (RFC 3579 section
-3.2) is required in every request and comes first in every reply, and a request sent again (RFC 5080 section
-2.2.2) gets the very reply it got before, or silence while the first one is at work.
+Its users are a table. It requires a Message-Authenticator (RFC 3579 section 3.2) in every request and puts one first in
+every reply. It answers a retransmission (RFC 5080 section 2.2.2) with the reply that it sent before, or ignores it
+while the first request is in progress.
 """
 
 import asyncio
@@ -33,10 +33,10 @@ Source = Tuple[str, int]
 class User(NamedTuple):
     """How the server treats one user.
 
-    `codes` returns the passwords that are right at a time (seconds since 1970); the empty one is a push, which
-    takes its time. With a `challenge` the right password earns an Access-Challenge of that text, and only `answer`
-    is then right. `refusal` is the Reply-Message of an Access-Reject, `groups` the Filter-Id of an Access-Accept.
-    `hint` tells a person what to type; `{}` in it stands for the first code.
+    `codes` returns the passwords that are valid at a time (seconds since the epoch); the empty one is a push, which is
+    approved later. With a `challenge`, a valid password leads to an Access-Challenge with that text, which only
+    `answer` answers. `refusal` is the Reply-Message of an Access-Reject, `groups` the Filter-Id of an Access-Accept.
+    `hint` says what to type; `{}` in it stands for the first code.
     """
 
     name: str
@@ -49,13 +49,13 @@ class User(NamedTuple):
 
 
 def demo_users(totp: pyotp.TOTP) -> Tuple[User, ...]:
-    """Return one user of each kind; the one with a TOTP token is given this one."""
+    """Return one user of each type; `totp` is the token of the user with TOTP."""
     return (
         User("alice", "the code {}", lambda now: ("123456",), groups=("admins",)),
-        # The step before is right as well: RFC 6238 section 5.2.
+        # The previous time step is valid too: RFC 6238 section 5.2.
         User(
             "tessa",
-            "the code of her TOTP token, now {}",
+            "the code of the TOTP token, now {}",
             lambda now: (totp.at(int(now)), totp.at(int(now), -1)),
             groups=("admins", "operators"),
         ),
@@ -69,7 +69,7 @@ def demo_users(totp: pyotp.TOTP) -> Tuple[User, ...]:
         ),
         User(
             "pusha",
-            "nothing, just Enter: a push, approved after some seconds",
+            "only Enter, for a push that is approved after a few seconds",
             lambda now: ("",),
             groups=("operators",),
         ),
@@ -83,7 +83,7 @@ def demo_users(totp: pyotp.TOTP) -> Tuple[User, ...]:
 
 
 class Request(NamedTuple):
-    """An Access-Request whose Message-Authenticator was right: the octets and the attributes, by number."""
+    """An Access-Request with a valid Message-Authenticator: the octets, and the attributes by number."""
 
     octets: bytes
     attributes: Dict[int, List[bytes]]
@@ -94,12 +94,12 @@ class Request(NamedTuple):
         return self.octets[4:20]
 
     def first(self, number: int) -> bytes:
-        """Return the first attribute of this number; no octets if there is none."""
+        """Return the value of the first attribute with this number, empty if there is none."""
         return self.attributes.get(number, [b""])[0]
 
 
 class Refused(Exception):
-    """A datagram that gets no reply, and why."""
+    """A datagram gets no reply; the text is the reason."""
 
 
 def read_request(octets: bytes, secret: bytes) -> Request:
@@ -108,16 +108,16 @@ def read_request(octets: bytes, secret: bytes) -> Request:
         raise Refused("shorter than a header")
     code, _, length = struct.unpack("!BBH", octets[:4])
     if code != AccessRequest:
-        raise Refused("code {} is not Access-Request".format(code))
+        raise Refused(f"code {code} is not Access-Request")
     if not 20 <= length <= min(len(octets), 4096):
-        raise Refused("a length field of {} in {} octets".format(length, len(octets)))
+        raise Refused(f"a length field of {length} in {len(octets)} octets")
     octets = octets[:length]
     attributes: Dict[int, List[bytes]] = {}
     signature_at, offset = 0, 20
     while offset < length:
         size = octets[offset + 1] if offset + 1 < length else 0
         if size < 2 or offset + size > length:
-            raise Refused("an attribute of a wrong length")
+            raise Refused("an attribute with an invalid length")
         if octets[offset] == MESSAGE_AUTHENTICATOR:
             signature_at = offset + 2
         attributes.setdefault(octets[offset], []).append(octets[offset + 2 : offset + size])
@@ -127,7 +127,7 @@ def read_request(octets: bytes, secret: bytes) -> Request:
         raise Refused("without exactly one Message-Authenticator")
     unsigned = octets[:signature_at] + bytes(16) + octets[signature_at + 16 :]
     if not hmac.compare_digest(hmac.new(secret, unsigned, "md5").digest(), signatures[0]):
-        raise Refused("a wrong Message-Authenticator: made with another shared secret")
+        raise Refused("a wrong Message-Authenticator: the shared secret differs")
     return Request(octets, attributes)
 
 
@@ -165,9 +165,9 @@ def make_reply(request: Request, secret: bytes, code: int, attributes: Sequence[
 class DemoServer(asyncio.DatagramProtocol):
     """The server, as a context manager: it answers on `address`, `port` with `secret` until the block ends.
 
-    A thread of its own serves all logins, so a push that waits keeps nobody else waiting. `push_seconds` is how
-    long a push takes unless `approve_pushes` is called, `clock` tells the time (seconds since 1970) for TOTP.
-    `dropped` has the reason for every datagram that got no reply.
+    One thread serves all logins, and a pending push does not delay others. `push_seconds` is how long a push takes
+    unless `approve_pushes` is called, `clock` returns the time for TOTP (seconds since the epoch). `dropped` has the
+    reason for every datagram that got no reply.
     """
 
     address = "127.0.0.1"
@@ -211,15 +211,15 @@ class DemoServer(asyncio.DatagramProtocol):
         self._loop.close()
 
     def codes(self, name: str) -> Sequence[str]:
-        """Return the passwords that are right for this user now."""
+        """Return the passwords that are valid for this user now."""
         return self.users[name].codes(self._clock())
 
     def approve_pushes(self) -> None:
-        """Have every push that waits answered at once, as if the user had approved it on the phone."""
+        """Accept every pending push now, as if the user had approved it on the phone."""
         self._loop.call_soon_threadsafe(self._approve_pushes)
 
     def datagram_received(self, octets: bytes, source: Any) -> None:
-        """Answer a datagram, or drop it and note why (called by asyncio)."""
+        """Answer a datagram, or drop it and record the reason (called by asyncio)."""
         try:
             request = read_request(octets, self._octets)
         except Refused as refused:
@@ -240,13 +240,13 @@ class DemoServer(asyncio.DatagramProtocol):
             self._send(key, reply)
 
     def _decide(self, request: Request) -> Tuple[int, List[Tuple[int, bytes]], float]:
-        """Return the reply's code, its attributes, and the seconds to wait before it is sent."""
+        """Return the code and the attributes of the reply, and the seconds to wait before it is sent."""
         user = self.users.get(request.first(USER_NAME).decode("utf-8", "replace"))
         if user is None:
             return AccessReject, [], 0
         rejected = AccessReject, [(REPLY_MESSAGE, user.refusal.encode("utf-8"))] if user.refusal else [], 0
         if STATE in request.attributes:
-            # A State serves one answer, of the user it was made for.
+            # A State is valid for one answer of the user that it was sent to.
             known = self._challenged.pop(request.first(STATE), None)
             if known is not user or not password_is(request, self._octets, user.answer):
                 return rejected
@@ -276,7 +276,7 @@ def _groups(user: User) -> List[Tuple[int, bytes]]:
 
 
 def _remember(store: "OrderedDict[Any, Any]", key: Any, value: Any) -> None:
-    """Keep a value, and of all values only the newest."""
+    """Store a value, and remove the oldest ones beyond the limit."""
     store[key] = value
     while len(store) > _REMEMBERED:
         store.popitem(last=False)

@@ -1,4 +1,4 @@
-"""The gateway for SSH clients: the plugin's questions by keyboard-interactive authentication (RFC 4256)."""
+"""The gateway for SSH clients: asks the plugin's questions in keyboard-interactive authentication (RFC 4256)."""
 
 import asyncio
 import shlex
@@ -10,16 +10,16 @@ import asyncssh
 from .front import ADDRESS, LEAVE, Front, Listener, Page, Step, Visit
 from .gateway import Question
 
-_LOGIN_SECONDS = 3600  # asyncssh's own two minutes are less than three pushes may take
+_LOGIN_SECONDS = 3600  # the two minutes of asyncssh are too short for three pushes
 _LEAVING = b"\r\n\x03\x04"  # Enter, Ctrl-C, Ctrl-D
 
 Challenge = Union[bool, Tuple[str, str, str, List[Tuple[str, bool]]]]
 
 
 async def start(front: Front, directory: Path) -> Listener:
-    """Listen on a free port of the loopback address, with a host key that is made now and kept in memory.
+    """Listen on a free port of the loopback address, with a new host key that stays in memory.
 
-    `directory` gets a known_hosts file, so that a client need not ask whether the key is the right one.
+    Write a known_hosts file to `directory`, so that clients do not ask whether to trust the key.
     """
     key = asyncssh.generate_private_key("ssh-ed25519")
     clients: "Set[_Client]" = set()
@@ -37,19 +37,19 @@ async def start(front: Front, directory: Path) -> Listener:
     port = acceptor.get_port()
     known_hosts = directory / "known_hosts"
     public_key = key.export_public_key().decode("ascii")
-    known_hosts.write_text("[{}]:{} {}".format(ADDRESS, port, public_key), encoding="ascii")
+    known_hosts.write_text(f"[{ADDRESS}]:{port} {public_key}", encoding="ascii")
 
     def command(login_name: str) -> str:
-        option = shlex.quote("UserKnownHostsFile={}".format(known_hosts))
-        return "ssh -o {} -p {} {}".format(option, port, shlex.quote("{}@{}".format(login_name, ADDRESS)))
+        option = shlex.quote(f"UserKnownHostsFile={known_hosts}")
+        return f"ssh -o {option} -p {port} {shlex.quote(f'{login_name}@{ADDRESS}')}"
 
     def close() -> None:
         acceptor.close()
         for client in list(clients):
             client.hang_up()
 
-    remark = "Without the -o, ssh asks whether the host key is right: it is {}.".format(key.get_fingerprint())
-    return Listener(port, command, remark, close)
+    note = f"Without -o, ssh asks whether to trust the host key. Its fingerprint is {key.get_fingerprint()}."
+    return Listener(port, command, note, close)
 
 
 class _Client(asyncssh.SSHServer):
@@ -69,7 +69,7 @@ class _Client(asyncssh.SSHServer):
 
     def hang_up(self) -> None:
         """End the connection from this side."""
-        self._connection.disconnect(asyncssh.DISC_BY_APPLICATION, "The gateway ends")
+        self._connection.disconnect(asyncssh.DISC_BY_APPLICATION, "The gateway is shutting down")
 
     def begin_auth(self, username: str) -> bool:
         return True
@@ -91,13 +91,13 @@ class _Client(asyncssh.SSHServer):
 
     def _challenge(self, step: Step) -> Challenge:
         if isinstance(step, Question):
-            # All of it as the prompt: OpenSSH writes what is not ASCII in an instruction as octal escapes.
+            # All of it is the prompt: in an instruction, OpenSSH shows non-ASCII characters as octal escapes.
             return "", "", "", [(step.prompt, not step.disable_echo)]
         if isinstance(step, Page):
             self._connection.set_extra_info(page=step.text)
             return True
-        # For the same reason a banner (RFC 4252 section 5.4), which OpenSSH shows whenever it comes. Without the
-        # disconnect it would log in twice more.
+        # For the same reason, the text is a banner (RFC 4252 section 5.4), which OpenSSH shows at any time. Without the
+        # disconnect, OpenSSH would try to log in twice more.
         if step.text:
             self._connection.send_auth_banner(step.text + "\n")
         self._connection.disconnect(asyncssh.DISC_NO_MORE_AUTH_METHODS_AVAILABLE, "Access denied")
@@ -105,7 +105,7 @@ class _Client(asyncssh.SSHServer):
 
 
 async def _show_page(process: "asyncssh.SSHServerProcess[bytes]") -> None:
-    """Show who the client is, and stay until he leaves; not where a command is to be run."""
+    """Show the page and wait until the client leaves; do not wait if the client requested a command."""
     if process.subsystem:
         process.exit(1)
         return

@@ -1,6 +1,6 @@
 """The gateway for Telnet clients (RFC 854): SPS asks for the user name on the server, and then the plugin asks.
 
-The gateway echoes and edits lines itself (RFC 857, 858), so what a client types too early is not shown either.
+The gateway echoes and edits lines itself (RFC 857, 858), so input typed too early is not shown either.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from .front import ADDRESS, LEAVE, Front, Listener, Page, Visit
 from .gateway import Question
 
 USERNAME_PROMPT = "Username: "
-"""As SPS asks in Telnet; the answer may carry pairs, as in SSH."""
+"""The prompt of SPS in Telnet; the answer may contain key-value pairs, as in SSH."""
 
 IAC, DONT, DO, WONT, WILL, SB, SE = 255, 254, 253, 252, 251, 250, 240
 BINARY, ECHO, SUPPRESS_GO_AHEAD = 0, 1, 3  # RFC 856, 857, 858
@@ -25,30 +25,30 @@ _LONGEST_LINE = 4096  # octets
 
 
 class Negotiation:
-    """Tells what a client types from the Telnet commands between, and answers these. Pure.
+    """Separates what a client types from Telnet commands, and answers the commands. Pure.
 
-    As RFC 1143 has it: an answer only to what changes something, so that two ends never answer each other for ever.
+    It answers only commands that change something (RFC 1143), so that two ends never answer each other forever.
     """
 
     def __init__(self) -> None:
-        # None: asked for and not answered yet
+        # None: requested and not answered yet
         self._ours: Dict[int, Optional[bool]] = {option: None for option in _OURS}
         self._theirs: Dict[int, Optional[bool]] = {BINARY: None}
         self._command = b""
 
     @staticmethod
     def opening() -> bytes:
-        """Return what the gateway asks for first."""
+        """Return the options that the gateway requests first."""
         asked = [(WILL, option) for option in _OURS] + [(DO, BINARY)]
         return b"".join(bytes((IAC, verb, option)) for verb, option in asked)
 
     @property
     def echoes(self) -> bool:
-        """Whether the client leaves it to the gateway to show what is typed."""
+        """Whether the gateway echoes what the client types."""
         return bool(self._ours[ECHO])
 
     def receive(self, octets: bytes) -> Tuple[bytes, bytes]:
-        """Return the keys that a client typed, and the octets to send in answer to its commands."""
+        """Return the keys that a client typed, and the octets that answer its commands."""
         keys, answers = bytearray(), bytearray()
         for octet in octets:
             if not self._command and octet != IAC:
@@ -70,7 +70,7 @@ class Negotiation:
         return bytes(keys), bytes(answers)
 
     def _skip_subnegotiation(self) -> None:
-        """Forget a subnegotiation but for its begin, and for an IAC that may be its end."""
+        """Discard a subnegotiation, except its start and an IAC that may belong to its end."""
         if self._command[-2:] == bytes((IAC, SE)):
             self._command = b""
         elif self._command[-1] != IAC or self._command[-2:] == bytes((IAC, IAC)):
@@ -89,7 +89,7 @@ class Negotiation:
 
 
 class Line(NamedTuple):
-    """What came of a key: the line so far, what shows it on the screen, and whether the line is done."""
+    """The effect of a key: the line so far, the octets that update the screen, and whether the line is complete."""
 
     octets: bytes
     shown: bytes = b""
@@ -142,8 +142,8 @@ async def start(front: Front) -> Listener:
         for writer in clients.values():
             writer.close()
 
-    remark = "It asks for the login name. Enter alone there has the plugin ask for the user name."
-    return Listener(port, lambda login_name: "telnet {} {}".format(ADDRESS, port), remark, close)
+    note = "The gateway asks for the login name. If you press Enter there, the plugin asks for the user name."
+    return Listener(port, lambda login_name: f"telnet {ADDRESS} {port}", note, close)
 
 
 async def _talk(front: Front, terminal: "_Terminal") -> None:
@@ -168,7 +168,7 @@ async def _talk(front: Front, terminal: "_Terminal") -> None:
 
 
 class _Terminal:
-    """A client's screen and keyboard."""
+    """The screen and keyboard of a client."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -184,11 +184,11 @@ class _Terminal:
         self._writer.write(text.replace("\n", "\r\n").encode("utf-8"))
 
     def close(self) -> None:
-        """Hang up, once all is sent."""
+        """Close the connection after everything is sent."""
         self._writer.close()
 
     async def ask(self, question: Question) -> str:
-        """Ask and return what is typed; raise EOFError if the client hangs up, by Ctrl-C or Ctrl-D too."""
+        """Ask and return the input; raise EOFError if the client disconnects or sends Ctrl-C or Ctrl-D."""
         if question.disable_echo and not self._negotiation.echoes:
             self.say("(Your client shows what you type.)\n")
         self.say(question.prompt)
@@ -206,10 +206,10 @@ class _Terminal:
             try:
                 return line.octets.decode("utf-8")
             except UnicodeDecodeError:
-                self.say("That is not text. Again: ")
+                self.say("The input is not valid text. Try again: ")
 
     async def enter(self) -> None:
-        """Wait for Enter, or for the client to hang up."""
+        """Wait until the client presses Enter or disconnects."""
         while await self._key() not in (*b"\r\n", CTRL_C, CTRL_D):
             pass
 
@@ -224,7 +224,7 @@ class _Terminal:
                 self._typed += typed
                 self._writer.write(answers)
             key = self._typed.pop(0)
-            # Enter is CR NUL or CR LF (RFC 854), and in binary the CR may come alone.
+            # Enter is CR NUL or CR LF (RFC 854), or CR alone in binary mode.
             after_return, self._after_return = self._after_return, key == 13
             if not (after_return and key in b"\n\0"):
                 return key

@@ -1,7 +1,7 @@
-"""Builds the zip that SPS takes, dist/<name>-<version>.zip: from one tree the same octets on any machine.
+"""Builds the zip for SPS, dist/<name>-<version>.zip: from one tree, the same octets on any machine.
 
-``check`` and ``pack`` are pure, over a mapping of each path in the zip to its octets; reading the tree,
-fetching the bundled wheels and writing the zip are around them.
+``check`` and ``pack`` are pure, over a mapping of each path in the zip to its octets. The other functions read the
+tree, fetch the bundled wheels and write the zip.
 """
 
 import argparse
@@ -24,7 +24,7 @@ WHEEL_CACHE = ROOT / "build" / "wheels"
 
 LICENSES_FILE = "THIRD-PARTY-LICENSES"
 OWN_FILES = ("MANIFEST", "main.py", "default.cfg", "LICENSE")
-# Python runs the zip by it. SPS imports main.py and never looks at it.
+# Python runs it when it runs the zip. SPS imports main.py only.
 COMMAND_LINE, COMMAND_LINE_IN_TREE = "__main__.py", "lib/__main__.py"
 DICTIONARY = "lib/radius/dictionary"
 NEEDED_FILES = OWN_FILES + (COMMAND_LINE, "lib/__init__.py", DICTIONARY, LICENSES_FILE)
@@ -35,12 +35,12 @@ REQUIRED_FIELDS = ("name", "description", "version", "type", "api", "entry_point
 FIELD_RULES = {
     "name": (r"[A-Za-z][A-Za-z0-9_]*", "must match ^[A-Za-z][A-Za-z0-9_]*$"),
     "description": (r"(?s).*\S.*", "must be text"),
-    "version": (r"(?a)[0-9][\w.+-]*", "must begin with a numeral and hold only letters, numerals and .+_-"),
+    "version": (r"(?a)[0-9][\w.+-]*", "must begin with a digit and contain only letters, digits and .+_-"),
     "type": (r"aa", "must be aa"),
     "api": (r"[0-9]+\.[0-9]+", "must be <major>.<minor>"),
     "entry_point": (r"main\.py", "must be main.py"),
-    "scb_min_version": (r"[0-9]+(\.[0-9]+)*", "must be a version, as 6.7.0"),
-    "scb_max_version": (r"[0-9]+(\.[0-9]+)*~?", "must be a version, as 6.7.0 or 6.7.0~"),
+    "scb_min_version": (r"[0-9]+(\.[0-9]+)*", "must be a version, such as 6.7.0"),
+    "scb_max_version": (r"[0-9]+(\.[0-9]+)*~?", "must be a version, such as 6.7.0 or 6.7.0~"),
 }
 CONFIGURATION_LIMIT = 10 * 1024
 ZIP_LIMIT = 20 * 1000 * 1000
@@ -53,7 +53,7 @@ class BuildError(Exception):
 
 
 class Wheel(NamedTuple):
-    """A bundled package: the wheel that zip.txt names, its hash checked."""
+    """A bundled package: a wheel that zip.txt names, with a verified hash."""
 
     name: str
     version: str
@@ -62,9 +62,9 @@ class Wheel(NamedTuple):
 
 
 def pack(files: Files) -> bytes:
-    """Returns the zip of ``files``; equal files give equal octets, whatever their order or the clock."""
+    """Return the zip of ``files``; equal files result in equal octets, regardless of their order and the time."""
     packed = io.BytesIO()
-    # Stored, since the octets that deflate gives differ between versions of zlib.
+    # Stored, because the output of deflate differs between versions of zlib.
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
         for path in sorted(files):
             entry = zipfile.ZipInfo(path, date_time=(1980, 1, 1, 0, 0, 0))
@@ -75,7 +75,7 @@ def pack(files: Files) -> bytes:
 
 
 def check(files: Files) -> List[str]:
-    """Returns ``<file>: <rule>`` for each rule of SPS or of ours that ``files`` break."""
+    """Return ``<file>: <rule>`` for each rule of SPS or of ours that ``files`` break."""
     broken = [f"{path}: missing" for path in NEEDED_FILES if path not in files]
     broken += _check_paths(files)
     if "MANIFEST" in files:
@@ -99,22 +99,22 @@ def _check_paths(files: Files) -> List[str]:
         if path.startswith("/") or "\\" in path or ":" in path or ".." in path.split("/"):
             broken.append(f"{path}: must be a path inside the zip, without '..'")
         elif path.startswith("lib/") and not path.endswith(".py") and path != DICTIONARY:
-            broken.append(f"{path}: must not be in lib/, which holds .py files and the dictionary")
+            broken.append(f"{path}: must not be in lib/, which contains only .py files and the dictionary")
     for top in sorted({path.split("/")[0] for path in files}):
         if top in ("safeguard", "safeguard.py") or "sdk" in top.lower():
-            broken.append(f"{top}: must not be in the zip, SPS brings the SDK itself")
+            broken.append(f"{top}: must not be in the zip: SPS provides the SDK")
     return broken
 
 
 def _check_manifest(files: Files) -> List[str]:
     try:
         text = files["MANIFEST"].decode("utf-8")
-        # As SPS reads it, and once more with every value kept as it is written.
+        # As SPS reads it, and again with every value as it is written.
         manifest = yaml.safe_load(text)
         written = yaml.load(text, Loader=yaml.BaseLoader)
     except UnicodeDecodeError:
         return ["MANIFEST: must be UTF-8"]
-    except (yaml.YAMLError, ValueError):  # ValueError: what looks like a date, and is none
+    except (yaml.YAMLError, ValueError):  # ValueError: an invalid date
         return ["MANIFEST: must be YAML"]
     if not isinstance(manifest, dict):
         return ["MANIFEST: must be a mapping of fields to values"]
@@ -128,7 +128,7 @@ def _check_manifest(files: Files) -> List[str]:
         if not isinstance(value, str) or not re.fullmatch(pattern, value):
             broken.append(f"MANIFEST: {name} {rule}")
         elif str(manifest[name]) != value:
-            # 1.10 without quotes is the number 1.1
+            # 1.10 without quotes is the number 1.1.
             broken.append(f"MANIFEST: {name} must be in quotes, {value} is read as {manifest[name]}")
     if _assigned_version(files.get("lib/__init__.py", b"")) != written.get("version"):
         broken.append("MANIFEST: version must equal __version__ in lib/__init__.py")
@@ -166,7 +166,7 @@ def _check_entry_point(source: bytes) -> List[str]:
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError):
-        return broken  # _check_source says so
+        return broken  # _check_source reports it
     if not any("Plugin" in _bound_names(node) for node in tree.body):
         broken.append("main.py: must define Plugin")
     return broken
@@ -197,14 +197,14 @@ def _check_source(path: str, source: bytes) -> List[str]:
 def own_files(root: Path = ROOT) -> Dict[str, bytes]:
     """Return the plugin's own files in the tree at ``root`` by their path in the zip, as far as they exist.
 
-    Raises BuildError for a symbolic link, a FIFO and the like.
+    Raise BuildError for a symbolic link, a FIFO and the like.
     """
     names = [*OWN_FILES, *(_tracked_files(root) if (root / ".git").exists() else _found_files(root))]
     files = {}
     broken = []
     for name in names:
         path = root / name
-        # The whole path is compared, since a folder on the way may be a link too.
+        # Compare the whole path, because a directory in it may be a link too.
         if os.path.isfile(path) and os.path.realpath(path) == os.path.join(os.path.realpath(root), name):
             files[name] = path.read_bytes()
         elif os.path.lexists(path):
@@ -249,9 +249,9 @@ def _found_files(root: Path) -> List[str]:
 
 
 def bundled_files(wheels: Sequence[Wheel]) -> Dict[str, bytes]:
-    """Returns what ``wheels`` put at the zip's root: their Python sources, and a file of all their licences.
+    """Return what ``wheels`` put at the zip's root: their Python sources, and a file of all their licenses.
 
-    Raises BuildError for a wheel without a licence file. Sources only: nothing here reads a package's data files.
+    Raise BuildError for a wheel without a license file. Sources only: nothing here reads a package's data files.
     """
     files = {}
     notices = []
@@ -266,7 +266,7 @@ def bundled_files(wheels: Sequence[Wheel]) -> Dict[str, bytes]:
                 elif path.endswith(".py") and not top.endswith(".data"):
                     files[path] = archive.read(path)
         if not notice:
-            raise BuildError(f"{wheel.name}: the wheel has no licence file")
+            raise BuildError(f"{wheel.name}: the wheel has no license file")
         title = f"{wheel.name} {wheel.version}\nwheel sha256 {wheel.sha256}\n\n"
         notices.append(title.encode("ascii") + b"\n\n".join(notice) + b"\n")
     files[LICENSES_FILE] = (b"\n" + b"=" * 72 + b"\n\n").join(notices)
@@ -274,9 +274,9 @@ def bundled_files(wheels: Sequence[Wheel]) -> Dict[str, bytes]:
 
 
 def fetch_wheels(requirements: Path = REQUIREMENTS, cache: Path = WHEEL_CACHE) -> List[Wheel]:
-    """Returns the wheels that ``requirements`` pin by hash; asks pip unless ``cache`` holds them all.
+    """Return the wheels that ``requirements`` pin by hash; ask pip unless ``cache`` holds them all.
 
-    Raises BuildError if pip cannot get them.
+    Raise BuildError if pip cannot get them.
     """
     found = _cached_wheels(requirements, cache)
     if found is None:
@@ -285,11 +285,13 @@ def fetch_wheels(requirements: Path = REQUIREMENTS, cache: Path = WHEEL_CACHE) -
         pip += ["--requirement", str(requirements), "--dest", str(cache)]
         result = subprocess.run(pip, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         if result.returncode != 0:
-            words = result.stdout.decode("utf-8", "replace")
-            raise BuildError(f"{words}pip could not get what {requirements.name} names; its words are above")
+            output = result.stdout.decode("utf-8", "replace")
+            raise BuildError(
+                f"{output}pip could not download the packages in {requirements.name}; see its output above"
+            )
         found = _cached_wheels(requirements, cache)
     if found is None:
-        raise BuildError(f"{requirements.name}: pip brought no wheel of a hash named there")
+        raise BuildError(f"{requirements.name}: pip downloaded no wheel with a pinned hash")
     return found
 
 
@@ -311,9 +313,9 @@ def _cached_wheels(requirements: Path, cache: Path) -> Optional[List[Wheel]]:
 
 
 def build(root: Path, output: Path) -> Path:
-    """Writes the zip of the tree at ``root`` into the directory ``output``; returns its path.
+    """Write the zip of the tree at ``root`` into the directory ``output``; return its path.
 
-    Raises BuildError if the tree breaks a rule or the wheels cannot be had; an older zip is then left alone.
+    Raise BuildError if the tree breaks a rule or the wheels cannot be had; an older zip is then left alone.
     """
     files = dict(bundled_files(fetch_wheels()))
     files.update(own_files(root))
@@ -323,16 +325,16 @@ def build(root: Path, output: Path) -> Path:
     manifest = yaml.safe_load(files["MANIFEST"].decode("utf-8"))
     output.mkdir(parents=True, exist_ok=True)
     path = output / f"{manifest['name']}-{manifest['version']}.zip"
-    unfinished = path.with_suffix(f".{os.getpid()}")  # by rename, since two may build at once
+    unfinished = path.with_suffix(f".{os.getpid()}")  # renamed below, because two builds may run at once
     unfinished.write_bytes(pack(files))
     os.replace(str(unfinished), str(path))
     return path
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
-    """Builds the zip and prints its path, size and hash, a line each; returns the exit status."""
+    """Build the zip and print its path, size and hash, one per line; return the exit status."""
     parser = argparse.ArgumentParser(prog="build.sh", description="Builds the zip to upload to SPS.")
-    parser.add_argument("--output", type=Path, default=ROOT / "dist", help="where to put it (%(default)s)")
+    parser.add_argument("--output", type=Path, default=ROOT / "dist", help="output directory (default: %(default)s)")
     options = parser.parse_args(arguments)
     try:
         path = build(ROOT, options.output.resolve())

@@ -1,15 +1,19 @@
 """Updates default.cfg and the tables in the documents from the declarations in lib: `python3 -m tools.documents`."""
 
+import ast
+import logging
 import pathlib
+import re
 import sys
-from typing import Container, Dict, Mapping, Tuple
+from typing import Container, Dict, List, Mapping, NamedTuple, Tuple, Union
 
-from lib import __version__, reasons
+from lib import __version__, log_lines, reasons
 from lib.cli import check
 from lib.config.options import SECTIONS, Option, Section
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 README, DEFAULT_CFG = ROOT / "README.md", ROOT / "default.cfg"
+LOG_LINES = ROOT / "lib" / "log_lines.py"
 CONFIGURATION, TROUBLESHOOTING = ROOT / "docs" / "configuration.md", ROOT / "docs" / "troubleshooting.md"
 
 OPTIONS: Mapping[str, Tuple[str, ...]] = {
@@ -27,6 +31,7 @@ OPTIONS: Mapping[str, Tuple[str, ...]] = {
     "attributes": ("radius_attributes", "radius_dictionary"),
     "accounting": ("accounting", "accounting_N"),
     "lockout": ("lockout",),
+    "recovery codes": ("recovery_codes",),
     "without RADIUS": ("whitelist source=user_list", "whitelist source=ldap_server_group", "authentication_cache"),
     "connection limit": ("connection_limit by=client_ip_gateway_user",),
     "messages": ("messages",),
@@ -88,6 +93,7 @@ def default_cfg() -> str:
         if section.first or not (options or section.example):
             continue
         lines = [f"[{section.name.replace('_N', '_1')}]"]
+        lines += ["# " + section.open.split(". ")[0].rstrip(".") + "."] if section.open else []
         lines += ["; " + line for line in section.example]
         for option in options:
             if section.name not in _WITHOUT_HELP:
@@ -131,12 +137,60 @@ def denials_table() -> str:
     return "\n".join(rows) + "\n"
 
 
+class LogLine(NamedTuple):
+    """A declaration in lib/log_lines.py: its name and table, its level and whole text, and its description, if any."""
+
+    name: str
+    table: str
+    level: int
+    text: str
+    description: str
+
+
+def declared_log_lines() -> List[LogLine]:
+    """Return the declarations of lib/log_lines.py: what a comment there heads is a table."""
+    source = LOG_LINES.read_text(encoding="utf-8")
+    statements = ast.parse(source).body
+    found = []
+    for statement, following in zip(statements, statements[1:] + [ast.Pass()]):
+        name = getattr(statement.targets[0], "id", "") if isinstance(statement, ast.Assign) else ""
+        declared = getattr(log_lines, name, None)
+        if not isinstance(declared, (log_lines.Line, log_lines.Cause)):
+            continue
+        description = ast.literal_eval(following.value) if isinstance(following, ast.Expr) else ""
+        headings = [line[2:] for line in source.splitlines()[: statement.lineno] if line.startswith("# ")]
+        level, text = _whole(declared)
+        found.append(LogLine(name, headings[-1], level, text, " ".join(description.split())))
+    return found
+
+
+def _whole(declared: Union[log_lines.Line, log_lines.Cause]) -> Tuple[int, str]:
+    """Return the level and the text of a line, with this cause in its place."""
+    if isinstance(declared, log_lines.Line):
+        return declared.level, declared.text
+    level, text = _whole(declared.within)
+    return level, text.replace("{cause}", declared.text)
+
+
+def log_tables() -> Dict[str, str]:
+    """Return the table of the log lines under each heading."""
+    tables: Dict[str, str] = {}
+    for line in declared_log_lines():
+        rows = tables.setdefault(f"log: {line.table}", "| Level | The log says | Explanation |\n| --- | --- | --- |\n")
+        if line.description:
+            text = re.sub(r"\{(\w+):[^}]*\}", r"{\1}", line.text)
+            code = f"`` {text} ``" if "`" in text else f"`{text}`"
+            rows += f"| {logging.getLevelName(line.level).lower()} | {code} | {line.description} |\n"
+        tables[f"log: {line.table}"] = rows
+    return tables
+
+
 def blocks() -> Dict[pathlib.Path, Dict[str, str]]:
     """Return the names and contents of the blocks of each document."""
     return {
         README: {"check": example()},
         CONFIGURATION: {name: markdown_table(sections) for name, sections in OPTIONS.items()},
-        TROUBLESHOOTING: {"denials": denials_table()},
+        TROUBLESHOOTING: {"denials": denials_table(), **log_tables()},
     }
 
 

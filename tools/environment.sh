@@ -38,19 +38,19 @@ default_python() {
         printf '%s\n' "${answer#*$'\n'}"
         return 0
     done
-    echo "Python 3.6 or newer is needed, and there is no python3 here that runs." >&2
+    echo "Python 3.6 or newer is required, but no working python3 was found." >&2
     return 1
 }
 
-# A checksum of what an environment is made from: a change of the requirements makes it anew, and so does
-# a move of the tree, since the scripts in bin/ hold its path.
+# A checksum of everything that an environment depends on. It is rebuilt if the requirements change or the tree moves,
+# because the scripts in bin/ contain its path.
 _stamp() {
     "$1" -c 'import hashlib, sys
 text = sys.argv[1] + "".join(open(name, encoding="utf-8").read() for name in sys.argv[2:])
 print(hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest())' "${@:2}"
 }
 
-# Debian leaves ensurepip out of its python3, so `python3 -m venv` fails there; then its pip brings another.
+# Debian's python3 has no ensurepip, so `python3 -m venv` fails there; its pip then installs pip.
 _make_venv() {
     "$1" -m venv "$2" && return 0
     rm -rf -- "$2"
@@ -68,7 +68,7 @@ make_environment() (
     lists=("$root/requirements/pip.txt" "$root/requirements/test.txt" "$root/requirements/sdk.txt")
     [ -z "${2:-}" ] || lists+=("$root/requirements/$2.txt")
 
-    # Two scripts at once wait for each other. The lock is the descriptor's, and goes with this subshell.
+    # Scripts that run at the same time wait for each other. The lock ends with this subshell.
     mkdir -p "$root/.venv" && exec 9>"$root/.venv/$name.lock" || exit 1
     "$python" -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)' || exit 1
 
@@ -91,16 +91,16 @@ make_environment() (
     fi
     arguments=()
     for list in "${lists[@]:1}"; do arguments+=(-r "$list"); done
-    # The lists name everything, each wheel by its hash: pip adds nothing to them and compiles nothing.
+    # The lists name every wheel with its hash: pip adds no package and compiles nothing.
     pip=("$directory/bin/python" -m pip install --quiet --require-hashes --no-deps --only-binary :all:)
     if ! "${pip[@]}" -r "${lists[0]}" >"$log" 2>&1 </dev/null ||
         ! "${pip[@]}" "${arguments[@]}" >>"$log" 2>&1 </dev/null
     then
         cat "$log" >&2
-        echo "Setting up Python $version in .venv/$name failed: pip's words are above." >&2
+        echo "Setting up Python $version in .venv/$name failed: see the output of pip above." >&2
         exit 1
     fi
-    # Last, so that an interrupted set-up starts again.
+    # Last, so that an interrupted setup starts again.
     printf '%s\n' "$stamp" >"$directory/stamp"
     printf '%s\n' "$directory"
 )

@@ -5,12 +5,14 @@ import ipaddress
 import json
 from typing import Callable, Iterable, Iterator, List, Optional, Sequence, Set, Tuple
 
+from .. import log_lines
 from ..config import options as declared
 from ..config.build import build
 from ..config.ini import Ini, Problem, line_of, parse_ini
 from ..config.model import Settings
-from ..config.reader import NO_STORE, ConfigurationError
+from ..config.reader import ConfigurationError
 from ..namedtuple import NamedTuple
+from ..recovery_code import RecoveryHash
 from ..text import counted
 from . import exit_status
 from .config_source import NotUtf8, format_problem, read
@@ -46,7 +48,7 @@ def findings(text: str) -> List[Finding]:
 
     def look_up(section: str, option: str) -> Optional[str]:
         if not _has_store(ini):
-            raise ConfigurationError(NO_STORE)
+            raise ConfigurationError(log_lines.NO_STORE.text)
         return _valid_value(section, option)
 
     def trusted_ca(name: str) -> str:
@@ -126,6 +128,8 @@ def _without_errors(ini: Ini, problems: Iterable[Problem]) -> Ini:
 
 def _valid_value(section: str, option: str) -> str:
     """Return a valid value for an option that is in the Credential Store."""
+    if section == "recovery_codes":
+        return str(RecoveryHash(1, bytes(8), bytes(32)))
     found = declared.declaration(section)
     default = next((each for each in found.options if each.name == option), None) if found else None
     return _VALID_VALUE if default is None or default.required else default.default
@@ -140,17 +144,20 @@ def _stored_options(ini: Ini) -> Iterator[Tuple[str, str]]:
         for option, value in values.items():
             if value == "$" and option not in ini.from_default[section]:
                 yield section, option
+    for number, line in ini.lines["recovery_codes"]:
+        if line.partition("=")[2].strip() == "$":
+            yield "recovery_codes", f"line {number}"
 
 
 def _missing_store(ini: Ini) -> Iterator[Problem]:
-    """Find options of the SDK that need a Credential Store; `build` finds those of the plugin."""
+    """Find user names for the SDK that need a Credential Store; `build` finds options of the plugin."""
     for section, option in _stored_options(ini):
         found = declared.declaration(section)
-        if found and found.sdk and not _has_store(ini):
-            yield Problem(True, section, option, NO_STORE)
+        if found and found.sdk and found.open and not _has_store(ini):
+            yield Problem(True, section, option, log_lines.NO_STORE.text)
 
 
-def _remark(section: str, option: str, text: str) -> Problem:
+def _advice(section: str, option: str, text: str) -> Problem:
     """Return the problem for a warning or a note."""
     return Problem(False, section, option, text)
 
@@ -165,16 +172,16 @@ def _warnings(ini: Ini, built: Optional[Settings]) -> Iterator[Problem]:
             continue  # the secret is a constant, and replies cannot be forged
         secret = values.get("secret", "")
         if secret not in ("", "$") and len(secret.encode("utf-8", "replace")) < SECRET_OCTETS:
-            yield _remark(section, "secret", f"is shorter than the {SECRET_OCTETS} octets that RFC 2865 recommends")
+            yield _advice(section, "secret", f"is shorter than the {SECRET_OCTETS} octets that RFC 2865 recommends")
         if values.get("require_message_authenticator", "").lower() == "no":
-            yield _remark(section, "require_message_authenticator", "is no: replies can be forged (CVE-2024-3596)")
+            yield _advice(section, "require_message_authenticator", "is no: replies can be forged (CVE-2024-3596)")
     yield from _without_effect(ini)
     if built is not None:
         yield from _server_warnings(ini, built)
         if set(built.auth.interactive_protocols) - set(QUESTION_PROTOCOLS):
             protocols = ", ".join(QUESTION_PROTOCOLS)
             text = f"SPS can ask questions in {protocols} only; a login in another protocol would hang"
-            yield _remark("auth", "interactive_protocols", text)
+            yield _advice("auth", "interactive_protocols", text)
 
 
 def _over_tls(ini: Ini, section: str) -> bool:
@@ -192,11 +199,11 @@ def _without_effect(ini: Ini) -> Iterator[Problem]:
         if values.get(switch, "0").lower() in ("no", "0", ""):
             for option in values:
                 if option != switch and option not in ini.from_default[section]:
-                    yield _remark(section, option, f"has no effect without {condition or switch}")
+                    yield _advice(section, option, f"has no effect without {condition or switch}")
     for section in ini.sections:
         ours = declared.declaration(section)
         if ours is not None and ours.sdk and ours.options and all(option.ignored for option in ours.options):
-            yield _remark(section, "", ours.options[0].ignored)
+            yield _advice(section, "", ours.options[0].ignored)
 
 
 def _server_warnings(ini: Ini, built: Settings) -> Iterator[Problem]:
@@ -205,22 +212,22 @@ def _server_warnings(ini: Ini, built: Settings) -> Iterator[Problem]:
         section, values = server.section, ini.sections.get(server.section, {})
         place = (server.server.lower(), server.port, server.tls is None)
         if place in seen:
-            yield _remark(section, "server", "is the same server and port as in an earlier section")
+            yield _advice(section, "server", "is the same server and port as in an earlier section")
         seen.add(place)
         for option in ("retransmit_after", "require_message_authenticator") if server.tls else ():
             if option in values:
-                yield _remark(section, option, "has no effect with transport=tls")
+                yield _advice(section, option, "has no effect with transport=tls")
         probed = server.status_check == "status-server"
         if "status_check_after" in values and not probed and not server.tls:
-            yield _remark(section, "status_check_after", "has no effect with status_check=none")
+            yield _advice(section, "status_check_after", "has no effect with status_check=none")
         bound = f"is not below conn_timeout times conn_retries ({server.bound:g} s)"
         if "status_check_after" in values and probed and server.status_check_after >= server.bound:
-            yield _remark(section, "status_check_after", f"{bound}: the server is never probed")
+            yield _advice(section, "status_check_after", f"{bound}: the server is never probed")
         if "retransmit_after" in values and not server.tls and server.retransmit_after >= server.bound:
-            yield _remark(section, "retransmit_after", f"{bound}: requests are never retransmitted")
+            yield _advice(section, "retransmit_after", f"{bound}: requests are never retransmitted")
         versions = {_ip_version(address) for address in (server.server, server.source_ip)} - {0}
         if len(versions) > 1:
-            yield _remark(section, "source_ip", "has a different IP version than server")
+            yield _advice(section, "source_ip", "has a different IP version than server")
 
 
 def _ip_version(address: str) -> int:
@@ -233,17 +240,17 @@ def _ip_version(address: str) -> int:
 def _notes(ini: Ini) -> Iterator[Problem]:
     for section, option in _stored_options(ini):
         if _has_store(ini):
-            yield _remark(section, option, "is in the Credential Store and not checked here")
+            yield _advice(section, option, "is in the Credential Store and not checked here")
     for section, values in ini.sections.items():
         if values.get("ca_certificate", "").startswith("$["):
-            yield _remark(section, "ca_certificate", "is in the trusted CA lists of SPS and not checked here")
+            yield _advice(section, "ca_certificate", "is in the trusted CA lists of SPS and not checked here")
     radius = ini.sections.get("radius")
     if radius is None or not all(_fits_vendor(section, values) for section, values in ini.sections.items()):
         return
     differences = ["requires Message-Authenticator in replies (unless require_message_authenticator=no)"]
     if "disable_echo" not in ini.sections.get("auth", {}):
         differences.insert(0, "hides typed codes (unless [auth] disable_echo=no)")
-    yield _remark("radius", "", f"unlike the vendor's plugin, this plugin {' and '.join(differences)}")
+    yield _advice("radius", "", f"unlike the vendor's plugin, this plugin {' and '.join(differences)}")
 
 
 def _fits_vendor(section: str, options: Iterable[str]) -> bool:

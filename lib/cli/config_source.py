@@ -2,18 +2,20 @@
 
 import os
 import re
+import stat
 import sys
 from typing import Callable, List, Mapping, Optional
 
 from ..config.build import build
-from ..config.ini import Ini, Problem, line_of, parse_ini
+from ..config.ini import MAX_CHARACTERS, Ini, Problem, line_of, parse_ini
 from ..config.model import Settings
 from ..config.reader import ConfigurationError
 from ..namedtuple import NamedTuple
 from ..text import counted, one_line, system_words
-from .console import EndOfInput, NoTerminal, ask
+from .console import EndOfInput, NoTerminal, ask, encodable
 from .exit_status import CommandError
 
+_MAX_OCTETS = MAX_CHARACTERS
 _FURTHER_SERVER = re.compile("_[0-9]+\\Z")
 
 
@@ -51,7 +53,9 @@ class SecretSource:
     def __call__(self, section: str, option: str) -> Optional[str]:
         """Return the value of an option, or None if there is none; a CredentialLookup."""
         if self._file is not None:
-            return self._file.sections.get(section, {}).get(option)
+            lines = [line.partition("=") for _, line in self._file.lines.get(section, ())]
+            from_lines = "\n".join(value for name, _, value in lines if name.strip() == option)
+            return self._file.sections.get(section, {}).get(option, from_lines or None)
         variable = f"SPS_{section}_{option}".upper()
         if variable in self._environment:
             self._uses_environment = True
@@ -83,12 +87,16 @@ def read(path: str) -> Source:
         if path == "-":
             if sys.stdin is None:
                 raise CommandError(f"{name}: closed")
-            octets = sys.stdin.buffer.read()
+            octets = sys.stdin.buffer.read(_MAX_OCTETS + 1)
         else:
             with open(path, "rb") as file:
-                octets = file.read()
+                if _is_device(file.fileno()):
+                    raise CommandError(f"{name}: is a device, not a file")
+                octets = file.read(_MAX_OCTETS + 1)
     except OSError as error:
         raise CommandError(f"{name}: {system_words(error)}") from None
+    if len(octets) > _MAX_OCTETS:
+        raise CommandError(f"{name}: is longer than {_MAX_OCTETS} octets")
     try:
         return Source(name, octets.decode("utf-8"))
     except UnicodeDecodeError as error:
@@ -118,10 +126,25 @@ def secret_source(path: Optional[str]) -> SecretSource:
     if path is None:
         return SecretSource(None, os.environ, ask)
     source = read(path)
+    _warn_of_readers(path, source.name)
     ini = parse_ini(source.text)
     for problem in ini.problems:
         raise CommandError(f"{source.name}: expected [section] and `option = secret` lines, but {problem}")
     return SecretSource(ini, {}, ask)
+
+
+def _is_device(descriptor: int) -> bool:
+    """Whether this is a device, and not the terminal or a pipe."""
+    mode = os.fstat(descriptor).st_mode
+    return stat.S_ISBLK(mode) or stat.S_ISCHR(mode) and not os.isatty(descriptor)
+
+
+def _warn_of_readers(path: str, name: str) -> None:
+    """Warn if other users can read a file of secrets; Windows does not say."""
+    mode = 0 if path == "-" or os.name == "nt" else os.stat(path).st_mode
+    if stat.S_ISREG(mode) and mode & (stat.S_IRGRP | stat.S_IROTH):
+        text = f"{name}: warning: other users can read this file of secrets; restrict it with chmod 600"
+        sys.stderr.write(encodable(text + "\n", sys.stderr))
 
 
 def format_problem(name: str, line: int, problem: Problem, level: str = "error") -> str:

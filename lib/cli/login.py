@@ -8,7 +8,7 @@ import tempfile
 import time
 from typing import Dict, Iterator
 
-from .. import __version__, reasons
+from .. import __version__, log_lines, reasons
 from ..authenticator import Authenticator
 from ..login import conversation
 from ..login.state import Accept, Action, Ask, Deny, HookCall, Identity
@@ -43,10 +43,13 @@ def run(options: argparse.Namespace) -> int:
     for section, option in _SPS_ONLY:
         if configuration.ini.sections.get(section, {}).get(option, "0") not in ("", "0"):
             console.say(f"Ignored here, works on SPS only: [{section}]")
+    # Without the lockout: the state directory is new.
+    configuration = configuration._replace(settings=configuration.settings._replace(lockout=None))
     packet_printer = PacketPrinter(console, configuration.settings.dictionary)
     with tempfile.TemporaryDirectory(prefix="sps-radius-") as directory, _printed_log(console, packet_printer):
         # As on SPS, the status of the servers is kept from one answer to the next.
-        directories = StateDirectories(ephemeral=directory if os.name == "posix" else None)
+        path = directory if os.name == "posix" else None
+        directories = StateDirectories(persistent=path, ephemeral=path)
         return _Login(options, configuration, console, packet_printer, directories).run()
 
 
@@ -102,9 +105,9 @@ class _Login:
 
     def run(self) -> int:
         """Run the login to its end and return the exit status."""
-        _log.info("SPS_RADIUS %s", __version__)
+        log_lines.STARTED.log(_log, version=__version__)
         for warning in opening_warnings(self._configuration.settings, self._configuration.warnings):
-            _log.warning("%s", warning)
+            _log.warning(warning)
         pairs: Dict[str, str] = {}
         while True:
             action = self._authenticate(pairs)
@@ -136,15 +139,14 @@ class _Login:
         problem = radius_name_problem(self._identity)
         if problem:
             return Deny(reasons.BAD_USERNAME, problem)
-        session = Session(
-            self._username,
-            self._identity,
+        known = dict(
             protocol=options.protocol,
             connection_name=options.connection,
             client_ip=options.client_ip,
             gateway_user=options.gateway_user,
             server_username=options.user,
         )
+        session = Session.of(self._username, self._identity, known)
         authenticator = Authenticator(settings, session, options.nas_identifier, self._directories)
         self._packet_printer.packets = authenticator.packets
         try:
@@ -190,9 +192,9 @@ class _Login:
         if action.groups is not None:
             groups = ", ".join(map(field, action.groups)) or "none"
         self._print_fact("gateway groups", groups)
-        if action.bypassed:
-            self._print_fact("break-glass", "[auth] bypass_when_unreachable")
-        self._print_fact("metadata", self._metadata(**({"bypass": "unreachable"} if action.bypassed else {})))
+        if action.by_recovery_code:
+            self._print_fact("recovery code", "right; this command does not use it up")
+        self._print_fact("metadata", self._metadata())
         return exit_status.OK
 
     def _metadata(self, **more: str) -> str:

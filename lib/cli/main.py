@@ -3,12 +3,14 @@
 import argparse
 import ipaddress
 import os
+import re
 import signal
 import sys
 from typing import Optional, Sequence
 
 from .. import __version__
-from ..login.username import radius_name_problem
+from ..config.recovery_codes import MAX_CODES
+from ..login.username import name_problem, radius_name_problem
 from ..text import system_words
 from . import exit_status
 from .console import encodable
@@ -56,6 +58,10 @@ def _run_command(options: argparse.Namespace) -> int:
         from . import login
 
         return login.run(options)
+    if options.command == "recovery-codes":
+        from . import recovery_codes
+
+        return recovery_codes.run(options)
     from . import options as options_command
 
     return options_command.run()
@@ -80,10 +86,11 @@ _DESCRIPTION = """\
 Checks a configuration of SPS_RADIUS, probes its RADIUS servers, and runs a complete login the way the plugin does on
 SPS. Runs on any machine that has Python 3.6 or newer."""
 _EPILOG = """\
-The values of options set to `$` are in the Credential Store of SPS. `servers` and `try` ask for these values without
-echo, or read them from the file given with --secret-file, an INI file with the same sections and options, or from the
-environment: SPS_RADIUS_SECRET for [radius] secret, SPS_AUTH_PUSH_PASSWORD for [auth] push_password, and so on. No
-argument takes a secret, because every user of the machine can read arguments."""
+The values of options set to `$` are in the Credential Store of SPS. `servers` and `try` take them from the file given
+with --secret-file, an INI file with the same sections and options. Without this file, they take them from the
+environment (SPS_RADIUS_SECRET for [radius] secret, SPS_AUTH_PUSH_PASSWORD for [auth] push_password, and so on), and ask
+on the terminal for the rest, without echo. No argument takes a secret, because every user of the machine can read the
+arguments of a process."""
 
 
 def _parser(program: str) -> argparse.ArgumentParser:
@@ -94,10 +101,11 @@ def _parser(program: str) -> argparse.ArgumentParser:
 
     check = commands.add_parser(
         "check",
-        help="find the errors in a configuration",
-        description="Reads a configuration as the plugin does, and lists its errors and warnings with line numbers.",
-        epilog="Exits with 0 if there are no errors, 1 if there are warnings and --strict is given, 2 if there are "
-        "errors.",
+        help="list the errors and warnings in a configuration",
+        description="Reads a configuration as the plugin does, and lists its errors, warnings, and notes with line "
+        "numbers. Does not contact the servers.",
+        epilog="Exits with 0 if there are no errors, 1 if there are only warnings and --strict is given, 2 if there "
+        "are errors.",
     )
     _add_file(check)
     check.add_argument("--strict", action="store_true", help="exit with 1 if there are warnings")
@@ -105,7 +113,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
 
     servers = commands.add_parser(
         "servers",
-        help="probe every server",
+        help="check whether each server is up and has the same shared secret",
         description="Resolves the name of every server and sends a Status-Server request (RFC 5997) to each of its "
         "addresses. No user is logged in.",
         epilog="Exits with 0 if the plugin can use every address, 1 if it cannot use one of them, 2 if the "
@@ -113,44 +121,57 @@ def _parser(program: str) -> argparse.ArgumentParser:
     )
     _add_file(servers)
     servers.add_argument(
-        "--timeout", metavar="SECONDS", type=_seconds, default=5.0, help="time to wait for each address (default: 5)"
+        "--timeout", metavar="SECONDS", type=_seconds, default=5.0, help="seconds to wait for each address (default: 5)"
     )
     servers.add_argument(
         "--probe-user",
         metavar="NAME",
         type=_user_name,
-        help="if a server does not answer Status-Server (NPS does not), send a login of this user with a random "
-        "password; the server counts a failed login of the user",
+        help="if a server does not answer Status-Server (NPS does not), send it a login of this user with a random "
+        "password; the server counts this as a failed login",
     )
     _add_json(servers)
     _add_client_options(servers)
 
     login = commands.add_parser(
         "try",
-        help="log in through the servers as the plugin does",
+        help="run a complete login and show every packet and the verdict",
         description="Runs a complete login with the configured servers, shows every packet without its secrets, and "
-        "shows the verdict that the plugin returns to SPS. Asks the questions of the login on the terminal.",
-        epilog="Exits with 0 for ACCEPT, 1 for DENY, 2 if the configuration has errors. User lists, LDAP, the "
-        "authentication cache and the lockout exist only on SPS and are ignored here.",
+        "shows the verdict that the plugin returns to SPS. Prompts on the terminal where SPS prompts the user.",
+        epilog="Exits with 0 for ACCEPT, 1 for DENY, 2 if the configuration has errors. Ignores what works only on "
+        "SPS: whitelists, LDAP user mapping, the authentication cache, the connection limit, the lockout, and "
+        "additional questions.",
     )
     _add_file(login)
     login.add_argument(
-        "--user", metavar="NAME", default="", help="user name in the login; without it, the login asks for one"
+        "--user", metavar="NAME", default="", help="user name to log in with; if not given, the login prompts for it"
     )
     login.add_argument(
         "--gateway-user", metavar="NAME", default="", help="user that SPS has authenticated before the plugin runs"
     )
     login.add_argument(
-        "--protocol", choices=("ssh", "rdp", "telnet"), default="ssh", help="protocol of the connection (default: ssh)"
+        "--protocol", choices=("ssh", "rdp", "telnet"), default="ssh", help="protocol of the session (default: ssh)"
     )
     login.add_argument("--client-ip", metavar="ADDRESS", type=_ip_address, default="", help="IP address of the client")
     login.add_argument("--connection", metavar="NAME", default="", help="name of the Connection Policy")
     _add_client_options(login)
 
+    codes = commands.add_parser(
+        "recovery-codes",
+        help="make recovery codes for a user",
+        description="Makes recovery codes, which admit a user if no RADIUS server responds, and shows them once, with "
+        "the lines of [recovery_codes] that accept them.",
+    )
+    codes.add_argument(
+        "name", metavar="NAME", type=_recovery_user, help="user name as SPS has it after gateway authentication"
+    )
+    codes.add_argument("--count", metavar="N", type=_code_count, default=10, help="number of codes (default: 10)")
+    _add_json(codes)
+
     commands.add_parser(
         "options",
-        help="list every option with its default",
-        description="Lists every option of the plugin with its values, its default and its meaning.",
+        help="list all options",
+        description="Lists every option of the plugin with its values, default, and meaning.",
     )
     return parser
 
@@ -190,6 +211,23 @@ def _user_name(text: str) -> str:
     if problem:
         raise argparse.ArgumentTypeError(f"expected a user name: {problem}")
     return text
+
+
+def _recovery_user(text: str) -> str:
+    """Return a name that can begin a line of [recovery_codes]."""
+    problem = name_problem(text) if text else "it is empty"
+    if "=" in text or text[:1] in ("#", ";", "["):
+        problem = problem or "a line of the configuration cannot begin with it"
+    if problem:
+        raise argparse.ArgumentTypeError(f"expected a user name: {problem}")
+    return text
+
+
+def _code_count(text: str) -> int:
+    count = int(text) if re.match("[0-9]{1,2}\\Z", text) else 0
+    if not 1 <= count <= MAX_CODES:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 to {MAX_CODES}")
+    return count
 
 
 def _ip_address(text: str) -> str:

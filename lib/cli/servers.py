@@ -13,7 +13,7 @@ from ..radius.request import LoginRequest, Origin, StatusRequest
 from ..radius.result import Answer, NoAnswer
 from ..radius.server import ServerSettings
 from ..radius.transport.base import Address, Unreachable
-from ..radius.transport.resolve import resolve
+from ..radius.transport.resolve import MAX_ADDRESSES, resolve
 from ..secret import Secret
 from ..text import counted, one_line
 from . import exit_status
@@ -87,13 +87,13 @@ def run(options: argparse.Namespace) -> int:
 
 
 def probe_servers(settings: Settings, how: ProbeOptions, console: Console) -> Iterator[ProbeResult]:
-    """Probe every address of every server, one after the other."""
+    """Probe every address of every server that a login may ask, one after the other."""
     for target in _targets(settings):
         server = target.server
         console.progress(f"[{server.section}] resolving {one_line(server.server)} ...")
         began = time.monotonic()
         try:
-            addresses = resolve(server.server, server.port, how.timeout)
+            addresses = resolve(server.server, server.port, how.timeout)[:MAX_ADDRESSES]
         except Unreachable as error:
             console.progress("")
             seconds = time.monotonic() - began

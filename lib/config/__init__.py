@@ -1,1 +1,1 @@
-"""Turns INI text into Settings or every problem, pure; may import lib.reasons, lib.radius.server and .attributes."""
+"""Turns INI text into Settings or every problem, pure; test_architecture.py lists what it may import."""

@@ -11,7 +11,8 @@ from .reader import Reader
 
 _SECTION = "radius_attributes"
 _MAX_OCTETS, _MAX_HEADER_OCTETS = 3000, 8  # of [radius_attributes]; a packet has 4096 (RFC 2865 section 3)
-_NAS_ADDRESSES = {(0, 4), (0, 32)}  # NAS-IP-Address, NAS-Identifier
+_NAS_IDENTIFIER = (0, 32)
+_NAS_ADDRESSES = {(0, 4): "NAS-IP-Address", (0, 95): "NAS-IPv6-Address"}  # which is sent depends on the server
 
 
 def read_dictionary(reader: Reader) -> Tuple[Attribute, ...]:
@@ -42,17 +43,22 @@ def find_group_attributes(
 def read_attributes(reader: Reader, own: Sequence[Attribute]) -> Tuple[RadiusAttribute, ...]:
     """Read [radius_attributes]."""
     sent: List[RadiusAttribute] = []
-    for place, name, text in reader.pairs(_SECTION, "Name = value"):
+    for place, left, text in reader.pairs(_SECTION, "Name = value"):
         with reader.reporting(_SECTION, place):
-            attribute = attributes.find(name, own)
+            name, mark, rest = left.partition("?")
+            attribute = attributes.find(left if rest else name.rstrip(), own)
             refusal = attributes.refusal(attribute)
             if refusal:
                 raise ValueError(refusal)
             attributes.check(attribute, unquoted(text), PLACEHOLDERS)
-            sent.append(RadiusAttribute(attribute, unquoted(text)))
+            sent.append(RadiusAttribute(attribute, unquoted(text), place, bool(mark)))
     if sum(len(line.text.encode("utf-8", "replace")) + _MAX_HEADER_OCTETS for line in sent) > _MAX_OCTETS:
         reader.report(_SECTION, "", "is too long for a request")
-    removed = {line.attribute.key for line in sent} - {line.attribute.key for line in sent if line.text}
-    if removed >= _NAS_ADDRESSES:
-        reader.report(_SECTION, "", "removes both NAS-Identifier and NAS-IP-Address; RFC 2865 requires one of them")
+    kept = {line.attribute.key for line in sent if line.text}
+    removed = {line.attribute.key for line in sent} - kept
+    if _NAS_IDENTIFIER in removed and not kept.intersection(_NAS_ADDRESSES):
+        for key, name in _NAS_ADDRESSES.items():
+            if key in removed:
+                text = f"removes both NAS-Identifier and {name}; RFC 2865 section 4.1 requires one of them"
+                reader.report(_SECTION, "", text)
     return tuple(sent)

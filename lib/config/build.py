@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, 
 from ..radius.server import ServerSettings, TlsSettings
 from ..secret import Secret
 from . import options
-from .checks import doubts, unknown_names
+from .checks import MAX_PROBLEMS, doubts, limited, unknown_names
 from .ini import Ini, Problem, unquoted
 from .model import (
     AccountingSettings,
@@ -25,6 +25,7 @@ from .value_types import compile_pattern
 
 if TYPE_CHECKING:
     from ..radius.attributes import Attribute
+    from ..recovery_code import RecoveryHash
 
 Values = Dict[str, str]
 
@@ -36,6 +37,9 @@ def build(
 
     `credential` looks up each option of ours that is set to `$`, `trusted_ca` each `$[name]`.
     """
+    problems = [*ini.problems, *unknown_names(ini)]
+    if len(problems) > MAX_PROBLEMS:  # no configuration: there is nothing to be read
+        return None, limited(problems)
     reader = Reader(ini, credential, trusted_ca)
     servers = _servers(ini, reader)
     name_rules = _name_rules(ini, reader)
@@ -45,6 +49,7 @@ def build(
     answers = _challenge_answers(reader)
     messages = _messages(reader)
     lockout = _lockout(reader, auth.max_challenges)
+    recovery_codes = _recovery_codes(ini, reader)
     accounting = _accounting(ini, reader, servers)
     groups, attributes, dictionary = _attributes(ini, reader)
     settings = Settings(
@@ -61,11 +66,12 @@ def build(
         lockout=lockout,
         messages=messages,
         dictionary=dictionary,
+        recovery_codes=recovery_codes,
     )
-    problems = [*ini.problems, *unknown_names(ini), *sdk_problems(ini), *reader.problems]
+    problems += [*sdk_problems(ini), *reader.problems]
     if any(problem.error for problem in problems):
-        return None, tuple(problems)
-    return settings, (*problems, *doubts(ini, settings))
+        return None, limited(problems)
+    return settings, limited([*problems, *doubts(ini, settings)])
 
 
 # Servers
@@ -194,11 +200,20 @@ def _lockout(reader: Reader, max_challenges: int) -> Optional[LockoutRules]:
     return LockoutRules(by_user=scope != "client", by_client=scope != "user", max_challenges=max_challenges, **read)
 
 
+def _recovery_codes(ini: Ini, reader: Reader) -> "Mapping[str, Tuple[RecoveryHash, ...]]":
+    if not ini.lines["recovery_codes"]:
+        return {}
+    from .recovery_codes import read_recovery_codes
+
+    return read_recovery_codes(reader)
+
+
 def _challenge_answers(reader: Reader) -> Tuple[ChallengeAnswer, ...]:
     answers = []
     for place, pattern, answer in reader.pairs("challenge_answers", "pattern = answer"):
         with reader.reporting("challenge_answers", place):
-            answers.append(ChallengeAnswer(compile_pattern(pattern, re.IGNORECASE), Secret(unquoted(answer))))
+            compiled = compile_pattern(pattern, re.IGNORECASE)
+            answers.append(ChallengeAnswer(compiled, Secret(unquoted(answer)), place))
     return tuple(answers)
 
 

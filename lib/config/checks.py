@@ -2,19 +2,34 @@
 
 from typing import Iterator, Mapping, Sequence, Tuple
 
-from .. import reasons
-from ..text import did_you_mean
+from .. import log_lines, reasons
+from ..text import canonical, closest, did_you_mean
 from .ini import Ini, Problem
 from .model import Settings
 from .options import NEEDING_TLS, SECTIONS, declaration
 
+MAX_PROBLEMS = 100
 PLUGIN_TIME_LIMIT = 300.0  # seconds: half of the proxy's time limit, by default
-# A misspelled option in these opens a hole or loses records.
-_STRICT_SECTIONS = ("gateway_groups", "lockout", "accounting")
+_GATES = (
+    "gateway_groups",
+    "gateway_groups map",
+    "radius_attributes",
+    "lockout",
+    "recovery_codes",
+    "connection_limit by=client_ip_gateway_user",
+    "authentication_cache",
+    "whitelist source=user_list",
+    "whitelist source=ldap_server_group",
+)
+"""The sections that decide who is admitted: misspelled, they would be ignored and admit others."""
+_STRICT_SECTIONS = _GATES + ("accounting",)  # a misspelled option in these admits others or loses records
+_MAX_UNKNOWN = 100
+_MIN_BEGINNING = 4  # letters
 _RENAMED: Mapping[Tuple[str, str], str] = {
     ("radius", "failover_after"): "status_check_after or connect_timeout",
     ("gateway_groups", "require_any"): "required_groups",
     ("lockout", "by"): "scope",
+    ("auth", "bypass_when_unreachable"): "[recovery_codes]",
     ("messages", "server-unproved"): reasons.MUTUAL_AUTH_FAILED,
     ("messages", "user-busy"): reasons.LOGIN_IN_PROGRESS,
     ("messages", "too-many-rounds"): reasons.TOO_MANY_CHALLENGES,
@@ -24,19 +39,35 @@ _RENAMED: Mapping[Tuple[str, str], str] = {
 
 
 def unknown_names(ini: Ini) -> Iterator[Problem]:
-    """Yield the unknown sections and options, with the name that was probably meant."""
-    known_sections = [section.name for section in SECTIONS]
+    """Yield the unknown sections and options, with the name that was probably meant; too many are an error."""
+    known_sections = dict.fromkeys([section.name for section in SECTIONS] + list(_GATES))
+    count = 0
     for section, values in ini.sections.items():
         declared = declaration(section)
+        known = [option.name for option in declared.options] if declared else []
+        unknown = [name for name in values if name not in known and name not in ini.from_default[section]]
+        count += 1 if declared is None else 0 if declared.open else len(unknown)
+        if count > _MAX_UNKNOWN:
+            yield Problem(True, "", "", f"more than {_MAX_UNKNOWN} unknown sections and options")
+            return
         if declared is None:
-            yield Problem(False, section, "", "unknown section" + _similar_section(section.lower(), known_sections))
+            meant = _similar_section(section, list(known_sections))
+            advice = f"; did you mean {meant}?" if meant else ""
+            yield Problem(meant in _GATES, section, "", log_lines.UNKNOWN_SECTION.format(advice=advice))
         elif not declared.open:
-            known = [option.name for option in declared.options]
-            for name in values:
-                if name not in known and name not in ini.from_default[section]:
-                    renamed = _RENAMED.get((declared.first or declared.name, name))
-                    advice = f"; use {renamed} instead" if renamed else _similar_option(name, known)
-                    yield Problem(declared.name in _STRICT_SECTIONS, section, name, "unknown option" + advice)
+            for name in unknown:
+                renamed = _RENAMED.get((declared.first or declared.name, name))
+                advice = f"; use {renamed} instead" if renamed else _similar_option(name, known)
+                text = log_lines.UNKNOWN_OPTION.format(advice=advice)
+                yield Problem(declared.name in _STRICT_SECTIONS, section, name, text)
+
+
+def limited(problems: Sequence[Problem]) -> Tuple[Problem, ...]:
+    """Return the first problems, and one that counts those left out; what is an error remains one."""
+    kept, left_out = tuple(problems[:MAX_PROBLEMS]), problems[MAX_PROBLEMS:]
+    if not left_out:
+        return kept
+    return kept + (Problem(any(each.error for each in left_out), "", "", f"and {len(left_out):,} more"),)
 
 
 def doubts(ini: Ini, settings: Settings) -> Iterator[Problem]:
@@ -47,18 +78,24 @@ def doubts(ini: Ini, settings: Settings) -> Iterator[Problem]:
             for option in NEEDING_TLS:
                 if ini.sections.get(server.section, {}).get(option.name, "") not in ("", option.default):
                     yield Problem(False, server.section, option.name, "has no effect without transport=tls")
+    if settings.recovery_codes and settings.groups and settings.groups.required_groups:
+        yield Problem(False, "recovery_codes", "", log_lines.RECOVERY_WITHOUT_EFFECT.text)
     cache = ini.sections.get("authentication_cache", {})
     if settings.groups and cache.get("reuse_limit", "0") not in ("", "0"):
-        text = "has no effect with [gateway_groups]: the cache does not keep groups"
-        yield Problem(False, "authentication_cache", "reuse_limit", text)
+        yield Problem(False, "authentication_cache", "reuse_limit", log_lines.CACHE_WITHOUT_EFFECT.text)
 
 
 def _similar_section(name: str, known: Sequence[str]) -> str:
-    """Return what did_you_mean does, for a section's name in lower case or the beginning of one."""
+    """Return the section that this name was probably meant for, or nothing.
+
+    Letters may be in any case, missing, added or wrong, and either name may be the beginning of the other.
+    """
+    name = " ".join(canonical(name).split())
     if declaration(name):
-        return did_you_mean(name, [name])
-    longer = [each for each in known if each.startswith(name + " ")]
-    return did_you_mean(name, known) or did_you_mean(name, longer[:1], 0.0)
+        return name
+    longer = [each for each in known if each.startswith(name)] if len(name) >= _MIN_BEGINNING else []
+    begun = [each for each in _GATES if name.startswith(each.split(" ")[0])]
+    return closest(name, known) or next(iter(longer + begun), "")
 
 
 def _similar_option(name: str, known: Sequence[str]) -> str:
@@ -70,14 +107,14 @@ def _similar_option(name: str, known: Sequence[str]) -> str:
 
 
 def _cut_short(settings: Settings) -> Iterator[Problem]:
-    """Yield the waits that a time limit ends before the configuration says so."""
+    """Yield the waits that a time limit ends earlier than configured."""
     total = sum(server.bound for server in settings.servers)
     if total > PLUGIN_TIME_LIMIT:
-        text = f"the servers' timeouts add up to {total:g} s; SPS stops a plugin after {PLUGIN_TIME_LIMIT:g} s"
+        text = log_lines.EXCEEDS_PLUGIN_LIMIT.format(seconds=total, limit=PLUGIN_TIME_LIMIT)
         yield Problem(False, "radius", "conn_timeout", text)
         return
     limit = settings.total_timeout
     for server in settings.servers:
         if server.bound > limit:
-            text = f"times conn_retries is {server.bound:g} s, but total_timeout ends the wait after {limit:g} s"
+            text = log_lines.EXCEEDS_TOTAL_TIMEOUT.format(seconds=server.bound, limit=limit)
             yield Problem(False, server.section, "conn_timeout", text)

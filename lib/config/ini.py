@@ -3,6 +3,11 @@
 Valid text is read as ConfigParser reads it, and so as the SDK reads it, with two exceptions: a `%` that ConfigParser
 would refuse is an ordinary character, and a value in double quotes keeps white space at its ends. Some of our sections
 are read line by line instead: such lines keep their case and may contain `:`.
+
+An indented line is an error, unless it continues PEM: a leading blank would otherwise make an option, or a section that
+decides who is admitted, part of the value above it.
+
+The work is proportional to the length of the text, which is limited, and so are the values that references make.
 """
 
 import configparser
@@ -10,8 +15,13 @@ import re
 import sys
 from typing import Dict, List, Mapping, Match, Optional, Sequence, Set, Tuple
 
+from .. import log_lines
 from ..namedtuple import NamedTuple
 from .options import SECTIONS, declaration
+from .value_types import CERTIFICATE_AND_KEY, CERTIFICATES
+
+MAX_CHARACTERS = 2**20
+"""The length of a configuration."""
 
 
 class Problem(NamedTuple):
@@ -50,15 +60,24 @@ class Ini(NamedTuple):
 _DEFAULT = configparser.DEFAULTSECT
 _LINE_SECTIONS = frozenset(section.name for section in SECTIONS if section.lines)
 _BARE_HEADER = r"\[[^]]+\]\s*([#;].*)?\Z"  # of a line that ends a section of lines: a pattern may begin with a bracket
+_OPTION = r"([^=:]*)[=:](.*)\Z"
 _PADDED_BASE64 = r"[A-Za-z0-9+/]+={1,2}\s*\Z"
-_REFERENCE = r"%(?:(%)|\(([^)]+)\)s)?"
+_REFERENCE = r"%(?:(%)|\(([^)]{1,100})\)s)?"
 _NO_VALUE = sys.maxsize
 _MAX_DEPTH = 10  # of references in referenced values, as in ConfigParser
+_MAX_EXPANSION = 2 * 10**5  # values that sections take from [DEFAULT], and characters that references insert
+_SHOWN_REPETITIONS = 10
+_OPTIONS = [option for section in SECTIONS for option in section.options]
+_NAMES = {option.name for option in _OPTIONS}
+_PEM_NAMES = {option.name for option in _OPTIONS if option.kind in (CERTIFICATES, CERTIFICATE_AND_KEY)}
 
 
 def parse_ini(text: str) -> Ini:
     """Parse INI text; text that is not INI makes problems, never an exception."""
     parser = _Parser()
+    if len(text) > MAX_CHARACTERS:
+        parser.refuse(f"is longer than {MAX_CHARACTERS} characters")
+        return parser.result()
     for number, line in enumerate(text.lstrip("\ufeff").split("\n"), 1):  # splitlines knows more line endings
         parser.take(number, line)
     return parser.result()
@@ -83,14 +102,16 @@ def unquoted(value: str) -> str:
 
 
 class _Parser:
-    """Takes the lines of a file in their order."""
+    """Parses a file line by line."""
 
     def __init__(self) -> None:
         self._options: Dict[str, Dict[str, List[str]]] = {}
         self._lines: Dict[str, List[Tuple[int, str]]] = {name: [] for name in _LINE_SECTIONS}
         self._places: Dict[Tuple[str, str], int] = {}
         self._problems: List[Problem] = []
+        self._repetitions: Dict[Tuple[str, str], List[int]] = {}
         self._section: Optional[str] = None
+        self._option = ""
         self._value: List[str] = []
         self._indent = _NO_VALUE  # a line indented deeper than that continues the value
         self._inside_pem = False
@@ -106,54 +127,76 @@ class _Parser:
             if stripped and not is_comment:
                 self._lines[self._section].append((number, stripped))
         elif self._is_exposed_pem(line):
-            self._report("", f"line {number}", "is not `option = value`")
+            self._report("", f"line {number}", log_lines.NOT_AN_OPTION.text)
         elif is_comment:
             pass
-        elif (not stripped or indent > self._indent) and section not in self._lines:
-            self._value.append(stripped)
+        elif not stripped:
+            self._value.append("")
+        elif indent > self._indent and section not in self._lines:
+            self._continue_value(number, stripped, bool(section))
         elif section:
             self._begin_section(number, section)
         elif self._section is None:
-            self._report("", f"line {number}", "is before the first [section]")
+            self._report("", f"line {number}", log_lines.BEFORE_FIRST_SECTION.text)
         else:
             self._begin_option(number, self._section, indent, stripped)
 
+    def refuse(self, text: str) -> None:
+        """Report an error in the whole configuration."""
+        self._report("", "", text)
+
     def result(self) -> Ini:
         """Return all that was found."""
+        for (section, name), numbers in self._repetitions.items():
+            self._report(section, name, _repeated(numbers))
         joined = {
             section: {name: "\n".join(lines).rstrip() for name, lines in options.items()}
             for section, options in self._options.items()
         }
         defaults = joined.pop(_DEFAULT, {})
+        budget = _Budget(_MAX_EXPANSION)
         sections: Dict[str, Dict[str, str]] = {}
         for section, own in joined.items():
-            values = dict(own, **{name: value for name, value in defaults.items() if name not in own})
             declared = declaration(section)
             keep_quotes = declared is not None and declared.sdk
-            expanded = {name: _expanded(value, values) for name, value in values.items()}
+            expanded = dict(own)
+            try:
+                budget.spend(len(defaults))
+                values = dict(own, **{name: value for name, value in defaults.items() if name not in own})
+                expanded = {name: _expanded(value, values, budget) for name, value in values.items()}
+            except OverflowError:
+                self._report(section, "", "has too many values from [DEFAULT] and from `%(name)s`")
             sections[section] = {name: value if keep_quotes else unquoted(value) for name, value in expanded.items()}
-        from_default = {section: set(defaults).difference(own) for section, own in joined.items()}
+        from_default = {section: set(sections[section]).difference(own) for section, own in joined.items()}
         return Ini(sections, from_default, self._lines, self._places, tuple(self._problems))
 
     def _begin_section(self, number: int, name: str) -> None:
         if name in self._options and name != _DEFAULT:
-            self._report(name, "", f"given twice, again in line {number}")
+            self._repetitions.setdefault((name, ""), []).append(number)
         self._section, self._value, self._indent = name, [], _NO_VALUE
         self._options.setdefault(name, {})
         self._places.setdefault((name, ""), number)
 
     def _begin_option(self, number: int, section: str, indent: int, line: str) -> None:
         """Begin an option's value; of two values the first counts."""
-        match = configparser.ConfigParser.OPTCRE.match(line)
-        name = match.group("option").rstrip().lower() if match else ""
+        match = re.match(_OPTION, line)
+        name = match.group(1).rstrip().lower() if match else ""
         if not match or not name:
-            self._report("", f"line {number}", "is not `option = value`")
+            self._report("", f"line {number}", log_lines.NOT_AN_OPTION.text)
             return
-        self._value, self._indent = [match.group("value").strip()], indent
+        self._option, self._value, self._indent = name, [match.group(2).strip()], indent
         if name in self._options[section]:
-            self._report(section, name, f"given twice, again in line {number}")
+            self._repetitions.setdefault((section, name), []).append(number)
         self._options[section].setdefault(name, self._value)
         self._places.setdefault((section, name), number)
+
+    def _continue_value(self, number: int, line: str, is_header: bool) -> None:
+        """Take an indented line, which ConfigParser takes for a part of the value above it."""
+        name = re.split("[=:]", line, maxsplit=1)[0].rstrip().lower()
+        if self._option in _PEM_NAMES and (self._inside_pem or not is_header and name not in _NAMES):
+            self._value.append(line)
+        else:
+            self._report("", f"line {number}", log_lines.INDENTED.text)
 
     def _is_exposed_pem(self, line: str) -> bool:
         """Whether a line of PEM is not indented and its Base64 ends in `=`.
@@ -172,15 +215,39 @@ class _Parser:
         self._problems.append(Problem(True, section, option, text))
 
 
-def _expanded(value: str, values: Mapping[str, str]) -> str:
+class _Budget:
+    """The work that is left; spending more raises OverflowError."""
+
+    def __init__(self, left: int) -> None:
+        self._left = left
+
+    def spend(self, work: int) -> None:
+        """Take work from the budget."""
+        self._left -= work
+        if self._left < 0:
+            raise OverflowError()
+
+
+def _repeated(numbers: Sequence[int]) -> str:
+    """Return the text for a name that is given again in these lines."""
+    if len(numbers) == 1:
+        return log_lines.GIVEN_TWICE.format(number=numbers[0])
+    shown = ", ".join(map(str, numbers[:_SHOWN_REPETITIONS]))
+    more = len(numbers) - _SHOWN_REPETITIONS
+    return f"given {len(numbers) + 1} times, again in lines {shown}" + (f" and {more:,} more" if more > 0 else "")
+
+
+def _expanded(value: str, values: Mapping[str, str], budget: _Budget) -> str:
     """Return a value with its references replaced, or as it is if ConfigParser would refuse it."""
+    if "%" not in value:
+        return value
     try:
-        return _replaced(value, values, 1)
+        return _replaced(value, values, 1, budget)
     except LookupError:
         return value
 
 
-def _replaced(value: str, values: Mapping[str, str], depth: int) -> str:
+def _replaced(value: str, values: Mapping[str, str], depth: int, budget: _Budget) -> str:
     """Replace `%(name)s` and `%%`; raise LookupError for a lone `%`, an unknown name or endless references."""
     if depth > _MAX_DEPTH:
         raise LookupError()
@@ -190,6 +257,7 @@ def _replaced(value: str, values: Mapping[str, str], depth: int) -> str:
         if percent:
             return "%"
         referenced = values[(name or "").lower()]
-        return _replaced(referenced, values, depth + 1) if "%" in referenced else referenced
+        budget.spend(len(referenced) + 1)
+        return _replaced(referenced, values, depth + 1, budget) if "%" in referenced else referenced
 
     return re.sub(_REFERENCE, replacement, value)

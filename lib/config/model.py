@@ -1,4 +1,4 @@
-"""Settings: a complete valid configuration, and the parts of it."""
+"""Settings: a complete valid configuration, and its parts."""
 
 from typing import TYPE_CHECKING, Mapping, Optional, Pattern, Tuple
 
@@ -8,6 +8,7 @@ from ..secret import Secret
 
 if TYPE_CHECKING:
     from ..radius.attributes import Attribute
+    from ..recovery_code import RecoveryHash
 
 
 class AuthSettings(NamedTuple):
@@ -20,7 +21,6 @@ class AuthSettings(NamedTuple):
     max_attempts: int
     max_challenges: int
     serialize_user: bool = False
-    bypass_when_unreachable: Tuple[str, ...] = ()
 
 
 class UsernameSettings(NamedTuple):
@@ -41,10 +41,14 @@ class NameRules(NamedTuple):
 
 
 class ChallengeAnswer(NamedTuple):
-    """A line of [challenge_answers]: a challenge that `pattern` matches is answered with `answer`."""
+    """A line of [challenge_answers]: a challenge that `pattern` matches is answered with `answer`.
+
+    `place` is where the line is in the file, as in `line 5`.
+    """
 
     pattern: Pattern[str]
     answer: Secret
+    place: str = ""
 
 
 class GroupRules(NamedTuple):
@@ -65,10 +69,15 @@ class GroupRules(NamedTuple):
 
 
 class RadiusAttribute(NamedTuple):
-    """A line of [radius_attributes]: the attribute, and the text that its value is made from."""
+    """A line of [radius_attributes]: the attribute, and the text that its value is made from.
+
+    `place` is as in `line 5`. A request is sent without an `optional` attribute whose value does not fit the session.
+    """
 
     attribute: "Attribute"
     text: str
+    place: str
+    optional: bool = False
 
 
 class AccountingSettings(NamedTuple):
@@ -96,8 +105,9 @@ class LockoutRules(NamedTuple):
 class Settings(NamedTuple):
     """A complete valid configuration; None turns a part off.
 
-    `name_rules` has the rules of each server by its section, `messages` only texts that differ from the default, and
-    `dictionary` the attributes that [radius_dictionary] defines.
+    `name_rules` has the rules of each server by its section, `messages` only texts that differ from the default,
+    `dictionary` the attributes that [radius_dictionary] defines, and `recovery_codes` those of each user by the
+    canonical name.
     """
 
     servers: Tuple[ServerSettings, ...]
@@ -113,3 +123,4 @@ class Settings(NamedTuple):
     lockout: Optional[LockoutRules] = None
     messages: Mapping[str, str] = {}
     dictionary: "Tuple[Attribute, ...]" = ()
+    recovery_codes: "Mapping[str, Tuple[RecoveryHash, ...]]" = {}

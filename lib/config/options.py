@@ -7,7 +7,7 @@ else knows a default or a range.
 import re
 from typing import Optional, Tuple
 
-from .. import reasons
+from .. import log_lines, reasons
 from ..namedtuple import NamedTuple
 from .value_types import (
     CERTIFICATE_AND_KEY,
@@ -92,25 +92,25 @@ SERVER_OPTIONS = (
         "5",
         "Seconds per try; times conn_retries it is the longest wait for one address. Use 25 for push.",
     ),
-    Option("conn_retries", whole_number(1, 30), "3", "Number of tries of conn_timeout seconds for each address."),
+    Option("conn_retries", whole_number(1, 30), "3", "Multiplier of conn_timeout, not a limit of transmissions."),
     Option(
         "retransmit_after",
         seconds(0, 280),
         "0.3",
-        "Seconds before the first retransmission; doubles each time. 0 disables retransmission, and so does tls.",
+        "Seconds before the first retransmission; doubles each time. 0 disables retransmission. No effect with tls.",
     ),
     Option(
         "require_message_authenticator",
         YES_NO,
         "yes",
-        "Set to no only for servers that cannot sign replies; such replies can be forged (CVE-2024-3596).",
+        "Discard unsigned replies. Set to no only for servers that cannot sign; replies can then be forged.",
     ),
-    Option("source_ip", OPTIONAL_ADDRESS, "", "Local address to send from, if SPS has several."),
+    Option("source_ip", OPTIONAL_ADDRESS, "", "IP address to send from, if SPS has several."),
     Option(
         "status_check",
         choice("status-server", "none"),
         "status-server",
-        "Probe a silent server with Status-Server (RFC 5997), or never.",
+        "Probe a silent server with Status-Server (RFC 5997). Set to none for servers that do not answer it.",
     ),
     Option(
         "status_check_after",
@@ -132,7 +132,7 @@ TLS_OPTIONS = (
         "client_certificate",
         CERTIFICATE_AND_KEY,
         "",
-        "Certificate and private key for servers that require one: PEM with further lines indented, or $.",
+        "Client certificate and its private key, if the server requires one: PEM with further lines indented, or $.",
     ),
 )
 NEEDING_TLS = (_CONNECT_TIMEOUT,) + TLS_OPTIONS
@@ -145,14 +145,14 @@ NAME_OPTIONS = (
 _OWN_NAME_OPTIONS = tuple(each._replace(help=each.help + " If not set, [username] applies.") for each in NAME_OPTIONS)
 _ALL_SERVER_OPTIONS = SERVER_OPTIONS + TRANSPORT_OPTIONS + TLS_OPTIONS + _OWN_NAME_OPTIONS
 RADIUS_ONLY_OPTIONS = (
-    Option("total_timeout", seconds(1, 290), "150", "Seconds for one answer from all servers together."),
+    Option("total_timeout", seconds(1, 290), "150", "Seconds to wait for all servers together, per user input."),
     Option("dead_time", seconds(0, 86400), "120", "Seconds an unresponsive server stays at the end of the list."),
     Option(
         "dictionary_path",
         TEXT,
         "",
         "Option of other plugins, ignored.",
-        ignored="has no effect: the dictionary is built into the plugin",
+        ignored=log_lines.DICTIONARY_WITHOUT_EFFECT.text,
     ),
 )
 AUTH_OPTIONS = (
@@ -162,14 +162,12 @@ AUTH_OPTIONS = (
         "Press Enter for push notification or type one-time password:",
         "Prompt for the one-time password.",
     ),
-    Option(
-        "disable_echo", YES_NO, "yes", "Hide the user's input. Set to no to show it unless a challenge forbids that."
-    ),
+    Option("disable_echo", YES_NO, "yes", "Hide what the user types, unless the server says otherwise in a challenge."),
     Option(
         "interactive_protocols",
         LOWER_CASE_NAMES,
         "rdp,ssh,telnet",
-        "Protocols in which SPS can prompt the user. Logins in others use push.",
+        "Protocols in which SPS can prompt the user. In others, the plugin uses the code in the login name, or push.",
     ),
     Option(
         "push_password", SECRET, "", "Password to send when the user only presses Enter. Set to push for Duo's proxy."
@@ -182,12 +180,6 @@ AUTH_OPTIONS = (
         "no",
         "Process the logins of one user one at a time (three may wait), so that only one push is pending.",
     ),
-    Option(
-        "bypass_when_unreachable",
-        NAMES,
-        "",
-        "Break-glass users (exact names) admitted when no server responds, provided SPS has authenticated them.",
-    ),
 )
 USERNAME_OPTIONS = (
     Option("prompt", TEXT, "User name:", "Prompt for the user name if none is known."),
@@ -196,7 +188,7 @@ USERNAME_OPTIONS = (
         "allow_override",
         YES_NO,
         "no",
-        "Allow users whom SPS has authenticated to set another RADIUS User-Name with ru=.",
+        "Allow users authenticated by SPS to set another RADIUS User-Name with ru= in the login name.",
     ),
 )
 GROUP_OPTIONS = (
@@ -212,19 +204,19 @@ GROUP_OPTIONS = (
     Option("required_groups", NAMES, "", "Groups of which the user must have at least one to log in."),
 )
 ACCOUNTING_SERVER_OPTIONS = (
-    Option("server", OPTIONAL_HOST, "", "Host name or address of the accounting server; by default those of [radius]."),
+    Option("server", OPTIONAL_HOST, "", "Name or address of the accounting server. If not set, all [radius] servers."),
     Option("port", whole_number(1, 65535), "1813", "UDP port for accounting. With tls the port of [radius] is used."),
     Option("secret", SECRET, "", "Shared secret, if it differs from that of [radius]."),
 )
 ACCOUNTING_OPTIONS = (
-    Option("enabled", YES_NO, "no", "Send Start and Stop for each session (RFC 2866)."),
+    Option("enabled", YES_NO, "no", "Send accounting records, Start and Stop, for each session (RFC 2866)."),
     Option("timeout", seconds(0.1, 30), "2", "Seconds that accounting may add to a login."),
 )
 LOCKOUT_OPTIONS = (
     Option("max_failures", whole_number(0, 1000), "0", "Failures before a user is locked out. 0 disables the lockout."),
     Option("window", seconds(1, 604800), "600", "Seconds within which failures are counted."),
     Option("duration", seconds(1, 604800), "900", "Seconds that a lockout lasts."),
-    Option("scope", choice("user", "client", "both"), "user", "Lock out by user name, by client address, or by both."),
+    Option("scope", choice("user", "client", "both"), "user", "Count rejects by user, by address, or both separately."),
 )
 MESSAGE_OPTIONS = tuple(
     Option(message.name, template(*message.placeholders), message.default, message.help) for message in reasons.MESSAGES
@@ -254,8 +246,8 @@ SECTIONS: Tuple[Section, ...] = (
     Section(
         "challenge_answers",
         (),
-        open="`pattern = answer`: answer a challenge that the regular expression matches (in any case) without asking "
-        "the user, once per attempt. Write `=` in the pattern as `\\x3d`.",
+        open="`pattern = answer`: answer a challenge that matches the regular expression, without asking the user. "
+        "Once per attempt; case does not matter. Write `=` in the pattern as `\\x3d`.",
         lines=True,
         example=("1\\) push = 1",),
     ),
@@ -263,17 +255,18 @@ SECTIONS: Tuple[Section, ...] = (
     Section(
         "gateway_groups map",
         (),
-        open="`radius-name = sps-group`: rename a group of the server. A name may have several lines.",
+        open="`radius-name = sps-group`: rename a group that the server sends. A name may have several lines.",
         lines=True,
         example=("ou-admins = admins",),
     ),
     Section(
         "radius_attributes",
         (),
-        open="`Name = value`: attribute to send with each request instead of the plugin's own; an empty value sends "
-        "none. Values may contain {}.".format(", ".join("{" + name + "}" for name in PLACEHOLDERS)),
+        open="`Name = value`: attribute to send with each request, instead of the plugin's own if it has one. An "
+        "empty value sends none. A value that does not fit the session denies the login, unless the name ends in `?`. "
+        "Values may contain {}.".format(", ".join("{" + name + "}" for name in PLACEHOLDERS)),
         lines=True,
-        example=("NAS-Identifier = bastion-1", "Cisco-AVPair = shell:user={gateway_user}"),
+        example=("NAS-Identifier = bastion-1", "Cisco-AVPair? = target={server_username}"),
     ),
     Section(
         "radius_dictionary",
@@ -286,6 +279,14 @@ SECTIONS: Tuple[Section, ...] = (
     Section("accounting", ACCOUNTING_OPTIONS + ACCOUNTING_SERVER_OPTIONS),
     Section("accounting_N", ACCOUNTING_SERVER_OPTIONS, first="accounting"),
     Section("lockout", LOCKOUT_OPTIONS),
+    Section(
+        "recovery_codes",
+        (),
+        open="`name = hash`, as the command `recovery-codes` prints it: a code that admits this user once if no server "
+        "responds. `name = $`: the Credential Store has the hashes. At most 20 codes for a user.",
+        lines=True,
+        example=("alice = pbkdf2-sha256:10000:SALT:HASH", "bob = $"),
+    ),
     Section("messages", MESSAGE_OPTIONS),
     Section(
         "credential_store", (Option("name", TEXT, "", "Local Credential Store for options set to `$`."),), sdk=True
@@ -299,8 +300,8 @@ SECTIONS: Tuple[Section, ...] = (
         "authentication_cache",
         (
             Option("soft_timeout", seconds(0, 10**9), "15", "Seconds that a login stays cached after its last use."),
-            Option("hard_timeout", seconds(0, 10**9), "90", "Seconds that a login stays cached in all."),
-            Option("reuse_limit", whole_number(-1, 10**6), "0", "Uses of a cached login. 0 disables the cache."),
+            Option("hard_timeout", seconds(0, 10**9), "90", "Seconds that a login stays cached at most."),
+            Option("reuse_limit", whole_number(-1, 10**6), "0", "Uses of a cached login. 0: no cache. -1: no limit."),
             Option("cache_dir", TEXT, "auth_cache", "Directory of the cache in the plugin's state directory."),
         ),
         sdk=True,
@@ -317,9 +318,9 @@ SECTIONS: Tuple[Section, ...] = (
                 "allow",
                 choice("no_user", "all_users"),
                 "",
-                "Users who need no RADIUS login, apart from those in except.",
+                "Who needs no RADIUS login: no_user or all_users. Members of except are treated the opposite way.",
             ),
-            Option("except", TEXT, "", "LDAP groups whose members are the exception to allow."),
+            Option("except", TEXT, "", "Comma-separated LDAP groups, the exceptions to allow."),
         ),
         sdk=True,
     ),
@@ -327,7 +328,7 @@ SECTIONS: Tuple[Section, ...] = (
         "usermapping source=explicit",
         (),
         sdk=True,
-        open="`name = RADIUS name`: User-Name to send for a gateway user. Write the user's name in lower case.",
+        open="`user = RADIUS name`: User-Name to send for this gateway user. Write the user in lower case.",
         example=("alice = alice.smith",),
     ),
     Section(
@@ -341,7 +342,7 @@ SECTIONS: Tuple[Section, ...] = (
         sdk=True,
     ),
     Section(
-        "ldap_server", (Option("name", TEXT, "", "LDAP Server policy for the two `ldap_server` sections."),), sdk=True
+        "ldap_server", (Option("name", TEXT, "", "LDAP Server policy for the LDAP whitelist and mapping."),), sdk=True
     ),
     Section(
         "ignore_upn_suffix_for_rdp",
@@ -370,7 +371,7 @@ SECTIONS: Tuple[Section, ...] = (
                 "info",
                 "Lowest severity that is logged.",
             ),
-            Option("destination", choice("stderr", "messages"), "stderr", "Log destination."),
+            Option("destination", choice("stderr", "messages"), "stderr", "Log destination. messages: syslog."),
         ),
         sdk=True,
     ),

@@ -4,6 +4,7 @@ import contextlib
 import re
 from typing import Any, Callable, Container, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
+from .. import log_lines
 from .ini import Ini, Problem
 from .options import Option
 from .value_types import CERTIFICATES
@@ -22,7 +23,6 @@ class ConfigurationError(Exception):
     """A look-up failed; the text is shown in the log."""
 
 
-NO_STORE = "`$` requires [credential_store] name"
 _TRUSTED_CA = r"\$\[(.+)\]\Z"
 
 
@@ -42,7 +42,7 @@ def split_at_last(line: str) -> Tuple[str, str, str]:
 
 
 class Reader:
-    """Reads options and lines; `problems` has what was wrong with them."""
+    """Reads options and lines; `problems` has every problem with them."""
 
     def __init__(self, ini: Ini, credential: CredentialLookup, trusted_ca: TrustedCaLookup) -> None:
         self._ini = ini
@@ -88,7 +88,14 @@ class Reader:
             if left and equals and (right or may_be_empty):
                 yield f"line {number}", left, right
             else:
-                self.report(section, f"line {number}", f"expected `{expected}`")
+                self.report(section, f"line {number}", log_lines.EXPECTED.format(values=f"`{expected}`"))
+
+    def stored(self, section: str, option: str) -> str:
+        """Return what the Credential Store has for an option; raise ValueError or ConfigurationError without it."""
+        text = self._credential(section, option)
+        if not (text or "").strip():
+            raise ValueError(log_lines.NOT_IN_STORE.format(kind="password", section=section, option=option))
+        return text or ""
 
     def report(self, section: str, option: str, text: str) -> None:
         """Add an error."""
@@ -110,10 +117,10 @@ class Reader:
             if text is None and inherited is not None:
                 return inherited
             if text is None:
-                stored, place = option.kind.stored, f"host={section} user={option.name}"
-                raise ValueError(f"the Credential Store has no {stored} for {place}")
+                absent = log_lines.NOT_IN_STORE
+                raise ValueError(absent.format(kind=option.kind.stored, section=section, option=option.name))
             if not text and option.required:
-                raise ValueError("is missing" if given is None else "is empty")
+                raise ValueError(log_lines.MISSING.text if given is None else "is empty")
             return option.kind.parse(text)
         return None
 

@@ -1,32 +1,34 @@
-"""The sections that the SDK reads: their errors, and the text that the SDK gets."""
+"""The sections that the SDK reads: their errors, and the text for the SDK."""
 
 import re
-from typing import Iterator, Optional
+from typing import Dict, Iterator, List, Optional, Tuple
 
+from .. import log_lines
 from .ini import Ini, Problem
-from .options import declaration
+from .options import Option, declaration
 from .value_types import ValueType
 
-_TAKEN_KEYS = r"(otp\d*|rp|radius_password)\Z"
+_TAKEN_KEYS = r"((otp|recovery)\d*|rp|radius_password)\Z"
 
 
 def sdk_problems(ini: Ini) -> Iterator[Problem]:
     """Yield what is wrong in the sections of the SDK, which would stop the session at the first invalid value."""
-    for section, values in ini.sections.items():
-        declared = declaration(section)
-        if declared is None or not declared.sdk:
-            continue
-        for option in declared.options:
-            try:
-                if values.get(option.name, "$") != "$":
-                    option.kind.parse("$" if values[option.name] == "$$" else values[option.name])
-            except ValueError as error:
-                yield Problem(True, section, option.name, str(error))
+    for section, name, value, option in _sdk_values(ini):
+        try:
+            if option is None:  # a user name, which may be stored
+                continue
+            if value != "$":
+                option.kind.parse("$" if value == "$$" else value)
+            elif not option.ignored:
+                # The SDK logs such values, and shows some of them to users: a stored password must not be one.
+                raise ValueError("cannot come from the Credential Store; write $$ for a dollar sign")
+        except ValueError as error:
+            yield Problem(True, section, name, str(error))
     yield from _incomplete(ini)
     yield from _incomplete_questions(ini)
     for section in ("whitelist source=ldap_server_group", "usermapping source=ldap_server"):
         if ini.sections.get(section) and not ini.sections.get("ldap_server", {}).get("name"):
-            yield Problem(False, section, "", "has no effect without [ldap_server] name")
+            yield Problem(False, section, "", log_lines.NO_LDAP_SERVER.text)
 
 
 def sdk_text(ini: Ini) -> str:
@@ -36,18 +38,28 @@ def sdk_text(ini: Ini) -> str:
     them, and it cannot log what it does not have.
     """
     wrong = {(problem.section, problem.option) for problem in sdk_problems(ini) if problem.error}
-    lines = []
+    lines: Dict[str, List[str]] = {section: [f"[{section}]"] for section in ini.sections if _is_read_by_sdk(section)}
+    for section, name, value, option in _sdk_values(ini):
+        if (section, name) not in wrong:
+            text = _in_lower_case(option.kind if option else None, value).replace("%", "%%").replace("\n", "\n\t")
+            lines[section].append(f"{name} = {text}")
+    return "\n".join(line for each in lines.values() for line in each) + "\n"
+
+
+def _is_read_by_sdk(section: str) -> bool:
+    declared = declaration(section)
+    return declared is not None and declared.sdk
+
+
+def _sdk_values(ini: Ini) -> Iterator[Tuple[str, str, str, Optional[Option]]]:
+    """Yield section, name, value and declaration of each value that is for the SDK."""
     for section, values in ini.sections.items():
         declared = declaration(section)
-        if declared is None or not declared.sdk:
-            continue
-        kinds = {option.name: option.kind for option in declared.options}
-        lines.append(f"[{section}]")
-        for name, value in values.items():
-            if (section, name) not in wrong and (name in kinds or name not in ini.from_default[section]):
-                text = _in_lower_case(kinds.get(name), value).replace("%", "%%").replace("\n", "\n\t")
-                lines.append(f"{name} = {text}")
-    return "\n".join(lines) + "\n"
+        if declared is not None and declared.sdk:
+            options = {option.name: option for option in declared.options}
+            for name, value in values.items():
+                if name in options or name not in ini.from_default[section]:
+                    yield section, name, value, options.get(name)
 
 
 def _in_lower_case(kind: Optional[ValueType], value: str) -> str:
@@ -57,10 +69,7 @@ def _in_lower_case(kind: Optional[ValueType], value: str) -> str:
 
 
 def _incomplete(ini: Ini) -> Iterator[Problem]:
-    """Yield what the SDK would ignore without a word."""
-    for option in ("log_level", "destination"):
-        if ini.sections.get("logging", {}).get(option) == "$":
-            yield Problem(True, "logging", option, "cannot come from the Credential Store")
+    """Yield the incomplete options that the SDK would ignore silently."""
     if ini.sections.get("whitelist source=user_list", {}).get("name") == "":
         yield Problem(True, "whitelist source=user_list", "name", "is empty")
     group = ini.sections.get("whitelist source=ldap_server_group", {})
@@ -77,6 +86,6 @@ def _incomplete_questions(ini: Ini) -> Iterator[Problem]:
             yield Problem(True, section, "", f"is never asked because there is no [question_{position}]")
         for option in ("prompt", "key"):
             if not ini.sections[section].get(option):
-                yield Problem(True, section, option, "is missing")
+                yield Problem(True, section, option, log_lines.MISSING.text)
         if re.match(_TAKEN_KEYS, ini.sections[section].get("key", "")):
             yield Problem(True, section, "key", "is reserved for the answer to a password prompt; choose another key")

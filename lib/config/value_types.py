@@ -1,10 +1,11 @@
-"""The types of option values: what each accepts, and what it turns the text into."""
+"""The types of option values: the accepted texts, and the conversion of a text to a value."""
 
 import binascii
 import ipaddress
 import re
 from typing import Any, Callable, Optional, Pattern, Tuple
 
+from .. import log_lines
 from ..namedtuple import NamedTuple
 from ..secret import Secret
 from ..text import did_you_mean, placeholders
@@ -13,7 +14,7 @@ from ..text import did_you_mean, placeholders
 class ValueType(NamedTuple):
     """A type of value: `expects` describes it; `parse` converts text or raises ValueError, which never quotes the text.
 
-    `stored` is what the Credential Store has for a `$`.
+    `stored` names the type of entry in the Credential Store for a `$`.
     """
 
     expects: str
@@ -27,19 +28,25 @@ def _text(value: str) -> str:
 
 def _secret(value: str) -> Secret:
     if "\n" in value:
-        raise ValueError("continues on the next line, which begins with white space")
+        raise ValueError("contains a line break")
     secret = Secret(value)
     secret.octets()
     return secret
 
 
+def _expected(values: str) -> ValueError:
+    return ValueError(log_lines.EXPECTED.format(values=values))
+
+
 def _host(value: str) -> str:
     if re.search("[,;]", value):
-        raise ValueError("expected one host name or address; put each further server into its own section")
+        raise ValueError(
+            log_lines.EXPECTED.format(values="one host name or address; put each further server into its own section")
+        )
     if re.match(r"[^:]+:\d+\Z", value):
         raise ValueError("the port has its own option, `port`")
     if not re.match(r"[^\s\[\]/]+\Z", value):
-        raise ValueError("expected a host name or an address")
+        raise _expected("a host name or an address")
     return value
 
 
@@ -52,13 +59,13 @@ def _optional_address(value: str) -> str:
         try:
             ipaddress.ip_address(value)
         except ValueError:
-            raise ValueError("expected an IP address") from None
+            raise _expected("an IP address") from None
     return value
 
 
 def _yes_no(value: str) -> bool:
     if value.lower() not in ("yes", "no"):
-        raise ValueError("expected yes or no")
+        raise _expected("yes or no")
     return value.lower() == "yes"
 
 
@@ -89,9 +96,9 @@ def _number(convert: Callable[[str], float], what: str, low: float, high: float)
         try:
             number = convert(value)
         except ValueError:
-            raise ValueError("expected " + expects) from None
+            raise _expected(expects) from None
         if not low <= number <= high:
-            raise ValueError("expected " + expects)
+            raise _expected(expects)
         return number
 
     return ValueType(expects, parse)
@@ -113,7 +120,7 @@ def choice(*values: str) -> ValueType:
     def parse(value: str) -> str:
         if value.lower() in values:
             return value.lower()
-        raise ValueError(f"expected one of {', '.join(values)}{did_you_mean(value.lower(), values)}")
+        raise _expected(f"one of {', '.join(values)}{did_you_mean(value.lower(), values)}")
 
     return ValueType(", ".join(values), parse)
 
@@ -140,7 +147,9 @@ def _certificates(value: str) -> str:
     """Return the certificates of a PEM text and drop everything else."""
     found = [match for match in re.finditer(_CERTIFICATES, value) if _is_der(match.group(2))]
     if value and (not found or len(found) < value.count("-----BEGIN CERTIFICATE")):
-        raise ValueError("expected complete certificates in PEM, with every line after the first indented")
+        raise ValueError(
+            log_lines.EXPECTED.format(values="complete certificates in PEM, with every line after the first indented")
+        )
     return "\n".join(_lines(match.group()) for match in found) + "\n" if found else ""
 
 
@@ -153,7 +162,7 @@ def _certificate_and_key(value: str) -> Secret:
     if "ENCRYPTED" in value:
         raise ValueError("the private key is encrypted, and the plugin cannot ask for the passphrase")
     if len(keys) != 1 or not _is_der(keys[0].group(2)):
-        raise ValueError("expected one private key in PEM with the certificate")
+        raise _expected("one private key in PEM with the certificate")
     return Secret(certificates + _lines(keys[0].group()) + "\n")
 
 

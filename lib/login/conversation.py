@@ -1,7 +1,7 @@
-"""The transitions of a login, pure: what the hook knows and what happened go in, the new state and the action come out.
+"""The transitions of a login, pure: from the state, the hook call and an outcome to the new state and an action.
 
-Everything that decides how a login goes is here: whose name counts, what is asked and when, what an Access-Reject or an
-Access-Challenge leads to, and when there have been enough of them.
+Every decision about a login is here: which user name to use, what to ask and when, what follows an Access-Reject or an
+Access-Challenge, and when to stop.
 
     at         event              leads to
     ---------  -----------------  ------------------------------
@@ -12,42 +12,56 @@ Access-Challenge leads to, and when there have been enough of them.
     password   answer             request
     challenge  hook call          challenge
     challenge  answer             request
+    recovery   hook call          recovery
+    recovery   answer             check
     begin      lockout            deny
     name       lockout            deny
     password   lockout            deny
     challenge  lockout            deny
+    recovery   lockout            deny
     request    Accepted           accept, deny
     request    Rejected           name, password, deny
     request    PasswordUnusable   name, password, deny
     request    Challenged         challenge, request, deny
-    request    NoResponse         accept, password, deny
+    request    NoResponse         password, recovery, check, deny
     request    OriginUnavailable  password, deny
     request    NotSent            deny
     request    Locked             deny
+    check      CodeAccepted       accept, deny
+    check      CodeRejected       recovery, deny
+    check      CodeNotRecorded    deny
+    check      Locked             deny
 
-At `name`, `password` and `challenge` the user has been asked, and SPS calls the hook again, with the answer or without.
-At `request` the same hook call sends an Access-Request and reports the outcome. A hook call begins with `identify`,
-goes on with `proceed` once the user is known (`lockout`: locked out by then), and with `receive` after each request.
+At `name`, `password`, `challenge` and `recovery` the user has been asked, and SPS calls the hook again, with the answer
+or without. At `request` the same hook call sends an Access-Request, at `check` it compares a recovery code, and reports
+the outcome. A hook call begins with `identify`, goes on with `proceed` once the user is known (`lockout`: locked out by
+then), with `receive` after each request, and with `finish_check` after each check.
 """
 
 import math
-from typing import Optional, Tuple, Union
+import re
+from typing import Tuple, Union
 
 from .. import reasons
 from ..config.model import Settings
 from ..reasons import format_text
 from ..secret import Secret
-from ..text import counted, one_line
+from ..text import canonical, counted, one_line
 from .groups import allowed
 from .state import (
     CHALLENGE,
     PASSWORD,
+    RECOVERY,
     USERNAME,
     Accept,
     Accepted,
     Action,
     Ask,
     Challenged,
+    CheckOutcome,
+    CheckRecoveryCode,
+    CodeAccepted,
+    CodeNotRecorded,
     Deny,
     HookCall,
     Identity,
@@ -64,7 +78,8 @@ from .username import name_problem
 
 OVERRIDE_KEYS = ("radius_username", "ru")
 PASSWORD_KEYS = ("radius_password", "rp", "otp")
-_ANSWER_KEYS = {USERNAME: "typed_username", PASSWORD: "otp", CHALLENGE: "otp"}
+RECOVERY_KEY = "recovery"
+_ANSWER_KEYS = {USERNAME: "typed_username", PASSWORD: "otp", CHALLENGE: "otp", RECOVERY: RECOVERY_KEY}
 
 
 def identify(settings: Settings, state: State, call: HookCall) -> Tuple[State, Union[Identity, Ask, Deny]]:
@@ -105,6 +120,8 @@ def proceed(settings: Settings, state: State, call: HookCall, locked_for: float 
         if answer is None:
             return state, _open_question(settings, state)
         question, state = state.question, state._replace(question="", question_key="", notice="")
+        if question == RECOVERY:
+            return state, CheckRecoveryCode(Secret(answer))
         if question == CHALLENGE:
             state = state._replace(prompt="")  # a server may have put a new PIN into it
             return state, SendRequest(Secret(answer), state.server_state, state.origin)
@@ -118,7 +135,7 @@ def proceed(settings: Settings, state: State, call: HookCall, locked_for: float 
 
 
 def receive(settings: Settings, state: State, call: HookCall, outcome: Outcome) -> Tuple[State, Action]:
-    """Return what the outcome of a request leads to."""
+    """Return the state and the action that follow the outcome of a request."""
     if isinstance(outcome, Challenged):
         return _challenged(settings, state, call, outcome)
     answered_challenge = state.origin is not None
@@ -129,22 +146,49 @@ def receive(settings: Settings, state: State, call: HookCall, outcome: Outcome) 
     if isinstance(outcome, NotSent):
         return state, Deny(outcome.code)
     if isinstance(outcome, Locked):
-        return state, Deny(reasons.LOCKED, minutes=math.ceil(outcome.seconds / 60))
+        return state, _locked(outcome)
     if isinstance(outcome, NoResponse):
-        if outcome.unreachable and may_bypass(settings, call.gateway_user):
-            return state, Accept(bypassed=True)
-        if not answered_challenge or len(settings.servers) < 2:
-            return state, Deny(outcome.code)
-        return _start_over(settings, state, call, outcome.code)
+        if answered_challenge and call.can_ask and len(settings.servers) > 1:
+            return _start_over(settings, state, call, outcome.code)
+        return _recover(settings, state, call, outcome.code)
     if isinstance(outcome, OriginUnavailable):
         return _start_over(settings, state, call, reasons.NO_REPLY)
     code = reasons.BAD_PASSWORD if isinstance(outcome, PasswordUnusable) else reasons.REJECTED
     return _failed_attempt(settings, state, call, outcome.message, code)
 
 
-def may_bypass(settings: Settings, gateway_user: Optional[str]) -> bool:
-    """Whether this is a break-glass user that SPS has authenticated."""
-    return bool(gateway_user) and gateway_user in settings.auth.bypass_when_unreachable
+def typed_secrets(call: HookCall) -> Tuple[str, ...]:
+    """Return the passwords and answers that the user has typed."""
+    return tuple(value for key, value in call.pairs.items() if key in PASSWORD_KEYS or re.match("otp[0-9]+$", key))
+
+
+def finish_check(settings: Settings, state: State, call: HookCall, outcome: CheckOutcome) -> Tuple[State, Action]:
+    """Return the state and the action that follow the check of a recovery code."""
+    if isinstance(outcome, CodeAccepted):
+        # No server has named a group.
+        is_allowed = settings.groups is None or allowed(settings.groups, ())
+        return state, Accept(by_recovery_code=True) if is_allowed else Deny(reasons.NOT_IN_GROUP)
+    if isinstance(outcome, CodeNotRecorded):
+        return state, Deny(reasons.RECOVERY_NOT_RECORDED)
+    if isinstance(outcome, Locked):
+        return state, _locked(outcome)
+    return _failed_attempt(settings, state, call, "", reasons.WRONG_RECOVERY_CODE)
+
+
+def _locked(outcome: Locked) -> Deny:
+    return Deny(reasons.LOCKED, minutes=math.ceil(outcome.seconds / 60))
+
+
+def _recover(settings: Settings, state: State, call: HookCall, code: str) -> Tuple[State, Action]:
+    """Ask for a recovery code if SPS has authenticated the user and the user has such codes; deny all others."""
+    # Who typed the name at our prompt is not known to SPS.
+    is_authenticated = bool(call.gateway_user) and not (state.typed_name or state.name_round)
+    if not is_authenticated or canonical(call.gateway_user or "") not in settings.recovery_codes:
+        return state, Deny(code)
+    if call.can_ask:
+        return _ask(settings, state, call, RECOVERY)
+    supplied = call.pairs.get(RECOVERY_KEY)
+    return state, CheckRecoveryCode(Secret(supplied)) if supplied else Deny(code)
 
 
 def _start_over(settings: Settings, state: State, call: HookCall, code: str) -> Tuple[State, Action]:
@@ -166,10 +210,10 @@ def _challenged(settings: Settings, state: State, call: HookCall, outcome: Chall
     )
     if state.challenges > settings.auth.max_challenges:
         return state.without_challenge(), Deny(reasons.TOO_MANY_CHALLENGES)
-    for number, line in enumerate(settings.challenge_answers):
-        if number not in state.used_answers and line.pattern.search(outcome.message):
-            state = state._replace(used_answers=state.used_answers + (number,))
-            return state, SendRequest(line.answer, state.server_state, state.origin)
+    if outcome.answered_by is not None:
+        state = state._replace(used_answers=state.used_answers + (outcome.answered_by,))
+        answer = settings.challenge_answers[outcome.answered_by].answer
+        return state, SendRequest(answer, state.server_state, state.origin)
     if not call.can_ask:
         return state.without_challenge(), Deny(reasons.CANNOT_ASK)
     return _ask(settings, state, call, CHALLENGE)
@@ -189,6 +233,8 @@ def _failed_attempt(
     if left <= 0 or not call.can_ask:
         return state, Deny(code, line)
     state = state._replace(notice=_retry_notice(settings, line.rstrip(". "), left))
+    if code == reasons.WRONG_RECOVERY_CODE:
+        return _ask(settings, state, call, RECOVERY)
     if state.typed_name or code == reasons.NO_USERNAME:
         state = state._replace(typed_name="", name_round=state.name_round + 1)
         return _ask(settings, state, call, USERNAME)
@@ -229,6 +275,8 @@ def _open_question(settings: Settings, state: State) -> Ask:
     elif state.question == PASSWORD:
         prompt = format_text(settings.messages, reasons.PASSWORD_PROMPT) or settings.auth.prompt
         disable_echo = settings.auth.disable_echo
+    elif state.question == RECOVERY:
+        prompt, disable_echo = format_text(settings.messages, reasons.RECOVERY_PROMPT), True
     else:
         prompt, disable_echo = state.prompt, not state.echo
     shown = "\n".join(part for part in (state.notice, prompt) if part)

@@ -2,6 +2,7 @@
 
 from typing import Dict, List, Sequence, Tuple
 
+from .. import log_lines
 from ..config.model import GroupRules
 from ..text import counted, field, holds_control, one_line
 
@@ -24,15 +25,15 @@ def gateway_groups(rules: GroupRules, values: Sequence[bytes]) -> Tuple[Tuple[st
         else:
             texts.append(text)
     warnings = []
-    for number, why in ((undecodable, "not UTF-8"), (unsafe, "with control characters")):
+    for number, cause in ((undecodable, log_lines.GROUPS_NOT_UTF_8), (unsafe, log_lines.GROUPS_WITH_CONTROLS)):
         if number:
-            warnings.append(f"discarded {number} of {counted(len(values), 'value', 'values')}: {why}")
+            warnings.append(cause.format(number=number, values=counted(len(values), "value", "values")))
     names = [name for text in texts for name in _names(rules, text)]
     if not names and (texts or not values):
-        warnings.append(f"no group in {counted(len(texts), 'value', 'values')}")
+        warnings.append(log_lines.NO_GROUP.format(values=counted(len(texts), "value", "values")))
     groups, unmapped = _mapped(rules, names)
     if unmapped:
-        warnings.append("not mapped: " + one_line(", ".join(map(field, unmapped))))
+        warnings.append(log_lines.GROUPS_NOT_MAPPED.format(names=one_line(", ".join(map(field, unmapped)))))
     return tuple(groups), tuple(warnings)
 
 

@@ -1,12 +1,12 @@
-"""The data of a conversation: what SPS passes, what the cookie keeps, actions, and the outcomes of requests."""
+"""The data of a conversation: input from SPS, state in the cookie, actions, and the outcomes of requests."""
 
 from typing import Mapping, Optional, Tuple, Union
 
 from ..namedtuple import NamedTuple
 from ..secret import Secret
 
-USERNAME, PASSWORD, CHALLENGE = "username", "password", "challenge"
-QUESTIONS = (USERNAME, PASSWORD, CHALLENGE)
+USERNAME, PASSWORD, CHALLENGE, RECOVERY = "username", "password", "challenge", "recovery"
+QUESTIONS = (USERNAME, PASSWORD, CHALLENGE, RECOVERY)
 """What a question to the user can be for."""
 
 Origin = Tuple[str, str, int]
@@ -23,14 +23,14 @@ class HookCall(NamedTuple):
 
 
 class State(NamedTuple):
-    """What is kept of a conversation from one hook call to the next.
+    """The state of a conversation from one hook call to the next.
 
-    `question` is what the open question is for, if there is one, and `question_key` the key under which the answer
-    comes; `question_count` makes every key new, so that an older answer is never taken for a newer one. `notice` is
+    `question` is the purpose of the open question, if there is one, and `question_key` the key under which the answer
+    arrives; `question_count` makes every key new, so that an old answer never counts for a new question. `notice` is
     shown before the next question. `name_round` counts how often the name was asked for again. `password_used` is
     whether the password in the login name was sent. `attempts` are the reasons of the failed ones.
 
-    The rest is about the challenges of the present attempt, except `all_challenges`, which counts those of all:
+    The rest is about the challenges of the current attempt, except `all_challenges`, which counts those of all:
     `server_state` is the State attribute (RFC 2865 section 5.24), which may be absent, `origin` the server that sent
     it, and `used_answers` the lines of [challenge_answers] that were used.
     """
@@ -52,19 +52,19 @@ class State(NamedTuple):
     used_answers: Tuple[int, ...] = ()
 
     def without_challenge(self) -> "State":
-        """Return the state of an attempt in which no challenge has come."""
+        """Return the state of an attempt without a challenge."""
         return self._replace(challenges=0, prompt="", echo=False, server_state=None, origin=None, used_answers=())
 
 
 class Identity(NamedTuple):
-    """The user to SPS, and the RADIUS User-Name that the user typed: to use (`override`), or `ignored`."""
+    """The user name for SPS, and the RADIUS User-Name that the user typed: `override` is used, `ignored` is not."""
 
     name: str
     override: str = ""
     ignored: str = ""
 
 
-# Actions: what the hook does next.
+# Actions: what the hook does next
 
 
 class Ask(NamedTuple):
@@ -83,11 +83,17 @@ class SendRequest(NamedTuple):
     origin: Optional[Origin]
 
 
+class CheckRecoveryCode(NamedTuple):
+    """Compare what the user typed with the hashes of the user's recovery codes; never send it to a server."""
+
+    code: Secret
+
+
 class Accept(NamedTuple):
-    """Admit the user: with `groups` if they came from the server, `bypassed` if no server responded."""
+    """Admit the user: with `groups` if they came from the server, or because of a recovery code."""
 
     groups: Optional[Tuple[str, ...]] = None
-    bypassed: bool = False
+    by_recovery_code: bool = False
 
 
 class Deny(NamedTuple):
@@ -98,7 +104,7 @@ class Deny(NamedTuple):
     minutes: int = 0
 
 
-# Outcomes: what came of a request.
+# Outcomes of a request.
 
 
 class Accepted(NamedTuple):
@@ -114,12 +120,17 @@ class Rejected(NamedTuple):
 
 
 class Challenged(NamedTuple):
-    """The server sent an Access-Challenge; `echo` is the value of its Prompt, None if there was none."""
+    """The server sent an Access-Challenge; `echo` is the value of its Prompt, None if there was none.
+
+    `answered_by` is the first unused line of [challenge_answers] whose pattern matches, counted from 0, if there is
+    one. A pattern may take exponential time: the caller matches it, within a time limit.
+    """
 
     message: str
     echo: Optional[bool]
     server_state: Optional[bytes]
     origin: Origin
+    answered_by: Optional[int] = None
 
 
 class PasswordUnusable(NamedTuple):
@@ -129,20 +140,19 @@ class PasswordUnusable(NamedTuple):
 
 
 class NoResponse(NamedTuple):
-    """No server gave a valid reply; `code` says why, `unreachable` is whether no server sent anything at all."""
+    """No server gave a valid reply; `code` says why."""
 
     code: str
-    unreachable: bool = False
 
 
 class NotSent(NamedTuple):
-    """The request was not sent, and would not be if the user tried again; `code` says why."""
+    """The request was not sent, and another attempt would not help; `code` says why."""
 
     code: str
 
 
 class Locked(NamedTuple):
-    """The request was not sent: the user or the client is locked out for so many seconds."""
+    """Nothing was sent or compared: the user or the client is locked out for so many seconds."""
 
     seconds: float
 
@@ -151,5 +161,21 @@ class OriginUnavailable(NamedTuple):
     """The server that sent the challenge is not configured any more; its State must not go to another."""
 
 
-Action = Union[Ask, SendRequest, Accept, Deny]
+# Outcomes of a check; Locked is one of them, too.
+
+
+class CodeAccepted(NamedTuple):
+    """The recovery code is one of the user's, and its first use has been recorded."""
+
+
+class CodeRejected(NamedTuple):
+    """The recovery code is not one of the user's, or it has been used; this counts as a failed attempt."""
+
+
+class CodeNotRecorded(NamedTuple):
+    """The recovery code is one of the user's, but its use cannot be recorded."""
+
+
+Action = Union[Ask, SendRequest, CheckRecoveryCode, Accept, Deny]
 Outcome = Union[Accepted, Rejected, Challenged, PasswordUnusable, NoResponse, NotSent, Locked, OriginUnavailable]
+CheckOutcome = Union[CodeAccepted, CodeRejected, CodeNotRecorded, Locked]

@@ -9,8 +9,10 @@ import re
 import struct
 from typing import Any, Iterable, List, Optional, Sequence, Tuple
 
+from .. import log_lines
 from ..namedtuple import NamedTuple
 from . import packet
+from .md5 import md5
 
 ACCOUNTING_REQUEST, ACCOUNTING_RESPONSE = packet.ACCOUNTING_REQUEST, packet.ACCOUNTING_RESPONSE
 RESPONSE_CODES = (ACCOUNTING_RESPONSE,)  # the answer to a Status-Server on this port too, RFC 5997 section 4.3
@@ -19,7 +21,7 @@ MAX_OCTETS = 4095  # RFC 2866 section 3, one less than in RFC 2865
 
 CLASS, ACCT_STATUS_TYPE, ACCT_DELAY_TIME, ACCT_SESSION_ID, ACCT_AUTHENTIC, ACCT_SESSION_TIME = 25, 40, 41, 44, 45, 46
 EVENT_TIMESTAMP, ERROR_CAUSE = 55, 101
-NOT_RECORDED = packet.DiscardReason("Error-Cause reports that nothing was recorded", "bad-reply")
+NOT_RECORDED = packet.DiscardReason(log_lines.NOT_RECORDED.text, "bad-reply")
 _STATUS_TYPES = {START: 1, STOP: 2}
 _RADIUS, _LOCAL = 1, 2  # who authenticated the user, RFC 2866 section 5.6
 _FROM_RECORD = frozenset(
@@ -33,7 +35,7 @@ _FORBIDDEN = frozenset((2, 3, 18, 24, 60, 70, 71, 72, 73, 74, 75, 76, 78, 79, pa
 MAX_UNSENT = 1000
 MAX_AGE = 7 * 86400.0  # seconds
 _TRIES_IN_ORDER = 3
-_FIRST_HOLD, _LONGEST_HOLD = 60.0, 3600.0  # seconds
+_FIRST_DELAY, _LONGEST_DELAY = 60.0, 3600.0  # seconds
 
 _LARGEST = 2**32 - 1
 _HEX = re.compile("(?:[0-9a-f]{2})*")
@@ -103,12 +105,12 @@ class Record(NamedTuple):
 def encode(record: Record, now: float, secret: bytes, random: packet.Random) -> bytes:
     """Return the octets of an Accounting-Request (RFC 2866 section 4.1) with a new identifier.
 
-    Acct-Delay-Time is that of `now`, so a record that is sent later must be encoded anew, and sent from another port,
-    as the identifier may be the same by chance. No record makes this raise.
+    Acct-Delay-Time is that of `now`, so a record that is sent later must be encoded again, and sent from another port,
+    because the identifier may be the same by chance. No record makes this raise.
     """
     attributes = body(record, now)
     header = struct.pack("!BBH", ACCOUNTING_REQUEST, random(1)[0], packet.HEADER_OCTETS + len(attributes))
-    return header + hashlib.md5(header + bytes(16) + attributes + secret).digest() + attributes  # RFC 2866 section 3
+    return header + md5(header + bytes(16) + attributes + secret) + attributes  # RFC 2866 section 3
 
 
 def body(record: Record, now: float) -> bytes:
@@ -154,11 +156,11 @@ def check_recorded(octets: bytes) -> None:
             raise packet.Discarded(NOT_RECORDED)
 
 
-class Waiting(NamedTuple):
+class QueuePosition(NamedTuple):
     """The place of an unsent record in the queue.
 
-    `key` is where it is kept and `session` identifies its session; `tries` counts the attempts that failed, and the
-    record is not sent before `held_until` (seconds since the epoch).
+    `key` identifies the stored record and `session` its session; `tries` counts the failed attempts, and the record is
+    not sent before `delayed_until` (seconds since the epoch).
     """
 
     key: str
@@ -166,45 +168,46 @@ class Waiting(NamedTuple):
     session: str
     kind: str
     tries: int = 0
-    held_until: float = 0.0
+    delayed_until: float = 0.0
 
-    def failed(self, now: float, others_went: bool) -> "Waiting":
-        """Return its place after another failed attempt; `others_went` is whether the server took another record.
+    def failed(self, now: float, others_acknowledged: bool) -> "QueuePosition":
+        """Return its place after another failed attempt; `others_acknowledged` is whether another record was.
 
-        If the server takes others again and again, it refuses this one, and logins must not wait for it often.
+        If the server repeatedly acknowledges others, it refuses this one, and logins must not wait for it often.
         """
-        hold = others_went and self.tries >= _TRIES_IN_ORDER
-        seconds = min(_FIRST_HOLD * 2 ** min(self.tries - _TRIES_IN_ORDER, 16), _LONGEST_HOLD) if hold else 0.0
-        return self._replace(tries=self.tries + 1, held_until=now + seconds if hold else 0.0)
+        delays = others_acknowledged and self.tries >= _TRIES_IN_ORDER
+        seconds = min(_FIRST_DELAY * 2 ** min(self.tries - _TRIES_IN_ORDER, 16), _LONGEST_DELAY) if delays else 0.0
+        return self._replace(tries=self.tries + 1, delayed_until=now + seconds if delays else 0.0)
 
-    def is_held(self, now: float) -> bool:
-        """Whether it is not sent now; a hold that is too long is from before the clock was set back."""
-        return now < self.held_until <= now + _LONGEST_HOLD
+    def is_delayed(self, now: float) -> bool:
+        """Whether it is not sent now; a delay that is too long is from before the clock was set back."""
+        return now < self.delayed_until <= now + _LONGEST_DELAY
 
 
-def in_order(waiting: Sequence[Waiting], now: float) -> List[Waiting]:
+def in_order(waiting: Sequence[QueuePosition], now: float) -> List[QueuePosition]:
     """Return the records to send now: oldest first, those that failed often last, and no Stop before its Start.
 
-    Otherwise one record that the server never takes would hold up all others.
+    Otherwise one record that the server never acknowledges would block all others.
     """
     starts = {one.session: one for one in waiting if one.kind == START}
 
-    def place(one: Waiting) -> Tuple[bool, float, bool]:
+    def place(one: QueuePosition) -> Tuple[bool, float, bool]:
         start = starts.get(one.session, one)
         return max(_age(one), _age(start)) + (one.kind == STOP,)
 
     return sorted(
-        (one for one in waiting if not one.is_held(now) and not starts.get(one.session, one).is_held(now)), key=place
+        (one for one in waiting if not one.is_delayed(now) and not starts.get(one.session, one).is_delayed(now)),
+        key=place,
     )
 
 
-def given_up(waiting: Sequence[Waiting], now: float) -> List[Waiting]:
+def positions_to_drop(waiting: Sequence[QueuePosition], now: float) -> List[QueuePosition]:
     """Return the records to remove: all but the newest MAX_UNSENT, and those older than MAX_AGE."""
     newest_first = sorted(waiting, key=lambda one: one.event, reverse=True)
     return newest_first[MAX_UNSENT:] + [one for one in newest_first[:MAX_UNSENT] if now - one.event > MAX_AGE]
 
 
-def _age(one: Waiting) -> Tuple[bool, float]:
+def _age(one: QueuePosition) -> Tuple[bool, float]:
     return one.tries >= _TRIES_IN_ORDER, one.event
 
 

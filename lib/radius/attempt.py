@@ -1,16 +1,18 @@
-"""One attempt to get an answer from one address, pure: what was sent and received, and what the log says of it."""
+"""One attempt to get an answer from one address, pure: what was sent and received, and the lines for the log."""
 
 from collections import Counter
 from typing import TYPE_CHECKING, Iterable, List, Optional
 
+from .. import log_lines
 from ..text import counted
 from .packet import DiscardReason
 
 if TYPE_CHECKING:
     from .transport.base import Unreachable
 
-# The first of these codes that any attempt has is that of the denial; the log has the reasons of all.
+# The denial has the first of these codes that any attempt has; the log has the reasons of all attempts.
 _CODES_BY_GRAVITY = (
+    "fips",
     "mutual-auth-failed",
     "wrong-secret",
     "no-message-authenticator",
@@ -33,19 +35,12 @@ class Attempt:
         self.transmissions = 0
         self.probed = False
         self.probe_answered = False
-        self.is_connected = False  # a TLS handshake proves that the server is up
         self.discards: "Counter[DiscardReason]" = Counter()
         self.error: "Optional[Unreachable]" = None
 
     @property
-    def is_silent(self) -> bool:
-        """Whether nothing at all came from the address."""
-        heard = self.discards or self.probe_answered or self.is_connected
-        return not heard and (self.error is None or self.error.is_silence)
-
-    @property
     def codes(self) -> List[str]:
-        """The codes of denials that this attempt is a reason for."""
+        """The codes of the denials that this attempt can lead to."""
         if self.discards:
             return [reason.code for reason in self.discards]
         return [self.error.code if self.error else "no-reply"]
@@ -53,7 +48,7 @@ class Attempt:
     def discarded(self) -> List[str]:
         """Return a line for each reason to discard replies."""
         return [
-            f"{self.name}: discarded {counted(count, 'reply', 'replies')}: {reason.text}"
+            self._line(log_lines.DISCARDED.format(replies=counted(count, "reply", "replies"), cause=reason.text))
             for reason, count in self.discards.items()
         ]
 
@@ -62,11 +57,15 @@ class Attempt:
         if self.error:
             text = str(self.error)
         else:
-            text = f"no response to {counted(self.transmissions, 'transmission', 'transmissions')}"
-            text += " or to Status-Server" if self.probed and not self.probe_answered else ""
+            is_silent = self.probed and not self.probe_answered
+            cause = log_lines.NO_RESPONSE_TO_STATUS if is_silent else log_lines.NO_RESPONSE
+            text = cause.format(sent=counted(self.transmissions, "transmission", "transmissions"))
         if self.probe_answered:
-            text += ", but Status-Server was answered"
-        return self.discarded() + [f"{self.name}: {text}"]
+            text = log_lines.STATUS_ANSWERED.format(failure=text)
+        return self.discarded() + [self._line(text)]
+
+    def _line(self, cause: str) -> str:
+        return log_lines.ATTEMPT.format(server=self.name, cause=cause)
 
 
 def gravest_code(attempts: Iterable[Attempt]) -> str:

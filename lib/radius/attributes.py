@@ -43,7 +43,7 @@ FORBIDDEN: Mapping[str, str] = {
         ("is made from what the user types", "User-Password CHAP-Password CHAP-Challenge ARAP-Password"),
         ("belongs to the server that sent it", "State"),
         ("belongs to the proxy that added it", "Proxy-State"),
-        ("is made anew for every request", "Message-Authenticator"),
+        ("is computed for every request", "Message-Authenticator"),
         ("belongs to EAP, which is not supported", "EAP-Message"),
         ("is written as 26.<vendor>.<type>, or by the vendor's name for it", "Vendor-Specific"),
         (
@@ -95,13 +95,13 @@ def define(name: str, text: str) -> Attribute:
     """
     if not _NAME.match(name):
         raise ValueError("expected a name of letters, digits, `-`, `_`, `.` and `/` that begins with a letter")
-    words = text.lower().split()
-    match = _NUMBERS.match(words[0]) if len(words) == 2 else None
-    if not match or words[1] not in KINDS:
+    parts = text.lower().split()
+    match = _NUMBERS.match(parts[0]) if len(parts) == 2 else None
+    if not match or parts[1] not in KINDS:
         kinds = ", ".join(KINDS)
         raise ValueError("expected `26.<vendor>.<type> <kind>` or `<number> <kind>`, the kind one of " + kinds)
     vendor, number = _key(match)
-    return Attribute(name, vendor, number, words[1])
+    return Attribute(name, vendor, number, parts[1])
 
 
 def refusal(attribute: Attribute) -> str:
@@ -128,8 +128,8 @@ def check(attribute: Attribute, text: str, names: Iterable[str]) -> None:
 def encode(attribute: Attribute, text: str, values: Optional[Mapping[str, str]] = None) -> bytes:
     """Return the octets of a value; none for empty text, as no attribute may be empty (RFC 2865 section 5).
 
-    With `values`, each `{name}` in the text is replaced after the syntax has been parsed, so user input is never taken
-    for a tag or for hexadecimal digits. The text of a tagged attribute may begin with the tag, as in `:1:VLAN`; a
+    With `values`, each `{name}` in the text is replaced after the syntax has been parsed, so user input never counts
+    as a tag or as hexadecimal digits. The text of a tagged attribute may begin with the tag, as in `:1:VLAN`; a
     string without a tag is sent without the octet, an integer with 0 (RFC 2868 section 3). Octets are text, or
     hexadecimal digits after 0x. Nothing is cut. Raise ValueError with the expected form, never with the value.
     """
@@ -196,7 +196,7 @@ def _ipv4(_: Attribute, text: str) -> bytes:
 
 def _ipv6(_: Attribute, text: str) -> bytes:
     try:
-        if "%" in text:  # newer Pythons take a zone, and drop it
+        if "%" in text:  # newer Pythons accept a zone and drop it
             raise ValueError
         return ipaddress.IPv6Address(text.strip()).packed
     except ValueError:

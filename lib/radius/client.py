@@ -5,8 +5,10 @@ import random
 import time
 from typing import Callable, List, Optional, Sequence, Tuple
 
+from .. import log_lines
 from . import packet, profile
 from .attempt import Attempt, gravest_code
+from .md5 import Md5Disabled
 from .profile import Profile
 from .request import EncodedRequest, Origin, Request, messages
 from .result import Answer, NoAnswer, NotSent, OriginGone, TracedPacket
@@ -14,10 +16,10 @@ from .schedule import MAX_PROBES, Connect, GiveUp, Probe, Resolve, Schedule, Sen
 from .server import ServerSettings, TlsSettings
 from .server_status import NO_MEMORY, ServerStatus
 from .transport.base import Address, Received, Transport, Unreachable
-from .transport.resolve import numeric_address, resolve
+from .transport.resolve import MAX_ADDRESSES, numeric_address, resolve
 from .transport.udp import UdpTransport
 
-_UNSOLICITED = packet.DiscardReason("unsolicited data after the answer", "bad-reply")
+_UNSOLICITED = packet.DiscardReason(log_lines.UNSOLICITED_DATA.text, "bad-reply")
 _MAX_WAIT = 16.0  # seconds between transmissions, MRT of RFC 5080 section 2.2.1
 
 
@@ -74,7 +76,7 @@ class _Connection:
     @property
     def probe(self) -> bytes:
         """The Status-Server, always the same."""
-        # Over a stream, its reply must be told from that to the request.
+        # Over a stream, its reply must be distinguishable from that to the request.
         while not self._probe or self.profile.belongs(self._probe, self.request.octets):
             self._probe = self.profile.status(self.request.identity, os.urandom)
         return self._probe
@@ -86,7 +88,7 @@ class _Connection:
         return at_probe_port
 
     def verify_probe_reply(self, octets: bytes) -> packet.Reply:
-        """Return the reply to the Status-Server; raise packet.Discarded if it is none."""
+        """Return the reply to the Status-Server; raise packet.Discarded if it is not valid."""
         # The login is on the same stream, which an invalid packet ends: any answer shows that the server is up.
         codes = packet.STREAM_STATUS_CODES if self.transport.is_stream else packet.STATUS_CODES
         return self.profile.verify(octets, self._probe, codes)
@@ -113,6 +115,7 @@ class _Run:
         self._address = Address(0, ())
         self._connection: Optional[_Connection] = None
         self._attempts: List[Attempt] = []
+        self._lines: List[str] = []
         self._packets: List[TracedPacket] = []
         self._section = ""
 
@@ -170,8 +173,12 @@ class _Run:
         server = self._server = self._servers[index]
         self._attempts.append(Attempt(server.section, server.server))
         timeout = min(server.bound, self._schedule.deadline - time.monotonic())
-        self._addresses = resolve(host_for(server, self._request.origin), server.port, timeout)
-        self._attempts.pop()
+        found = resolve(host_for(server, self._request.origin), server.port, timeout)
+        self._addresses = found[:MAX_ADDRESSES]
+        attempt = self._attempts.pop()
+        if len(found) > MAX_ADDRESSES:
+            cause = log_lines.TOO_MANY_ADDRESSES.format(limit=MAX_ADDRESSES, count=len(found))
+            self._lines.append(log_lines.ATTEMPT.format(server=attempt.name, cause=cause))
         self._schedule.resolved(len(self._addresses))
 
     def _connect(self, address: Address) -> None:
@@ -185,6 +192,8 @@ class _Run:
             request = self._request.encode(profile, server, transport.local_ip, os.urandom, time.time())
         except BaseException as error:
             transport.close()
+            if isinstance(error, Md5Disabled):
+                raise Unreachable("fips", log_lines.MD5_DISABLED.text) from None
             if isinstance(error, packet.RequestError):
                 raise NotSent(error, self._section, self._packets) from None
             raise
@@ -200,7 +209,6 @@ class _Run:
         # No certificate has the zone of an address, or the dot at the end of an absolute name.
         name = (settings.server_name or server.server.partition("%")[0]).rstrip(".")
         transport = TlsTransport(self._address, server.source_ip, settings, name, self._schedule.connect_by)
-        self._attempts[-1].is_connected = True
         if transport.is_radius_1_1:
             return transport, profile.Radius11()
         # TLS proves every reply, so a Message-Authenticator is verified, but not required.
@@ -213,7 +221,7 @@ class _Run:
             except packet.Discarded as discarded:
                 self._attempts[-1].discards[discarded.reason] += 1
                 if connection.transport.is_stream:  # only the server can have sent it (RFC 6613 section 2.6.4)
-                    raise Unreachable("bad-reply", "connection closed because of an invalid reply", False) from None
+                    raise Unreachable("bad-reply", log_lines.CONNECTION_CLOSED.text) from None
                 continue
             if answer is not None:
                 return answer
@@ -248,11 +256,12 @@ class _Run:
 
     def _answer(self, connection: _Connection, reply: packet.Reply) -> Answer:
         attempt = self._attempts[-1]
-        lines = [line for each in self._attempts[:-1] for line in each.failure()] + attempt.discarded()
+        failures = [line for each in self._attempts[:-1] for line in each.failure()]
+        lines = self._lines + failures + attempt.discarded()
         seconds = time.monotonic() - self._started
         if not connection.request.is_proved(reply):
-            lines.append(f"{attempt.name}: MS-CHAP2-Success missing or invalid")
-            raise NoAnswer("mutual-auth-failed", lines, seconds, False, self._section, self._packets)
+            lines.append(log_lines.ATTEMPT.format(server=attempt.name, cause=log_lines.MUTUAL_AUTH_FAILED.text))
+            raise NoAnswer("mutual-auth-failed", lines, seconds, self._section, self._packets)
         return Answer(
             reply=reply,
             messages=messages(reply),
@@ -268,17 +277,11 @@ class _Run:
     def _no_answer(self) -> NoAnswer:
         tried = {attempt.section for attempt in self._attempts}
         untried = [server for server in self._servers if server.section not in tried]
-        lines = [line for attempt in self._attempts for line in attempt.failure()]
-        lines += [f"[{server.section}] {server.server}: not tried: total_timeout exhausted" for server in untried]
-        unreachable = all(attempt.is_silent for attempt in self._attempts) and not untried
-        return NoAnswer(
-            gravest_code(self._attempts),
-            lines,
-            time.monotonic() - self._started,
-            unreachable and self._request.origin is None,
-            self._section,
-            self._packets,
-        )
+        lines = self._lines + [line for attempt in self._attempts for line in attempt.failure()]
+        names = [f"[{server.section}] {server.server}" for server in untried]
+        lines += [log_lines.ATTEMPT.format(server=name, cause=log_lines.NOT_TRIED.text) for name in names]
+        seconds = time.monotonic() - self._started
+        return NoAnswer(gravest_code(self._attempts), lines, seconds, self._section, self._packets)
 
 
 def _refuse(octets: bytes) -> packet.Reply:
@@ -286,7 +289,7 @@ def _refuse(octets: bytes) -> packet.Reply:
 
 
 def _is_origin(server: ServerSettings, origin: Origin) -> bool:
-    """Whether the section still names the server that sent the challenge, as far as its address tells."""
+    """Whether the section still names the server that sent the challenge, as far as its address shows."""
     same = server.section == origin.section and server.port == origin.port
     return same and numeric_address(server.server) in ("", origin.host)
 

@@ -14,8 +14,8 @@ _SECRET_NAME = re.compile("(?i)password|passwd|secret|key")
 def describe(vendor: int, number: int, octets: bytes, own: Sequence[Attribute] = ()) -> Tuple[str, str]:
     """Return the name of an attribute and its value on one line, safe to show; `own` has the configured definitions.
 
-    An attribute without a name may be a secret of its vendor. A secret of the dictionary stays one under any name that
-    the configuration gives it.
+    An attribute without a name may be a secret of its vendor. An attribute that is secret in the dictionary is secret
+    under any configured name.
     """
     attribute = _named(vendor, number, own)
     if _is_secret(_named(vendor, number, ())) or _is_secret(attribute):

@@ -56,7 +56,7 @@ _ERRORS = {  # RFC 2759 section 6
 def response(
     user_name: str, password: Secret, authenticator_challenge: bytes, peer_challenge: bytes, identifier: int
 ) -> Response:
-    """Return the response to a challenge that the NAS made itself, and the success to expect.
+    """Return the response to a challenge that the NAS made itself, and the expected MS-CHAP2-Success.
 
     Both challenges are 16 octets from a random source, `identifier` is 0 to 255. A `DOMAIN\\` before the name is left
     out of the calculation. Raise ValueError, without the password in it, if the password is longer than 256 UTF-16

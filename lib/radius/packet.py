@@ -4,13 +4,14 @@ pyrad encodes the attributes of requests. Replies are verified here, in their ra
 before it verifies it, and an attacker can send anything.
 """
 
-import hashlib
 import hmac
 import struct
 from typing import TYPE_CHECKING, Callable, Container, Iterator, List, Optional, Tuple
 
+from .. import log_lines
 from ..namedtuple import NamedTuple
 from ..secret import Secret
+from .md5 import hmac_md5, md5
 from .pyrad_codec import RequestEncoder
 
 if TYPE_CHECKING:
@@ -71,16 +72,16 @@ class Discarded(Exception):
         self.reason = reason
 
 
-MALFORMED_HEADER = DiscardReason("malformed header or length", "bad-reply")
-UNEXPECTED_IDENTIFIER = DiscardReason("unexpected identifier", "bad-reply")
-UNEXPECTED_CODE = DiscardReason("unexpected code", "bad-reply")
-MALFORMED_ATTRIBUTES = DiscardReason("malformed attributes", "bad-reply")
-TOO_MANY_ATTRIBUTES = DiscardReason(f"more than {MAX_REPLY_ATTRIBUTES} attributes", "bad-reply")
-MISSING_MESSAGE_AUTHENTICATOR = DiscardReason("no Message-Authenticator", "no-message-authenticator")
-MALFORMED_MESSAGE_AUTHENTICATOR = DiscardReason("two Message-Authenticators, or one of the wrong length", "bad-reply")
-WRONG_AUTHENTICATOR = DiscardReason("wrong Response Authenticator; the shared secret probably differs", "wrong-secret")
-WRONG_MESSAGE_AUTHENTICATOR = DiscardReason("wrong Message-Authenticator", "wrong-secret")
-UNEXPECTED_PROXY_STATE = DiscardReason("unexpected Proxy-State, a sign of a BlastRADIUS forgery", "bad-reply")
+MALFORMED_HEADER = DiscardReason(log_lines.MALFORMED_HEADER.text, "bad-reply")
+UNEXPECTED_IDENTIFIER = DiscardReason(log_lines.UNEXPECTED_IDENTIFIER.text, "bad-reply")
+UNEXPECTED_CODE = DiscardReason(log_lines.UNEXPECTED_CODE.text, "bad-reply")
+MALFORMED_ATTRIBUTES = DiscardReason(log_lines.MALFORMED_ATTRIBUTES.text, "bad-reply")
+TOO_MANY_ATTRIBUTES = DiscardReason(log_lines.TOO_MANY_ATTRIBUTES.format(limit=MAX_REPLY_ATTRIBUTES), "bad-reply")
+MISSING_MESSAGE_AUTHENTICATOR = DiscardReason(log_lines.MISSING_MESSAGE_AUTHENTICATOR.text, "no-message-authenticator")
+MALFORMED_MESSAGE_AUTHENTICATOR = DiscardReason(log_lines.MALFORMED_MESSAGE_AUTHENTICATOR.text, "bad-reply")
+WRONG_AUTHENTICATOR = DiscardReason(log_lines.WRONG_AUTHENTICATOR.text, "wrong-secret")
+WRONG_MESSAGE_AUTHENTICATOR = DiscardReason(log_lines.WRONG_MESSAGE_AUTHENTICATOR.text, "wrong-secret")
+UNEXPECTED_PROXY_STATE = DiscardReason(log_lines.UNEXPECTED_PROXY_STATE.text, "bad-reply")
 
 
 Attributes = Tuple[Tuple[int, int, bytes], ...]
@@ -145,14 +146,14 @@ def encode(login: Login, secret: bytes, random: Random) -> bytes:
     Message-Authenticator (RFC 3579 section 3.2) comes first. Every transmission of the request sends the same octets.
     Raise RequestError if the name or the password does not fit.
     """
-    encoder = _signed_encoder(ACCESS_REQUEST, secret, random)
-    add_login(encoder, login, random, encoder.hidden_password)
+    encoder = _signed_encoder(ACCESS_REQUEST, random)
+    add_login(encoder, login, random, lambda password: _hidden(password, secret, encoder.authenticator))
     return _signed(encoder, secret)
 
 
 def encode_status(attributes: Attributes, secret: bytes, random: Random) -> bytes:
     """Return the octets of a Status-Server (RFC 5997) with a new identifier and authenticator."""
-    encoder = _signed_encoder(STATUS_SERVER, secret, random)
+    encoder = _signed_encoder(STATUS_SERVER, random)
     add_attributes(encoder, attributes)
     return _signed(encoder, secret)
 
@@ -160,7 +161,7 @@ def encode_status(attributes: Attributes, secret: bytes, random: Random) -> byte
 def split_stream(stream: bytes) -> Tuple[List[bytes], bytes, Optional[DiscardReason]]:
     """Return the packets at the start of a stream (RFC 6613 section 2.1), the octets after them, and an error.
 
-    The error is there if those octets cannot be the start of a packet; then the next packet cannot be found.
+    The error is set if those octets cannot be the start of a packet; then the next packet cannot be found.
     """
     packets: List[bytes] = []
     while len(stream) >= 4:
@@ -197,12 +198,12 @@ def verify(
     if any(kind == PROXY_STATE for kind, _ in attributes):
         raise Discarded(UNEXPECTED_PROXY_STATE)
     signed = octets[:4] + request[_AUTHENTICATOR] + octets[HEADER_OCTETS:]
-    if not hmac.compare_digest(hashlib.md5(signed + secret).digest(), octets[_AUTHENTICATOR]):
+    if not hmac.compare_digest(md5(signed + secret), octets[_AUTHENTICATOR]):
         raise Discarded(WRONG_AUTHENTICATOR)
     if digest_at is not None:
         digest = octets[digest_at : digest_at + 16]
         zeroed = signed[:digest_at] + bytes(16) + signed[digest_at + 16 :]
-        if not hmac.compare_digest(hmac.new(secret, zeroed, hashlib.md5).digest(), digest):
+        if not hmac.compare_digest(hmac_md5(secret, zeroed), digest):
             raise Discarded(WRONG_MESSAGE_AUTHENTICATOR)
     return Reply(code, tuple(attributes))
 
@@ -273,20 +274,31 @@ def encoded(encoder: RequestEncoder) -> bytes:
     """Return the octets of a packet; raise RequestError if it is too long."""
     octets = encoder.encode()
     if len(octets) > MAX_OCTETS:
-        raise RequestError("internal-error", f"the request is longer than {MAX_OCTETS} octets")
+        raise RequestError("bad-configuration", f"the request is longer than {MAX_OCTETS} octets")
     return octets
 
 
-def _signed_encoder(code: int, secret: bytes, random: Random) -> RequestEncoder:
-    encoder = RequestEncoder(code, random(1)[0], random(16), secret)
+def _signed_encoder(code: int, random: Random) -> RequestEncoder:
+    encoder = RequestEncoder(code, random(1)[0], random(16))
     encoder.add(MESSAGE_AUTHENTICATOR, bytes(16))
     return encoder
 
 
 def _signed(encoder: RequestEncoder, secret: bytes) -> bytes:
     octets = bytearray(encoded(encoder))
-    octets[_DIGEST_IN_REQUEST] = hmac.new(secret, bytes(octets), hashlib.md5).digest()
+    octets[_DIGEST_IN_REQUEST] = hmac_md5(secret, bytes(octets))
     return bytes(octets)
+
+
+def _hidden(password: bytes, secret: bytes, authenticator: bytes) -> bytes:
+    """Return the value of User-Password (RFC 2865 section 5.2); an empty password is a block of padding."""
+    padded = password + bytes(-len(password) % 16 if password else 16)
+    hidden, previous = b"", authenticator
+    for at in range(0, len(padded), 16):
+        block = zip(padded[at : at + 16], md5(secret + previous))
+        previous = bytes(left ^ right for left, right in block)
+        hidden += previous
+    return hidden
 
 
 def _vendor_attributes(octets: bytes, vendor: int) -> List[Tuple[int, bytes]]:
@@ -323,7 +335,7 @@ def _add_password(encoder: RequestEncoder, login: Login, random: Random, hide: C
         raise RequestError("bad-password", "the password " + str(error)) from None
     if login.method == "chap":  # RFC 2865 sections 5.3 and 5.40
         identifier, challenge = random(1), random(16)
-        encoder.add(CHAP_PASSWORD, identifier + hashlib.md5(identifier + password + challenge).digest())
+        encoder.add(CHAP_PASSWORD, identifier + md5(identifier + password + challenge))
         encoder.add(CHAP_CHALLENGE, challenge)
         return
     if len(password) > MAX_PASSWORD_OCTETS:

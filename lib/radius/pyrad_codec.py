@@ -47,19 +47,15 @@ _NO_NAMES = Dictionary()  # attributes are set by number, as octets
 class RequestEncoder:
     """Collects the attributes of a request and encodes them in the order in which they were added."""
 
-    def __init__(self, code: int, identifier: int, authenticator: bytes, secret: bytes = b"") -> None:
-        """Take the header (RFC 2865 section 3), and the secret if a password is to be hidden."""
-        self._packet = AuthPacket(code=code, id=identifier, secret=secret, authenticator=authenticator, dict=_NO_NAMES)
+    def __init__(self, code: int, identifier: int, authenticator: bytes) -> None:
+        """Take the header (RFC 2865 section 3)."""
+        self.authenticator = authenticator
+        self._packet = AuthPacket(code=code, id=identifier, secret=b"", authenticator=authenticator, dict=_NO_NAMES)
 
     def add(self, number: int, value: bytes, vendor: int = 0) -> None:
         """Add an attribute, or one of a vendor."""
-        # By name, pyrad would take octets that begin with `0x` for hexadecimal.
+        # By name, pyrad would treat octets that begin with `0x` as hexadecimal.
         self._packet.setdefault((vendor, number) if vendor else number, []).append(value)
-
-    def hidden_password(self, password: bytes) -> bytes:
-        """Return the value of User-Password (RFC 2865 section 5.2); an empty password is a block of padding."""
-        hidden: bytes = self._packet.PwCrypt(password or bytes(16))
-        return hidden
 
     def encode(self) -> bytes:
         """Return the octets of the packet."""

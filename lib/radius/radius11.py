@@ -7,12 +7,13 @@ replies to requests, in place of identifier and authenticator.
 import struct
 from typing import Container
 
+from .. import log_lines
 from . import packet
 from .packet import Attributes, Discarded, DiscardReason, Login, Random, Reply
 from .pyrad_codec import RequestEncoder
 
 ALPN = "radius/1.1"
-UNEXPECTED_TOKEN = DiscardReason("unexpected Token", "bad-reply")
+UNEXPECTED_TOKEN = DiscardReason(log_lines.UNEXPECTED_TOKEN.text, "bad-reply")
 _TOKEN = slice(4, 8)
 _TOKEN_OCTETS, _RESERVED = 4, bytes(12)
 

@@ -1,4 +1,4 @@
-"""What a caller asks of the servers, as data, and its encoding for one server, pure.
+"""The requests to the servers, as data, and their encoding for one server, pure.
 
 A request has no NAS-IP-Address: only the client knows the address that it sends from, and adds it unless the request
 has the attribute already. An attribute with an empty value is not sent, and keeps the client from adding it.
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Origin(NamedTuple):
-    """The address that a request goes to alone: the one that sent the Access-Challenge, since the State is its own."""
+    """The only address that a request goes to: it sent the Access-Challenge and its State."""
 
     section: str
     host: str
@@ -43,12 +43,12 @@ class EncodedRequest:
         return self._profile.verify(octets, self.octets, self._codes)
 
     def is_proved(self, reply: Reply) -> bool:
-        """Whether the server has proved all that it must prove in this reply, beyond what `verify` checks."""
+        """Whether this reply contains the proofs that the request requires beyond what `verify` checks."""
         return True
 
 
 class LoginRequest(NamedTuple):
-    """A login, or the response to a challenge, whose `state` and `origin` it has then.
+    """A login, or the response to a challenge, with the `state` and the `origin` of the challenge.
 
     `user_names` has the User-Name for each server, by section.
     """
@@ -137,7 +137,7 @@ class _MschapRequest(EncodedRequest):
 
 
 class _AccountingRequest(EncodedRequest):
-    """An Accounting-Request, whose reply is signed by other rules."""
+    """An Accounting-Request, whose reply follows other rules for signatures."""
 
     def verify(self, octets: bytes) -> Reply:
         return self._profile.verify_accounting(octets, self.octets)

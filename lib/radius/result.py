@@ -1,4 +1,4 @@
-"""What comes of a request: an answer, or the reasons why there is none, and every packet that was sent or received."""
+"""The result of a request: an answer, or the reasons why there is none, and every packet sent or received."""
 
 from typing import Optional, Sequence, Tuple
 
@@ -8,9 +8,9 @@ from .request import Origin
 
 
 class TracedPacket(NamedTuple):
-    """A packet that was sent or received: when, in seconds after the start, and the server and address as in the log.
+    """A packet that was sent or received: seconds after the start, and `place`, the server and address as in the log.
 
-    `discarded` is why a reply was discarded.
+    `discarded` is the reason why a reply was discarded.
     """
 
     sent: bool
@@ -40,10 +40,9 @@ class Answer(NamedTuple):
 
 
 class NoAnswer(Exception):
-    """No server gave an answer: `code` is the code of a denial, `log_lines` tell what happened with each server.
+    """No server answered: `code` is the code of a denial, `log_lines` say what happened at each server.
 
-    `unreachable` is whether every configured server was tried and none sent anything at all; `section` is that of the
-    last server that a request was made for, if any.
+    `section` is that of the last server that a request was made for, if any.
     """
 
     def __init__(
@@ -51,7 +50,6 @@ class NoAnswer(Exception):
         code: str,
         log_lines: Sequence[str],
         seconds: float,
-        unreachable: bool = False,
         section: str = "",
         packets: Sequence[TracedPacket] = (),
     ) -> None:
@@ -59,7 +57,6 @@ class NoAnswer(Exception):
         self.code = code
         self.log_lines = tuple(log_lines)
         self.seconds = seconds
-        self.unreachable = unreachable
         self.section = section
         self.packets = tuple(packets)
 

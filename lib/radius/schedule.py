@@ -82,7 +82,7 @@ def put_dead_last(dead: Sequence[bool]) -> List[int]:
 
 
 class Schedule:
-    """The way of one request through a list of servers: none is asked while the one before may still answer."""
+    """The path of one request through a list of servers: no server is asked while the previous one may still answer."""
 
     def __init__(
         self, servers: Sequence[Timing], now: float, total_timeout: float, random: Callable[[], float]
@@ -118,7 +118,7 @@ class Schedule:
 
     @property
     def dead(self) -> Set[int]:
-        """The servers given up without a sign of life; one that answered a probe is only slow.
+        """The servers given up because they sent nothing; one that answered a probe is only slow.
 
         A server that the deadline cut off counts after half of its limit: a slow name resolution before it must not
         hide that it is silent.

@@ -1,20 +1,20 @@
-"""What is remembered of servers between requests: the interface, and the memory of a client that has none."""
+"""The status of servers between requests: the interface, and an implementation that stores nothing."""
 
 from ..namedtuple import NamedTuple
 
 
 class Status(NamedTuple):
-    """What is known of a server: whether it is marked dead, and whether it recently answered a Status-Server."""
+    """What is known about a server: whether it is marked dead, and whether it recently answered a Status-Server."""
 
     dead: bool = False
     answers_status: bool = False
 
 
 class ServerStatus:
-    """Remembers nothing; a class that does overrides every method. Servers go by the names that `client` gives them."""
+    """Stores nothing; a subclass that does overrides every method. `client` makes the names of the servers."""
 
     def status_of(self, server: str) -> Status:
-        """Return what is known of a server."""
+        """Return what is known about a server."""
         return Status()
 
     def failed(self, server: str) -> None:

@@ -1,1 +1,1 @@
-"""Files shared by all processes; may import lib.config.model, lib.radius.accounting and lib.radius.server_status."""
+"""Files shared by all processes of the plugin; test_architecture.py lists what it may import."""

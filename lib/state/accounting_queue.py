@@ -1,8 +1,8 @@
 """The accounting records that are not acknowledged yet, in files that all processes of the plugin share.
 
-A record is written first, then sent, then removed, so that a process killed at any moment loses none; one killed
-between the acknowledgement and the removal has it sent twice. What a record's place among the others depends on is in
-its file's name. Power failure may take what the system had not written to disk: to wait for that would delay logins.
+A record is written first, then sent, then removed, so that a process killed at any moment loses none. If it is killed
+between the acknowledgement and the removal, the record is sent twice. The name of a file contains everything that the
+order depends on. A power failure may lose records that are not on disk yet: to wait for the disk would delay logins.
 """
 
 import hashlib
@@ -10,8 +10,9 @@ import os
 import re
 from typing import Generator, Iterable, Iterator, List, Optional, Set
 
+from .. import log_lines
 from ..namedtuple import NamedTuple
-from ..radius.accounting import Record, Waiting, given_up, in_order
+from ..radius.accounting import QueuePosition, Record, in_order, positions_to_drop
 from ..text import counted
 from .directory import UNFINISHED, Directory
 
@@ -27,20 +28,20 @@ class Entry(NamedTuple):
     """A record to send, and its place in the queue; None if it could not be written."""
 
     record: Record
-    place: Optional[Waiting]
+    place: Optional[QueuePosition]
 
 
 class AccountingQueue:
-    """The unsent records. Where they cannot be kept, those of this process are still sent, once.
+    """The unsent records. If they cannot be stored, those of this process are still sent, once.
 
-    A process has one of these: the system drops all its locks on a file when it closes the file once.
+    A process must have only one instance: closing the lock file once releases all locks of the process on it.
     """
 
     def __init__(self, state_directory: Optional[str]) -> None:
         """Take the plugin's persistent state directory (None: nothing is kept)."""
-        self._directory = Directory(state_directory, DIRECTORY, "Accounting queue cannot keep records")
+        self._directory = Directory(state_directory, DIRECTORY, log_lines.QUEUE_CANNOT_KEEP)
         self._unwritten: List[Record] = []
-        self._others_went = False
+        self._others_acknowledged = False
 
     @property
     def warnings(self) -> List[str]:
@@ -50,19 +51,19 @@ class AccountingQueue:
     def add(self, record: Record) -> None:
         """Keep a record until it is sent."""
         session = hashlib.sha256(record.session_id.encode("utf-8", "replace")).hexdigest()[:16]
-        key = _key(Waiting("", record.event, session, record.kind))
+        key = _key(QueuePosition("", record.event, session, record.kind))
         if not self._directory.replace(key, record.to_json().encode("ascii")):
             self._unwritten.append(record)
 
     def due(self, now: float) -> Generator[Entry, None, None]:
-        """Give the records to send at this time (seconds since the epoch), each once, in order.
+        """Yield the records to send at this time (seconds since the epoch), each once, in order.
 
-        Report each as `sent` or `failed` before the next. Only one process sends at a time: another gets nothing, and
-        the one that sends looks for new records once more when it has released the lock, so none is left behind. The
-        iterator holds the lock: close it to stop early.
+        Report each as `sent` or `failed` before the next. Only one process sends at a time: others get nothing, and the
+        sending process looks for new records again after it has released the lock, so that none remains. The iterator
+        holds the lock: close it to stop early.
         """
         seen: Set[str] = set()
-        self._others_went = False
+        self._others_acknowledged = False
         while not seen.issuperset(self._names()):
             with self._directory.lock(_LOCK) as is_ours:
                 if not is_ours:
@@ -80,12 +81,12 @@ class AccountingQueue:
             self._unwritten.remove(entry.record)
         else:
             self._directory.remove(entry.place.key)
-            self._others_went = True
+            self._others_acknowledged = True
 
     def failed(self, entry: Entry, now: float) -> None:
-        """Keep a record that was not acknowledged, behind the others if it is the only one."""
+        """Keep a record that was not acknowledged; move it back if the server acknowledged others."""
         if entry.place is not None:
-            self._directory.rename(entry.place.key, _key(entry.place.failed(now, self._others_went)))
+            self._directory.rename(entry.place.key, _key(entry.place.failed(now, self._others_acknowledged)))
 
     def sweep(self, now: float) -> None:
         """Remove the records that are too old or too many."""
@@ -94,24 +95,24 @@ class AccountingQueue:
     def _names(self) -> List[str]:
         return [name for name in self._directory.names() if name != _LOCK]
 
-    def _swept(self, names: List[str], now: float) -> List[Waiting]:
+    def _swept(self, names: List[str], now: float) -> List[QueuePosition]:
         """Return the places of the records under these names, having removed everything else."""
-        waiting: List[Waiting] = []
+        waiting: List[QueuePosition] = []
         for name in names:
             place = _place(name)
             if place is not None:
                 waiting.append(place)
             elif not self._is_being_written(name, now):
                 self._discard(name)
-        dropped = {place.key for place in given_up(waiting, now)}
+        dropped = {place.key for place in positions_to_drop(waiting, now)}
         for key in dropped:
             self._directory.remove(key)
         if dropped:
             count = counted(len(dropped), "was", "were")
-            self._directory.warn("Accounting queue dropped records", f"{count} too old, or too many in the queue")
+            self._directory.warn(log_lines.QUEUE_DROPPED_RECORDS, count=count)
         return [place for place in waiting if place.key not in dropped]
 
-    def _read(self, places: Iterable[Waiting]) -> Iterator[Entry]:
+    def _read(self, places: Iterable[QueuePosition]) -> Iterator[Entry]:
         for place in places:
             try:
                 record = self._record(place.key)
@@ -122,7 +123,7 @@ class AccountingQueue:
                     yield Entry(record, place)
 
     def _record(self, key: str) -> Optional[Record]:
-        """Return the record in a file, None if it is gone or cannot be read; raise ValueError if it is no record."""
+        """Return the record in a file, None if it cannot be read; raise ValueError if it is not a record."""
         if self._directory.is_file(key) is False:
             raise ValueError("not an accounting record: not a file")
         octets = self._directory.read(key, _MAX_FILE_OCTETS + 1)
@@ -140,21 +141,21 @@ class AccountingQueue:
 
     def _discard(self, name: str) -> None:
         self._directory.remove(name)
-        self._directory.warn("Accounting queue removed files", f"no accounting records in {DIRECTORY}/")
+        self._directory.warn(log_lines.QUEUE_REMOVED_FILES)
 
 
-def _key(place: Waiting) -> str:
-    """Return a name that nothing has yet for a record at this place."""
+def _key(place: QueuePosition) -> str:
+    """Return a new file name for a record at this place."""
     microseconds = int(min(max(0, place.event), _LAST_EVENT) * 1e6)
     return (
         f"{microseconds:016d}-{place.session}-{place.kind}-{min(place.tries, 99):02d}"
-        f"-{int(place.held_until):010d}-{os.urandom(4).hex()}"
+        f"-{int(place.delayed_until):010d}-{os.urandom(4).hex()}"
     )
 
 
-def _place(key: str) -> Optional[Waiting]:
+def _place(key: str) -> Optional[QueuePosition]:
     match = _NAME.fullmatch(key)
     if match is None:
         return None
-    event, session, kind, tries, held_until = match.groups()
-    return Waiting(key, int(event) / 1e6, session, kind, int(tries), float(held_until))
+    event, session, kind, tries, delayed_until = match.groups()
+    return QueuePosition(key, int(event) / 1e6, session, kind, int(tries), float(delayed_until))

@@ -1,7 +1,7 @@
-"""The one way to open, touch, replace, list, lock and remove the files that the plugin's processes share.
+"""The only access to files that the plugin's processes share: open, create, replace, list, lock and remove.
 
-Nothing found in a directory is trusted: links are not followed, pipes are not waited for, and files of other users are
-refused. No method raises for what the system refuses: it returns nothing and adds a warning, one for each problem.
+Nothing in a directory is trusted: links are not followed, pipes do not block, and files of other users are refused. No
+method raises an error of the system: it returns nothing and adds a warning, one for each problem.
 """
 
 import contextlib
@@ -11,11 +11,12 @@ import stat
 import time
 from typing import Callable, Dict, Iterator, List, Optional, TypeVar
 
+from ..log_lines import Line
 from ..namedtuple import NamedTuple
 from ..text import system_words
 
 UNFINISHED = ".new-"
-"""How the name of a file begins that is being written; a killed process may leave one behind."""
+"""Prefix of the name of a file that is being written; a killed process may leave one behind."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.2  # seconds
 _Result = TypeVar("_Result")
 
@@ -28,38 +29,38 @@ class StateDirectories(NamedTuple):
 
 
 class Directory:
-    """A directory of the plugin below one of its state directories, made when it is first written to."""
+    """A directory of the plugin below one of its state directories, created by the first write."""
 
-    def __init__(self, state_directory: Optional[str], name: str, trouble: str) -> None:
-        """Take the state directory (None: nothing is kept) and how the warning begins when something fails."""
+    def __init__(self, state_directory: Optional[str], name: str, failure: Line) -> None:
+        """Take the state directory (None: nothing is kept) and the line to log when something fails."""
         self._path = os.path.join(state_directory, name) if state_directory else ""
-        self._trouble = trouble
-        self._warnings: Dict[str, str] = {}
+        self._failure = failure
+        self._warnings: Dict[Line, str] = {}
 
     @property
     def warnings(self) -> List[str]:
         """What went wrong so far, for the log."""
         return list(self._warnings.values())
 
-    def warn(self, problem: str, cause: str) -> None:
-        """Add a warning unless there is one of this problem."""
-        self._warnings.setdefault(problem, f"{problem}: {cause}")
+    def warn(self, line: Line, **fields: object) -> None:
+        """Add this line to the warnings unless it is one of them."""
+        self._warnings.setdefault(line, line.format(**fields))
 
     def names(self) -> List[str]:
-        """Return the names of all that is there."""
+        """Return the names of all entries."""
         return self._attempt(os.listdir) or []
 
     def is_file(self, name: str) -> Optional[bool]:
-        """Return whether this is a file rather than a link, a pipe or a directory; None if there is nothing."""
+        """Return whether this is a file rather than a link, a pipe or a directory; None if it does not exist."""
         found = self._attempt(lambda directory: os.stat(name, dir_fd=directory, follow_symlinks=False))
         return None if found is None else stat.S_ISREG(found.st_mode)
 
     def modified(self, name: str) -> Optional[float]:
-        """Return when a file was written to or touched, in seconds since the epoch; None if there is none."""
+        """Return the modification time of a file in seconds since the epoch; None if it does not exist."""
         return self._with_file(name, os.O_RDONLY, lambda file: os.fstat(file).st_mtime)
 
     def read(self, name: str, limit: int) -> Optional[bytes]:
-        """Return the last octets of a file, at most `limit`; None if there is none."""
+        """Return the last octets of a file, at most `limit`; None if it does not exist."""
 
         def read_end(file: int) -> bytes:
             os.lseek(file, max(0, os.fstat(file).st_size - limit), os.SEEK_SET)
@@ -68,11 +69,27 @@ class Directory:
         return self._with_file(name, os.O_RDONLY, read_end)
 
     def touch(self, name: str) -> None:
-        """Make a file, or set its time to now."""
+        """Create a file, or set its modification time to now."""
         self._with_file(name, os.O_CREAT | os.O_WRONLY, os.utime)
 
+    def create_exclusive(self, name: str) -> Optional[bool]:
+        """Make an empty file that survives a crash; return True only if this call made it.
+
+        Return False if anything has that name, None if it is unknown whether the file will stay.
+        """
+
+        def create(directory: int) -> bool:
+            try:
+                os.close(_open(directory, name, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+            except FileExistsError:
+                return False
+            os.fsync(directory)
+            return True
+
+        return self._attempt(create, create=True)
+
     def replace(self, name: str, octets: bytes) -> bool:
-        """Write a file so that no process ever sees half of it; return whether it was written."""
+        """Replace a file atomically; return whether it was written."""
         unfinished = UNFINISHED + os.urandom(8).hex()
 
         def write(directory: int) -> bool:
@@ -89,25 +106,28 @@ class Directory:
         return self._attempt(write, create=True) or False
 
     def rename(self, name: str, new_name: str) -> None:
-        """Give a file another name, if it is still there."""
+        """Rename a file, if it still exists."""
         self._attempt(lambda directory: os.rename(name, new_name, src_dir_fd=directory, dst_dir_fd=directory))
 
     def remove(self, name: str) -> None:
-        """Remove a file, if it is still there."""
+        """Remove a file, if it still exists."""
         self._attempt(lambda directory: os.unlink(name, dir_fd=directory))
 
     @contextlib.contextmanager
     def locks(self, name: str) -> Iterator["Optional[Locks]"]:
         """Open a file whose octets are locks, for the block; give None if there are no locks here.
 
-        A process may open a file at a time: the system drops all its locks on a file when it closes the file once.
+        A process may open a file once at a time: closing it releases all locks of the process on it.
         """
         file = self._attempt(lambda directory: _open(directory, name, os.O_CREAT | os.O_WRONLY), create=True)
         try:
-            yield None if file is None else Locks(file, lambda error: self.warn(self._trouble, system_words(error)))
+            yield None if file is None else Locks(file, self._report)
         finally:
             if file is not None:
                 os.close(file)
+
+    def _report(self, error: OSError) -> None:
+        self.warn(self._failure, cause=system_words(error))
 
     @contextlib.contextmanager
     def lock(self, name: str) -> Iterator[Optional[bool]]:
@@ -139,7 +159,7 @@ class Directory:
                 os.close(directory)
         except OSError as error:
             if create or not isinstance(error, FileNotFoundError):
-                self.warn(self._trouble, system_words(error))
+                self._report(error)
             return None
 
     def _open_directory(self, create: bool) -> int:
@@ -162,7 +182,7 @@ class Locks:
 
         The deadline is one of time.monotonic().
         """
-        import fcntl  # not where the command line runs without state directories
+        import fcntl  # does not exist on every system on which the command line runs
 
         pause = _FIRST_PAUSE
         while True:
@@ -188,7 +208,7 @@ class Locks:
 
 
 def _open(directory: int, name: str, flags: int) -> int:
-    """Return the descriptor of a file; raise OSError if it is none of ours."""
+    """Return the descriptor of a file; raise OSError if it is not a file of this user."""
     file = os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600, dir_fd=directory)
     return _checked(file, stat.S_ISREG)
 

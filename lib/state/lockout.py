@@ -1,6 +1,6 @@
-"""The lockout: after how many failed logins, and for how long, a user or a client is kept from the server.
+"""The lockout: after how many failed logins, and for how long, a user or a client is locked out.
 
-Guessing through SPS is to end here, before it locks the account in the directory behind the server.
+It stops guessing through SPS before the guesses lock the account in the directory behind the server.
 
 A failure is an Access-Reject, or an answer to a challenge that leads to another challenge: a server may answer a wrong
 code so. It counts at once, since the user may hang up. The failures of the running attempt do not lock that attempt,
@@ -20,6 +20,7 @@ import re
 from collections import deque
 from typing import Deque, Dict, Iterable, Iterator, List, Optional
 
+from .. import log_lines
 from ..config.model import LockoutRules
 from ..namedtuple import NamedTuple
 from ..text import canonical
@@ -80,7 +81,7 @@ class Lockout:
     def __init__(self, state_directory: Optional[str], rules: LockoutRules) -> None:
         """Take the plugin's persistent state directory (None: no memory)."""
         state_directory = state_directory if rules.max_failures > 0 else None
-        self._directory = Directory(state_directory, DIRECTORY, "Lockout cannot count failed logins")
+        self._directory = Directory(state_directory, DIRECTORY, log_lines.LOCKOUT_CANNOT_COUNT)
         self._rules = rules
 
     @property
@@ -134,7 +135,7 @@ class Lockout:
             events = [event for event in others if event.name.startswith(key)]
             failures = [event for event in events if event.event == FAILED]
             untils.append(locked_until((event.moment for event in failures), now, self._rules))
-            if 0:
+            if begins:
                 failed = {event.attempt for event in failures}
                 open_attempts = [event for event in events if event.attempt not in failed]
                 moments = (event.moment for event in failures + open_attempts)

@@ -1,7 +1,7 @@
-"""Which servers failed lately, shared between the processes of the plugin.
+"""Which servers failed recently, shared between the processes of the plugin.
 
-Each fact is an empty file, and its time of change is the only content: creating, renewing and removing one are atomic,
-so a hundred processes need no lock, and there is nothing that could be half written or corrupt.
+Each fact is an empty file, and its modification time is the only content. Creating, touching and removing a file are
+atomic, so processes need no lock, and nothing can be half written or corrupt.
 """
 
 import hashlib
@@ -9,19 +9,20 @@ import re
 import time
 from typing import List, Optional
 
+from .. import log_lines
 from ..radius.server_status import ServerStatus, Status
 from .directory import Directory
 
 DIRECTORY = "radius-servers"
-STATUS_KNOWN_FOR = 3600.0  # seconds; after that, silence of a server that may have been changed proves nothing again
+STATUS_KNOWN_FOR = 3600.0  # seconds; later, the server may have changed, and its silence proves nothing
 
 
 class Health(ServerStatus):
-    """The status of all servers; nothing is known where files cannot be read or written."""
+    """The status of all servers; nothing is known if files cannot be read or written."""
 
     def __init__(self, state_directory: Optional[str], dead_time: float) -> None:
         """Take the plugin's ephemeral state directory (None: no memory) and how many seconds a server stays dead."""
-        self._directory = Directory(state_directory, DIRECTORY, "Server status is not shared between logins")
+        self._directory = Directory(state_directory, DIRECTORY, log_lines.STATUS_NOT_SHARED)
         self._dead_time = dead_time
 
     @property
@@ -30,7 +31,7 @@ class Health(ServerStatus):
         return self._directory.warnings
 
     def status_of(self, server: str) -> Status:
-        """Return what is known of the server with this name."""
+        """Return what is known about the server with this name."""
         return Status(
             self._is_younger("dead", server, self._dead_time), self._is_younger("status", server, STATUS_KNOWN_FOR)
         )
@@ -49,7 +50,7 @@ class Health(ServerStatus):
 
     def _is_younger(self, fact: str, server: str, seconds: float) -> bool:
         modified = self._directory.modified(_file(fact, server))
-        # A fact from the future is one from before the clock was set back: it could otherwise stay forever.
+        # Ignore a fact from the future, which is from before the clock was set back: it could stay forever.
         return modified is not None and 0 <= time.time() - modified < seconds
 
 

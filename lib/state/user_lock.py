@@ -1,4 +1,4 @@
-"""One login of a user at a time, in all processes of the plugin: some servers take the second for a copy of the first.
+"""One login of a user at a time, in all processes of the plugin: some servers treat the second as a retransmission.
 
 The logins of a user stand in a line of a few places, each an octet of a single file that the login has locked, so
 nothing is left behind. Whoever has the first place is served; the one behind waits for its place, and so on. Nobody
@@ -11,6 +11,7 @@ import hashlib
 import time
 from typing import Iterator, List, Optional
 
+from .. import log_lines
 from ..text import canonical
 from .directory import Directory, Locks
 
@@ -27,7 +28,7 @@ class UserLocks:
 
     def __init__(self, state_directory: Optional[str]) -> None:
         """Take the plugin's ephemeral state directory (None: no locks)."""
-        self._directory = Directory(state_directory, DIRECTORY, "Logins of one user do not wait for each other")
+        self._directory = Directory(state_directory, DIRECTORY, log_lines.LOGINS_DO_NOT_WAIT)
 
     @property
     def warnings(self) -> List[str]:

@@ -19,6 +19,8 @@ from lib.config.build import build
 from lib.config.ini import parse_ini
 from lib.config.reader import ConfigurationError
 from lib.radius import packet
+from lib.recovery_code import RecoveryHash, new_code, new_hash, parse
+from lib.secret import Secret
 from simulator.demo import configure
 from tests.support import ROOT
 from tests.support.misbehaving import (
@@ -81,7 +83,7 @@ def problems_of(block: Block) -> List[str]:
     def credential(section: str, option: str) -> Optional[str]:
         if not ini.sections.get("credential_store", {}).get("name"):
             raise ConfigurationError("`$` requires [credential_store] name")
-        return "sixteen octets.."
+        return str(RecoveryHash(1, bytes(8), bytes(32))) if section == "recovery_codes" else "sixteen octets.."
 
     return [str(problem) for problem in build(ini, credential)[1]]
 
@@ -118,7 +120,8 @@ SECTION = re.compile(r"\[(?P<section>[a-z][^\]{}]*)\](?: (?P<option>[a-z_]+)\b)?
 WORD = re.compile(r"[a-z]+(?:_[a-z]+)+\Z")
 OTHER_WORDS = {
     "README.md": {"radius_username", "radius_password"},
-    "configuration.md": {"radius_password", "radius_username", "ldap_server", "auth_cache"},
+    "0007-recovery-codes.md": {"bypass_when_unreachable"},
+    "configuration.md": {"radius_password", "radius_username", "ldap_server", "auth_cache", "recovery_codes"},
     "duo.md": {"force_message_authenticator"},
     "freeradius.md": {
         "require_message_authenticator",
@@ -130,7 +133,7 @@ OTHER_WORDS = {
     },
     "privacyidea.md": {"push_wait", "challenge_response", "challenge_text", "max_request_time"},
     "security.md": {"mfa_identity", "radius_session", "radius_accepted", "auth_cache"},
-    "troubleshooting.md": {"radius_user"},
+    "troubleshooting.md": {"radius_user", "recovery_code"},
 }
 
 
@@ -422,6 +425,22 @@ def test_privacyidea_push_is_confirmed_by_an_empty_answer(open_session: OpenSess
     assert answers == [b"PIN", b""]
 
 
+# Recovery codes
+
+
+def test_documented_codes_and_lines_belong_together(open_session: OpenSession, down: str) -> None:
+    (shown,) = [block for block in blocks(DOCS / "configuration.md") if "$ python3" in block.text]
+    codes = re.findall(r"(?m)^    (\S+)$", shown.text)
+    lines = re.findall("(?m)^alice = (.*)$", shown.text)
+    assert [parse(line).matches(Secret(code)) for line, code in zip(lines, codes)] == [True, True]
+    fragments = [block.text for block in CONFIGURATIONS if "[recovery_codes]" in block.text]
+    assert [re.findall("(?m)^alice = (.*)$", fragment) for fragment in fragments] == [lines]
+    (seen_by_user,) = [block.text for block in blocks(DOCS / "configuration.md") if "$ ssh alice@bastion" in block.text]
+    session = open_session(down + "[recovery_codes]\nalice = " + lines[0] + "\n", gateway_user="alice")
+    assert session.log_in("x", codes[0])["verdict"] == "ACCEPT"
+    assert [line.rstrip() for line in prompts(session)] == seen_by_user.splitlines()[1:]
+
+
 # Stored data
 
 
@@ -468,8 +487,10 @@ def test_security_page_lists_the_state_directories(
     # The cache is not used with groups.
     cache = "[authentication_cache]\nreuse_limit=5\n"
     open_session(section(freeradius) + cache, gateway_user="alice").log_in("correct horse")
+    recovery = new_code(os.urandom)
+    codes = "[recovery_codes]\nalice = {}\n".format(new_hash(recovery, os.urandom))
     with closed_port() as port:
-        open_session(section(port), gateway_user="alice").log_in("x")
+        open_session(section(port) + codes, gateway_user="alice").log_in("x", recovery.reveal())
     found = {}
     for kept in (True, False):
         directory = tmp_path / ("state" if kept else "state.ephemeral")
@@ -477,7 +498,7 @@ def test_security_page_lists_the_state_directories(
             found["{}{}".format(path.name, "/" if path.is_dir() else "")] = path
     documented = first_column(DOCS / "security.md", "What is in the state directories") - {"user@address.cache"}
     assert set(found) == documented
-    for name in ("lockout/", "accounting/", "radius-servers/", "user-locks/"):
+    for name in ("lockout/", "accounting/", "recovery-codes/", "radius-servers/", "user-locks/"):
         for path in [found[name]] + list(found[name].iterdir()):
             assert not stat.S_IMODE(path.stat().st_mode) & 0o077, path
 

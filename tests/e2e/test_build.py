@@ -41,7 +41,7 @@ def test_zip_is_named_after_the_manifest(built: Path) -> None:
     assert built.name == f"{fields['name']}-{fields['version']}.zip"
 
 
-def test_zip_holds_every_file_and_no_others(unpacked: Path) -> None:
+def test_zip_contains_exactly_the_expected_files(unpacked: Path) -> None:
     found = {path.relative_to(unpacked).as_posix() for path in unpacked.rglob("*") if path.is_file()}
     ours = {path.relative_to(build.ROOT).as_posix() for path in (build.ROOT / "lib").rglob("*.py")}
     ours.remove(build.COMMAND_LINE_IN_TREE)
@@ -51,7 +51,7 @@ def test_zip_holds_every_file_and_no_others(unpacked: Path) -> None:
     assert not [path for path in found if path.endswith(".pyc")]
 
 
-def test_zip_lists_the_licences_of_its_bundled_packages(unpacked: Path) -> None:
+def test_zip_lists_the_licenses_of_its_bundled_packages(unpacked: Path) -> None:
     text = (unpacked / build.LICENSES_FILE).read_text(encoding="utf-8")
     pins = re.findall(r"(?m)^(\w+)==(\S+) \\\n +--hash=sha256:(\w+)$", build.REQUIREMENTS.read_text())
     assert len(pins) == 2

@@ -136,13 +136,13 @@ class TestStreams:
 
 
 class TestTerminal:
-    def test_colour(self, cli: Zip) -> None:
+    def test_color(self, cli: Zip) -> None:
         configuration = cli.file("[radius]\n")
-        for environment, colours in (({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)):
+        for environment, colors in (({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)):
             with cli.person("check", configuration, **environment) as person:
                 assert person.to_the_end() == 2
-            assert ("\x1b[31merror\x1b[0m: [radius] server" in person.shown) == colours, environment
-            assert ("\x1b" in person.shown) == colours, environment
+            assert ("\x1b[31merror\x1b[0m: [radius] server" in person.shown) == colors, environment
+            assert ("\x1b" in person.shown) == colors, environment
 
     def test_progress(self, cli: Zip) -> None:
         with Server(answering(SECRET)) as server, cli.person("servers", cli.file(section(server))) as person:
@@ -157,7 +157,7 @@ class TestTerminal:
                 assert person.to_the_end() == 0
         assert STORED not in person.shown
 
-    def test_end_of_input_is_no_secret(self, cli: Zip) -> None:
+    def test_end_of_input_is_not_a_secret(self, cli: Zip) -> None:
         with cli.person("servers", cli.file("[radius]\nserver=a\nsecret=$\n")) as person:
             person.sees("has none): ").presses("\x04")
             assert person.to_the_end() == 2

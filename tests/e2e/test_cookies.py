@@ -1,11 +1,16 @@
 """Cookies that another version or plugin made, or that are damaged: a login starts over, and no hook fails."""
 
 import base64
+import copy
 from typing import Any, Callable, Dict
+
+import hypothesis.strategies as st
+from hypothesis import given
 
 from simulator.gateway import Session
 from tests.support.cases import for_each
-from tests.support.plugin import OpenSession, text
+from tests.support.cookies import JSON, OBJECTS, changed
+from tests.support.plugin import OpenSession, code, text
 
 DISCARDED = "Cookie discarded: made by another version or plugin"
 PRIVATE = "__plugin_sdk_private"
@@ -61,7 +66,7 @@ def check_no_error(session: Session) -> None:
     assert "Accounting failed" not in text(session)
 
 
-def test_a_login_with_an_unsound_cookie_starts_over(open_session: OpenSession, radius: str) -> None:
+def test_a_login_with_an_invalid_cookie_starts_over(open_session: OpenSession, radius: str) -> None:
     @for_each(damage=DAMAGES)
     def check(damage: str) -> None:
         session = open_session(radius, server_username="alice")
@@ -76,7 +81,7 @@ def test_a_login_with_an_unsound_cookie_starts_over(open_session: OpenSession, r
     check()
 
 
-def test_the_end_of_a_session_with_an_unsound_cookie_is_no_error(
+def test_session_end_with_an_invalid_cookie_is_not_an_error(
     open_session: OpenSession, radius: str, freeradius: Any
 ) -> None:
     @for_each(damage=DAMAGES)
@@ -94,7 +99,7 @@ def test_the_end_of_a_session_with_an_unsound_cookie_is_no_error(
     check()
 
 
-def test_an_unsound_session_cookie_is_no_error(open_session: OpenSession, radius: str) -> None:
+def test_invalid_session_cookie_is_not_an_error(open_session: OpenSession, radius: str) -> None:
     @for_each(questions=(5, [], "text", None))
     def check(questions: Any) -> None:
         question = "[question_1]\nkey=ticket\nprompt=Ticket:\n"
@@ -109,7 +114,7 @@ def test_an_unsound_session_cookie_is_no_error(open_session: OpenSession, radius
     check()
 
 
-def test_the_connection_count_goes_down_without_a_record(open_session: OpenSession, radius: str) -> None:
+def test_connection_count_decreases_without_a_record(open_session: OpenSession, radius: str) -> None:
     limit = radius + "[connection_limit by=client_ip_gateway_user]\nlimit=1\n"
     for _ in range(2):
         session = open_session(limit, gateway_user="alice")
@@ -118,3 +123,29 @@ def test_the_connection_count_goes_down_without_a_record(open_session: OpenSessi
         session.cookie["radius_session"] = {}
         session.end()
         check_no_error(session)
+
+
+def test_no_cookie_ever_fails_a_hook_or_admits_without_a_server(
+    open_session: OpenSession, radius: str, down: str
+) -> None:
+    """Any object, and any change of a cookie from a challenge or from an open question, with the server down."""
+    challenged = open_session(radius, server_username="pin1")
+    challenged.authenticate()
+    asked = copy.deepcopy(challenged.cookie)
+    challenged.answer("1111")
+    real = st.sampled_from([asked, challenged.cookie]).flatmap(changed)
+    configuration = down + "conn_timeout=0.1\nconn_retries=1\n[question_1]\nkey=ticket\nprompt=Ticket:\n"
+
+    @given(real | OBJECTS, OBJECTS | st.fixed_dictionaries({"questions": JSON}), st.sampled_from(["otp", "otp2", "x"]))
+    def check(cookie: Dict[str, Any], session_cookie: Dict[str, Any], key: str) -> None:
+        session = open_session(configuration, server_username="alice", key_value_pairs={key: "222222"})
+        session.cookie, session.session_cookie = cookie, session_cookie
+        verdict = session.authenticate()
+        assert verdict["verdict"] == "NEEDINFO" or code(verdict)
+        session.cookie = copy.deepcopy(cookie)
+        session.authorize()
+        session.cookie = copy.deepcopy(cookie)
+        session.end()
+        check_no_error(session)
+
+    check()

@@ -1,12 +1,24 @@
 """The thirteen known defects of the earlier RADIUS plugin for SPS, which this plugin must not have; through the zip."""
 
+import json
 import struct
 from typing import List
 
 import pytest
 
 from simulator.gateway import UnexpectedQuestion
-from tests.support.misbehaving import ACCEPT, CHALLENGE, SECRET, Request, Server, answering, reply
+from tests.support.misbehaving import (
+    ACCEPT,
+    CHALLENGE,
+    REJECT,
+    REPLY_MESSAGE,
+    SECRET,
+    STATE,
+    Request,
+    Server,
+    answering,
+    reply,
+)
 from tests.support.plugin import OpenSession, code, metadata, prompts, section, text
 from tests.support.radiusd import FreeRadius
 
@@ -195,3 +207,23 @@ def test_defect_13_disable_echo_is_ignored_in_challenges(open_session: OpenSessi
         session = open_session(radius + "[auth]\ndisable_echo={}\n".format(option), server_username="no-prompt")
         session.log_in("1111", "222222")
         assert session.questions[1].disable_echo is hidden
+
+
+def test_a_code_that_the_server_echoes_is_neither_logged_nor_stored_nor_shown(open_session: OpenSession) -> None:
+    def echoing(request: Request) -> List[bytes]:
+        """Echo the password: challenge a first one, reject an answer."""
+        echo = (REPLY_MESSAGE, b"no:" + request.password(SECRET) + b"; try 12")
+        is_answer = bool(request.values(STATE))
+        return [reply(request, SECRET, REJECT if is_answer else CHALLENGE, [(STATE, b"s"), echo])]
+
+    with Server(echoing) as server:
+        configuration = section(server) + "[auth]\nmax_attempts=2\n"
+        session = open_session(configuration, gateway_user="alice", key_value_pairs={"otp": "first-secret"})
+        verdicts = [session.authenticate(), session.answer("second-secret"), session.answer("third-secret")]
+        verdicts.append(session.answer("12"))
+        assert [verdict["verdict"] for verdict in verdicts] == ["NEEDINFO", "NEEDINFO", "NEEDINFO", "DENY"]
+        assert prompts(session)[0].startswith("no:***; try 12")
+        assert "no:***; try 12" in prompts(session)[1] and "no:***; try 12" in prompts(session)[2]
+        assert "no:12; try 12" in verdicts[-1]["reason"]
+        kept = json.dumps([verdicts, session.cookie, session.session_cookie, prompts(session), session.log])
+        assert "-secret" not in kept

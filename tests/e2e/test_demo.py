@@ -46,7 +46,7 @@ class TestScript:
     def test_transcript_shows_every_outcome(self, transcript: str) -> None:
         expected = {
             "accepted with the code in the login name": ["gu=alice@otp=123456@root", "verdict +ACCEPT"],
-            "accepted with the code asked for": [PASSWORD_PROMPT + r"\*{6}\n", "gateway user +alice"],
+            "accepted after a prompt for the code": [PASSWORD_PROMPT + r"\*{6}\n", "gateway user +alice"],
             "accepted after a wrong code": [r"(?s)\*{6}.*Authentication failed.*\*{6}", '"attempts": 2'],
             "accepted with a TOTP code": ["gateway user +tessa"],
             "accepted after a challenge": [r"Enter the code from your token *\*{6}\n", '"rounds": 1'],
@@ -56,12 +56,12 @@ class TestScript:
                 "call the help desk at 4444",
                 "too-many-attempts",
             ],
-            "denied, as the server does not know the user": ["verdict +DENY", "too-many-attempts"],
-            "denied, as there is no server": [
+            "denied because the server does not know the user": ["verdict +DENY", "too-many-attempts"],
+            "denied because no server responds": [
                 "reason +The login service is not responding. Try again later or contact your help desk.",
                 "session_ended +log lines: ",
             ],
-            "accepted with the user name asked for": [
+            "accepted after a prompt for the user name": [
                 "login name: \n",
                 "gateway user +alice",
                 "authorize +ACCEPT",
@@ -81,7 +81,7 @@ class TestScript:
         typed = [line for line in transcript.splitlines() if not line.startswith(LOGIN_PROMPT)]
         assert [line for line in typed if re.search(r"\b(123456|4711|246810|000000|111111)\b", line)] == []
 
-    def test_no_colour_without_a_terminal(self, transcript: str) -> None:
+    def test_no_color_without_a_terminal(self, transcript: str) -> None:
         assert "\033" not in transcript
 
     def test_unexpected_outcomes_are_reported(self, tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ class TestTerminal:
             os.write(user.terminal.child_fd, b"\xff\n")
             assert user.sees(LOGIN_PROMPT).types("").to_the_end() == 0
 
-    def test_colour_can_be_turned_off(self, plugin_zip: Path) -> None:
+    def test_color_can_be_turned_off(self, plugin_zip: Path) -> None:
         for environment in ({"TERM": "dumb"}, {"TERM": "xterm", "NO_COLOR": "1"}):
             with person(plugin_zip, **environment) as user:
                 user.sees(LOGIN_PROMPT).types("alice")
@@ -219,7 +219,7 @@ def test_invalid_zip_is_refused(tmp_path: Path) -> None:
         command(tmp_path / "plugin.zip"), cwd=str(ROOT), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
     )
     assert refused.returncode == 2
-    assert b"plugin.zip is not a plugin's zip" in refused.stderr
+    assert b"plugin.zip is not the zip of a plugin" in refused.stderr
     assert b"Traceback" not in refused.stderr
 
 

@@ -1,9 +1,10 @@
-"""Groups, request attributes, user names, lockout, user locks, messages and break-glass, through the built zip.
+"""Groups, request attributes, user names, lockout, user locks and messages, through the built zip.
 
 The server is FreeRADIUS, or a scripted server if FreeRADIUS cannot send the replies that a test needs.
 """
 
 import pathlib
+import re
 import struct
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ from tests.support.misbehaving import (
     ACCEPT,
     CHALLENGE,
     REJECT,
+    REPLY_MESSAGE,
     SECRET,
     STATE,
     Request,
@@ -30,6 +32,8 @@ from tests.support.processes import WAIT_LIMIT
 from tests.support.radiusd import FreeRadius
 
 VENDOR_SPECIFIC, FORTINET, CISCO = 26, 12356, 9
+ACCOUNTING_RESPONSE = 5
+TEXTS = (1, 25, 26, 30, 31, 32, 44, 77)  # attributes of text
 
 
 def vendor(number: int, kind: int, value: bytes) -> bytes:
@@ -121,6 +125,20 @@ def test_pattern_that_takes_too_long(open_session: OpenSession) -> None:
     assert "no groups: [gateway_groups] pattern takes too long" in text(session)
 
 
+@pytest.mark.slow
+def test_a_pattern_for_a_challenge_never_runs_without_end(open_session: OpenSession) -> None:
+    challenge = (REPLY_MESSAGE, b"Code for " + b"a" * 60 + b"!")
+    with Server(answering(SECRET, CHALLENGE, [challenge, (STATE, b"s")])) as server:
+        answers = "[challenge_answers]\nfor (\\w+\\s?)+: = 1\nCode for = 2\n"
+        session = open_session(section(server) + answers, server_username="alice")
+        session.time_limit = 60.0
+        session.authenticate()
+        assert session.answer("x")["question"][1].startswith("Code for aaa")
+        sent = [request for request in server.requests if request.values(STATE)]
+    assert len(sent) == 1  # the second line has answered
+    assert text(session).count("[challenge_answers] line 6: pattern takes too long") == 2
+
+
 # Request attributes
 
 
@@ -158,7 +176,7 @@ Cisco-AVPair = user={gateway_user}
 Cisco-AVPair = session={session_id}
 NAS-Port = 22
 Framed-IP-Address = {client_ip}
-Login-TCP-Port = {server_username}
+Login-TCP-Port? = {server_username}
 26.9.2 = port
 Called-Station-Id = {username}->{server_username}@{connection_name}{client_hostname}
 """,
@@ -179,9 +197,91 @@ Called-Station-Id = {username}->{server_username}@{connection_name}{client_hostn
     assert request.get("NAS-Port") == "22"
     assert request.get("Framed-IP-Address") == "192.0.2.9"
     assert request.get("Login-TCP-Port") is None  # root is no number
-    assert "Request omits [radius_attributes] Login-TCP-Port: " in text(session)
+    assert "Request omits [radius_attributes] line 15: Login-TCP-Port: " in text(session)
     assert request.get("Cisco-NAS-Port") == "port"
     assert request.get("Called-Station-Id") == "alice->root@prod"
+
+
+UNFIT = [
+    ("Cisco-AVPair{} = target={{server_username}} from={{client_hostname}}", "expected at most 247 octets of UTF-8"),
+    ("Framed-IP-Address{} = {{server_username}}", "expected an IPv4 address"),
+    ("Login-TCP-Port{} = {{client_hostname}}", "expected a whole number"),
+    ("NAS-Identifier{} = {{server_domain}}", "expected a value"),
+]
+
+
+def test_a_value_that_does_not_fit_is_not_left_out_silently(open_session: OpenSession) -> None:
+    """A policy on the server may need the attribute, and the user may choose the value."""
+    with Cases() as cases:
+        for line, expected in UNFIT:
+            name = line.partition("{")[0]
+            for mark, found in (("", "bad-configuration"), ("?", "ACCEPT"), (" ?", "ACCEPT")):
+                with cases.case(name + mark), Server(answering(SECRET)) as server:
+                    session = open_session(
+                        section(server) + "[radius_attributes]\n" + line.format(mark),
+                        gateway_user="alice",
+                        server_username="root",
+                        client_hostname="h" * 250,
+                    )
+                    assert outcome(session, "code") == found
+                    what = "Request omits" if mark else "Request for user alice not sent:"
+                    assert "{} [radius_attributes] line 6: {}: {}".format(what, name, expected) in text(session)
+                    assert len(server.requests) == (1 if mark else 0)
+
+
+def test_a_request_that_is_too_long_is_no_internal_error(open_session: OpenSession) -> None:
+    with Server(answering(SECRET)) as server:
+        lines = "[radius_attributes]\n" + "Cisco-AVPair = {client_hostname}\n" * 20
+        session = open_session(section(server) + lines, gateway_user="alice", client_hostname="h" * 240)
+        assert outcome(session, "code") == "bad-configuration"
+    assert server.requests == []
+
+
+def test_control_characters_reach_no_server(open_session: OpenSession) -> None:
+    hostile = "root\nLogin OK\x1b[2J\u202e\x00"
+    with Server(answering(SECRET)) as server, Server(answering(SECRET, ACCOUNTING_RESPONSE)) as recorder:
+        configuration = section(server) + section(recorder, "accounting", enabled="yes")
+        configuration += (
+            "[radius_attributes]\nCisco-AVPair = {server_username}|{client_hostname}\nClass = {server_domain}\n"
+        )
+        session = open_session(
+            configuration,
+            gateway_user="alice",
+            session_id="id " + hostile,
+            connection_name="connection " + hostile,
+            client_hostname="client " + hostile,
+            server_username=hostile,
+            server_domain="domain " + hostile,
+            server_hostname="server " + hostile,
+        )
+        assert session.log_in("code")["verdict"] == "ACCEPT", session.log
+        assert session.authorize()["verdict"] == "ACCEPT", session.log
+        session.end()
+    requests = server.requests + recorder.requests
+    assert [request.octets[0] for request in requests] == [1, 4, 4]
+    values = [value for request in requests for number, value in request.attributes() if number in TEXTS]
+    assert b"root Login OK@server root Login OK:22" in values
+    assert b"ssh connection root Login OK" in values
+    assert b"domain root Login OK" in values
+    assert vendor(CISCO, 1, b"root Login OK|client root Login OK") in values
+    assert [value for value in values if b"Login OK" in value and not re.search(rb"\w$", value)] == []
+    assert [value for value in values if re.search(rb"[\x1b\n]|\xe2\x80\xae", value)] == []
+
+
+def test_every_request_names_the_nas_over_ipv6_too(open_session: OpenSession) -> None:
+    """RFC 2865 section 4.1; what would leave none is an error of the configuration."""
+    with Cases() as cases:
+        for host, kept, removed in (
+            ("::1", "NAS-Identifier", "NAS-IPv6-Address"),
+            ("::1", "NAS-IPv6-Address", "NAS-Identifier"),
+            ("127.0.0.1", "NAS-IP-Address", "NAS-Identifier"),
+        ):
+            with cases.case((host, removed)), Server(answering(SECRET), host) as server:
+                configuration = section(server) + "[radius_attributes]\n{} =\n".format(removed)
+                assert outcome(open_session(configuration, gateway_user="alice"), "code") == "ACCEPT"
+                numbers = {number for number, _ in server.requests[0].attributes()}
+                known = {"NAS-Identifier": 32, "NAS-IP-Address": 4, "NAS-IPv6-Address": 95}
+                assert numbers & set(known.values()) == {known[kept]}
 
 
 ERRORS = [
@@ -199,6 +299,7 @@ ERRORS = [
     ("[messages]\nretry={user} again", "[messages] retry: unknown placeholder; expected {left}, {attempts}"),
     ("[messages]\nretry={left", "[messages] retry: a brace stands alone"),
     ("[radius_attributes]\nNAS-Identifier=\nNAS-IP-Address=", "[radius_attributes]: removes both"),
+    ("[radius_attributes]\nNAS-Identifier=\nNAS-IPv6-Address=", "[radius_attributes]: removes both"),
     (
         "[radius_attributes]\n" + "Cisco-AVPair={}\n".format("x" * 240) * 15,
         "[radius_attributes]: is too long for a request",
@@ -209,6 +310,14 @@ ERRORS = [
     ("[gateway_groups]\nattribute=Class\nrequre_any=x", "[gateway_groups] requre_any: unknown option"),
     ("[lockout]\nmax_failure=3", "[lockout] max_failure: unknown option"),
     ("[accounting]\nenabled=yes\n[accounting_2]\nserver=x", "[accounting_2] server: requires [accounting] server"),
+    ("[lockouts]\nmax_failures=3", "[lockouts]: unknown section; did you mean lockout?"),
+    ("[Gateway_Groups]\nattribute=Class", "[Gateway_Groups]: unknown section; did you mean gateway_groups?"),
+    ("[gateway_groups]\nattribute=Class\npattern=OU=(.+)\n required_groups=a", "line 8: is indented"),
+    ("[auth]\n" * 2000, "[auth]: given 2000 times, again in lines 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 and 1,989 more"),
+    (
+        "[auth]\n" + "".join(f"a{n}={f'%(a{n + 1})s' * 10}\n" for n in range(9)) + "a9=x\n",
+        "[auth]: has too many values from [DEFAULT] and from `%(name)s`",
+    ),
     ("[lockout]\nscope=name", "[lockout] scope: expected one of user, client, both"),
 ]
 
@@ -545,79 +654,3 @@ def test_configured_prompt_of_a_challenge_without_text(open_session: OpenSession
     session = open_session(radius + "[messages]\nchallenge_prompt=Und jetzt?\n", server_username="no-message")
     session.log_in("1111", "222222")
     assert prompts(session)[1] == "Und jetzt? "
-
-
-# Break-glass
-
-
-def bypassing(down: str, users: str = "breakglass") -> str:
-    """Return a configuration with break-glass users and a closed port."""
-    return down + "[auth]\nbypass_when_unreachable=" + users + "\n"
-
-
-def test_break_glass(open_session: OpenSession, down: str) -> None:
-    session = open_session(bypassing(down, "other, breakglass"), gateway_user="breakglass")
-    verdict = session.log_in("x")
-    assert verdict["verdict"] == "ACCEPT"
-    assert metadata(verdict)["bypass"] == "unreachable"
-    assert "User breakglass admitted without RADIUS" in text(session)
-
-
-def test_no_bypass_for_other_users(open_session: OpenSession, down: str) -> None:
-    users = ("Breakglass", "break", "alice")
-    outcomes = {user: outcome(open_session(bypassing(down), gateway_user=user), "x") for user in users}
-    assert outcomes == dict.fromkeys(users, "connection-refused")
-
-
-def test_bypass_requires_a_user_authenticated_by_sps(open_session: OpenSession, down: str) -> None:
-    for known in ({"key_value_pairs": {"gu": "breakglass"}}, {"server_username": "breakglass"}):
-        session = open_session(bypassing(down), **known)
-        assert code(session.log_in("x")) == "connection-refused"
-
-
-def test_no_bypass_if_a_server_replies(open_session: OpenSession, down: str) -> None:
-    def wrong(request: Request) -> List[bytes]:
-        return [reply(request, b"another secret")]
-
-    for script, expected in ((answering(SECRET, REJECT), "rejected"), (wrong, "wrong-secret")):
-        with Server(script) as server:
-            second = section(server, "radius_2", conn_timeout=1, conn_retries=1)
-            session = open_session(bypassing(down + second) + "max_attempts=1\n", gateway_user="breakglass")
-            assert code(session.log_in("x")) == expected
-
-
-def test_no_bypass_before_all_servers_are_tried(open_session: OpenSession, down: str) -> None:
-    with Server(silent) as server:
-        first = section(server, conn_timeout=2, conn_retries=1, total_timeout=1)
-        session = open_session(bypassing(first + down.replace("[radius]", "[radius_2]")), gateway_user="breakglass")
-        assert code(session.log_in("x")) == "no-reply"
-
-
-def test_no_bypass_for_a_push_without_an_answer(open_session: OpenSession) -> None:
-    """The server is up but does not support Status-Server: the user has not answered the push."""
-
-    def waits_for_the_push(request: Request) -> List[bytes]:
-        return [] if request.values(1) == [b"breakglass"] else [reply(request, SECRET, REJECT)]
-
-    with Server(waits_for_the_push) as server:
-        only = section(server, conn_timeout=1, conn_retries=1)
-        session = open_session(bypassing(only), gateway_user="breakglass")
-        assert code(session.log_in("")) == "no-reply"
-        assert "Break-glass refused: [radius] answered a probe" in text(session)
-        cut_short = section(server, conn_timeout=60, total_timeout=1)
-        assert code(open_session(bypassing(cut_short), gateway_user="breakglass").log_in("")) == "no-reply"
-
-
-def test_bypass_if_the_server_does_not_reply(open_session: OpenSession) -> None:
-    with Server(silent) as server:
-        session = open_session(bypassing(section(server, conn_timeout=0.5, conn_retries=1)), gateway_user="breakglass")
-        assert metadata(session.log_in(""))["bypass"] == "unreachable"
-    assert {request.values(1)[0] for request in server.requests} == {b"breakglass", b"sps-is-anybody-there"}
-
-
-def test_bypass_is_not_cached(open_session: OpenSession, down: str, radius: str) -> None:
-    cache = "[authentication_cache]\nreuse_limit=9\n"
-    assert open_session(bypassing(down) + cache, gateway_user="alice").plugin  # the same state directory
-    session = open_session(bypassing(down, "alice") + cache, gateway_user="alice")
-    assert session.log_in("x")["verdict"] == "ACCEPT"
-    assert open_session(radius + cache, gateway_user="alice").authenticate()["verdict"] == "NEEDINFO"

@@ -2,11 +2,12 @@
 
 import os
 import pathlib
+import resource
 import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Callable, Dict, Iterator
+from typing import Any, Callable, Dict, Iterator, Tuple
 
 import pytest
 
@@ -112,6 +113,37 @@ def test_what_an_interpreter_reads_at_its_start_takes_a_new_process(
         assert plugin(body).call("authenticate", {}).result["cookie"]["parent"] == os.getpid(), name
         mocker.stopall()
     assert not server.can_serve(sys.executable + "-other", os.environ)
+
+
+def test_inherited_state_of_the_caller_takes_a_new_process(plugin: Plugin, server: ForkServer) -> None:
+    def changed(change: Callable[[], Any], undo: Callable[[], Any]) -> bool:
+        change()
+        try:
+            return server.can_serve(sys.executable, os.environ)
+        finally:
+            undo()
+
+    assert server.can_serve(sys.executable, os.environ)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    umask, handler = os.umask(0), signal.getsignal(signal.SIGUSR1)
+    os.umask(umask)
+    changes: Dict[str, Tuple[Callable[[], Any], Callable[[], Any]]] = {
+        "umask": (lambda: os.umask(umask ^ 0o010), lambda: os.umask(umask)),
+        "limit": (
+            lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limits[0] - 1, limits[1])),
+            lambda: resource.setrlimit(resource.RLIMIT_NOFILE, limits),
+        ),
+        "ignored": (
+            lambda: signal.signal(signal.SIGUSR1, signal.SIG_IGN),
+            lambda: signal.signal(signal.SIGUSR1, handler),
+        ),
+        "blocked": (
+            lambda: signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2]),
+            lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGUSR2]),
+        ),
+    }
+    assert [name for name, (change, undo) in changes.items() if changed(change, undo)] == []
+    assert server.can_serve(sys.executable, os.environ)
 
 
 def test_random_numbers_differ_from_child_to_child(plugin: Plugin) -> None:

@@ -234,7 +234,7 @@ CHALLENGES: Dict[str, Tuple[List[bytes], Optional[List[bytes]]]] = {
     "no-message": ([], NO_ECHO),
     "no-state": ([b"Enter token code"], NO_ECHO),
     "no-prompt": ([b"Enter token code"], None),
-    "echo": ([b"Your favourite colour"], ECHO),
+    "echo": ([b"Your favorite color"], ECHO),
     "two-messages": (list(radiusd.TWO_MESSAGES), NO_ECHO),
     "escapes": ([radiusd.ESCAPES], NO_ECHO),
     "latin1": ([radiusd.LATIN1], NO_ECHO),

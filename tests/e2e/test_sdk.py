@@ -47,7 +47,7 @@ def test_whitelist_and_cache_ignore_a_typed_user_name(open_session: OpenSession,
     session = open_session(trusting, lists)
     session.authenticate()
     assert session.answer("backup")["verdict"] == "NEEDINFO"
-    assert "User name not authenticated by SPS" in text(session)
+    assert "SPS has not authenticated the user: a whitelist" in text(session)
     assert open_session(trusting, lists, gateway_user="alice").log_in("correct horse")["verdict"] == "ACCEPT"
     session = open_session(trusting, lists)
     session.authenticate()
@@ -100,7 +100,7 @@ def test_clock_that_was_set_back_does_not_revive_a_cached_login(
             path.write_text(json.dumps(dict(entry, last_used=entry["last_used"] + 60)))
             session = open_session(cache, gateway_user="alice")
             assert session.log_in("correct horse")["verdict"] == "ACCEPT"
-            assert "Cached login of user alice ignored: it is from the future" in text(session)
+            assert "Cached login ignored for user alice: its time is in the future" in text(session)
         with cases.case("that login is cached"):
             assert open_session(cache, gateway_user="alice").log_in()["verdict"] == "ACCEPT"
 
@@ -165,11 +165,26 @@ def test_authorize_denies_an_invalid_user_name(open_session: OpenSession, radius
     assert "Forged line" not in session.log
 
 
-def test_logging_from_the_credential_store_is_a_configuration_error(open_session: OpenSession, radius: str) -> None:
-    for option in ("log_level=$", "destination=$"):
-        session = open_session(radius + "[logging]\n" + option, server_username="alice")
-        assert code(session.log_in()) == "bad-configuration", option
-        session.end()
+def test_a_stored_password_never_stands_in_the_log(open_session: OpenSession, radius: str) -> None:
+    password = "stored password"
+    with Cases() as cases:
+        for name, option in (
+            ("logging", "log_level"),
+            ("logging", "destination"),
+            ("whitelist source=user_list", "name"),
+            ("ldap_server", "name"),
+            ("connection_limit by=client_ip_gateway_user", "limit"),
+            ("authentication_cache", "reuse_limit"),
+            ("username_transform", "append_domain"),
+        ):
+            with cases.case((name, option)):
+                stores: Dict[str, Any] = {"store": {option: {name: [[password]]}}}
+                configuration = radius + "[credential_store]\nname=store\n[{}]\n{}=$\n".format(name, option)
+                session = open_session(configuration, {"credential_stores": stores}, gateway_user="alice")
+                assert code(session.log_in()) == "bad-configuration"
+                session.end()
+                assert "[{}] {}: cannot come from the Credential Store".format(name, option) in text(session)
+                assert password not in text(session)
 
 
 def test_errors_that_the_sdk_would_ignore(open_session: OpenSession, radius: str) -> None:

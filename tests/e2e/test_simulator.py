@@ -80,13 +80,13 @@ class TestHost:
             """
             class Plugin:
                 def __init__(self, configuration): pass
-                def authenticate(self, favourite_colour): pass
+                def authenticate(self, favorite_color): pass
             """
         )
         error = plugin.call("authenticate", {"cookie": {}}).error
         assert error is not None
         assert error.type == "TypeError"
-        assert "favourite_colour" in error.message
+        assert "favorite_color" in error.message
 
     def test_process_is_separate(self, host: Host, mocker: MockerFixture) -> None:
         mocker.patch.dict(os.environ, PYTHONPATH=str(ROOT))

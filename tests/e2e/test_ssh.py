@@ -33,7 +33,7 @@ def page(name: str, server_user: str, attempts: int = 1, rounds: int = 0, groups
     """Return a pattern for the end of the screen after a login."""
     metadata = r'\{{"attempts": {}, "method": "pap", "rounds": {}, "seconds": [\d.]+, "server": "127\.0\.0\.1:\d+"\}}'
     return (
-        r"You are in\. SPS would connect you to the server now\.\n"
+        r"Access granted\. SPS would now connect you to the server\.\n"
         r"gateway user  {}\nserver user   {}\ngroups        {}\nmetadata      {}\n"
         r"Press Enter to leave\.\nConnection to 127\.0\.0\.1 closed\.\n\Z"
     ).format(re.escape(name), re.escape(server_user), re.escape(groups), metadata.format(attempts, rounds))
@@ -47,7 +47,7 @@ class TestLogins:
         assert "user=alice client=127.0.0.1 server=127.0.0.1:" in session_ended(visit)
         assert " attempts=1 " in session_ended(visit)
         steps = [line for line in visit if " " not in line]
-        assert steps == ["authenticate", "authenticate", "authorize", "ACCEPT", "session_ended", "left"]
+        assert steps == ["authenticate", "authenticate", "authorize", "ACCEPT", "session_ended", "disconnected"]
 
     def test_wrong_then_right(self, gateway: Gateway, log_in: LogIn) -> None:
         person = log_in(gateway, "alice").sees(PASSWORD_PROMPT).types("wrong")
@@ -145,7 +145,7 @@ class TestLogins:
         for person in people.values():
             person.sees(PASSWORD_PROMPT)
         people["push"].types("")  # waits for its seconds; the others go on
-        people["echo"].types("1111").sees("Your favourite colour ")
+        people["echo"].types("1111").sees("Your favorite color ")
         people["pin1"].types("1111").sees("Enter token code ").types("222222").sees(LEAVE)
         people["alice"].types("correct horse").sees(LEAVE)
         for _ in range(2):
@@ -301,14 +301,14 @@ class TestGateway:
             assert "server user   root\n" in person.leaves()
         for _ in range(2):
             session_ended(demo.left())
-        for user in ("alice  the code 123456", "tessa  the code of her TOTP", "carol  the PIN", "pusha", "bob"):
+        for user in ("alice  the code 123456", "tessa  the code of the TOTP", "carol  the PIN", "pusha", "bob"):
             assert re.search("^  " + user, demo.printed, re.MULTILINE)
 
     def test_fingerprint_is_the_printed_one(self, demo: Gateway, ssh_command: str) -> None:
         options = ["-o", "StrictHostKeyChecking=ask", "-o", "GlobalKnownHostsFile=/dev/null"]
         arguments = ["-F", "none", *options, "-o", "UserKnownHostsFile=/dev/null", "-p", str(demo.port)]
         with Person(ssh_command, [*arguments, "alice@127.0.0.1"]) as person:
-            person.sees("fingerprint is " + demo.read(r"it is (SHA256:\S+)\."))
+            person.sees("fingerprint is " + demo.read(r"fingerprint is (SHA256:\S+)\."))
 
     def test_private_folder_without_the_key(self, demo: Gateway) -> None:
         (folder,) = demo.temporary.iterdir()
@@ -318,7 +318,7 @@ class TestGateway:
             assert not path.is_file() or not key.search(path.read_bytes())
 
     def test_every_gateway_has_a_new_key(self, demo: Gateway, gateway: Gateway) -> None:
-        keys = {running.read(r"it is (SHA256:\S+)\.") for running in (demo, gateway)}
+        keys = {running.read(r"fingerprint is (SHA256:\S+)\.") for running in (demo, gateway)}
         assert len(keys) == 2
 
     @pytest.mark.parametrize(
@@ -334,7 +334,7 @@ class TestGateway:
             gateway.read_until(r"\[3\] authenticate\n")
             assert gateway.stop(number) == (0 if number == signal.SIGINT else 128 + number)
         assert gateway.printed.count("log: Session ended") == 3
-        assert gateway.printed.count("] left") == 3
+        assert gateway.printed.count("] disconnected") == 3
         assert "Traceback" not in gateway.printed
         assert list(gateway.temporary.iterdir()) == []
 

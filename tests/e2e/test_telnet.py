@@ -46,7 +46,7 @@ class TestLogins:
         person = connect(gateway).types("alice").sees(PASSWORD_PROMPT).types("correct horse")
         person.leaves()
         assert re.match(
-            "alice\n" + PASSWORD_PROMPT + r"\nYou are in\. SPS would connect you to the server now\.\n"
+            "alice\n" + PASSWORD_PROMPT + r"\nAccess granted\. SPS would now connect you to the server\.\n"
             r"gateway user  alice\nserver user   alice\ngroups        \(none\)\nmetadata      \{.*\}\n"
             r"Press Enter to leave\.\nConnection closed by foreign host\.\n\Z",
             after_the_name(person),
@@ -54,7 +54,7 @@ class TestLogins:
         visit = gateway.left()
         assert "user=alice client=127.0.0.1 server=127.0.0.1:" in session_ended(visit)
         steps = [line for line in visit if " " not in line]
-        assert steps == ["authenticate", "authenticate", "authorize", "ACCEPT", "session_ended", "left"]
+        assert steps == ["authenticate", "authenticate", "authorize", "ACCEPT", "session_ended", "disconnected"]
 
     def test_wrong_then_right(self, gateway: Gateway, connect: LogIn) -> None:
         person = connect(gateway).types("alice").sees(PASSWORD_PROMPT).types("wrong")
@@ -287,7 +287,7 @@ class TestOtherClients:
 
     def test_name_that_is_not_utf_8_is_asked_for_again(self, demo: Gateway, client: Any) -> None:
         client.write(b"al\xedce\r\n")
-        self.read_until(client, b"That is not text. Again: ")
+        self.read_until(client, b"The input is not valid text. Try again: ")
         client.write(b"gu=alice@otp=123456@root\r\n")
         self.read_until(client, LEAVE.encode("ascii") + b"\r\n")
         client.write(b"\r\n")

@@ -206,7 +206,7 @@ def test_invalid_certificates_in_the_configuration(open_session: OpenSession) ->
 # RADIUS/1.1
 
 
-def dialogue(connection: Connection) -> None:
+def dialog(connection: Connection) -> None:
     """Send a challenge, and check the answer, which comes over another connection: a script."""
     connection.shake_hands()
     request = connection.receive()
@@ -223,7 +223,7 @@ def dialogue(connection: Connection) -> None:
 
 
 def test_session_in_radius_1_1(open_session: OpenSession) -> None:
-    with Peer(dialogue, SERVER, protocols=[VERSION_1_1, VERSION_1_0]) as peer:
+    with Peer(dialog, SERVER, protocols=[VERSION_1_1, VERSION_1_0]) as peer:
         session = open_session(over_tls(peer.port) + "[accounting]\nenabled=yes\n", gateway_user="alice")
         assert logged_in(session, "", "pïn")["verdict"] == "ACCEPT"
         session.authorize()
@@ -308,10 +308,9 @@ def test_failover_after_a_fault(open_session: OpenSession, protocols: List[str])
     with Cases() as cases:
         for script, expected in codes.items():
             timeouts: Dict[str, Any] = dict(conn_timeout=1, conn_retries=1) if script is silence else {}
-            bypass = "" if script is silence else "[auth]\nbypass_when_unreachable=alice\n"
             with cases.case(script.__name__), Peer(script, SERVER, protocols=protocols) as peer:
                 one = over_tls(peer.port, dead_time=0, **timeouts)
-                assert refusal(open_session(one + bypass, gateway_user="alice"))[0] == expected
+                assert refusal(open_session(one, gateway_user="alice"))[0] == expected
                 with Peer(answering(), SERVER) as backup:
                     session = open_session(one + over_tls(backup.port, "radius_2"), gateway_user="alice")
                     assert logged_in(session, "correct horse")["verdict"] == "ACCEPT"
@@ -331,13 +330,3 @@ def test_invalid_server_certificates(open_session: OpenSession) -> None:
                 found, log = refusal(open_session(over_tls(peer.port), gateway_user="alice"))
                 assert (found, peer.requests) == ("tls-certificate", [])
                 assert "the server's certificate " in log and problem in log
-
-
-def test_bypass_requires_silence(open_session: OpenSession) -> None:
-    """A server with an invalid certificate is up, so the bypass is only for one that does not reply."""
-    bypass = "[auth]\nbypass_when_unreachable=alice\n"
-    with Peer(silence, SERVER) as peer:
-        session = open_session(over_tls(peer.port, connect_timeout=0.2) + bypass, gateway_user="alice")
-        assert session.log_in("x")["verdict"] == "ACCEPT"
-    with Peer(answering(), OTHER.issue()) as peer:
-        assert refusal(open_session(over_tls(peer.port) + bypass, gateway_user="alice"))[0] == "tls-certificate"

@@ -1,14 +1,18 @@
 """One hook call of the authenticator: a record and what SPS passes go in, the new record and the action come out."""
 
+import contextlib
 import logging
 import os
 import pathlib
+import resource
 from typing import Any, Dict, Iterator, List, Tuple
 
 import pytest
 
 from lib.authenticator import Authenticator
 from lib.login.state import Accept, Action, Ask, Deny, HookCall
+from lib.recovery_code import new_hash
+from lib.secret import Secret
 from lib.session import AcceptedUser, Session, SessionRecord
 from lib.state.directory import StateDirectories
 from tests.support.cases import for_each
@@ -26,7 +30,9 @@ from tests.support.misbehaving import (
     closed_port,
     nothing_left_open,
     reply,
+    silent,
 )
+from tests.support.processes import forked, join
 
 SECRET = b"a shared secret"
 CLASS, NAS_IDENTIFIER, CALLING_STATION_ID = 25, 32, 31
@@ -92,7 +98,7 @@ def test_a_rejected_login_is_an_attempt() -> None:
     assert (record.attempts, record.accepted, record.accepted_user) == (1, False, None)
 
 
-def test_a_challenge_goes_on_in_the_next_call() -> None:
+def test_challenge_continues_in_the_next_call() -> None:
     def script(request: Request) -> List[bytes]:
         if request.values(STATE):
             return [reply(request, SECRET, ACCEPT)]
@@ -170,3 +176,59 @@ def test_unusable_state_is_one_warning_a_call(tmp_path: pathlib.Path, caplog: An
     heads = ("Lockout cannot count", "Logins of one user do not wait", "Server status is not shared")
     assert [warning.startswith(head) for warning, head in zip(sorted(warnings), heads)] == [True] * 3
     assert len(warnings) == 3
+
+
+def test_total_timeout_ends_the_wait_for_four_silent_servers(caplog: Any) -> None:
+    with contextlib.ExitStack() as stack, caplog.at_level(logging.ERROR):
+        servers = [stack.enter_context(Server(silent)) for _ in range(4)]
+        text = section(servers[0].port) + "total_timeout=1\nconn_timeout=0.4\nconn_retries=1\nstatus_check=none\n"
+        text += "".join(f"[radius_{number}]\nport={server.port}\n" for number, server in enumerate(servers[1:], 2))
+        record, action = run(text, {"otp": "123456"})
+    assert action == Deny("no-reply")
+    assert [bool(server.requests) for server in servers[:2] + servers[3:]] == [True, True, False]
+    assert "[radius_4] 127.0.0.1: not tried: total_timeout exhausted" in caplog.text
+
+
+# Recovery codes
+
+CODE = "7K3M-9QXT-0GHV-W2BD"
+CODES = f"[recovery_codes]\nalice = {new_hash(Secret(CODE), bytes)}\n"
+
+
+def recover(port: int, state: str, session: Session, limit: int = 0) -> Tuple[Action, Action, SessionRecord]:
+    """Give a code and then the recovery code, with at most `limit` descriptors if it is set."""
+    one = Authenticator(valid(section(port) + CODES), session, "sps", StateDirectories(state, state))
+    if limit:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    record, first = one.run(NEW, call({"otp": "123456"}))
+    if not isinstance(first, Ask):
+        return first, first, record
+    record, second = one.run(record, call({"otp": "123456", first.key: CODE}))
+    return first, second, record
+
+
+def test_a_recovery_code_is_in_the_record(tmp_path: pathlib.Path) -> None:
+    with closed_port() as port:
+        first, second, record = recover(port, str(tmp_path), SESSION._replace(gateway_user="alice"))
+    assert isinstance(first, Ask) and second == Accept(by_recovery_code=True)
+    assert (record.recovered, record.accepted, record.accepted_user, record.attempts) == (True, False, None, 1)
+
+
+def test_a_recovery_code_is_for_the_user_of_the_session(tmp_path: pathlib.Path) -> None:
+    for gateway_user in (None, "", "bob", "Alice"):
+        with closed_port() as port:
+            _, second, record = recover(port, str(tmp_path), SESSION._replace(gateway_user=gateway_user))
+        assert isinstance(second, Ask) and record.attempts == 1
+    assert not (tmp_path / "recovery-codes").exists()
+
+
+def test_without_descriptors_nobody_gets_in(tmp_path: pathlib.Path) -> None:
+    def run_out(port: int) -> None:
+        first, second, record = recover(port, str(tmp_path), SESSION._replace(gateway_user="alice"), limit=3)
+        assert isinstance(first, Ask) and second == Deny("recovery-not-recorded")
+        assert not record.recovered and not record.accepted
+
+    with Server(answering(SECRET)) as server:
+        recover(server.port, str(tmp_path / "warm"), SESSION)  # imports all that needs a descriptor
+        join([forked(run_out, server.port)])
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

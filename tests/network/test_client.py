@@ -138,7 +138,7 @@ def test_each_kind_of_answer_is_returned() -> None:
                 assert len(server.requests) == 1
 
 
-def test_request_holds_the_login_and_its_signature() -> None:
+def test_request_contains_the_login_and_its_signature() -> None:
     with Server(answering(SECRET)) as server:
         ask(configured(server), user_name="ülice", state=b"\0state")
     (request,) = server.requests
@@ -489,7 +489,7 @@ def test_replies_from_another_port_or_address_are_ignored() -> None:
     assert answer.log_lines == ()
 
 
-def test_replies_from_another_port_alone_are_no_reply() -> None:
+def test_replies_from_another_port_do_not_count() -> None:
     with listening("127.0.0.1") as other:
         with Server(lambda request: [Datagram(reply(request, SECRET), via=other)]) as server:
             assert no_answer(configured(server, timeout=0.5)).code == "no-reply"
@@ -508,7 +508,7 @@ def test_closed_port_is_skipped_at_once() -> None:
     assert answer.log_lines == (f"[radius] 127.0.0.1:{port}: connection refused",)
 
 
-def test_closed_port_alone() -> None:
+def test_only_server_has_a_closed_port() -> None:
     with closed_port() as port:
         error = no_answer(configured(("127.0.0.1", port)))
     assert error.code == "connection-refused"
@@ -522,12 +522,12 @@ def test_name_that_does_not_resolve_is_skipped() -> None:
             with cases.case(ascii(name)):
                 answer = ask(configured((name, 1812)), configured(living, "radius_2"))
                 expect_accept(answer, living, "radius_2")
-                (remark,) = answer.log_lines
-                assert remark.startswith(f"[radius] {name}: name resolution failed: ")
-                assert "timed out" not in remark
+                (line,) = answer.log_lines
+                assert line.startswith(f"[radius] {name}: name resolution failed: ")
+                assert "timed out" not in line
 
 
-def test_name_that_does_not_resolve_alone() -> None:
+def test_only_server_name_does_not_resolve() -> None:
     error = no_answer(configured(("radius.invalid", 1812)))
     assert error.code == "name-lookup"
     assert len(error.log_lines) == 1
@@ -573,12 +573,12 @@ def test_address_that_the_system_refuses_is_skipped() -> None:
     assert answer.log_lines == ("[radius] 255.255.255.255:1812: cannot send: Permission denied",)
 
 
-def test_address_that_the_system_refuses_alone() -> None:
+def test_only_address_is_refused_by_the_system() -> None:
     error = no_answer(configured(("255.255.255.255", 1812)))
     assert error.code == "network"
 
 
-def test_remarks_name_every_server() -> None:
+def test_log_lines_name_every_server() -> None:
     with Server(silent) as dead, Server(lambda request: [reply(request, OTHER_SECRET)]) as wrong, closed_port() as port:
         error = no_answer(
             configured(dead, timeout=1, retransmit_after=0.4),
@@ -595,7 +595,7 @@ def test_remarks_name_every_server() -> None:
         f"[radius_10] 127.0.0.1:{wrong.port}: ",
         f"[radius_10] 127.0.0.1:{wrong.port}: ",
     ]
-    assert [remark[: len(place)] for remark, place in zip(error.log_lines, places)] == places
+    assert [line[: len(place)] for line, place in zip(error.log_lines, places)] == places
     assert len(error.log_lines) == len(places)
     assert error.code == "wrong-secret"
 
@@ -639,6 +639,28 @@ def test_address_listed_twice_is_tried_once(mocker: Any) -> None:
     assert len(dead.requests) == 1
 
 
+def test_no_more_than_8_addresses_of_a_name_are_asked(mocker: Any) -> None:
+    entries = [
+        (socket.AF_INET, socket.SOCK_DGRAM, 0, "", (f"127.9.{number >> 8}.{number & 255}", 0))
+        for number in range(20000)
+    ]
+    with closed_port() as port:
+        found = [entry[:4] + ((entry[4][0], port),) for entry in entries]
+        mocker.patch("socket.getaddrinfo", lambda *args, **options: found)
+        error = no_answer(configured(("radius.example", port)))
+    first, *others = error.log_lines
+    assert first == "[radius] radius.example: only the first 8 of 20000 addresses are asked"
+    assert others == [f"[radius] 127.9.0.{number}:{port}: connection refused" for number in range(8)]
+
+
+def test_no_look_up_is_needed_for_a_numeric_address(mocker: Any) -> None:
+    mocker.patch("threading.Thread.start", side_effect=RuntimeError("can't start new thread"))
+    assert [str(address) for address in resolve("::1", 1812, LONG)] == ["[::1]:1812"]
+    error = no_answer(configured(("radius.example", 1812)))
+    assert error.code == "name-lookup"
+    assert error.log_lines == ("[radius] radius.example: name resolution failed: can't start new thread",)
+
+
 def test_localhost_resolves() -> None:
     with contextlib.ExitStack() as stack:
         *_, last = resolve("localhost", 1, 60)
@@ -677,8 +699,8 @@ def test_silent_challenger_is_not_replaced_by_another_server() -> None:
             origin=origin,
         )
     assert error.code == "no-reply"
-    (remark,) = error.log_lines
-    assert remark.startswith(f"[radius_2] 127.0.0.1:{second.port}: no response to 1 transmission")
+    (line,) = error.log_lines
+    assert line.startswith(f"[radius_2] 127.0.0.1:{second.port}: no response to 1 transmission")
     assert len(second.requests) == 1
     assert first.requests == third.requests == []
 
@@ -691,7 +713,7 @@ def test_only_the_address_that_challenged_is_asked(mocker: Any) -> None:
     assert wrong.requests == []
 
 
-def test_challenger_that_is_no_longer_configured() -> None:
+def test_challenging_server_that_is_no_longer_configured() -> None:
     with Cases() as cases, Server(answering(SECRET)) as server:
         for section, port in (("radius_2", server.port), ("radius", server.port ^ 1), ("radius_2", server.port ^ 1)):
             with cases.case((section, port)), pytest.raises(OriginGone):
@@ -700,7 +722,7 @@ def test_challenger_that_is_no_longer_configured() -> None:
     assert server.requests == []
 
 
-def test_challenger_whose_section_has_another_address_now() -> None:
+def test_challenging_server_whose_section_now_has_another_address() -> None:
     """The answer would go, with the new server's secret, to a server that the admin has removed."""
     with Server(answering(SECRET)) as old, Server(answering(SECRET), ELSEWHERE, old.port) as new:
         with pytest.raises(OriginGone):
@@ -720,12 +742,12 @@ def test_nothing_is_sent_without_time() -> None:
 
 
 def test_total_timeout_limits_all_servers_together() -> None:
-    """Otherwise the second server would answer. The remark tells the admin why it was not asked."""
+    """Otherwise the second server would answer. The line tells the admin why it was not asked."""
     with Server(silent) as dead, Server(answering(SECRET)) as living:
         error = no_answer(configured(dead, timeout=5), configured(living, "radius_2"), total_timeout=0.3)
     assert error.code == "no-reply"
     assert living.requests == []
-    assert any(remark.startswith("[radius_2] ") for remark in error.log_lines)
+    assert any(line.startswith("[radius_2] ") for line in error.log_lines)
 
 
 # Requests that cannot be encoded
@@ -796,7 +818,7 @@ def received(connection: UdpTransport) -> bytes:
     return datagram
 
 
-def test_nothing_is_received_while_nothing_arrives() -> None:
+def test_no_packet_is_received_before_one_arrives() -> None:
     with Cases() as cases, Server(silent) as server:
         with contextlib.closing(udp_to(server.host, server.port)) as connection:
             for timeout in (0.0, -5.0, 0.001):

@@ -28,9 +28,11 @@ from lib.radius.accounting import (
     encode,
     verify,
 )
+from lib.recovery_code import RecoveryHash
 from lib.state import accounting_queue, lockout, server_status, user_lock
 from lib.state.accounting_queue import AccountingQueue
 from lib.state.lockout import Lockout, Login, new_attempt
+from lib.state.recovery_codes import UsedCodes
 from lib.state.server_status import Health
 from lib.state.user_lock import UserLocks
 from tests.support import radiusd
@@ -62,6 +64,23 @@ class Holder:
         """Let the process leave, and wait for its end."""
         self._leave.set()
         join([self.process])
+
+
+# Recovery codes
+
+
+def test_one_of_fifty_processes_uses_a_code(tmp_path: pathlib.Path) -> None:
+    outcomes = FORK.SimpleQueue()
+    code = RecoveryHash(1, bytes(8), bytes(32))
+
+    def use(number: int) -> None:
+        codes = UsedCodes(str(tmp_path))
+        outcomes.put(codes.use(code))
+        assert not codes.warnings
+
+    processes = forked_together(50, use)
+    assert sorted(outcomes.get() for _ in processes) == [False] * 49 + [True]
+    join(processes)
 
 
 # Lockout
@@ -373,7 +392,7 @@ def test_only_one_process_sends_until_it_is_killed(tmp_path: pathlib.Path) -> No
     assert collector.accepted == [start("a")]
 
 
-def test_sender_also_sends_what_others_add_meanwhile(tmp_path: pathlib.Path) -> None:
+def test_sender_also_sends_records_that_others_add_meanwhile(tmp_path: pathlib.Path) -> None:
     def add_and_deliver(session: str) -> None:
         queue = AccountingQueue(str(tmp_path))
         queue.add(start(session))

@@ -109,8 +109,8 @@ def no_answer(*servers: ServerSettings, **options: Any) -> NoAnswer:
     with pytest.raises(NoAnswer) as caught:
         ask(*servers, **options)
     assert caught.value.code in reasons.DENIALS
-    for remark in caught.value.log_lines:
-        assert "\n" not in remark and PASSWORD not in remark and CLIENT.key.splitlines()[1] not in remark
+    for line in caught.value.log_lines:
+        assert "\n" not in line and PASSWORD not in line and CLIENT.key.splitlines()[1] not in line
     return caught.value
 
 
@@ -262,7 +262,7 @@ def expect_certificate_error(identity: Identity, words: str, on_3_6: str = "", *
         error = no_answer(configured(peer, **options))
     expected = words if REASON_IS_KNOWN or not on_3_6 else on_3_6
     assert error.log_lines == (f"[radius] 127.0.0.1:{peer.port}: the server's certificate {expected}",)
-    assert (error.code, error.unreachable) == ("tls-certificate", False)
+    assert error.code == "tls-certificate"
     assert peer.requests == []
 
 
@@ -327,7 +327,7 @@ def test_name_that_no_certificate_can_have() -> None:
         for name in ("." + HOST_NAME, "x" * 64 + ".example.com", "\udcff", "a\0b"):
             with cases.case(ascii(name)):
                 error = no_answer(configured(peer, name=name))
-                assert (error.code, error.unreachable) == ("tls-certificate", False)
+                assert error.code == "tls-certificate"
 
 
 def test_client_certificate() -> None:
@@ -354,7 +354,7 @@ def test_client_certificate() -> None:
                     with cases.case((newest, name)):
                         error = no_answer(configured(peer, certificate=certificate))
                         assert words in error.log_lines[0]
-                        assert (error.code, error.unreachable) == ("tls-certificate", False)
+                        assert error.code == "tls-certificate"
             with cases.case((newest, "requests")):
                 assert len(peer.requests) == 1
 
@@ -469,7 +469,7 @@ def test_end_in_place_of_an_answer() -> None:
             with cases.case(end.__name__):
                 with Peer(ending(end), SERVER) as peer:
                     error = no_answer(configured(peer))
-                assert (error.code, error.unreachable) == ("tls-failed", False)
+                assert error.code == "tls-failed"
                 assert error.log_lines[0].partition(": ")[2] in expected
 
 
@@ -492,10 +492,10 @@ def test_end_after_a_status_reply_names_no_cause() -> None:
     assert error.log_lines == (f"[radius] 127.0.0.1:{peer.port}: {words}",)
 
 
-def test_server_that_closes_at_once_counts_as_silent() -> None:
+def test_server_that_closes_at_once() -> None:
     with Peer(lambda connection: connection.raw.shutdown(socket.SHUT_WR), SERVER) as peer:
         error = no_answer(configured(peer))
-    assert (error.code, error.unreachable) == ("tls-failed", True)
+    assert error.code == "tls-failed"
 
 
 def test_end_in_the_last_segment_of_the_handshake() -> None:
@@ -510,7 +510,7 @@ def test_end_in_the_last_segment_of_the_handshake() -> None:
 
     with Peer(script, SERVER, newest="TLSv1_2") as peer:
         error = no_answer(configured(peer, conn_timeout=10.0))
-    assert (error.code, error.unreachable) == ("tls-failed", False)
+    assert error.code == "tls-failed"
     assert "the server closed the connection" in error.log_lines[0]
 
 
@@ -571,7 +571,7 @@ def test_server_without_tls() -> None:
             with cases.case(name):
                 with Peer(saying(octets), SERVER) as peer:
                     error = no_answer(configured(peer))
-                assert (error.code, error.unreachable) == ("tls-failed", False)
+                assert error.code == "tls-failed"
                 assert "TLS" in error.log_lines[0]
 
 
@@ -691,7 +691,7 @@ def test_wrong_reply_ends_the_connection() -> None:
                         found.log_lines[1]
                         == f"[radius] 127.0.0.1:{peer.port}: connection closed because of an invalid reply"
                     )
-                    assert (error.code, error.unreachable) == ("bad-reply", False)
+                    assert error.code == "bad-reply"
 
 
 def test_other_secret() -> None:
@@ -804,7 +804,7 @@ def test_server_known_to_answer_status_server_is_marked_dead_if_it_does_not(tmp_
 def test_request_is_sent_once() -> None:
     with Peer(ending(Connection.wait_for_end), SERVER) as peer:
         error = no_answer(configured(peer, conn_timeout=SHORT))
-    assert (error.code, error.unreachable) == ("no-reply", False)  # the handshake proved that it is up
+    assert error.code == "no-reply"
     assert len(peer.requests) == 1
 
 
@@ -812,7 +812,7 @@ def test_closed_port() -> None:
     with contextlib.closing(socket.socket()) as held:  # bound, and not listening
         held.bind(("127.0.0.1", 0))
         error = no_answer(configured(held.getsockname()))
-    assert (error.code, error.unreachable) == ("connection-refused", True)
+    assert error.code == "connection-refused"
 
 
 def test_tcp_connection_times_out() -> None:
@@ -826,7 +826,7 @@ def test_tcp_connection_times_out() -> None:
             waiting.setblocking(False)
             waiting.connect_ex(full.getsockname())
         error = no_answer(configured(full.getsockname(), connect_timeout=0.2))
-        assert (error.code, error.unreachable) == ("no-reply", True)
+        assert error.code == "no-reply"
         assert error.log_lines[0].endswith("TCP connection timed out")
 
 

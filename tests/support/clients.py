@@ -23,10 +23,10 @@ from tests.support import ROOT
 from tests.support.processes import default_signals
 
 SAFETY_LIMIT = 120.0  # seconds to wait for any output before the test fails
-PAGE = "You are in."
+PAGE = "Access granted."
 LEAVE = "Press Enter to leave."
 PASSWORD_PROMPT = "Press Enter for push notification or type one-time password: "
-_READY = "Ctrl-C ends it.\n"
+_READY = "Press Ctrl-C to stop the gateway.\n"
 
 
 @pytest.fixture(scope="session")
@@ -111,8 +111,8 @@ class Gateway:
         return str(match.group(1)) if match.lastindex else ""
 
     def left(self) -> List[str]:
-        """Wait until a client leaves, and return the lines about its visit."""
-        number = self.read_until(r"\[(\d+)\] left[^\n]*\n")
+        """Wait until a client disconnects, and return the lines about its visit."""
+        number = self.read_until(r"\[(\d+)\] disconnected[^\n]*\n")
         return self.visit(int(number))
 
     def visit(self, number: int) -> List[str]:
@@ -229,11 +229,11 @@ def by_telnet(command: str, gateway: Gateway) -> Person:
 
 
 def session_ended(lines: Sequence[str]) -> str:
-    """Return the only line that session_ended logged in a visit; check that nothing but `left` follows it."""
+    """Return the only line that session_ended logged in a visit; check that nothing but `disconnected` follows it."""
     ended = [line for line in lines if "Session ended" in line]
     assert len(ended) == 1, lines
     assert lines[-2] == ended[0]
-    assert lines[-1].startswith("left")
+    assert lines[-1].startswith("disconnected")
     return ended[0]
 
 

@@ -54,8 +54,9 @@ class CommandLine:
         self._environment = dict(os.environ)
 
     def file(self, text: str, name: str = "radius.cfg") -> str:
-        """Write a file to the directory and return its name."""
+        """Write a file that only its owner can read to the directory, and return its name."""
         (self.directory / name).write_bytes(text.encode("utf-8"))
+        (self.directory / name).chmod(0o600)
         return name
 
     def run(self, *arguments: str, answers: Sequence[str] = (), **environment: str) -> Result:

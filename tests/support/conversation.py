@@ -7,7 +7,19 @@ from typing import Any, Dict, Optional, Sequence, Tuple
 from lib import cookie
 from lib.config.model import AuthSettings, ChallengeAnswer, Settings, UsernameSettings
 from lib.login import conversation
-from lib.login.state import Action, Ask, Challenged, HookCall, Identity, Outcome, SendRequest, State
+from lib.login.state import (
+    Action,
+    Ask,
+    Challenged,
+    CheckOutcome,
+    CheckRecoveryCode,
+    HookCall,
+    Identity,
+    Outcome,
+    SendRequest,
+    State,
+)
+from lib.recovery_code import RecoveryHash
 from lib.secret import Secret
 from tests.support.cases import for_each
 
@@ -48,6 +60,11 @@ def configured(
             ChallengeAnswer(re.compile(pattern, re.IGNORECASE), Secret(answer)) for pattern, answer in challenge_answers
         ),
     )
+
+
+def recoverable(settings: Optional[Settings] = None, name: str = "alice") -> Settings:
+    """Return settings in which a user has a recovery code; the conversation compares none itself."""
+    return (settings or configured())._replace(recovery_codes={name: (RecoveryHash(1, bytes(8), bytes(32)),)})
 
 
 def hook_call(**pairs: str) -> HookCall:
@@ -108,7 +125,17 @@ class Conversation:
     def receive(self, outcome: Outcome) -> Action:
         """Report the outcome of the request in the same hook call."""
         assert isinstance(self.action, SendRequest)
+        if isinstance(outcome, Challenged):
+            lines = enumerate(self.settings.challenge_answers)
+            found = [number for number, line in lines if line.pattern.search(outcome.message)]
+            unused = (number for number in found if number not in self.state.used_answers)
+            outcome = outcome._replace(answered_by=next(unused, None))
         return self._done(*conversation.receive(self.settings, self.state, self.hook_call, outcome))
+
+    def finish_check(self, outcome: CheckOutcome) -> Action:
+        """Report the outcome of the check of a recovery code in the same hook call."""
+        assert isinstance(self.action, CheckRecoveryCode)
+        return self._done(*conversation.finish_check(self.settings, self.state, self.hook_call, outcome))
 
     def _done(self, state: State, action: Action) -> Action:
         self._cookie = json.dumps(cookie.encode(state))

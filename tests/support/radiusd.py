@@ -28,9 +28,9 @@ endless        any password: always a challenge `Again`
 no-message     challenge without Reply-Message
 no-state       challenge without State; then accept an answer without State
 no-prompt      challenge without Prompt
-echo           challenge `Your favourite colour`, Echo
+echo           challenge `Your favorite color`, Echo
 two-messages   challenge with two Reply-Messages, `TWO_MESSAGES`
-escapes        challenge with the Reply-Message `ESCAPES`: a colour, a window title, BEL, CR LF, NUL, U+202E
+escapes        challenge with the Reply-Message `ESCAPES`: a color, a window title, BEL, CR LF, NUL, U+202E
 latin1         challenge with the Reply-Message `LATIN1`, which is not UTF-8
 menu           challenge `1) Push 2) SMS 3) Call`, Echo, whose answer is `1`
 empty-answer   challenge `Press Enter`, whose answer is empty; the first password again is a reject
@@ -109,6 +109,7 @@ class FreeRadius:
     secret: the shared secret over UDP; over TLS it is `radsec`. ValueError if FreeRADIUS does not support it (see
     `quoted`).
     push_seconds: the seconds that a login of the user `push` takes.
+    threads: how many requests it handles at the same time.
     authority: the CA of its certificate and of the certificates that it requires from clients over TLS.
     newest: the newest TLS version that it supports.
 
@@ -130,10 +131,12 @@ class FreeRadius:
         push_seconds: int = 2,
         authority: Authority = AUTHORITY,
         newest: str = "1.3",
+        threads: int = 16,
     ) -> None:
         self.directory = pathlib.Path(str(directory))
         self.secret = secret
         self.push_seconds = push_seconds
+        self.threads = threads
         self.port = 0
         self.old_port = 0
         self.acct_port = 0
@@ -215,6 +218,7 @@ class FreeRadius:
             "TLS_NEWEST": self._newest,
             "SECRET": self._quoted_secret,
             "PUSH_SECONDS": str(self.push_seconds),
+            "THREADS": str(self.threads),
             "TOTP_SECRET": TOTP_SECRET,
             "BINARY_STATE": BINARY_STATE.hex(),
         }

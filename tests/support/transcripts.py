@@ -1,6 +1,6 @@
 """Writes docs/transcripts.md from logins with ssh and telnet: `python3 -m tests.support.transcripts`.
 
-Fixed text replaces the addresses, ports and times, which change with every run.
+Fixed text replaces addresses, ports and times, which change with every run.
 """
 
 import re
@@ -20,18 +20,21 @@ DOCUMENT = ROOT / "docs" / "transcripts.md"
 _INTRODUCTION = """\
 # What users see
 
-Logins of the demo's users (`./demo.sh --ssh`, `./demo.sh --telnet`), with OpenSSH's ssh and Debian's telnet. Answers to
-the plugin's questions are hidden as they are typed; they stand below each login. From `You are in` on it is the demo
-that speaks; SPS would connect the user to the server there.
+After reading this page, you know what users see during a login in SSH and in Telnet.
 
-Made by `python3 -m tests.support.transcripts` from real sessions; `bastion` stands for the gateway's address.
+- The users are those of the demo (`./demo.sh --ssh`, `./demo.sh --telnet`). The clients are OpenSSH's ssh and Debian's
+  telnet. `bastion` stands for the address of the gateway.
+- The plugin hides the answers to its questions. Below each login, this page lists the hidden input.
+- The demo prints the lines from `Access granted` on. SPS would connect the user to the server at that point.
+
+`python3 -m tests.support.transcripts` generates this page from real sessions.
 """
 
 
 class Scene(NamedTuple):
     """A login: the login name, and each question with its answer.
 
-    Without `server_runs` no RADIUS server answers.
+    Without `server_runs`, no RADIUS server responds.
     """
 
     title: str
@@ -45,25 +48,25 @@ _WRONG = (PASSWORD_PROMPT, "111111")
 SSH = (
     Scene("A one-time code", "alice", (_RIGHT,)),
     Scene("A wrong code, then the right one", "alice", (_WRONG, _RIGHT)),
-    Scene("Every attempt rejected, and the server says why", "bob", (_WRONG, _WRONG, _WRONG)),
+    Scene("Three rejected attempts, with a message from the server", "bob", (_WRONG, _WRONG, _WRONG)),
     Scene(
-        "A challenge: first the PIN, then the token's code", "carol", ((PASSWORD_PROMPT, "4711"), ("token ", "246810"))
+        "A challenge: the PIN, then the code from the token", "carol", ((PASSWORD_PROMPT, "4711"), ("token ", "246810"))
     ),
     Scene("A push", "pusha", ((PASSWORD_PROMPT, ""),)),
-    Scene("The code in the login name, for another user of the server", "gu=alice@otp=123456@root", ()),
+    Scene("The code in the login name, with another server user", "gu=alice@otp=123456@root", ()),
     Scene("No user name in the login name", "otp=123456", (("User name: ", "alice"),)),
-    Scene("No RADIUS server answers", "alice", (_RIGHT,), server_runs=False),
+    Scene("No RADIUS server responds", "alice", (_RIGHT,), server_runs=False),
 )
 TELNET = (
     Scene("A one-time code", "alice", (_RIGHT,)),
-    Scene("The code in the login name, for another user of the server", "gu=alice@otp=123456@root", ()),
+    Scene("The code in the login name, with another server user", "gu=alice@otp=123456@root", ()),
     Scene("No user name", "", (("User name: ", "alice"), _RIGHT)),
-    Scene("Every attempt rejected, and the server says why", "bob", (_WRONG, _WRONG, _WRONG)),
+    Scene("Three rejected attempts, with a message from the server", "bob", (_WRONG, _WRONG, _WRONG)),
 )
 
 
 def document(ssh: str, telnet: str, plugin_zip: Path, directory: Path) -> str:
-    """Play the logins with these clients, and return the text of the document; `directory` must be empty."""
+    """Play the logins with these clients and return the text of the document; `directory` must be empty."""
     gateways = {}
     for name in ("ssh", "telnet", "down"):
         (directory / name).mkdir()
@@ -75,7 +78,7 @@ def document(ssh: str, telnet: str, plugin_zip: Path, directory: Path) -> str:
         ) as cut_off:
             for scene in SSH:
                 with by_ssh(ssh, reached if scene.server_runs else cut_off, scene.login_name) as person:
-                    parts += _played(scene, person, "ssh {}@bastion".format(scene.login_name))
+                    parts += _played(scene, person, f"ssh {scene.login_name}@bastion")
     parts.append("## Telnet\n")
     with Gateway("telnet", plugin_zip, gateways["telnet"]) as gateway:
         for scene in TELNET:
@@ -88,19 +91,19 @@ def document(ssh: str, telnet: str, plugin_zip: Path, directory: Path) -> str:
 def _played(scene: Scene, person: Person, command: str) -> Iterator[str]:
     for question, answer in scene.answers:
         person.sees(question).types(answer)
-    # Either the page or the end of the client
+    # Either the page, or the end of the client
     if person.terminal.expect_exact([LEAVE, "closed by foreign host", "Disconnected from"]) == 0:
         person.types("")
     person.to_the_end()
-    yield "### {}\n".format(scene.title)
-    yield "```\n$ {}\n{}```\n".format(command, normalised(person.shown))
-    typed = ["`{}`".format(answer) if answer else "Enter alone" for _, answer in scene.answers]
+    yield f"### {scene.title}\n"
+    yield f"```\n$ {command}\n{with_fixed_text(person.shown)}```\n"
+    typed = [f"`{answer}`" if answer else "Enter alone" for _, answer in scene.answers]
     if typed:
-        yield "Typed, and not shown: {}.\n".format(", ".join(typed))
+        yield "Hidden input: {}.\n".format(", ".join(typed))
 
 
-def normalised(shown: str) -> str:
-    """Replace what changes with every run by fixed text."""
+def with_fixed_text(shown: str) -> str:
+    """Return the output with fixed text in place of the parts that change with every run."""
     for pattern, fixed in (
         (r'"server": "127\.0\.0\.1:\d+"', '"server": "192.0.2.1:1812"'),
         (r'"seconds": [\d.]+', '"seconds": ...'),
@@ -121,7 +124,7 @@ def main() -> int:
     for name in ("ssh", "telnet"):
         path = shutil.which(name)
         if path is None:
-            print("{} is not installed".format(name), file=sys.stderr)
+            print(f"{name} is not installed", file=sys.stderr)
             return 1
         clients.append(path)
     with tempfile.TemporaryDirectory(prefix="transcripts-") as directory, tempfile.TemporaryDirectory() as output:

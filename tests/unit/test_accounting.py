@@ -18,11 +18,11 @@ from lib.radius.accounting import (
     NOT_RECORDED,
     START,
     STOP,
+    QueuePosition,
     Record,
-    Waiting,
     encode,
-    given_up,
     in_order,
+    positions_to_drop,
     verify,
 )
 from tests.support.cases import for_each
@@ -83,7 +83,7 @@ def four(value: int) -> bytes:
 # Requests
 
 
-def test_stop_holds_the_whole_record() -> None:
+def test_stop_contains_the_whole_record() -> None:
     asked = encoded(RECORD)
     assert asked.code == 4
     assert sorted(asked.pairs) == sorted(
@@ -385,11 +385,11 @@ def test_answer_with_any_header_octet_changed_is_discarded(at: int, mask: int) -
 # Unsent records
 
 
-def waiting(key: str, event: float, kind: str = START, session: str = "", **state: Any) -> Waiting:
-    return Waiting(key, event, session or key, kind, **state)
+def waiting(key: str, event: float, kind: str = START, session: str = "", **state: Any) -> QueuePosition:
+    return QueuePosition(key, event, session or key, kind, **state)
 
 
-def keys(places: Sequence[Waiting]) -> str:
+def keys(places: Sequence[QueuePosition]) -> str:
     return "".join(place.key for place in places)
 
 
@@ -397,65 +397,65 @@ def test_records_are_sent_oldest_first() -> None:
     assert keys(in_order([waiting("b", 2), waiting("c", 3, STOP), waiting("a", 1)], NOW)) == "abc"
 
 
-def test_start_goes_before_its_stop_even_if_the_clock_was_set_back() -> None:
+def test_start_precedes_its_stop_even_if_the_clock_was_set_back() -> None:
     places = [waiting("b", 5, STOP, "s"), waiting("a", 9, START, "s"), waiting("c", 7)]
     assert keys(in_order(places, NOW)) == "cab"
 
 
-def test_start_goes_before_a_stop_of_the_same_time() -> None:
+def test_start_precedes_a_stop_of_the_same_time() -> None:
     assert keys(in_order([waiting("b", 5, STOP, "s"), waiting("a", 5, START, "s")], NOW)) == "ab"
 
 
-def test_record_that_failed_often_goes_last_and_so_does_its_stop() -> None:
+def test_record_that_failed_often_comes_last_with_its_stop() -> None:
     places = [waiting("x", 1, tries=3), waiting("y", 2, STOP, "x"), waiting("a", 3, tries=2), waiting("b", 4)]
     assert keys(in_order(places, NOW)) == "abxy"
 
 
-def test_held_record_is_left_out_and_so_is_its_stop() -> None:
-    places = [waiting("x", 1, held_until=NOW + 60), waiting("y", 2, STOP, "x"), waiting("a", 3)]
+def test_delayed_record_is_left_out_and_so_is_its_stop() -> None:
+    places = [waiting("x", 1, delayed_until=NOW + 60), waiting("y", 2, STOP, "x"), waiting("a", 3)]
     assert keys(in_order(places, NOW)) == "a"
     assert keys(in_order(places, NOW + 60)) == "xya"
 
 
-def test_hold_ends_when_the_clock_is_set_back() -> None:
-    assert keys(in_order([waiting("x", 1, held_until=NOW + 86400)], NOW)) == "x"
+def test_delay_ends_when_the_clock_is_set_back() -> None:
+    assert keys(in_order([waiting("x", 1, delayed_until=NOW + 86400)], NOW)) == "x"
 
 
-def test_outage_holds_no_record() -> None:
+def test_outage_delays_no_record() -> None:
     place = waiting("a", 1)
     for number in range(1, 9):
-        place = place.failed(NOW, others_went=False)
+        place = place.failed(NOW, others_acknowledged=False)
         assert place == waiting("a", 1, tries=number)
 
 
 def test_rejected_record_is_retried_less_and_less_often() -> None:
-    place, holds = waiting("a", 1), []
+    place, delays = waiting("a", 1), []
     for _ in range(12):
-        place = place.failed(NOW, others_went=True)
-        holds.append(place.held_until - NOW if place.held_until else 0)
-    assert holds == [0, 0, 0, 60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]
+        place = place.failed(NOW, others_acknowledged=True)
+        delays.append(place.delayed_until - NOW if place.delayed_until else 0)
+    assert delays == [0, 0, 0, 60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]
 
 
 def test_oldest_records_are_dropped_when_there_are_too_many() -> None:
     places = [waiting(str(number), NOW - number) for number in range(MAX_UNSENT + 2)]
-    assert {place.key for place in given_up(places, NOW)} == {str(MAX_UNSENT), str(MAX_UNSENT + 1)}
-    assert given_up(places[:MAX_UNSENT], NOW) == []
+    assert {place.key for place in positions_to_drop(places, NOW)} == {str(MAX_UNSENT), str(MAX_UNSENT + 1)}
+    assert positions_to_drop(places[:MAX_UNSENT], NOW) == []
 
 
 def test_too_old_records_are_dropped() -> None:
     places = [waiting("a", NOW - MAX_AGE - 1), waiting("b", NOW - MAX_AGE), waiting("c", NOW + 10 * MAX_AGE)]
-    assert keys(given_up(places, NOW)) == "a"
+    assert keys(positions_to_drop(places, NOW)) == "a"
 
 
 Places = st.lists(
     st.builds(
-        Waiting,
+        QueuePosition,
         key=st.uuids().map(str),
         event=st.integers(min_value=0, max_value=20).map(float),
         session=st.sampled_from("abc"),
         kind=st.sampled_from([START, STOP]),
         tries=st.integers(min_value=0, max_value=5),
-        held_until=st.sampled_from([0.0, 100.0, 200.0, 99999.0]),
+        delayed_until=st.sampled_from([0.0, 100.0, 200.0, 99999.0]),
     ),
     max_size=20,
     unique_by=lambda place: (place.session, place.kind),
@@ -463,7 +463,7 @@ Places = st.lists(
 
 
 @given(places=Places)
-def test_no_stop_ever_goes_before_its_start(places: List[Waiting]) -> None:
+def test_no_stop_precedes_its_start(places: List[QueuePosition]) -> None:
     order = in_order(places, 150.0)
     assert set(order) <= set(places) and len(order) == len(set(order))
     starts = {place.session: place for place in places if place.kind == START}
@@ -472,4 +472,4 @@ def test_no_stop_ever_goes_before_its_start(places: List[Waiting]) -> None:
         if place.kind == STOP and start is not None:
             assert start in order[:at]
     left_out = set(places) - set(order)
-    assert all(place.is_held(150.0) or starts[place.session].is_held(150.0) for place in left_out)
+    assert all(place.is_delayed(150.0) or starts[place.session].is_delayed(150.0) for place in left_out)

@@ -2,6 +2,7 @@
 
 import ast
 import pathlib
+import re
 from typing import Dict, List, Set, Tuple
 
 from tests.support import ROOT
@@ -39,19 +40,21 @@ PATHS = {dotted(path): path for path in LIB.rglob("*.py")}
 NAMES = set(PATHS)
 IMPORTS: Dict[str, Set[str]] = {name: imports(path) for name, path in PATHS.items()}
 
-BASICS = ("lib", "lib.text", "lib.secret", "lib.namedtuple")
+BASICS = ("lib", "lib.log_lines", "lib.text", "lib.secret", "lib.namedtuple")
 HOOK = ("lib.config.model", "lib.login", "lib.radius", "lib.request_attributes", "lib.session", "lib.state")
 ALLOWED: Dict[str, Tuple[str, ...]] = {
+    "lib.log_lines": (),
     "lib.text": (),
     "lib.secret": (),
     "lib.namedtuple": (),
     "lib.cookie": (),
     "lib.time_limit": (),
     "lib.reasons": (),
+    "lib.recovery_code": (),
     "lib.radius": (),
-    "lib.config": ("lib.reasons", "lib.radius.attributes", "lib.radius.server"),
+    "lib.config": ("lib.reasons", "lib.radius.attributes", "lib.radius.server", "lib.recovery_code"),
     "lib.login": ("lib.reasons", "lib.config.model"),
-    "lib.state": ("lib.config.model", "lib.radius.accounting", "lib.radius.server_status"),
+    "lib.state": ("lib.config.model", "lib.radius.accounting", "lib.radius.server_status", "lib.recovery_code"),
     "lib.session": ("lib.cookie", "lib.config.model", "lib.login.state"),
     "lib.request_attributes": ("lib.config.model", "lib.config.options", "lib.radius", "lib.session"),
     "lib.authenticator": HOOK + ("lib.reasons", "lib.time_limit"),
@@ -65,7 +68,7 @@ ALLOWED: Dict[str, Tuple[str, ...]] = {
         "lib.state.directory",
     ),
     "lib.plugin": ("lib.accounting", "lib.authenticator", "lib.login", "lib.reasons", "lib.sdk", "lib.session"),
-    "lib.cli": HOOK + ("lib.authenticator", "lib.config", "lib.reasons"),
+    "lib.cli": HOOK + ("lib.authenticator", "lib.config", "lib.reasons", "lib.recovery_code"),
     "lib.__main__": ("lib.cli",),
 }
 """What a module, or the modules of a package, may import from lib, beside BASICS and the package itself."""
@@ -129,6 +132,19 @@ def test_one_module_imports_pyrad() -> None:
     assert importers == {"lib.radius.pyrad_codec"}
 
 
+def test_one_module_computes_md5() -> None:
+    """With OpenSSL in FIPS mode, MD5 requires a flag."""
+    users = {name for name, path in PATHS.items() if re.search(r"hashlib\.md5|[\"']md5[\"']", path.read_text("utf-8"))}
+    assert users == {"lib.radius.md5"}
+
+
+def test_no_module_waits_with_select() -> None:
+    """select() fails for descriptors from 1024 on."""
+    for name, found in IMPORTS.items():
+        assert "select" not in found, name
+        assert "SelectSelector" not in PATHS[name].read_text("utf-8"), name
+
+
 def test_no_hook_imports_the_command_line() -> None:
     costly = ("lib.cli", "lib.radius.display", "argparse", "getpass")
     for name in sorted(name for name in IMPORTS if not inside(name, "lib.cli") and name != "lib.__main__"):
@@ -140,10 +156,12 @@ RADIUS_EDGES = ("lib.radius.client", "lib.radius.transport")
 PURE = (
     "lib.config",
     "lib.cookie",
+    "lib.log_lines",
     "lib.login",
     "lib.namedtuple",
     "lib.radius",
     "lib.reasons",
+    "lib.recovery_code",
     "lib.request_attributes",
     "lib.secret",
     "lib.session",

@@ -160,12 +160,12 @@ def test_named_values_are_in_range(name: str, value: str, number: int) -> None:
     assert find(name).kind == "integer" and 0 <= number < 2 ** (24 if find(name).tagged else 32)
 
 
-def test_dictionary_holds_every_attribute_of_the_standards() -> None:
+def test_dictionary_contains_every_attribute_of_the_standards() -> None:
     expected = {number for numbers in STANDARD.values() for number in numbers}
     assert {attribute.number for attribute in map(find, NAMES) if not attribute.vendor} == expected
 
 
-def test_dictionary_holds_every_supported_vendor() -> None:
+def test_dictionary_contains_every_supported_vendor() -> None:
     assert {name: number for name, number in PYRAD.vendors.forward.items() if name} == VENDORS
     assert {attribute.vendor for attribute in map(find, NAMES)} == {0, *VENDORS.values()}
 

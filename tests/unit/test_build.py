@@ -57,14 +57,14 @@ def test_every_missing_file_is_reported() -> None:
 
 
 NAME_RULE = "MANIFEST: name must match ^[A-Za-z][A-Za-z0-9_]*$"
-VERSION_RULE = "MANIFEST: version must begin with a numeral and hold only letters, numerals and .+_-"
+VERSION_RULE = "MANIFEST: version must begin with a digit and contain only letters, digits and .+_-"
 SAME_VERSION_RULE = "MANIFEST: version must equal __version__ in lib/__init__.py"
 API_RULE = "MANIFEST: api must be <major>.<minor>"
 SHEBANG_RULE = "main.py: must begin with #!/usr/bin/env pluginwrapper3"
 REGULAR_RULE = "must be a regular file, not reached through a symbolic link"
 PATH_RULE = "must be a path inside the zip, without '..'"
-LIB_RULE = "must not be in lib/, which holds .py files and the dictionary"
-SDK_RULE = "must not be in the zip, SPS brings the SDK itself"
+LIB_RULE = "must not be in lib/, which contains only .py files and the dictionary"
+SDK_RULE = "must not be in the zip: SPS provides the SDK"
 
 
 def test_every_broken_rule_is_reported_with_its_file() -> None:
@@ -97,9 +97,9 @@ def test_every_broken_rule_is_reported_with_its_file() -> None:
         (manifest("api: 1.6", "api: 1.10"), ["MANIFEST: api must be in quotes, 1.10 is read as 1.1"]),
         (manifest("api: 1.6", 'api: "1.10"'), []),
         (manifest("entry_point: main.py", "entry_point: x.py"), ["MANIFEST: entry_point must be main.py"]),
-        (manifest("6.7.0", "6.7.0~"), ["MANIFEST: scb_min_version must be a version, as 6.7.0"]),
+        (manifest("6.7.0", "6.7.0~"), ["MANIFEST: scb_min_version must be a version, such as 6.7.0"]),
         (manifest("6.7.0", "6.10"), ["MANIFEST: scb_min_version must be in quotes, 6.10 is read as 6.1"]),
-        (manifest("9.0.0~", "nine"), ["MANIFEST: scb_max_version must be a version, as 6.7.0 or 6.7.0~"]),
+        (manifest("9.0.0~", "nine"), ["MANIFEST: scb_max_version must be a version, such as 6.7.0 or 6.7.0~"]),
         (manifest("api:", "author: me\napi:"), ["MANIFEST: author is not a field that SPS knows"]),
         ({"main.py": b"from lib.plugin import Plugin\n"}, [SHEBANG_RULE]),
         ({"main.py": b"#!/usr/bin/env pluginwrapper3\r\nclass Plugin: pass\r\n"}, [SHEBANG_RULE]),
@@ -250,7 +250,7 @@ def wheel(name: str, files: Dict[str, bytes]) -> build.Wheel:
     return build.Wheel(name, "1.0", "ab" * 32, build.pack(files))
 
 
-def test_sources_and_licences_of_wheels_are_bundled() -> None:
+def test_sources_and_licenses_of_wheels_are_bundled() -> None:
     one = wheel(
         "one",
         {
@@ -258,20 +258,20 @@ def test_sources_and_licences_of_wheels_are_bundled() -> None:
             "one/data.txt": b"",
             "one-1.0.data/scripts/one.py": b"",
             "one-1.0.dist-info/METADATA": b"",
-            "one-1.0.dist-info/LICENSE.txt": b"licence of one\n",
+            "one-1.0.dist-info/LICENSE.txt": b"license of one\n",
         },
     )
-    two = wheel("two", {"two.py": b"2", "two-1.0.dist-info/COPYING": b"\nlicence of two\n\n"})
+    two = wheel("two", {"two.py": b"2", "two-1.0.dist-info/COPYING": b"\nlicense of two\n\n"})
     files = build.bundled_files([one, two])
     assert sorted(files) == ["THIRD-PARTY-LICENSES", "one/__init__.py", "two.py"]
     assert files["THIRD-PARTY-LICENSES"].decode() == (
-        f"one 1.0\nwheel sha256 {'ab' * 32}\n\nlicence of one\n"
+        f"one 1.0\nwheel sha256 {'ab' * 32}\n\nlicense of one\n"
         f"\n{'=' * 72}\n\n"
-        f"two 1.0\nwheel sha256 {'ab' * 32}\n\nlicence of two\n"
+        f"two 1.0\nwheel sha256 {'ab' * 32}\n\nlicense of two\n"
     )
 
 
-def test_wheel_without_a_licence_is_refused() -> None:
+def test_wheel_without_a_license_is_refused() -> None:
     with pytest.raises(build.BuildError):
         build.bundled_files([wheel("two", {"two.py": b"2", "two-1.0.dist-info/METADATA": b""})])
 

@@ -152,7 +152,7 @@ def test_an_empty_response_to_a_challenge_is_an_empty_password(push_password: st
 
 
 @either_way
-def test_the_loss_of_the_challenging_server_is_no_failed_attempt(cumulative: bool) -> None:
+def test_loss_of_the_challenging_server_is_not_a_failed_attempt(cumulative: bool) -> None:
     conversation = Conversation(configured(max_attempts=2), cumulative=cumulative)
     conversation.call()
     conversation.answer("1")
@@ -165,7 +165,7 @@ def test_the_loss_of_the_challenging_server_is_no_failed_attempt(cumulative: boo
     assert prompt_of(conversation.receive(challenge())) == "Token? "
 
 
-def test_the_loss_of_the_challenging_server_is_a_deny_where_nothing_can_be_asked() -> None:
+def test_loss_of_the_challenging_server_denies_if_the_protocol_cannot_ask() -> None:
     settings = configured(challenge_answers=[("menu", "1")])
     conversation = Conversation(settings, can_ask=False)
     conversation.call()
@@ -231,7 +231,7 @@ def test_lines_cannot_answer_forever(can_ask: bool) -> None:
     assert conversation.receive(challenge()) == Deny("too-many-challenges")
 
 
-def test_a_challenge_that_matches_no_line_is_a_deny_where_nothing_can_be_asked() -> None:
+def test_unmatched_challenge_denies_if_the_protocol_cannot_ask() -> None:
     settings = configured(challenge_answers=[("push", "1")])
     conversation = Conversation(settings, can_ask=False)
     conversation.call()

@@ -45,12 +45,28 @@ FINDINGS = [
         ["2: error: [radius] auth_type: expected one of pap, chap, mschapv2; did you mean pap?"],
     ),
     ("x\n" + MINIMAL, ["1: error: is before the first [section]"]),
+    (
+        MINIMAL + "[auth]\nbypass_when_unreachable=alice\n",
+        ["7: warning: [auth] bypass_when_unreachable: unknown option; use [recovery_codes] instead"],
+    ),
+    (
+        MINIMAL + "[recovery_codes]\nalice = 7K3M-9QXT-0GHV-W2BD\nbob = $\n",
+        [
+            "7: error: [recovery_codes]: alice: expected pbkdf2-sha256:ITERATIONS:SALT:HASH",
+            "8: error: [recovery_codes]: bob: `$` requires [credential_store] name",
+        ],
+    ),
+    (
+        MINIMAL + "[recovery_codes]\nbob = $\n[credential_store]\nname=store\n",
+        ["7: note: [recovery_codes]: is in the Credential Store and not checked here"],
+    ),
     (MINIMAL + "x\n", ["6: error: is not `option = value`"]),
     (
         MINIMAL + "scope=user\n  goes on\nscope=client\n",
         [
             "6: error: [lockout] scope: given twice, again in line 8",
-            "6: error: [lockout] scope: expected one of user, client, both",
+            "7: error: is indented, so it belongs to the value above: remove the indentation, or write the value on "
+            "one line",
         ],
     ),
     (
@@ -168,7 +184,14 @@ FINDINGS = [
             "9: note: [auth] max_attempts: is in the Credential Store and not checked here",
         ],
     ),
-    (MINIMAL + "[ldap_server]\nname=$\n", ["7: error: [ldap_server] name: `$` requires [credential_store] name"]),
+    (
+        MINIMAL + "[usermapping source=explicit]\nalice=$\n",
+        ["7: error: [usermapping source=explicit] alice: `$` requires [credential_store] name"],
+    ),
+    (
+        MINIMAL + "[ldap_server]\nname=$\n",
+        ["7: error: [ldap_server] name: cannot come from the Credential Store; write $$ for a dollar sign"],
+    ),
     (
         MINIMAL + "[DEFAULT]\nrequire_message_authenticator=no\n",
         [
@@ -185,12 +208,12 @@ FINDINGS = [
     (MINIMAL + "[Radius_2]\n", ["6: warning: [Radius_2]: unknown section; did you mean radius_2?"]),
     (
         MINIMAL + "[Whitelist]\nname=x\n",
-        ["6: warning: [Whitelist]: unknown section; did you mean whitelist source=user_list?"],
+        ["6: error: [Whitelist]: unknown section; did you mean whitelist source=user_list?"],
     ),
     (
         MINIMAL + "[connection_limit]\nlimit=3\n",
         [
-            "6: warning: [connection_limit]: unknown section; did you mean connection_limit by=client_ip_gateway_user?",
+            "6: error: [connection_limit]: unknown section; did you mean connection_limit by=client_ip_gateway_user?",
         ],
     ),
     (

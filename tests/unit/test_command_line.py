@@ -1,6 +1,9 @@
 """The command line: help, wrong usage, unusable files, and `options`."""
 
+import contextlib
+import os
 import re
+import threading
 from typing import Dict, Tuple
 
 from lib import __version__
@@ -9,7 +12,7 @@ from tests.support.command_line import CommandLine
 
 STORED = "hunter3 from the store"
 MINIMAL = "[radius]\nserver=a\nsecret=sixteen octets!!\n"
-COMMANDS = ("check", "servers", "try", "options")
+COMMANDS = ("check", "servers", "try", "recovery-codes", "options")
 
 
 def test_help(cli: CommandLine) -> None:
@@ -17,7 +20,7 @@ def test_help(cli: CommandLine) -> None:
     assert (overview.status, overview.err) == (0, "")
     assert overview.out.startswith("usage: python3 plugin.zip [-h] [--version] COMMAND ...\n")
     for command in COMMANDS:
-        assert re.search(f"^ +{command} ", overview.out, re.MULTILINE)
+        assert re.search(rf"^ +{command}\s", overview.out, re.MULTILINE)
         asked = cli.run(command, "--help")
         assert asked.status == 0
         assert asked.out.startswith(f"usage: python3 plugin.zip {command} ")
@@ -74,6 +77,48 @@ def test_directory_instead_of_a_file(cli: CommandLine) -> None:
     refused = cli.run("check", str(cli.directory))
     assert (refused.status, refused.out) == (2, "")
     assert refused.err.endswith(": Is a directory\n")
+
+
+def test_no_file_is_read_without_end(cli: CommandLine) -> None:
+    def check_refused(path: str, why: str) -> None:
+        cli.file(MINIMAL)
+        for arguments in ["check", path], ["servers", path], ["try", "radius.cfg", "--secret-file", path]:
+            refused = cli.run(*arguments)
+            expected = "python3 plugin.zip: error: {}: {}\n".format(path, why)
+            assert (refused.status, refused.out, refused.err) == (2, "", expected), arguments
+
+    check_refused("/dev/zero", "is a device, not a file")
+    check_refused("/dev/null", "is a device, not a file")
+    check_refused(cli.file("#" * 1048577, "x"), "is longer than 1048576 octets")
+    assert cli.run("check", cli.file(MINIMAL + "#" * (1048576 - len(MINIMAL)))).status == 0
+
+
+def test_an_endless_pipe_is_not_read_without_end(cli: CommandLine) -> None:
+    reader, writer = os.pipe()
+    endless = threading.Thread(target=write_until_closed, args=(writer,))
+    endless.start()
+    try:
+        refused = cli.run("check", "/dev/fd/{}".format(reader))
+    finally:
+        os.close(reader)
+        endless.join()
+    assert refused.status == 2 and refused.err.endswith(": is longer than 1048576 octets\n")
+
+
+def write_until_closed(descriptor: int) -> None:
+    """Write to a pipe until nobody can read it."""
+    with contextlib.suppress(BrokenPipeError), open(descriptor, "wb", buffering=0) as pipe:
+        while True:
+            pipe.write(b"#" * 4096)
+
+
+def test_secrets_that_others_can_read_never_go_unnoticed(cli: CommandLine) -> None:
+    cli.file(MINIMAL)
+    for mode, is_open in ((0o600, False), (0o400, False), (0o640, True), (0o604, True), (0o644, True)):
+        secrets = cli.file("[radius\n", "secrets.ini")
+        (cli.directory / secrets).chmod(mode)
+        warning = "secrets.ini: warning: other users can read this file of secrets; restrict it with chmod 600\n"
+        assert (warning in cli.run("servers", "radius.cfg", "--secret-file", secrets).err) == is_open, oct(mode)
 
 
 def test_file_that_is_not_text(cli: CommandLine) -> None:

@@ -96,12 +96,80 @@ def test_sections_of_lines_keep_the_numbers_of_the_lines_after_them() -> None:
 
 
 def test_a_duplicate_value_is_ignored_with_all_its_lines() -> None:
-    ini = parse_ini("[DEFAULT]\nport=1\n[auth]\nprompt=a\n  b\nprompt=c\n  d\n\n[DEFAULT]\nport=2\n [auth]\n")
-    assert ini.sections == {"auth": {"prompt": "a\nb", "port": "1"}}
+    pem = "\n  -----BEGIN CERTIFICATE-----\n  {}\n  -----END CERTIFICATE-----\n"
+    text = "[auth]\nca_certificate=" + pem.format("AAAA") + "ca_certificate=" + pem.format("BBBB")
+    ini = parse_ini("[DEFAULT]\nport=1\n" + text + "\n[DEFAULT]\nport=2\n")
+    certificate = "\n-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"
+    assert ini.sections == {"auth": {"ca_certificate": certificate, "port": "1"}}
     assert [str(problem) for problem in ini.problems] == [
-        "[auth] prompt: given twice, again in line 6",
-        "[DEFAULT] port: given twice, again in line 10",
+        "[auth] ca_certificate: given twice, again in line 8",
+        "[DEFAULT] port: given twice, again in line 14",
     ]
+
+
+def test_a_repetition_never_makes_a_finding_for_each_time() -> None:
+    for text, expected in (
+        ("[auth]\n" * 3, "[auth]: given 3 times, again in lines 5, 6"),
+        (
+            "[auth]\n" * 2000,
+            "[auth]: given 2000 times, again in lines 5, 6, 7, 8, 9, 10, 11, 12, 13, 14 and 1,989 more",
+        ),
+        (
+            "[auth]\n" + "prompt=x\n" * 10001,
+            "[auth] prompt: given 10001 times, again in lines 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 and 9,990 more",
+        ),
+    ):
+        assert check(MINIMAL + text).errors == [expected]
+
+
+def test_no_file_makes_endless_problems() -> None:
+    for lines in ("nothing\n" * 5000, "[x{}]\n", "x{}=1\n", "[challenge_answers]\n" + "nothing\n" * 5000):
+        if "{}" in lines:
+            lines = "".join(lines.format(number) for number in range(5000))
+        settings, errors, warnings = check(MINIMAL + lines)
+        assert settings is None and len(errors + warnings) <= 101
+
+
+def test_references_never_make_a_value_without_end() -> None:
+    # Ten references to ten references ... to one letter: 10 ** 10 letters.
+    nested = "".join(
+        "{}={}\n".format(name, "%({})s".format(after) * 10) for name, after in zip("abcdefghi", "bcdefghij")
+    )
+    assert check(MINIMAL + "[auth]\n" + nested + "j=x\nprompt=%(a)s\n").errors == [
+        "[auth]: has too many values from [DEFAULT] and from `%(name)s`"
+    ]
+    big = "a={}\nprompt={}\n".format("x" * 1000, "%(a)s" * 10000)
+    assert len(check(MINIMAL + "[auth]\n" + big).errors) == 1
+
+
+def test_default_values_in_many_sections_never_take_endless_memory() -> None:
+    defaults = "[DEFAULT]\n" + "".join("a{}=1\n".format(number) for number in range(20000))
+    sections = "".join("[radius_{}]\n".format(number) for number in range(2, 9999))
+    assert any("too many values from [DEFAULT]" in error for error in check(MINIMAL + defaults + sections).errors)
+
+
+def test_a_configuration_of_any_length_is_never_read() -> None:
+    assert check(MINIMAL + "#" * 2**20).errors[0] == ": is longer than 1048576 characters"
+    assert check(MINIMAL + "#" * (2**20 - len(MINIMAL))).errors == []
+
+
+def test_an_indented_line_never_becomes_part_of_the_value_above() -> None:
+    groups = MINIMAL + "[gateway_groups]\nattribute=Class\npattern=OU=([^;]+)\n{}required_groups=admins\n"
+    for text, line in (
+        (groups.format(" "), 7),
+        (groups.format("\t"), 7),
+        (groups.format("\n ; comment\n  "), 9),
+        (MINIMAL + "[auth]\nprompt=x\n [lockout]\nmax_failures=3\n", 6),
+        (MINIMAL + "[auth]\nprompt=x\n [username]\n", 6),
+        (MINIMAL + "[auth]\nprompt=x\n  -----BEGIN CERTIFICATE-----\n", 6),
+        (MINIMAL + "[radius_2]\nca_certificate=$[list]\n  [lockout]\n", 6),
+        (MINIMAL + "[radius_2]\nca_certificate=\n server=b\n", 6),
+        (MINIMAL + "[usermapping source=explicit]\na=b\n c=d\n", 6),
+    ):
+        errors = check(text, trusted_ca=lambda name: "").errors
+        expected = "line {}: is indented, so it belongs to the value above: remove the indentation, or write the value"
+        assert [error for error in errors if "indented" in error] == [expected.format(line) + " on one line"], text
+    assert valid(groups.format("")).groups is not None
 
 
 def test_no_secret_in_any_problem() -> None:
@@ -184,29 +252,32 @@ def test_secrets_with_interpolation_or_quotes() -> None:
 
 
 def test_value_on_several_lines() -> None:
-    settings = valid(
-        MINIMAL + "[auth]\nprompt = 1) push\n  2) SMS\n\n\t[3] code\n  ; comment\n [radius]\nmax_attempts=1\n"
+    pem = "-----BEGIN CERTIFICATE-----\n  MAA=\n\n\tMAA=\n  ; comment\n key=\n -----END CERTIFICATE-----\n"
+    ini = parse_ini(MINIMAL + "ca_certificate = " + pem + "port=1\n[auth]\nprompt=1) push\n\n\nmax_attempts=1\n")
+    assert ini.problems == ()
+    assert ini.sections["radius"]["ca_certificate"] == (
+        "-----BEGIN CERTIFICATE-----\nMAA=\n\nMAA=\nkey=\n-----END CERTIFICATE-----"
     )
-    assert settings.auth.prompt == "1) push\n2) SMS\n\n[3] code\n[radius]"
-    assert settings.auth.max_attempts == 1
+    assert ini.sections["radius"]["port"] == "1"
+    assert ini.sections["auth"] == {"prompt": "1) push", "max_attempts": "1"}
 
 
 @pytest.mark.parametrize("mark", ["\ufeff", ""], ids=["BOM", "no BOM"])
 @pytest.mark.parametrize("end", ["\r\n", "\n"], ids=["CRLF", "LF"])
 def test_files_of_windows(mark: str, end: str) -> None:
-    text = mark + MINIMAL + '; c\n\n[auth]\npush_password=" p "\nprompt=a\n  b\n[challenge_answers]\n1\\) push = 1\n'
+    text = mark + MINIMAL + '; c\n\n[auth]\npush_password=" p "\nprompt=a\n\n[challenge_answers]\n1\\) push = 1\n'
     settings = valid(text.replace("\n", end))
     assert settings.servers[0].secret == Secret("xyzzy5461")
     assert settings.servers[0].server == "radius.example.com"
     assert settings.auth.push_password == Secret(" p ")
-    assert settings.auth.prompt == "a\nb"
+    assert settings.auth.prompt == "a"
     assert [(answer.pattern.pattern, answer.answer) for answer in settings.challenge_answers] == [
         ("1\\) push", Secret("1"))
     ]
 
 
 @pytest.mark.parametrize("indent", ["  ", "\t"], ids=["spaces", "tab"])
-def test_indented_configuration_loses_nothing_without_an_error(indent: str) -> None:
+def test_indented_configuration_loses_no_option_without_an_error(indent: str) -> None:
     # ConfigParser accepts it, and so did the vendor's plugin.
     text = "".join(
         indent + line + "\n" for line in (MINIMAL + "[challenge_answers]\nCode = 1\n[auth]\nprompt=x").split("\n")
@@ -254,6 +325,9 @@ def test_text_that_config_parser_accepts_is_read_the_same(text: str) -> None:
     try:
         parser.read_string(text)
     except configparser.Error:
+        reject()
+    if any("is indented" in problem.text for problem in ini.problems):
+        assert re.search(r"^\s+[^\s#;]", text, re.MULTILINE)
         reject()
     assert ini.problems == () and list(ini.sections) == parser.sections()
     for section in parser.sections():
@@ -323,7 +397,7 @@ INI_LINES = st.sampled_from(
 
 
 @given(st.lists(INI_LINES, max_size=15))
-def test_line_numbers_are_those_of_what_config_parser_reads(lines: List[str]) -> None:
+def test_line_numbers_match_the_lines_that_config_parser_reads(lines: List[str]) -> None:
     text = "[radius]\n" + "\n".join(lines)
     parser = configparser.ConfigParser(default_section="no such", strict=False)
     try:

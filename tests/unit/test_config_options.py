@@ -166,9 +166,9 @@ def test_unknown_sections_are_warnings_that_suggest_the_right_name() -> None:
         ("raduis", "; did you mean radius?"),
         ("username_transfrom", "; did you mean username_transform?"),
         ("challenge_answer", "; did you mean challenge_answers?"),
-        ("whitelist source=userlist", "; did you mean whitelist source=user_list?"),
-        ("authentication-cache", "; did you mean authentication_cache?"),
         ("something else", ""),
+        ("cache", ""),
+        ("ldap", "; did you mean ldap_server?"),
         ("RADIUS", "; did you mean radius?"),
         ("Auth", "; did you mean auth?"),
         ("USERNAME", "; did you mean username?"),
@@ -178,6 +178,55 @@ def test_unknown_sections_are_warnings_that_suggest_the_right_name() -> None:
             if settings is None or warnings != ["[{}]: unknown section{}".format(section, advice)]:
                 wrong.append((section, option, warnings))
     assert wrong == []
+
+
+def test_a_misspelled_section_that_decides_who_is_admitted_never_goes_unnoticed() -> None:
+    names = {
+        "gateway_groups": ["gateway_group", "Gateway_Groups", "gateway-groups", "gatewaygroups", "gateway", "groups"],
+        "gateway_groups map": [
+            "Gateway_Groups Map",
+            "gateway_groups  map",
+            "gateway_groups maps",
+            "gateway_groups_map",
+        ],
+        "radius_attributes": ["radius_attribute", "Radius_Attributes", "radius-attributes", "radius_attr"],
+        "lockout": [
+            "Lockout",
+            "LOCKOUT",
+            "lockouts",
+            "lock_out",
+            "lock",
+            " lockout ",
+            "l\u043eckout",
+            "lockout_by_user",
+        ],
+        "recovery_codes": ["recovery_code", "Recovery_Codes", "recovery codes", "recovery"],
+        "connection_limit by=client_ip_gateway_user": ["connection_limit", "Connection_Limit", "connection_limits"]
+        + ["connection_limit by=client_ip", "connection_limit by=user"],
+        "authentication_cache": ["Authentication_Cache", "authentication-cache", "authentication_caches", "auth_cache"],
+        "whitelist source=user_list": ["whitelist", "Whitelist", "whitelists", "whitelist source=userlist"]
+        + ["Whitelist source=user_list", "whitelist source=file"],
+        "whitelist source=ldap_server_group": ["whitelist source=ldap_server_groups", "whitelist source=ldap_group"],
+    }
+    wrong = []
+    for meant, misspelled in names.items():
+        for section in misspelled:
+            for option in ("", "name = {}\n".format(HIDDEN)):
+                settings, errors, _ = check(MINIMAL + "[{}]\n".format(section) + option)
+                if settings or errors != ["[{}]: unknown section; did you mean {}?".format(section, meant)]:
+                    wrong.append((section, option, errors))
+    assert wrong == []
+
+
+def test_a_misspelled_option_that_decides_who_is_admitted_never_goes_unnoticed() -> None:
+    for section, option in (
+        ("connection_limit by=client_ip_gateway_user", "limits"),
+        ("authentication_cache", "reuse_limits"),
+        ("whitelist source=user_list", "names"),
+        ("whitelist source=ldap_server_group", "exempt"),
+    ):
+        errors = check(with_option(section, option, HIDDEN)).errors
+        assert [error.partition(";")[0] for error in errors] == ["[{}] {}: unknown option".format(section, option)]
 
 
 def test_numbered_sections_need_a_number() -> None:

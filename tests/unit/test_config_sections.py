@@ -128,6 +128,34 @@ def test_attributes_keep_their_order_and_white_space() -> None:
     ]
 
 
+def test_a_question_mark_makes_an_attribute_optional() -> None:
+    settings = valid(MINIMAL + "[radius_attributes]\nNAS-Port = 22\nCisco-AVPair? = a?\n26.9.2 ? = b\n")
+    assert [(line.place, line.optional) for line in settings.attributes] == [
+        ("line 5", False),
+        ("line 6", True),
+        ("line 7", True),
+    ]
+    wrong = [check(MINIMAL + f"[radius_attributes]\n{name} = x\n").errors for name in ("Class??", "?", "Class?x")]
+    assert [len(each) for each in wrong] == [1, 1, 1]
+
+
+NAS_ID, NAS_V4, NAS_V6 = "NAS-Identifier =\n", "NAS-IP-Address =\n", "NAS-IPv6-Address =\n"
+
+
+def test_a_nas_without_any_name_is_an_error() -> None:
+    for lines, names in (
+        (NAS_ID + NAS_V4, ["NAS-IP-Address"]),
+        (NAS_ID + NAS_V6, ["NAS-IPv6-Address"]),
+        (NAS_ID + NAS_V4 + NAS_V6, ["NAS-IP-Address", "NAS-IPv6-Address"]),
+    ):
+        assert check(MINIMAL + "[radius_attributes]\n" + lines).errors == [
+            f"[radius_attributes]: removes both NAS-Identifier and {name}; RFC 2865 section 4.1 requires one of them"
+            for name in names
+        ]
+    for lines in (NAS_ID, NAS_V4 + NAS_V6, NAS_ID + NAS_V6 + "NAS-IP-Address = 192.0.2.1\n"):
+        valid(MINIMAL + "[radius_attributes]\n" + lines)
+
+
 def test_invalid_groups_and_attributes_are_one_error_each_and_not_quoted() -> None:
     wrong = []
     for lines, expected in (
@@ -176,8 +204,3 @@ def test_messages_are_kept_where_they_differ_from_the_default() -> None:
         MINIMAL + "[messages]\nrejected=Nein: {reason}\nretry=Authentication failed. {attempts} left.\nno-reply=Ä{{\n"
     )
     assert valid(text).messages == {"rejected": "Nein: {reason}", "no-reply": "Ä{{"}
-
-
-def test_break_glass_names_keep_their_case() -> None:
-    settings = valid(MINIMAL + "[auth]\nbypass_when_unreachable= Root,  a b,\n")
-    assert settings.auth.bypass_when_unreachable == ("Root", "a b")

@@ -135,7 +135,7 @@ def test_an_invalid_secret_stored_for_radius_n_is_an_error() -> None:
     wrong = []
     for stored, expected in (
         ("", "is empty"),
-        ("a\nb", "continues on the next line"),
+        ("a\nb", "contains a line break"),
         ("\udcff", "holds characters that UTF-8 cannot encode"),
     ):
         store = Store({("radius", "secret"): "first", ("radius_2", "secret"): stored})
@@ -155,7 +155,7 @@ def test_options_that_are_not_secret_can_be_stored_too() -> None:
 def test_values_other_than_dollar_are_not_looked_up() -> None:
     store = Store({})
     text = with_option("radius", "secret", "$$")
-    text += "[auth]\nprompt=$$\npush_password= $$$\n[question_1]\nprompt=$\nkey=k\n"
+    text += "[auth]\nprompt=$$\npush_password= $$$\n[https-proxy]\npassword=$\n"
     settings = valid(text, store)
     assert store.asked == []
     assert settings.servers[0].secret == Secret("$")

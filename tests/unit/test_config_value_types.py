@@ -5,7 +5,7 @@ from typing import Any, List, Tuple
 from lib.config.model import Settings
 from lib.config.options import SECTIONS
 from lib.secret import Secret
-from tests.support.configuration import HIDDEN, check, with_option
+from tests.support.configuration import HIDDEN, check, store_of, with_option
 
 
 def read(settings: Settings, section: str, option: str) -> Any:
@@ -84,7 +84,7 @@ INVALID: List[Tuple[str, str, List[str], str]] = [
     (
         "radius",
         "server",
-        ["a b", "[::1]", "[::1]:1812", "http://radius", "a\n b", "radius/1"],
+        ["a b", "[::1]", "[::1]:1812", "http://radius", "a\tb", "radius/1"],
         "expected a host name or an address",
     ),
     (
@@ -190,12 +190,16 @@ def test_secrets_that_cannot_be_sent_are_errors() -> None:
         for rest, expected in (
             ("\udcff", "holds characters that UTF-8 cannot encode"),
             # Without this error, every request would have the wrong secret and no server would respond.
-            ("\n  port = 1812", "continues on the next line, which begins with white space"),
+            ("\n  port = 1812", "contains a line break"),
         )
     ]
     wrong = []
     for section, option, text, expected in cases:
-        errors = check(with_option(section, option, text)).errors
+        stored = "[credential_store]\nname=x\n"
+        errors = check(with_option(section, option, "$") + stored, store_of(text)).errors
         if errors != ["[{}] {}: {}".format(section, option, expected)]:
             wrong.append((section, option, text, errors))
+        in_file = check(with_option(section, option, text)).errors
+        if len(in_file) != 1 or HIDDEN in repr(in_file):
+            wrong.append((section, option, text, in_file))
     assert wrong == []

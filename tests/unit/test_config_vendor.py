@@ -153,7 +153,7 @@ def test_the_sdk_reads_the_values_of_its_sections_and_no_others(text: str) -> No
 
 
 @given(FILES)
-def test_the_sdk_can_read_what_is_left_of_any_text(text: str) -> None:
+def test_sdk_can_read_the_rest_of_any_text(text: str) -> None:
     sdk = PluginConfiguration(sdk_text(parse_ini(text)))
     for section in sdk.parser.sections():
         for name in sdk.get_options(section):
@@ -161,10 +161,10 @@ def test_the_sdk_can_read_what_is_left_of_any_text(text: str) -> None:
 
 
 def test_the_sdk_reads_the_same_values_as_without_us() -> None:
-    values = VERBATIM + ["a%%b", "$", "$$", "%(key)s", "one\n two\n\n three\n [four]\n five = 5"]
+    values = VERBATIM + ["a%%b", "$$", "%(key)s"]
     wrong = []
-    for section, option in (("question_1", "prompt"), ("usermapping source=explicit", "alice")):
-        for value in values:
+    for section, option, more in (("question_1", "prompt", []), ("usermapping source=explicit", "alice", ["$"])):
+        for value in values + more:
             text = "{}[{}]\nkey=k\n{} = {}\n".format(MINIMAL, section, option, value)
             ini = parse_ini(text)
             ours = ini.sections[section][option]
@@ -262,13 +262,33 @@ def test_sections_that_need_the_ldap_server() -> None:
     assert check(mapping).warnings == ["[usermapping source=ldap_server]: has no effect without [ldap_server] name"]
 
 
+NOT_STORED = "cannot come from the Credential Store; write $$ for a dollar sign"
+
+
+def test_the_sdk_never_has_a_stored_password() -> None:
+    # It shows values in its errors and in its log.
+    wrong = []
+    for each in SECTIONS:
+        section = each.name.replace("_N", "_1")
+        names = [option.name for option in each.options if not option.ignored]
+        for name in names if each.sdk else ():
+            lines = "[{}]\n{}=$\n".format(section, name)
+            defaults = "[DEFAULT]\n{}=$\n[{}]\n".format(name, section)
+            for text in (lines, "[DEFAULT]\nx=$\n" + lines.replace("$", "%(x)s"), defaults):
+                ini = parse_ini(MINIMAL + "[credential_store]\nname=store\n" * (name != "name") + text)
+                errors = [str(problem) for problem in build(ini, store_of(HIDDEN))[1] if problem.error]
+                if "[{}] {}: {}".format(section, name, NOT_STORED) not in errors or "$" in sdk_text(ini):
+                    wrong.append((text, errors, sdk_text(ini)))
+    assert wrong == []
+
+
 def test_sections_that_the_sdk_would_ignore_are_errors() -> None:
     group = "[ldap_server]\nname=directory\n[whitelist source=ldap_server_group]\nallow=no_user\n"
     no_group = "[whitelist source=ldap_server_group] except: is missing: it lists the LDAP groups"
     wrong = []
     for sections, expected in (
-        ("[logging]\nlog_level=$\n", "[logging] log_level: cannot come from the Credential Store"),
-        ("[logging]\ndestination=$\n", "[logging] destination: cannot come from the Credential Store"),
+        ("[logging]\nlog_level=$\n", "[logging] log_level: " + NOT_STORED),
+        ("[logging]\ndestination=$\n", "[logging] destination: " + NOT_STORED),
         ("[whitelist source=user_list]\nname=\n", "[whitelist source=user_list] name: is empty"),
         (group, no_group),
         (group + "except=\n", no_group),

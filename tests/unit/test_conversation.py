@@ -1,7 +1,7 @@
 """The transitions of a conversation: passwords, keys, attempts, and how a login ends. Challenges are apart."""
 
 import re
-from typing import Any, Dict, Optional, Tuple, cast
+from typing import Any, Dict, Tuple, cast
 
 from lib import reasons
 from lib.config.model import GroupRules, Settings
@@ -11,6 +11,11 @@ from lib.login.state import (
     Accepted,
     Action,
     Ask,
+    CheckOutcome,
+    CheckRecoveryCode,
+    CodeAccepted,
+    CodeNotRecorded,
+    CodeRejected,
     Deny,
     Locked,
     NoResponse,
@@ -32,8 +37,10 @@ from tests.support.conversation import (
     configured,
     either_way,
     first_request,
+    keeps_no_challenge,
     password_of,
     prompt_of,
+    recoverable,
 )
 
 # The password of the first request
@@ -274,7 +281,7 @@ def test_the_failure_of_the_only_attempt_is_the_reason(
 
 
 @for_each(code=("no-reply", "wrong-secret", "bad-username"), cumulative=EITHER_WAY)
-def test_a_network_failure_ends_the_login_and_is_no_failed_attempt(code: str, cumulative: bool) -> None:
+def test_network_failure_ends_the_login_without_a_failed_attempt(code: str, cumulative: bool) -> None:
     conversation = Conversation(cumulative=cumulative)
     conversation.call()
     conversation.answer("1")
@@ -352,35 +359,156 @@ def test_a_user_locked_during_the_login_is_denied() -> None:
     assert conversation.state.server_state is None and conversation.state.origin is None
 
 
-# Break-glass
+# Recovery codes
 
-BREAK_GLASS = configured()._replace(auth=configured().auth._replace(bypass_when_unreachable=("root", "alice")))
+RECOVERY_PROMPT = "The login service is not responding. Enter a recovery code: "
 
 
-def test_a_break_glass_user_is_admitted_when_no_server_responds() -> None:
-    assert after_password(BREAK_GLASS).receive(NoResponse("no-reply", unreachable=True)) == Accept(bypassed=True)
+@for_each(name=("alice", "Alice", "ALICE", "ａlice"), cumulative=EITHER_WAY)
+def test_a_recovery_code_is_asked_for_when_no_server_responds(name: str, cumulative: bool) -> None:
+    conversation = after_password(recoverable(), gateway_user=name, cumulative=cumulative)
+    assert conversation.receive(NoResponse("no-reply")) == Ask("recovery2", RECOVERY_PROMPT, True)
+    assert conversation.answer("7K3M") == CheckRecoveryCode(Secret("7K3M"))
+    assert conversation.finish_check(CodeAccepted()) == Accept(by_recovery_code=True)
+    assert conversation.state.attempts == ()
+
+
+def test_the_input_at_the_recovery_prompt_is_always_hidden() -> None:
+    conversation = after_password(recoverable(configured(disable_echo=False)))
+    action = conversation.receive(NoResponse("no-reply"))
+    assert isinstance(action, Ask) and action.disable_echo
 
 
 @for_each(
     case=(
-        (BREAK_GLASS, {}, NoResponse("no-reply", unreachable=False)),
-        (BREAK_GLASS, {"gateway_user": "Alice"}, NoResponse("no-reply", unreachable=True)),
-        (BREAK_GLASS, {"gateway_user": None, "server_username": "alice"}, NoResponse("no-reply", unreachable=True)),
-        (BREAK_GLASS, {"gateway_user": None, "pairs": {"gu": "alice"}}, NoResponse("no-reply", unreachable=True)),
-        (BREAK_GLASS, {"gateway_user": ""}, NoResponse("no-reply", unreachable=True)),
-        (None, {}, NoResponse("no-reply", unreachable=True)),
-    )
+        {"settings": configured()},
+        {"settings": recoverable(name="bob")},
+        {"gateway_user": None, "server_username": "alice"},
+        {"gateway_user": None, "pairs": {"gu": "alice"}},
+        {"gateway_user": "", "server_username": "alice"},
+        {"gateway_user": "CORP\\alice"},
+        {"gateway_user": "alice@corp.example"},
+    ),
+    can_ask=(True, False),
 )
-def test_break_glass_admits_no_other_user(case: Tuple[Optional[Settings], Dict[str, Any], NoResponse]) -> None:
-    settings, options, outcome = case
-    pairs = dict(options.get("pairs", {}), username="alice", otp="1")
-    conversation = Conversation(settings, **dict(options, pairs=pairs))
+def test_no_other_user_is_asked_for_a_recovery_code(case: Dict[str, Any], can_ask: bool) -> None:
+    options = dict({"settings": recoverable()}, **case)
+    pairs = dict(options.pop("pairs", {}), username="alice", otp="1", recovery="7K3M")
+    conversation = Conversation(pairs=pairs, can_ask=can_ask, **options)
     assert isinstance(conversation.call(), SendRequest)
-    assert conversation.receive(outcome) == Deny("no-reply")
+    assert conversation.receive(NoResponse("no-reply")) == Deny("no-reply")
 
 
-def test_break_glass_does_not_admit_a_rejected_user() -> None:
-    assert isinstance(after_password(BREAK_GLASS).receive(Rejected("no")), Ask)
+def test_a_user_who_typed_the_name_is_not_asked_for_a_recovery_code() -> None:
+    conversation = Conversation(recoverable(), gateway_user=None)
+    conversation.call()
+    conversation.answer("alice")
+    assert conversation.answer("1") == first_request("1")
+    # Even if SPS knew the name by now, it would not have authenticated the user of this login.
+    conversation.hook_call = conversation.hook_call._replace(gateway_user="alice")
+    assert conversation.receive(NoResponse("no-reply")) == Deny("no-reply")
+
+
+def test_a_rejected_or_challenged_user_is_not_asked_for_a_recovery_code() -> None:
+    for outcome in (Rejected("no"), challenge("Token?"), PasswordUnusable("too long"), OriginUnavailable()):
+        action = after_password(recoverable()).receive(outcome)
+        assert isinstance(action, Ask) and action.key == "otp2"
+    for denied in (NotSent("login-in-progress"), Locked(60.0)):
+        assert isinstance(after_password(recoverable()).receive(denied), Deny)
+
+
+def test_a_recovery_code_is_asked_for_when_the_server_of_a_challenge_falls_silent() -> None:
+    conversation = after_password(recoverable())
+    conversation.receive(challenge())
+    conversation.answer("654321")
+    assert conversation.receive(NoResponse("no-reply")) == Ask("recovery3", RECOVERY_PROMPT, True)
+    assert keeps_no_challenge(conversation.state)
+
+
+def test_other_servers_are_asked_before_a_recovery_code() -> None:
+    conversation = after_password(recoverable()._replace(servers=cast(Any, ("one", "two"))))
+    conversation.receive(challenge())
+    conversation.answer("654321")
+    action = conversation.receive(NoResponse("no-reply"))
+    assert isinstance(action, Ask) and action.key == "otp3"
+    conversation.answer("123456")
+    assert conversation.receive(NoResponse("no-reply")) == Ask("recovery4", RECOVERY_PROMPT, True)
+
+
+@either_way
+def test_a_wrong_recovery_code_is_a_failed_attempt(cumulative: bool) -> None:
+    conversation = after_password(recoverable(), cumulative=cumulative)
+    conversation.receive(NoResponse("no-reply"))
+    for number, answer, left in ((3, "wrong", "2 attempts"), (4, "", "1 attempt")):
+        assert conversation.answer(answer) == CheckRecoveryCode(Secret(answer))
+        prompt = f"Authentication failed. {left} left.\n{RECOVERY_PROMPT}"
+        assert conversation.finish_check(CodeRejected()) == Ask(f"recovery{number}", prompt, True)
+    conversation.answer("wrong")
+    assert conversation.finish_check(CodeRejected()) == Deny("too-many-attempts")
+    assert conversation.state.attempts == ("wrong-recovery-code",) * 3
+
+
+def test_rejects_and_wrong_recovery_codes_share_the_attempts() -> None:
+    conversation = after_password(recoverable(configured(max_attempts=2)))
+    conversation.receive(Rejected("No"))
+    conversation.answer("2")
+    conversation.receive(NoResponse("no-reply"))
+    conversation.answer("wrong")
+    assert conversation.finish_check(CodeRejected()) == Deny("too-many-attempts")
+    only = after_password(recoverable(configured(max_attempts=1)))
+    only.receive(NoResponse("no-reply"))
+    only.answer("wrong")
+    assert only.finish_check(CodeRejected()) == Deny("wrong-recovery-code")
+
+
+def test_a_recovery_code_that_cannot_be_recorded_or_comes_during_a_lockout_admits_nobody() -> None:
+    for outcome, expected in (
+        (CodeNotRecorded(), Deny("recovery-not-recorded")),
+        (Locked(61.0), Deny("locked", minutes=2)),
+    ):
+        conversation = after_password(recoverable())
+        conversation.receive(NoResponse("no-reply"))
+        conversation.answer("7K3M")
+        assert conversation.finish_check(cast(CheckOutcome, outcome)) == expected
+
+
+def test_a_recovery_code_does_not_replace_a_required_group() -> None:
+    for required, expected in (((), Accept(by_recovery_code=True)), (("admins",), Deny("not-in-group"))):
+        groups = GroupRules(((0, 11),), required_groups=cast(Tuple[str, ...], required))
+        conversation = after_password(recoverable()._replace(groups=groups))
+        conversation.receive(NoResponse("no-reply"))
+        conversation.answer("7K3M")
+        assert conversation.finish_check(CodeAccepted()) == expected
+
+
+def test_a_recovery_code_in_the_login_name_is_for_protocols_that_cannot_ask() -> None:
+    pairs = {"otp": "1", "recovery": "7K3M"}
+    conversation = Conversation(recoverable(), pairs=pairs, can_ask=False)
+    assert conversation.call() == first_request("1")
+    assert conversation.receive(NoResponse("no-reply")) == CheckRecoveryCode(Secret("7K3M"))
+    assert conversation.finish_check(CodeRejected()) == Deny("wrong-recovery-code")
+    asked = Conversation(recoverable(), pairs=pairs)
+    asked.call()
+    assert asked.receive(NoResponse("no-reply")) == Ask("recovery2", RECOVERY_PROMPT, True)
+    without = Conversation(recoverable(), pairs={"otp": "1", "recovery": ""}, can_ask=False)
+    without.call()
+    assert without.receive(NoResponse("no-reply")) == Deny("no-reply")
+
+
+def test_a_recovery_code_in_the_login_name_is_not_a_password() -> None:
+    for can_ask in (True, False):
+        conversation = Conversation(recoverable(), pairs={"recovery": "7K3M"}, can_ask=can_ask)
+        action = conversation.call()
+        assert action == (Ask("otp", "Code: ", True) if can_ask else first_request(""))
+
+
+@either_way
+def test_planted_answers_are_not_taken_for_recovery_codes(cumulative: bool) -> None:
+    planted = {"recovery": "a", "recovery2": "b", "recovery3": "c"}
+    conversation = after_password(recoverable(), pairs=planted, cumulative=True)
+    conversation.cumulative = cumulative
+    assert conversation.receive(NoResponse("no-reply")) == Ask("recovery4", RECOVERY_PROMPT, True)
+    assert conversation.call() == Ask("recovery4", RECOVERY_PROMPT, True)
 
 
 # [messages]
@@ -394,6 +522,7 @@ def test_every_text_of_a_login_can_be_replaced() -> None:
         "retry": "Nein, noch {left} ({attempts}).",
         "retry_reason": "{reason} Noch {left}.",
         "server_gone": "Weg.",
+        "recovery_prompt": "Notfallcode?",
     }
     settings = configured()._replace(messages=texts)
     conversation = Conversation(settings, gateway_user=None)
@@ -408,6 +537,8 @@ def test_every_text_of_a_login_can_be_replaced() -> None:
     conversation.answer("alice")
     conversation.answer("4")
     assert prompt_of(conversation.receive(Rejected(""))) == "Nein, noch 1 (1 attempt).\nWer? "
+    conversation = after_password(recoverable(settings))
+    assert prompt_of(conversation.receive(NoResponse("no-reply"))) == "Notfallcode? "
 
 
 @for_each(
@@ -425,7 +556,7 @@ def test_every_text_of_a_login_can_be_replaced() -> None:
         ),
     )
 )
-def test_the_reason_of_a_deny_holds_text_detail_and_code(case: Tuple[Dict[str, str], str, str, str]) -> None:
+def test_reason_of_a_deny_contains_text_detail_and_code(case: Tuple[Dict[str, str], str, str, str]) -> None:
     texts, code, detail, reason = case
     assert reasons.format_reason(texts, code, detail) == reason
 

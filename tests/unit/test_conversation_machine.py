@@ -1,7 +1,7 @@
 """Whole conversations: any answers and any outcomes in any order, and what must always hold."""
 
 import json
-from typing import Dict, Optional, Set
+from typing import Dict, Optional, Set, Union
 
 import hypothesis.strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -10,12 +10,20 @@ from lib import cookie, reasons
 from lib.config.model import Settings
 from lib.login import conversation
 from lib.login.state import (
+    CHALLENGE,
+    PASSWORD,
+    RECOVERY,
     USERNAME,
     Accept,
     Accepted,
     Action,
     Ask,
     Challenged,
+    CheckOutcome,
+    CheckRecoveryCode,
+    CodeAccepted,
+    CodeNotRecorded,
+    CodeRejected,
     Deny,
     NoResponse,
     OriginUnavailable,
@@ -24,10 +32,19 @@ from lib.login.state import (
     Rejected,
     SendRequest,
 )
-from tests.support.conversation import ORIGIN, OTHER_ORIGIN, Conversation, configured, keeps_no_challenge
+from tests.support.conversation import (
+    ORIGIN,
+    OTHER_ORIGIN,
+    Conversation,
+    configured,
+    keeps_no_challenge,
+    recoverable,
+)
 
 PASSWORDS_IN_LOGIN_NAMES = st.dictionaries(
-    st.sampled_from(["otp", "rp", "radius_password", "otp2", "otp3", "otp4", "typed_username", "typed_username2"]),
+    st.sampled_from(
+        ["otp", "rp", "radius_password", "otp2", "otp3", "otp4", "typed_username", "recovery", "recovery2"]
+    ),
     st.sampled_from(["", "planted", "planted too"]),
     max_size=4,
 )
@@ -56,6 +73,7 @@ class AnyConversation(RuleBasedStateMachine):
         cumulative=st.booleans(),
         can_ask=st.booleans(),
         gateway_user=st.sampled_from([None, "", "alice", "../alice"]),
+        has_codes=st.booleans(),
     )
     def begin(
         self,
@@ -65,14 +83,17 @@ class AnyConversation(RuleBasedStateMachine):
         cumulative: bool,
         can_ask: bool,
         gateway_user: Optional[str],
+        has_codes: bool,
     ) -> None:
-        self.settings = settings
+        self.settings = settings = recoverable(settings) if has_codes else settings
+        self.may_recover = has_codes and gateway_user == "alice"
         self.conversation = Conversation(settings, dict(planted, **names), cumulative, can_ask, gateway_user)
         self.planted = planted
         self.keys: Set[str] = set()
         self.number = 0
         self.failures = self.empty_names = self.requests = self.lost = 0
         self.challenge: Optional[Challenged] = None
+        self.recovery_code: Optional[str] = None
         self.expected: Optional[str] = self.supplied()
         self.supplied_left = self.expected is not None
         self.asks_name = not (gateway_user or any(names.values()))
@@ -85,10 +106,16 @@ class AnyConversation(RuleBasedStateMachine):
                 return self.planted[key]
         return None if self.conversation.hook_call.can_ask else ""
 
-    def check(self, action: Action, outcome: Optional[Outcome]) -> None:
+    def check(self, action: Action, outcome: Union[None, Outcome, CheckOutcome]) -> None:
         """Check an action against everything that happened before."""
         self.action = action
-        assert isinstance(action, Accept) == isinstance(outcome, Accepted)
+        assert isinstance(action, Accept) == isinstance(outcome, (Accepted, CodeAccepted))
+        if isinstance(action, Accept):
+            assert action.by_recovery_code == isinstance(outcome, CodeAccepted)
+        if isinstance(action, CheckRecoveryCode):
+            self.check_recovery(action)
+        elif isinstance(action, Ask) and self.conversation.state.question == RECOVERY:
+            assert self.may_recover and action.disable_echo
         assert self.failures <= self.settings.auth.max_attempts
         kept = json.dumps(cookie.encode(self.conversation.state))
         assert "typed secret" not in kept
@@ -119,17 +146,23 @@ class AnyConversation(RuleBasedStateMachine):
                     assert action.password.reveal() == self.expected
             self.expected = None
 
-    def is_open(self, what: str) -> bool:
-        """Whether the open question is for the name, or for a password or a response."""
-        asks = isinstance(getattr(self, "action", None), Ask)
-        return asks and (self.conversation.state.question == USERNAME) == (what == "name")
+    def check_recovery(self, action: CheckRecoveryCode) -> None:
+        """Check that only a recovery code is compared, once, and for a user who has some."""
+        expected = self.recovery_code if self.conversation.hook_call.can_ask else self.planted["recovery"]
+        assert self.may_recover and expected is not None
+        assert action.code.reveal() == expected
+        self.recovery_code = None
+
+    def is_open(self, *questions: str) -> bool:
+        """Whether one of these questions is open."""
+        return isinstance(getattr(self, "action", None), Ask) and self.conversation.state.question in questions
 
     def answer(self, text: str) -> None:
         assert isinstance(self.action, Ask)
         self.keys.add(self.action.key)
         self.check(self.conversation.answer(text), None)
 
-    @precondition(lambda self: self.is_open("name"))
+    @precondition(lambda self: self.is_open(USERNAME))
     @rule(name=st.sampled_from(["", "  ", "dave", "eve "]))
     def give_name(self, name: str) -> None:
         assert self.asks_name
@@ -142,7 +175,22 @@ class AnyConversation(RuleBasedStateMachine):
             self.supplied_left = False
         self.answer(name)
 
-    @precondition(lambda self: self.is_open("password"))
+    @precondition(lambda self: self.is_open(RECOVERY))
+    @rule(empty=st.booleans())
+    def give_recovery_code(self, empty: bool) -> None:
+        self.number += 1
+        self.recovery_code = "" if empty else f"typed secret {self.number}"
+        self.answer(self.recovery_code)
+        assert isinstance(self.action, CheckRecoveryCode)
+
+    @precondition(lambda self: isinstance(getattr(self, "action", None), CheckRecoveryCode))
+    @rule(outcome=st.sampled_from([CodeAccepted(), CodeRejected(), CodeNotRecorded()]))
+    def check_code(self, outcome: CheckOutcome) -> None:
+        self.failures += isinstance(outcome, CodeRejected)
+        self.check(self.conversation.finish_check(outcome), outcome)
+        assert isinstance(self.action, Deny) or not isinstance(outcome, CodeNotRecorded)
+
+    @precondition(lambda self: self.is_open(PASSWORD, CHALLENGE))
     @rule(empty=st.booleans())
     def give_password(self, empty: bool) -> None:
         self.number += 1
@@ -213,9 +261,13 @@ class AnyConversation(RuleBasedStateMachine):
         if not hasattr(self, "action"):
             return
         for number in range(200):
-            if self.is_open("name"):
+            if self.is_open(USERNAME):
                 self.give_name("dave")
-            elif self.is_open("password"):
+            elif self.is_open(RECOVERY):
+                self.give_recovery_code(False)
+            elif isinstance(self.action, CheckRecoveryCode):
+                self.check_code(CodeRejected())
+            elif self.is_open(PASSWORD, CHALLENGE):
                 self.give_password(False)
             elif isinstance(self.action, SendRequest):
                 if number % 3:

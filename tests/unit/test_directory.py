@@ -1,5 +1,6 @@
 """The directory that processes share: what its files may be, who may read them, and one warning for each problem."""
 
+import errno
 import os
 import pathlib
 import resource
@@ -9,15 +10,18 @@ from typing import Any, Callable, Dict, List
 
 import pytest
 
+from lib.log_lines import WARNING, Line
 from lib.state.directory import UNFINISHED, Directory
 from tests.support.cases import for_each
 
 TROUBLE = "Facts are not kept"
+LINE = Line(WARNING, TROUBLE + ": {cause}")
 LIMIT = 100
 OPERATIONS: Dict[str, Callable[[Directory], object]] = {
     "modified": lambda directory: directory.modified("file"),
     "read": lambda directory: directory.read("file", LIMIT),
     "touch": lambda directory: directory.touch("file"),
+    "create_exclusive": lambda directory: directory.create_exclusive("file"),
     "replace": lambda directory: directory.replace("file", b"octets"),
     "rename": lambda directory: directory.rename("file", "other"),
     "remove": lambda directory: directory.remove("file"),
@@ -35,7 +39,7 @@ def is_locked(directory: Directory) -> Any:
 
 @pytest.fixture
 def directory(tmp_path: pathlib.Path) -> Directory:
-    return Directory(str(tmp_path), "facts", TROUBLE)
+    return Directory(str(tmp_path), "facts", LINE)
 
 
 def mode(path: pathlib.Path) -> int:
@@ -50,7 +54,7 @@ def outside(tmp_path: pathlib.Path) -> List[str]:
 # Files
 
 
-def test_reading_makes_nothing_and_is_no_problem(directory: Directory, tmp_path: pathlib.Path) -> None:
+def test_reading_creates_no_file_and_no_warning(directory: Directory, tmp_path: pathlib.Path) -> None:
     assert directory.read("file", LIMIT) is None
     assert directory.modified("file") is None
     assert directory.names() == []
@@ -65,13 +69,14 @@ def test_only_the_user_of_the_plugin_may_read_anything(directory: Directory, tmp
     before = os.umask(0)
     try:
         directory.touch("touched")
+        directory.create_exclusive("created")
         directory.replace("replaced", b"x")
         with directory.lock("locked") as is_ours:
             assert is_ours
     finally:
         os.umask(before)
     assert mode(tmp_path / "facts") == 0o700
-    assert sorted(directory.names()) == ["locked", "replaced", "touched"]
+    assert sorted(directory.names()) == ["created", "locked", "replaced", "touched"]
     assert {mode(path) for path in (tmp_path / "facts").iterdir()} == {0o600}
     assert not directory.warnings
 
@@ -95,6 +100,26 @@ def test_a_touched_file_is_as_old_as_its_last_touch(directory: Directory, tmp_pa
     directory.touch("file")
     modified = directory.modified("file")
     assert modified is not None and modified > 1000
+
+
+def test_a_file_is_created_once(directory: Directory, tmp_path: pathlib.Path) -> None:
+    assert [directory.create_exclusive("file") for _ in range(3)] == [True, False, False]
+    assert (tmp_path / "facts" / "file").read_bytes() == b""
+    for make in ODD:
+        make(tmp_path / "facts" / make.__name__)
+        assert directory.create_exclusive(make.__name__) is False
+    assert not (tmp_path / "nowhere").exists() and (tmp_path / "elsewhere").read_text() == "theirs"
+    assert not directory.warnings
+
+
+def test_a_created_file_that_may_be_lost_is_not_created(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(descriptor: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    assert directory.create_exclusive("file") is None
+    assert directory.create_exclusive("file") is False
+    assert directory.warnings == [f"{TROUBLE}: Input/output error"]
 
 
 def test_a_file_is_renamed_and_removed(directory: Directory) -> None:
@@ -149,7 +174,7 @@ def test_no_operation_follows_a_link_or_waits_for_a_pipe(tmp_path: pathlib.Path)
         (state / "facts").mkdir(parents=True)
         make(state / "facts" / "file")
         beside = outside(state)
-        directory = Directory(str(state), "facts", TROUBLE)
+        directory = Directory(str(state), "facts", LINE)
         for _ in range(2):
             assert OPERATIONS[operation](directory) is None
         assert len(directory.warnings) == 1 and directory.warnings[0].startswith(TROUBLE + ": ")
@@ -167,7 +192,7 @@ def test_an_odd_file_is_replaced_and_removed_itself(tmp_path: pathlib.Path) -> N
         (state / "facts").mkdir(parents=True)
         make(state / "facts" / "file")
         beside = outside(state)
-        directory = Directory(str(state), "facts", TROUBLE)
+        directory = Directory(str(state), "facts", LINE)
         OPERATIONS[operation](directory)
         assert directory.is_file("file") is (True if operation == "replace" else None)
         assert not directory.warnings
@@ -177,7 +202,7 @@ def test_an_odd_file_is_replaced_and_removed_itself(tmp_path: pathlib.Path) -> N
     check()
 
 
-def test_a_pipe_with_a_reader_is_no_file(directory: Directory, tmp_path: pathlib.Path) -> None:
+def test_pipe_with_a_reader_is_not_a_file(directory: Directory, tmp_path: pathlib.Path) -> None:
     directory.touch("other")
     pipe = tmp_path / "facts" / "file"
     make_pipe(pipe)
@@ -188,7 +213,7 @@ def test_a_pipe_with_a_reader_is_no_file(directory: Directory, tmp_path: pathlib
     assert directory.warnings == [f"{TROUBLE}: it is not a file"]
 
 
-def test_a_directory_that_is_none_is_one_warning(tmp_path: pathlib.Path) -> None:
+def test_file_in_place_of_the_directory_gives_one_warning(tmp_path: pathlib.Path) -> None:
     @for_each(obstacle=("file", "link", "dangling link", "pipe"), operation=OPERATIONS)
     def check(obstacle: str, operation: str) -> None:
         state = tmp_path / f"{obstacle}-{operation}"
@@ -200,7 +225,7 @@ def test_a_directory_that_is_none_is_one_warning(tmp_path: pathlib.Path) -> None
             make_pipe(state / "facts")
         else:
             (state / "facts").symlink_to(elsewhere if obstacle == "link" else state / "nowhere")
-        directory = Directory(str(state), "facts", TROUBLE)
+        directory = Directory(str(state), "facts", LINE)
         for _ in range(2):
             assert not OPERATIONS[operation](directory)
         assert len(directory.warnings) == 1 and directory.warnings[0].startswith(TROUBLE + ": ")
@@ -217,7 +242,7 @@ def test_files_and_directories_of_another_user_are_refused(
 
     @for_each(operation=OPERATIONS)
     def check(operation: str) -> None:
-        directory = Directory(str(tmp_path), "facts", TROUBLE)
+        directory = Directory(str(tmp_path), "facts", LINE)
         assert not OPERATIONS[operation](directory)
         assert directory.warnings == [f"{TROUBLE}: it belongs to another user"]
 
@@ -234,7 +259,7 @@ def test_what_the_system_forbids_is_one_warning(tmp_path: pathlib.Path) -> None:
 
         @for_each(operation=OPERATIONS)
         def check(operation: str) -> None:
-            directory = Directory(str(tmp_path), "facts", TROUBLE)
+            directory = Directory(str(tmp_path), "facts", LINE)
             for _ in range(2):
                 assert not OPERATIONS[operation](directory)
             assert directory.warnings == [f"{TROUBLE}: Permission denied"]
@@ -246,8 +271,8 @@ def test_what_the_system_forbids_is_one_warning(tmp_path: pathlib.Path) -> None:
 
 
 @for_each(operation=OPERATIONS)
-def test_without_a_state_directory_nothing_is_kept(operation: str) -> None:
-    directory = Directory(None, "facts", TROUBLE)
+def test_nothing_is_stored_without_a_state_directory(operation: str) -> None:
+    directory = Directory(None, "facts", LINE)
     assert not OPERATIONS[operation](directory)
     assert not directory.warnings
 
@@ -256,7 +281,8 @@ def test_without_a_state_directory_nothing_is_kept(operation: str) -> None:
 
 
 def test_each_problem_is_one_warning(directory: Directory) -> None:
-    directory.warn("Facts ignored", "damaged")
-    directory.warn("Facts ignored", "too old")
-    directory.warn("Facts removed", "too many")
-    assert directory.warnings == ["Facts ignored: damaged", "Facts removed: too many"]
+    removed = Line(WARNING, "Facts removed: too many")
+    directory.warn(LINE, cause="damaged")
+    directory.warn(LINE, cause="too old")
+    directory.warn(removed)
+    assert directory.warnings == [f"{TROUBLE}: damaged", "Facts removed: too many"]

@@ -1,5 +1,6 @@
-"""The target of the fuzzer, run without it on its corpus, on changes of the corpus, and against wrong clients."""
+"""The targets of the fuzzer, run without it on its corpus, on changes of the corpus, and against wrong clients."""
 
+import json
 import traceback
 import tracemalloc
 from typing import Any, Dict, List
@@ -8,41 +9,52 @@ import hypothesis.strategies as st
 from hypothesis import given
 from pytest_mock import MockerFixture
 
-from fuzz import seeds, target
-from lib import text
+from fuzz import configuration, cookies, replies, seeds
+from lib import sdk, text
+from lib.cli import check
+from lib.config.ini import Problem
+from lib.plugin import Plugin
 from lib.radius import mschap, packet
+from lib.session import SessionRecord
+from tests.support.cookies import JSON
+from tests.support.cookies import changed as changed_cookie
+from tests.support.ini_texts import FILES, OUR_SECTIONS, SDK_SECTIONS, ini_texts
 from tests.unit.test_packet import changed
 
-CORPUS = {path.name: path.read_bytes() for path in sorted(seeds.CORPUS.iterdir())}
-SEEDS = {**seeds.BELIEVED, **seeds.DROPPED}
+TARGETS: Dict[str, Any] = {"replies": replies, "configuration": configuration, "cookies": cookies}
+CORPORA = {name: {path.name: path.read_bytes() for path in sorted((seeds.CORPUS / name).iterdir())} for name in TARGETS}
+CORPUS = CORPORA["replies"]
+SEEDS = {**seeds.VALID, **seeds.DROPPED}
 INPUTS = st.sampled_from(list(CORPUS.values()))
 MEMORY = 32 * 2**20  # octets for one input; a character of text takes up to 80 while it is read
 
 
 def test_every_rule_holds_for_the_corpus() -> None:
     failures = []
-    for name, octets in CORPUS.items():
-        try:
-            assert len(octets) <= target.MAX_INPUT
-            target.read(octets)
-        except Exception:
-            failures.append(name + "\n" + traceback.format_exc())
+    for target, corpus in CORPORA.items():
+        for name, octets in corpus.items():
+            try:
+                assert len(octets) <= TARGETS[target].MAX_INPUT
+                TARGETS[target].read(octets)
+            except Exception:
+                failures.append(f"{target}/{name}\n{traceback.format_exc()}")
     assert not failures, "\n".join(failures)
 
 
 def test_seeds_are_in_the_corpus() -> None:
-    assert {name: CORPUS.get(name) for name in SEEDS} == SEEDS, "run `python3 -m fuzz.seeds`"
+    found = {target: {name: CORPORA[target].get(name) for name in inputs} for target, inputs in seeds.seeds().items()}
+    assert found == seeds.seeds(), "run `python3 -m fuzz.seeds`"
 
 
-def test_seeds_are_what_their_names_say() -> None:
-    believed: Dict[str, int] = {}
+def test_seeds_match_their_names() -> None:
+    accepted: Dict[str, int] = {}
     for name, octets in SEEDS.items():
-        reply = target.verified(octets, target.request_for(octets), False, packet.LOGIN_CODES)
+        reply = replies.verified(octets, replies.request_for(octets), False, packet.LOGIN_CODES)
         if reply is not None:
-            believed[name] = reply.code
-    assert set(believed) == set(seeds.BELIEVED)
+            accepted[name] = reply.code
+    assert set(accepted) == set(seeds.VALID)
     words = {packet.ACCESS_ACCEPT: "accept", packet.ACCESS_REJECT: "reject", packet.ACCESS_CHALLENGE: "challenge"}
-    assert [name for name, code in believed.items() if words[code] not in name] == []
+    assert [name for name, code in accepted.items() if words[code] not in name] == []
 
 
 @given(st.data())
@@ -50,7 +62,17 @@ def test_every_rule_holds_for_changes_of_the_corpus(data: st.DataObject) -> None
     octets: bytes = data.draw(changed(data.draw(INPUTS)))
     tail: bytes = data.draw(INPUTS)
     times = data.draw(st.integers(0, 3))
-    target.read((octets + tail[data.draw(st.integers(0, 60)) :] * times)[: target.MAX_INPUT])
+    replies.read((octets + tail[data.draw(st.integers(0, 60)) :] * times)[: replies.MAX_INPUT])
+
+
+@given(FILES | ini_texts(OUR_SECTIONS + SDK_SECTIONS))
+def test_every_rule_holds_for_any_configuration(text: str) -> None:
+    configuration.read(text.encode("utf-8", "surrogatepass"))
+
+
+@given(st.sampled_from(list(seeds.COOKIES.values())).flatmap(changed_cookie) | JSON)
+def test_every_rule_holds_for_any_cookie(cookie: Any) -> None:
+    cookies.read(json.dumps(cookie).encode("ascii"))
 
 
 def test_memory_for_the_longest_input_is_bounded() -> None:
@@ -72,13 +94,13 @@ def test_memory_for_the_longest_input_is_bounded() -> None:
         b"E=6 M=",
     ]
     header = bytes([packet.ACCESS_CHALLENGE, 0, packet.MAX_OCTETS >> 8, packet.MAX_OCTETS & 255]) + bytes(16)
-    inputs = {chunk: (header + chunk * target.MAX_INPUT)[: target.MAX_INPUT] for chunk in chunks}
+    inputs = {chunk: (header + chunk * replies.MAX_INPUT)[: replies.MAX_INPUT] for chunk in chunks}
     peaks = {}
-    target.read(b"")  # imports and compiled patterns take memory once, whatever the input is
+    replies.read(b"")  # imports and compiled patterns take memory once, whatever the input is
     for chunk, octets in inputs.items():
         tracemalloc.start()
         try:
-            target.read(octets)
+            replies.read(octets)
             peaks[chunk] = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
@@ -90,7 +112,7 @@ verify, reply_message = packet.verify, text.reply_message
 
 def unsigned(octets: bytes, request: bytes, secret: bytes, required: bool, codes: Any) -> packet.Reply:
     """Believe every reply that has attributes."""
-    return packet.Reply(octets[0], tuple(target.split(octets[20:])))
+    return packet.Reply(octets[0], tuple(replies.split(octets[20:])))
 
 
 def never(octets: bytes, request: bytes, secret: bytes, required: bool, codes: Any) -> packet.Reply:
@@ -105,9 +127,9 @@ def unrequired(octets: bytes, request: bytes, secret: bytes, required: bool, cod
 
 def md5_alone(octets: bytes, request: bytes, secret: bytes, required: bool, codes: Any) -> packet.Reply:
     """Believe any Message-Authenticator."""
-    if target.hashed(octets, request) != octets:
+    if replies.hashed(octets, request) != octets:
         raise packet.Discarded(packet.WRONG_AUTHENTICATOR)
-    return verify(target.hashed(target.signed(octets, request), request), request, secret, required, codes)
+    return verify(replies.hashed(replies.signed(octets, request), request), request, secret, required, codes)
 
 
 def any_code(octets: bytes, request: bytes, secret: bytes, required: bool, codes: Any) -> packet.Reply:
@@ -177,14 +199,49 @@ WRONG = [
 ]
 
 
+def quoting(ini: Any, credential: Any, trusted_ca: Any = None) -> Any:
+    """Show a stored password in a problem."""
+    return None, (Problem(True, "radius", "secret", "is " + configuration.SECRET),)
+
+
+def believing(entries: Any) -> Any:
+    """Take any cookie for a record that needs no decoding."""
+    return entries.get("radius_session")
+
+
+def accepting(plugin: Any, *_: Any, **__: Any) -> Any:
+    """Admit every user."""
+    return {"verdict": "ACCEPT"}
+
+
+WRONG_ELSEWHERE = [
+    (configuration, configuration, "build", quoting),
+    (configuration, check, "findings", lambda text: []),
+    (cookies, SessionRecord, "from_cookie", believing),
+    (cookies, Plugin, "authenticate", accepting),
+    (cookies, sdk, "_is_valid", lambda cookie, in_login: True),
+]
+
+
 def test_wrong_clients_are_noticed(mocker: MockerFixture) -> None:
     unnoticed = []
     for where, name, wrong in WRONG:
         mocker.patch.object(where, name, wrong)
         try:
             for octets in SEEDS.values():
-                target.read(octets)
+                replies.read(octets)
         except (AssertionError, ValueError, IndexError):
+            pass
+        else:
+            unnoticed.append((name, getattr(wrong, "__name__", wrong)))
+        mocker.stopall()
+    for target, where, name, wrong in WRONG_ELSEWHERE:
+        corpus = CORPORA[{configuration: "configuration", cookies: "cookies"}[target]]
+        mocker.patch.object(where, name, wrong)
+        try:
+            for octets in corpus.values():
+                target.read(octets)
+        except Exception:
             pass
         else:
             unnoticed.append((name, getattr(wrong, "__name__", wrong)))

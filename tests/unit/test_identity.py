@@ -121,7 +121,7 @@ def test_an_unknown_name_is_asked_for(disable_echo: bool, cumulative: bool) -> N
     assert conversation.identity == Identity("alice")
 
 
-def test_an_unknown_name_is_denied_where_nothing_can_be_asked() -> None:
+def test_unknown_name_is_denied_if_the_protocol_cannot_ask() -> None:
     assert Conversation(gateway_user=None, can_ask=False).call() == Deny("no-username")
 
 

@@ -415,7 +415,7 @@ def test_mschap_response_replaces_the_password(state: Optional[bytes]) -> None:
     assert b"correct" not in octets and b"S=A" not in octets
 
 
-def test_status_server_is_signed_and_holds_its_attributes() -> None:
+def test_status_server_is_signed_and_contains_its_attributes() -> None:
     octets = encode_status(((0, NAS_IDENTIFIER, b"sps"),), SECRET, scripted(b"\7", b"0123456789abcdef"))
     digest = hmac_md5(SECRET, octets[:22] + bytes(16) + octets[38:])
     assert read(octets) == Request(12, 7, b"0123456789abcdef", [(80, digest), (NAS_IDENTIFIER, b"sps")])
@@ -441,7 +441,7 @@ def test_requests_longer_than_4096_octets_are_refused() -> None:
     assert len(encode(filled(15, 206), SECRET, counting())) == 4096
     with pytest.raises(RequestError) as raised:
         encode(filled(15, 207), SECRET, counting())
-    assert raised.value.code == "internal-error"
+    assert raised.value.code == "bad-configuration"
     assert str(raised.value) == "the request is longer than 4096 octets"
 
 
@@ -828,12 +828,12 @@ def test_any_octets_after_a_valid_header_are_verified_or_discarded(
         digest = hashlib.md5(octets[:4] + REQUEST_7_1[4:20] + body + SECRET).digest()
         octets = octets[:4] + digest + body
     try:
-        believed = verify(octets, REQUEST_7_1, SECRET, require)
+        accepted = verify(octets, REQUEST_7_1, SECRET, require)
     except Discarded as discarded:
         assert discarded.reason.code in DENIALS
     else:
         assert right_md5 and not require
-        assert join(believed.attributes) == octets[20 : struct.unpack("!H", octets[2:4])[0]]
+        assert join(accepted.attributes) == octets[20 : struct.unpack("!H", octets[2:4])[0]]
 
 
 # What a reply says

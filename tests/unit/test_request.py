@@ -70,7 +70,7 @@ def test_login_has_the_user_name_for_its_server_and_the_state() -> None:
         assert received.password(SECRET) == b"a code"
 
 
-def test_probe_of_a_login_names_the_nas_alone() -> None:
+def test_probe_of_a_login_contains_only_the_nas_identifier() -> None:
     def identity(request: Request) -> Attributes:
         return request.encode(OriginalRadius(SECRET, True), server(), "192.0.2.1", os.urandom, 0.0).identity
 

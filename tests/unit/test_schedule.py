@@ -183,7 +183,7 @@ def test_every_step_of_a_schedule() -> None:
     assert schedule.next(111.0) == GiveUp()
 
 
-def test_waits_start_anew_at_every_address() -> None:
+def test_waits_start_again_at_every_address() -> None:
     outcome = simulate([timing_of(4, 2), timing_of(3, 1)], [[Address(), Address()], [Address()]])
     assert outcome.sent == [
         Sent(0, 0, 0),

@@ -87,7 +87,7 @@ def test_answer_to_the_last_probe_counts() -> None:
     assert schedule.next(5.0) != Resolve(1)
 
 
-def test_probes_start_anew_at_the_second_server() -> None:
+def test_probes_start_again_at_the_second_server() -> None:
     schedule = begun(KNOWN, UNKNOWN)
     until(schedule, 5.0)
     done = [(now, action) for now, action in until(schedule, 12.0) if isinstance(action, Probe)]

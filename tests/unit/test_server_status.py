@@ -1,4 +1,4 @@
-"""What is remembered of servers: until when, and without ever a failure because of its files."""
+"""The status of servers: how long it lasts, and that no problem with its files is a failure."""
 
 import os
 import pathlib
@@ -78,7 +78,7 @@ def test_server_names_make_files_only_inside_the_directory(tmp_path: pathlib.Pat
 @pytest.mark.parametrize(
     "obstacle", ["file for the directory", "file for the state directory", "directory", "pipe", "link"]
 )
-def test_unusable_directory_means_one_warning_and_nothing_remembered(tmp_path: pathlib.Path, obstacle: str) -> None:
+def test_unusable_directory_gives_one_warning_and_stores_nothing(tmp_path: pathlib.Path, obstacle: str) -> None:
     state = tmp_path / "state"
     if obstacle == "file for the state directory":
         state.write_text("")
@@ -115,7 +115,7 @@ def test_content_of_a_file_does_not_matter(tmp_path: pathlib.Path) -> None:
     assert health.status_of(SERVER).dead
 
 
-def test_no_directory_means_nothing_remembered() -> None:
+def test_nothing_is_stored_without_a_directory() -> None:
     NO_MEMORY.failed(SERVER)
     NO_MEMORY.answered_status(SERVER)
     NO_MEMORY.answered(SERVER)

@@ -1,4 +1,4 @@
-"""What the cookie keeps of a session: through JSON and back, refused unless all of it is sound; and the metadata."""
+"""The record of a session in the cookie: through JSON and back, refused unless all of it is valid; and the metadata."""
 
 import json
 from typing import Any, Dict, List
@@ -7,7 +7,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from lib.cookie import UNSOUND
+from lib.cookie import INVALID
 from lib.login.state import QUESTIONS, State
 from lib.session import AcceptedUser, AccountingSession, SessionRecord, format_metadata
 from tests.support.cases import for_each
@@ -44,6 +44,7 @@ RECORDS = st.builds(
     radius_user=TEXTS,
     seconds=TIMES,
     accepted=st.booleans(),
+    recovered=st.booleans(),
     accepted_user=st.one_of(st.none(), st.builds(AcceptedUser, TEXTS, CLASSES)),
     accounting=st.one_of(
         st.none(),
@@ -71,7 +72,7 @@ def test_a_server_state_of_any_octets_survives_json(octets: bytes) -> None:
     assert record is not None and record.login.server_state == octets
 
 
-def test_a_cookie_without_our_entries_holds_no_record() -> None:
+def test_cookie_without_our_entries_contains_no_record() -> None:
     assert SessionRecord.from_cookie({}) is None
     assert SessionRecord.from_cookie({"username": "alice", "mfa_identity": "alice"}) is None
 
@@ -145,7 +146,7 @@ WRONG_IN_RECORD: List[Dict[str, Any]] = [
 
 
 def test_a_whole_record_is_sound() -> None:
-    """What the next test makes unsound is sound before."""
+    """The data that the next test makes invalid is valid before."""
     entries = through_json(RECORD._replace(accepted_user=USER, accounting=SESSION))
     assert SessionRecord.from_cookie(entries) == RECORD._replace(accepted_user=USER, accounting=SESSION)
 
@@ -153,20 +154,20 @@ def test_a_whole_record_is_sound() -> None:
 @for_each(wrong=WRONG_IN_STATE)
 def test_a_wrong_field_in_the_state_is_an_error(wrong: Dict[str, Any]) -> None:
     entries = through_json(RECORD)
-    with pytest.raises(ValueError, match=f"^{UNSOUND}$"):
+    with pytest.raises(ValueError, match=f"^{INVALID}$"):
         SessionRecord.from_cookie(dict(entries, radius=dict(entries["radius"], **wrong)))
 
 
 @for_each(wrong=WRONG_IN_RECORD)
 def test_a_wrong_field_in_the_record_is_an_error(wrong: Dict[str, Any]) -> None:
     entries = through_json(RECORD)
-    with pytest.raises(ValueError, match=f"^{UNSOUND}$"):
+    with pytest.raises(ValueError, match=f"^{INVALID}$"):
         SessionRecord.from_cookie(dict(entries, radius_session=dict(entries["radius_session"], **wrong)))
 
 
 @for_each(state=NO_STATE, key=("radius", "radius_session"))
 def test_half_a_record_is_an_error(state: Any, key: str) -> None:
-    with pytest.raises(ValueError, match=f"^{UNSOUND}$"):
+    with pytest.raises(ValueError, match=f"^{INVALID}$"):
         SessionRecord.from_cookie(dict(through_json(RECORD), **{key: state}))
 
 
@@ -176,7 +177,7 @@ def test_the_record_of_another_version_is_an_error(key: str) -> None:
     entries = through_json(RECORD)
     for field in entries[key]:
         fewer = {name: value for name, value in entries[key].items() if name != field}
-        with pytest.raises(ValueError, match=f"^{UNSOUND}$"):
+        with pytest.raises(ValueError, match=f"^{INVALID}$"):
             SessionRecord.from_cookie(dict(entries, **{key: fewer}))
 
 
@@ -204,6 +205,16 @@ def test_any_json_is_a_record_or_an_error(login: Any, record: Any, fill_up: bool
     except ValueError:
         return
     assert found is None or SessionRecord.from_cookie(through_json(found)) == found
+
+
+def test_a_recovery_code_is_in_the_metadata_and_an_attempt() -> None:
+    record = RECORD._replace(login=State(attempts=("wrong-recovery-code",)), recovered=True)
+    assert json.loads(format_metadata(record, "alice", "alice")) == {
+        "seconds": 0.0,
+        "rounds": 0,
+        "attempts": 2,
+        "recovery_code": True,
+    }
 
 
 def test_metadata_has_what_is_known() -> None:

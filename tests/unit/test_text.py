@@ -14,6 +14,7 @@ from lib.text import (
     counted,
     did_you_mean,
     field,
+    file_name,
     filled,
     holds_control,
     holds_invisible,
@@ -21,6 +22,7 @@ from lib.text import (
     placeholders,
     reply_message,
     safe,
+    without_inputs,
 )
 
 ESC, BEL, ST = "\x1b", "\x07", "\x1b\\"
@@ -106,7 +108,7 @@ def test_unfinished_string_sequence_does_not_hide_the_rest() -> None:
     assert {value: safe(value) for value in values} == dict.fromkeys(values, "0;Your code:\nsent")
 
 
-def test_sequence_that_begins_inside_another_is_removed() -> None:
+def test_escape_sequence_inside_another_is_removed() -> None:
     assert ESC not in safe("\x1b[\x1b[31m31mred")
     assert safe("\x1b]0;ti\x1b[31mtle\x07!") == "0;title!"
     assert safe("\x1bPtmux;\x1b\x1b]0;title\x07\x1b\\shown") == "tmux;shown"
@@ -150,7 +152,7 @@ def test_writing_systems_stay() -> None:
 
 
 @given(TEXTS)
-def test_safe_text_has_nothing_that_is_not_shown(value: str) -> None:
+def test_safe_text_contains_only_visible_characters(value: str) -> None:
     assert all(is_shown(char) for char in safe(value))
 
 
@@ -454,3 +456,29 @@ def test_did_you_mean_suggests_the_closest_name() -> None:
         "": "",
     }
     assert {name: did_you_mean(name, ["Class", "Filter-Id", "NAS-PORT"]) for name in suggestions} == suggestions
+
+
+@given(TEXTS, TEXTS)
+def test_every_user_name_has_a_file_of_its_own_in_any_locale(first: str, second: str) -> None:
+    assert (file_name(first) == file_name(second)) == (first == second)
+    assert re.fullmatch("[ -.0-~]{0,180}", file_name(first))
+
+
+def test_file_names_that_do_not_collide() -> None:
+    names = ["alice", "Alice", "jürgen", "j%C3%BCrgen", "ju\u0308rgen", "x" * 181, "x" * 182, "\u5b89" * 84]
+    assert len(set(map(file_name, names))) == len(names)
+    assert file_name("alice@example.com") == "alice@example.com"
+    assert file_name("jürgen") == "j%C3%BCrgen"
+
+
+def test_inputs_are_not_shown_again() -> None:
+    for text, inputs, shown in (
+        ("wrong code 123456!", ["123456"], "wrong code ***!"),
+        ("x123456x 123456", ["123456", "1234"], "x***x ***"),
+        ("press 1, or 123", ["1", "123"], "press 1, or 123"),
+        ("no hunter2here", ["hunter2\0", "hun\x1b[mter2"], "no ***here"),
+        ("Hunter2", ["hunter2"], "Hunter2"),
+        ("a.*b", ["...."], "a.*b"),
+        ("", ["1234"], ""),
+    ):
+        assert without_inputs(text, inputs) == shown

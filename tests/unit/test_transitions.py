@@ -9,12 +9,18 @@ from lib.login import conversation
 from lib.login.state import (
     CHALLENGE,
     PASSWORD,
+    RECOVERY,
     USERNAME,
     Accept,
     Accepted,
     Action,
     Ask,
     Challenged,
+    CheckOutcome,
+    CheckRecoveryCode,
+    CodeAccepted,
+    CodeNotRecorded,
+    CodeRejected,
     HookCall,
     Identity,
     Locked,
@@ -27,22 +33,23 @@ from lib.login.state import (
     SendRequest,
     State,
 )
-from tests.support.conversation import ORIGIN, configured
+from tests.support.conversation import ORIGIN, configured, recoverable
 
 Transition = Tuple[str, str, str]
-QUESTIONS = {USERNAME: "name", PASSWORD: "password", CHALLENGE: "challenge"}
+QUESTIONS = {USERNAME: "name", PASSWORD: "password", CHALLENGE: "challenge", RECOVERY: "recovery"}
 OUTCOMES: Tuple[Outcome, ...] = (
     Accepted(("admins",)),
     Accepted(()),
     Rejected("No"),
     PasswordUnusable("too long"),
     Challenged("Token?", None, b"state", ORIGIN),
-    NoResponse("no-reply", unreachable=False),
-    NoResponse("no-reply", unreachable=True),
+    Challenged("Token?", None, b"state", ORIGIN, answered_by=0),
+    NoResponse("no-reply"),
     OriginUnavailable(),
     NotSent("bad-username"),
     Locked(60.0),
 )
+CHECK_OUTCOMES: Tuple[CheckOutcome, ...] = (CodeAccepted(), CodeRejected(), CodeNotRecorded(), Locked(60.0))
 
 
 def documented() -> Iterator[Transition]:
@@ -59,6 +66,8 @@ def place_of(state: State, action: Action) -> str:
         return QUESTIONS[state.question]
     if isinstance(action, SendRequest):
         return "request"
+    if isinstance(action, CheckRecoveryCode):
+        return "check"
     return "accept" if isinstance(action, Accept) else "deny"
 
 
@@ -76,7 +85,12 @@ def steps(settings: Settings, call: HookCall, place: str, state: State) -> Itera
     """Give each event that can happen at a place, and what it leads to."""
     if place == "request":
         for outcome in OUTCOMES:
+            if getattr(outcome, "answered_by", None) is not None and not settings.challenge_answers:
+                continue
             yield (type(outcome).__name__,) + conversation.receive(settings, state, call, outcome)
+    elif place == "check":
+        for check_outcome in CHECK_OUTCOMES:
+            yield (type(check_outcome).__name__,) + conversation.finish_check(settings, state, call, check_outcome)
     elif place == "begin" or place in QUESTIONS.values():
         yield from hook(settings, "hook call", state, call)
     if place in QUESTIONS.values():
@@ -104,19 +118,17 @@ def explored(settings: Settings, call: HookCall) -> Set[Transition]:
     return found
 
 
-def test_the_table_holds_the_transitions_of_the_code() -> None:
+def test_table_lists_the_transitions_of_the_code() -> None:
     found: Set[Transition] = set()
     for max_attempts, max_challenges, answers, user, pairs, can_ask in itertools.product(
-        (1, 2), (0, 1), ([], [(".*", "1")]), ("alice", None), ({}, {"otp": "1"}), (True, False)
+        (1, 2), (0, 1), ([], [(".*", "1")]), ("alice", None), ({}, {"otp": "1", "recovery": "2"}), (True, False)
     ):
         plain = configured(max_attempts=max_attempts, max_challenges=max_challenges, challenge_answers=answers)
         plain = plain._replace(servers=cast(Any, ("one", "two")))
-        guarded = plain._replace(
-            servers=cast(Any, ("one",)),
-            groups=GroupRules(((0, 11),), required_groups=("admins",)),
-            auth=plain.auth._replace(bypass_when_unreachable=("alice",)),
+        guarded = recoverable(
+            plain._replace(servers=cast(Any, ("one",)), groups=GroupRules(((0, 11),), required_groups=("admins",)))
         )
-        for settings in (plain, guarded):
+        for settings in (plain, recoverable(plain), guarded):
             found |= explored(settings, HookCall(user, None, pairs, can_ask))
     table = set(documented())
     assert sorted(found - table) == [], "the code does what the table does not say"

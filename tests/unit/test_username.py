@@ -47,7 +47,7 @@ def test_names_are_rewritten_by_the_rules() -> None:
         ("ﬁnn", "Finn"),
     ),
 )
-def test_one_spelling_stands_for_all(names: Tuple[str, ...]) -> None:
+def test_equal_names_have_one_spelling(names: Tuple[str, ...]) -> None:
     assert len({canonical(name) for name in names}) == 1
 
 

@@ -6,25 +6,23 @@ import selectors
 import socket
 from typing import TYPE_CHECKING, Any, Iterable, Iterator, List, Mapping, Optional, Tuple
 
+from ... import log_lines
 from ...namedtuple import NamedTuple
 from ...text import system_words
 
 if TYPE_CHECKING:
     from ..packet import DiscardReason
 
-_SELECTOR = getattr(selectors, "PollSelector", selectors.SelectSelector)  # neither a file nor a limit of 1024
+# poll() takes descriptors above 1023, as select() does not, and needs none of its own, as epoll() does.
+_SELECTOR = getattr(selectors, "PollSelector", selectors.DefaultSelector)
 
 
 class Unreachable(Exception):
-    """An address that cannot be asked: `code` is the code of a denial, the text is for the log.
+    """An address that cannot be asked: `code` is the code of a denial, the text is for the log."""
 
-    `is_silence` is whether nothing at all came from the address.
-    """
-
-    def __init__(self, code: str, text: str, is_silence: bool = True) -> None:
+    def __init__(self, code: str, text: str) -> None:
         super().__init__(text)
         self.code = code
-        self.is_silence = is_silence
 
 
 class Address(NamedTuple):
@@ -48,7 +46,7 @@ class Received(NamedTuple):
     """Packets that have arrived, in order, and whether octets of another have followed them.
 
     `at_probe_port` is whether they came to the port of the probe; None if one port serves the request and the probe.
-    `error` is there if those octets cannot be the start of a packet.
+    `error` is set if those octets cannot be the start of a packet.
     """
 
     packets: Iterable[bytes]
@@ -58,7 +56,7 @@ class Received(NamedTuple):
 
 
 class Transport(abc.ABC):
-    """A way to one address. Its methods raise Unreachable if the address cannot be asked."""
+    """A connection to one address. Its methods raise Unreachable if the address cannot be reached."""
 
     is_stream = False
     """Whether packets travel in one stream that only the server can write to, each once."""
@@ -78,11 +76,11 @@ class Transport(abc.ABC):
 
     @abc.abstractmethod
     def send_probe(self, octets: bytes) -> None:
-        """Send a Status-Server so that its reply can be told from that to the request (RFC 6613 section 2.6.5)."""
+        """Send a Status-Server; its reply must be distinguishable from that to the request (RFC 6613 section 2.6.5)."""
 
     @abc.abstractmethod
     def receive(self, timeout: float) -> Iterator[Received]:
-        """Wait at most `timeout` seconds for packets, and give them port by port."""
+        """Wait at most `timeout` seconds for packets, and yield them port by port."""
 
     @abc.abstractmethod
     def close(self) -> None:
@@ -106,5 +104,5 @@ def local_ip(bound: socket.socket) -> str:
 def unreachable(error: OSError) -> Unreachable:
     """Return what an error of the system means for the address."""
     if error.errno == errno.ECONNREFUSED:
-        return Unreachable("connection-refused", "connection refused")
-    return Unreachable("network", f"cannot send: {system_words(error)}")
+        return Unreachable("connection-refused", log_lines.CONNECTION_REFUSED.text)
+    return Unreachable("network", log_lines.CANNOT_SEND.format(error=system_words(error)))

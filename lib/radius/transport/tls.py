@@ -14,6 +14,7 @@ import tempfile
 import time
 from typing import Iterator, List, Optional, Tuple
 
+from ... import log_lines
 from ...secret import Secret
 from .. import packet, radius11
 from ..server import TlsSettings
@@ -128,23 +129,22 @@ class TlsTransport(Transport):
         self._flush()
         packets, self._stream, self._malformed = packet.split_stream(self._stream)
         if self._ended and not packets and not self._malformed:
-            raise self._end("")
+            raise self._end(self._ended)
         self._has_answered = self._has_answered or bool(packets)
         return packets
 
     def _shake_hands(self, until: float) -> None:
         while not self._has_shaken_hands():
             if self._ended:
-                raise self._end(" during the TLS handshake")
+                raise self._end(log_lines.ENDED_DURING_HANDSHAKE.format(ended=self._ended))
             if not _is_ready(self._socket, bool(self._unsent), until):
-                raise Unreachable(
-                    _FAILED if self._has_received else "no-reply", "TLS handshake timed out", not self._has_received
-                )
+                code = _FAILED if self._has_received else "no-reply"
+                raise Unreachable(code, log_lines.HANDSHAKE_TIMED_OUT.text)
             self._flush()
             self._fill()
         if self._tls.selected_alpn_protocol() == radius11.ALPN and self._tls.version() != "TLSv1.3":
-            text = f"the server selected RADIUS/1.1 over {self._tls.version()}, but RADIUS/1.1 requires TLS 1.3"
-            raise Unreachable(_FAILED, text, False)
+            text = log_lines.RADIUS_1_1_WITHOUT_TLS_1_3.format(version=self._tls.version())
+            raise Unreachable(_FAILED, text)
 
     def _has_shaken_hands(self) -> bool:
         try:
@@ -154,7 +154,7 @@ class TlsTransport(Transport):
         except (ssl.SSLError, ssl.CertificateError) as error:
             raise self._failed(error) from None
         finally:
-            self._flush()  # an alert too: it tells the admin of the server what is wrong
+            self._flush()  # including an alert, which the log of the server shows
         return True
 
     def _flush(self) -> None:
@@ -200,15 +200,16 @@ class TlsTransport(Transport):
                 return octets
             octets += chunk
 
-    def _end(self, when: str) -> Unreachable:
+    def _end(self, text: str) -> Unreachable:
         # Some servers close the connection without an alert if they do not like the certificate.
-        cause = "not accept this client certificate" if self._has_certificate else "require a client certificate"
-        hint = "; it may " + cause if self._has_received and not self._has_answered else ""
-        return Unreachable(_FAILED, self._ended + when + hint, not self._has_received)
+        if self._has_received and not self._has_answered:
+            has_certificate = self._has_certificate
+            hint = log_lines.MAY_REJECT_CERTIFICATE if has_certificate else log_lines.MAY_REQUIRE_CERTIFICATE
+            text = hint.format(ended=text)
+        return Unreachable(_FAILED, text)
 
     def _failed(self, error: Exception) -> Unreachable:
-        code, text = _explain(error, self._name, self._has_certificate)
-        return Unreachable(code, text, not self._has_received)
+        return Unreachable(*_explain(error, self._name, self._has_certificate))
 
 
 def _connect(address: Address, source_ip: str, until: float) -> socket.socket:
@@ -225,7 +226,7 @@ def _connect(address: Address, source_ip: str, until: float) -> socket.socket:
         number = connecting.connect_ex(address.sockaddr)
         if number == errno.EINPROGRESS:
             if not _is_ready(connecting, True, until):
-                raise Unreachable("no-reply", "TCP connection timed out")
+                raise Unreachable("no-reply", log_lines.TCP_TIMED_OUT.text)
             number = connecting.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if number:
             raise unreachable(OSError(number, os.strerror(number)))
@@ -260,19 +261,23 @@ def _wrap(settings: TlsSettings, server_name: str, incoming: ssl.MemoryBIO, outg
     try:
         context.load_verify_locations(cadata=settings.ca_certificate)
     except (ssl.SSLError, ValueError) as error:
-        raise Unreachable(_CERTIFICATE, f"ca_certificate cannot be used: {_openssl_text(error)}", False) from None
+        raise _unusable("ca_certificate", error) from None
     if settings.client_certificate:
         try:
             with _readable_path(settings.client_certificate) as path:
                 context.load_cert_chain(path, password=lambda: "")  # OpenSSL would prompt for it otherwise
         except (OSError, ValueError) as error:
-            raise Unreachable(
-                _CERTIFICATE, "client_certificate cannot be used: " + _openssl_text(error), False
-            ) from None
+            raise _unusable("client_certificate", error) from None
     try:
         return context.wrap_bio(incoming, outgoing, server_hostname=server_name)
     except (TypeError, ValueError):
-        raise Unreachable(_CERTIFICATE, f"no certificate can match the name {server_name}", False) from None
+        text = log_lines.NO_MATCHING_NAME.format(name=server_name)
+        raise Unreachable(_CERTIFICATE, text) from None
+
+
+def _unusable(option: str, error: Exception) -> Unreachable:
+    text = log_lines.CERTIFICATE_UNUSABLE.format(option=option, error=_openssl_text(error))
+    return Unreachable(_CERTIFICATE, text)
 
 
 @contextlib.contextmanager
@@ -291,29 +296,30 @@ def _explain(error: Exception, server_name: str, has_certificate: bool) -> Tuple
     number = getattr(error, "verify_code", None)
     if number:
         reason = _CERTIFICATE_ERRORS.get(number, f"does not verify: {getattr(error, 'verify_message', '')}")
-        return _CERTIFICATE, "the server's certificate " + reason.replace("{}", server_name)
+        return _CERTIFICATE, log_lines.CERTIFICATE_REFUSED.format(error=reason.replace("{}", server_name))
     if not isinstance(error, ssl.SSLError):  # Python 3.6 compares the names itself
-        return _CERTIFICATE, f"the server's certificate does not match the name {server_name}"
+        reason = f"does not match the name {server_name}"
+        return _CERTIFICATE, log_lines.CERTIFICATE_REFUSED.format(error=reason)
     text = _openssl_text(error)
     if "certificate verify failed" in text:  # Python 3.6 does not know why
         reasons = (
             "has expired, is not valid yet, is not a server certificate or is not issued by a CA in ca_certificate"
         )
-        return _CERTIFICATE, "the server's certificate " + reasons
+        return _CERTIFICATE, log_lines.CERTIFICATE_REFUSED.format(error=reasons)
     if "alert certificate required" in text:
-        return _CERTIFICATE, "the server requires a client certificate"
+        return _CERTIFICATE, log_lines.CERTIFICATE_REQUIRED.text
     if any(each in text for each in _CERTIFICATE_ALERTS):
-        what = "the client certificate" if has_certificate else "the connection"
-        return _CERTIFICATE, f"the server rejected {what}: {text}"
+        cause = log_lines.CLIENT_CERTIFICATE_REJECTED if has_certificate else log_lines.CLIENT_REJECTED
+        return _CERTIFICATE, cause.format(alert=text)
     if "alert handshake failure" in text and not has_certificate:
-        return _CERTIFICATE, "the server rejected the handshake; it may require a client certificate"
+        return _CERTIFICATE, log_lines.HANDSHAKE_REJECTED.text
     if any(each in text for each in _NOT_TLS):
-        return _FAILED, "reply is not TLS; check that the port is that of RADIUS over TLS"
+        return _FAILED, log_lines.NOT_TLS.text
     if any(each in text for each in _TOO_OLD):
-        return _FAILED, "the server supports neither TLS 1.2 nor TLS 1.3"
+        return _FAILED, log_lines.TLS_TOO_OLD.text
     if "no application protocol" in text:
-        return _FAILED, "the server does not offer RADIUS on this port"
-    return _FAILED, "TLS error: " + text
+        return _FAILED, log_lines.NOT_RADIUS_PORT.text
+    return _FAILED, log_lines.TLS_ERROR.format(error=text)
 
 
 def _openssl_text(error: Exception) -> str:

@@ -1,7 +1,7 @@
-"""What must hold of any octets that arrive as a reply; the fuzzer and the tests try it.
+"""The properties that must hold for any octets that arrive as a reply; the fuzzer and the tests check them.
 
-The octets are taken for a reply to one of RFC 2865 section 7's requests, as they are and signed with the secret that
-an attacker does not know, since hardly anything behind the digests is reached otherwise.
+The octets are read as a reply to a request of RFC 2865 section 7, unchanged and also signed with the shared secret,
+because otherwise hardly any code behind the digests is reached.
 """
 
 import hashlib
@@ -25,46 +25,46 @@ JOINERS = "\u200c\u200d"
 
 
 def read(octets: bytes) -> Set[packet.Reply]:
-    """Read octets in every way that a reply is read, and return the replies believed.
+    """Read octets in every way that a reply is read, and return the accepted replies.
 
-    Raise AssertionError, or what the client raised, if something does not hold.
+    Raise AssertionError, or any exception of the client, if a property does not hold.
     """
     request = request_for(octets)
-    believed: Set[packet.Reply] = set()
+    accepted: Set[packet.Reply] = set()
     for datagram in variants(octets, request):
         for required, codes in WAYS:
             reply = verified(datagram, request, required, codes)
             if reply is not None:
-                believed.add(reply)
-    for reply in believed:
+                accepted.add(reply)
+    for reply in accepted:
         accessors(reply)
-    # No reply holds as much as this, but what reads it must not mind.
+    # No reply contains as much text as this, but the reader must cope with it.
     message([octets[at : at + packet.MAX_VALUE_OCTETS] for at in range(0, len(octets), packet.MAX_VALUE_OCTETS)])
     mschap_values(octets)
-    return believed
+    return accepted
 
 
 def request_for(octets: bytes) -> bytes:
-    """Return the request that has the octets' identifier, or just one."""
+    """Return the request with the same identifier as the octets, or any request."""
     return REQUESTS.get(octets[1] if len(octets) > 1 else 0, REQUEST_7_1)
 
 
 def verified(octets: bytes, request: bytes, required: bool, codes: Container[int]) -> Optional[packet.Reply]:
-    """Return the reply if the client believes it, having compared with another reading of the RFCs."""
-    expected = believable(octets, request, required, codes)
+    """Return the reply if the client accepts it, after a comparison with another implementation of the RFCs."""
+    expected = valid_attributes(octets, request, required, codes)
     try:
         reply = packet.verify(octets, request, RFC_SECRET, required, codes)
     except packet.Discarded as discarded:
         assert expected is None, f"a valid reply was discarded: {discarded}"
         assert discarded.reason.code in DENIALS
         return None
-    assert expected is not None, "a reply was believed that does not verify"
+    assert expected is not None, "an invalid reply was accepted"
     assert reply == packet.Reply(octets[0], tuple(expected))
     return reply
 
 
-def believable(octets: bytes, request: bytes, required: bool, codes: Container[int]) -> Optional[List[Attribute]]:
-    """Return the attributes if RFC 2865 section 3 and RFC 3579 section 3.2 let a client believe these octets."""
+def valid_attributes(octets: bytes, request: bytes, required: bool, codes: Container[int]) -> Optional[List[Attribute]]:
+    """Return the attributes if the octets are a valid reply by RFC 2865 section 3 and RFC 3579 section 3.2."""
     length = int.from_bytes(octets[2:4], "big")
     if not packet.HEADER_OCTETS <= length <= min(len(octets), packet.MAX_OCTETS):
         return None
@@ -86,7 +86,7 @@ def believable(octets: bytes, request: bytes, required: bool, codes: Container[i
 
 
 def accessors(reply: packet.Reply) -> None:
-    """Check what a believed reply says, attribute by attribute."""
+    """Check the accessors of an accepted reply, attribute by attribute."""
     kinds = {kind for kind, _ in reply.attributes}
     assert sum(len(reply.values(kind)) for kind in kinds) == len(reply.attributes)
     assert len(join(reply.attributes)) <= packet.MAX_OCTETS - packet.HEADER_OCTETS
@@ -105,7 +105,7 @@ def accessors(reply: packet.Reply) -> None:
 
 
 def vendor_values(reply: packet.Reply, prefix: bytes) -> None:
-    """Check that a vendor's attributes are those that fill their Vendor-Specific to its end."""
+    """Check that the attributes of a vendor fill their Vendor-Specific to its end."""
     vendor = int.from_bytes(prefix, "big")
     insides = [value[4:] for value in reply.values(packet.VENDOR_SPECIFIC) if value.startswith(prefix)]
     inner = [each for inside in insides if join(split(inside)) == inside for each in split(inside)]
@@ -114,7 +114,7 @@ def vendor_values(reply: packet.Reply, prefix: bytes) -> None:
 
 
 def mschap_values(value: bytes) -> None:
-    """Check an MS-CHAP-Error and an MS-CHAP2-Success of this value."""
+    """Check an MS-CHAP-Error and an MS-CHAP2-Success with this value."""
     error = mschap.parse_error(value)
     assert error.message in value
     assert error.code is None or re.search(b"E=0*%d(?![0-9])" % error.code, value)
@@ -129,18 +129,18 @@ def message(parts: Sequence[bytes]) -> None:
     shown = text.reply_message(parts)
     assert len(shown) <= sum(len(part) + 1 for part in parts)
     for char in set(shown) - set("\n" + JOINERS):
-        assert unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Zl", "Zp"), "U+{:04X} is shown".format(ord(char))
+        assert unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Zl", "Zp"), f"U+{ord(char):04X} is shown"
     line = text.one_line(shown)
     assert len(line) <= 500 and "\n" not in line
 
 
 def variants(octets: bytes, request: bytes) -> Iterator[bytes]:
-    """Return the octets and what is near them and gets further: with a right header, right digests, right lengths."""
+    """Yield the octets, and variants that reach more code: with a valid header, valid digests, valid lengths."""
     yield octets
     yield hashed(signed(octets, request), request)
     body = octets[packet.HEADER_OCTETS : packet.MAX_OCTETS]
     answer = headed(octets, request, body)
-    yield hashed(answer, request)  # what BlastRADIUS achieves, whatever becomes of the Message-Authenticator
+    yield hashed(answer, request)  # what BlastRADIUS achieves, without regard to the Message-Authenticator
     yield hashed(signed(answer, request), request)
     others = [each for each in split(body) if each[0] not in (MESSAGE_AUTHENTICATOR, PROXY_STATE)]
     fitting = join([(MESSAGE_AUTHENTICATOR, bytes(16))] + others[: packet.MAX_REPLY_ATTRIBUTES - 1])
@@ -149,13 +149,13 @@ def variants(octets: bytes, request: bytes) -> Iterator[bytes]:
 
 
 def headed(octets: bytes, request: bytes, body: bytes) -> bytes:
-    """Return a reply to the request with this body, of the octets' code if a login can have it."""
+    """Return a reply to the request with this body, with the code of the octets if a login can have it."""
     code = octets[0] if octets[:1] and octets[0] in packet.LOGIN_CODES else packet.LOGIN_CODES[len(octets) % 3]
     return struct.pack("!BBH", code, request[1], packet.HEADER_OCTETS + len(body)) + bytes(16) + body
 
 
 def signed(octets: bytes, request: bytes) -> bytes:
-    """Return the octets with the first Message-Authenticator right, if there is one of the right length."""
+    """Return the octets with a valid first Message-Authenticator, if there is one of the right length."""
     body = octets[packet.HEADER_OCTETS : int.from_bytes(octets[2:4], "big")]
     at = packet.HEADER_OCTETS
     for kind, value in split(body):
@@ -169,14 +169,14 @@ def signed(octets: bytes, request: bytes) -> bytes:
 
 
 def hashed(octets: bytes, request: bytes) -> bytes:
-    """Return the octets with a right Response Authenticator, as far as their length says."""
+    """Return the octets with a valid Response Authenticator over the length in the header."""
     body = octets[packet.HEADER_OCTETS : int.from_bytes(octets[2:4], "big")]
     authenticator = hashlib.md5(octets[:4] + request[4:20] + body + RFC_SECRET).digest()
     return octets[:4] + authenticator + octets[packet.HEADER_OCTETS :]
 
 
 def split(octets: bytes) -> List[Attribute]:
-    """Return attributes up to the first whose length is wrong."""
+    """Return the attributes up to the first with an invalid length."""
     attributes, at = [], 0
     while at + 1 < len(octets) and 2 <= octets[at + 1] <= len(octets) - at:
         attributes.append((octets[at], octets[at + 2 : at + octets[at + 1]]))

@@ -1,0 +1,69 @@
+"""Interpreters that run hooks in a process with less than usual: descriptors, threads, MD5 or a locale."""
+
+import pathlib
+import sys
+
+FIPS = """
+import hashlib, sys, types
+try:
+    import _hashlib
+except ImportError:  # a Python without OpenSSL
+    _hashlib = types.SimpleNamespace()
+
+def refusing(real, name_of):
+    def function(*arguments, **named):
+        permitted = sys.version_info >= (3, 9) and named.get("usedforsecurity") is False
+        if name_of(arguments, named) == "md5" and not permitted:
+            if sys.version_info < (3, 9) and "usedforsecurity" in named:
+                raise TypeError("an unexpected keyword argument")
+            raise ValueError("[digital envelope routines: EVP_DigestInit_ex] disabled for FIPS")
+        return real(*arguments, **named)
+    return function
+
+hashlib.md5 = _hashlib.openssl_md5 = refusing(hashlib.md5, lambda arguments, named: "md5")
+hashlib.new = _hashlib.new = refusing(hashlib.new, lambda arguments, named: arguments[0].lower())
+if hasattr(_hashlib, "hmac_new"):
+    def digest_of(arguments, named):
+        return "md5" if "md5" in str(named.get("digestmod", arguments[-1])) else ""
+    _hashlib.hmac_new = refusing(_hashlib.hmac_new, digest_of)
+"""
+"""A sitecustomize: MD5 as with OpenSSL in FIPS mode."""
+
+NO_MD5 = FIPS.replace('named.get("usedforsecurity") is False', "False")
+"""A sitecustomize: no MD5, whatever its flag."""
+
+MANY_ADDRESSES = """
+import socket
+real = socket.getaddrinfo
+
+def getaddrinfo(host, port, *arguments, **named):
+    if host != "many.example":
+        return real(host, port, *arguments, **named)
+    return [(socket.AF_INET, socket.SOCK_DGRAM, 17, "", ("127.9.{}.{}".format(*divmod(number, 256)), port))
+            for number in range(20000)]
+
+socket.getaddrinfo = getaddrinfo
+"""
+"""A sitecustomize: the name many.example has 20,000 addresses."""
+
+NO_THREADS = """
+import _thread, threading
+
+def refuse(*arguments, **named):
+    raise RuntimeError("can't start new thread")
+
+_thread.start_new_thread = _thread.start_joinable_thread = refuse
+threading._start_new_thread = threading._start_joinable_thread = refuse
+"""
+"""A sitecustomize: a system that starts no more threads."""
+
+
+def interpreter(directory: pathlib.Path, shell: str = "", sitecustomize: str = "") -> str:
+    """Make a Python in a directory that runs shell commands and imports a sitecustomize before it starts."""
+    directory.mkdir(exist_ok=True)
+    (directory / "sitecustomize.py").write_text(sitecustomize, encoding="utf-8")
+    path = directory / "python"
+    lines = ["#!/bin/bash", shell, "export PYTHONPATH={}".format(directory), 'exec {} "$@"'.format(sys.executable)]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    path.chmod(0o700)
+    return str(path)
