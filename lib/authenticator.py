@@ -5,10 +5,10 @@ Brings together the User-Names that servers expect, request attributes, lockout,
 
 import logging
 import time
-from typing import TYPE_CHECKING, Container, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Container, List, Optional, Sequence, Tuple, Union
 
 from . import log_lines, reasons
-from .config.model import Settings
+from .config.model import LockoutRules, Settings
 from .login import conversation
 from .login.groups import gateway_groups
 from .login.state import (
@@ -22,7 +22,6 @@ from .login.state import (
     CodeAccepted,
     CodeNotRecorded,
     CodeRejected,
-    Deny,
     HookCall,
     Locked,
     NoResponse,
@@ -38,7 +37,7 @@ from .radius.server import ServerSettings
 from .secret import Secret
 from .session import AcceptedUser, Session, SessionRecord
 from .state.directory import StateDirectories
-from .state.lockout import Lockout
+from .state.lockout import Lockout, Login, new_attempt
 from .state.recovery_codes import UsedCodes
 from .state.server_status import Health
 from .state.user_lock import UserLocks
@@ -70,8 +69,8 @@ class Authenticator:
         self._settings = settings
         self._session = session
         self._nas_identifier = nas_identifier
-        self._account = account_name(session.identity)
-        self._lockout = Lockout(directories.persistent, settings.lockout) if settings.lockout else None
+        self._lockout = Lockout(directories.persistent, settings.lockout or LockoutRules())
+        self._counted = Login(account_name(session.identity), session.identity, session.client_ip or "")
         self._locks = UserLocks(directories.ephemeral)
         self._used_codes = UsedCodes(directories.persistent)
         self._server_status = Health(directories.ephemeral, settings.dead_time)
@@ -93,9 +92,8 @@ class Authenticator:
                 state, action = conversation.receive(self._settings, state, call, outcome)
             else:
                 state, action = conversation.finish_check(self._settings, state, call, self._check(action.code))
-        if isinstance(action, Deny) and action.code == reasons.TOO_MANY_CHALLENGES:
-            # A server may answer a wrong code with another challenge, and never with an Access-Reject.
-            self._count_failure()
+            if state.origin is None:  # the attempt is over, and its failures lock this login, too
+                self._record = self._record._replace(attempt="")
         locked_for = self._locked_for() if isinstance(action, Ask) else 0.0
         if locked_for:  # a user who is locked out by now is not asked for another code
             state, action = conversation.receive(self._settings, state, call, Locked(locked_for))
@@ -116,12 +114,18 @@ class Authenticator:
             return self._ask_servers(request) if is_ours else NotSent(reasons.LOGIN_IN_PROGRESS)
 
     def _ask_servers(self, request: SendRequest) -> Outcome:
-        """Send a request and return its outcome."""
-        from .radius import result
-
-        locked_for = self._locked_for()
+        """Send a request unless the user or the client is locked out, and count what came of it."""
+        locked_for = self._begin() if request.origin is None else self._locked_for()
         if locked_for:
             return Locked(locked_for)
+        outcome = self._call(request)
+        self._count(outcome, begins=request.origin is None)
+        return outcome
+
+    def _call(self, request: SendRequest) -> Outcome:
+        """Send a request and return what came of it."""
+        from .radius import result
+
         try:
             answer = self._call_client(request)
         except result.OriginGone:
@@ -142,7 +146,7 @@ class Authenticator:
         return self._outcome(answer, request.password)
 
     def _outcome(self, answer: "result.Answer", password: Secret) -> Outcome:
-        """Log a reply, count it for the lockout, and return it as an outcome."""
+        """Log a reply and return it as an outcome."""
         from .radius import packet
 
         reply, origin = answer.reply, answer.origin
@@ -162,10 +166,7 @@ class Authenticator:
         if reply.code == packet.ACCESS_CHALLENGE:
             return Challenged(message, reply.echo, reply.state, (origin.section, origin.host, origin.port))
         if reply.code == packet.ACCESS_REJECT:
-            self._count_failure()
             return Rejected(message)
-        if self._lockout:
-            self._lockout.succeeded(self._account)
         if self._settings.accounting:
             self._record = self._record._replace(accepted_user=_accepted_user(reply))
         return Accepted(self._groups(reply))
@@ -193,9 +194,15 @@ class Authenticator:
 
     def _check(self, code: Secret) -> CheckOutcome:
         """Compare a recovery code with those of the user, and record its use before it can admit the user."""
-        locked_for = self._locked_for()
+        locked_for = self._begin()
         if locked_for:
             return Locked(locked_for)
+        outcome = self._compare(code)
+        self._count(outcome, begins=True)
+        return outcome
+
+    def _compare(self, code: Secret) -> CheckOutcome:
+        """Return whether a code is an unused one of the user, and record its use."""
         name, user = self._session.username, field(self._session.username)
         is_authenticated = name == self._session.gateway_user
         hashes = self._settings.recovery_codes.get(canonical(name), ()) if is_authenticated else ()
@@ -206,10 +213,7 @@ class Authenticator:
         if not is_first_use:
             cause = log_lines.RECOVERY_CODE_USED if found else log_lines.RECOVERY_CODE_WRONG
             log_lines.RECOVERY_CODE_REFUSED.log(_log, user=user, cause=cause.text)
-            self._count_failure()
             return CodeRejected()
-        if self._lockout:
-            self._lockout.succeeded(self._account)
         left = self._used_codes.unused(hashes)
         log_lines.RECOVERY_CODE_ACCEPTED.log(_log, user=user, left=left)
         if left <= _FEW_CODES:
@@ -255,13 +259,23 @@ class Authenticator:
         return radius_name(self._settings.name_rules[server.section], self._session.identity)
 
     def _locked_for(self) -> float:
-        if self._lockout is None:
-            return 0.0
-        return self._lockout.locked_for(self._account, self._session.client_ip or "", time.time())
+        return self._lockout.locked_for(self._counted, self._record.attempt, time.time())
 
-    def _count_failure(self) -> None:
-        if self._lockout is not None:
-            self._lockout.failed(self._account, self._session.client_ip or "", time.time())
+    def _begin(self) -> float:
+        """Begin an attempt; return for how many seconds it is locked out."""
+        self._record = self._record._replace(attempt=new_attempt())
+        return self._lockout.begin(self._counted, self._record.attempt, time.time())
+
+    def _count(self, outcome: Union[Outcome, CheckOutcome], begins: bool) -> None:
+        """Count an outcome for the lockout: `begins` is whether it is the first of its attempt."""
+        attempt, now = self._record.attempt, time.time()
+        is_first_factor = begins and self._settings.auth.max_challenges
+        if isinstance(outcome, (Accepted, CodeAccepted)):
+            self._lockout.succeeded(self._counted, attempt)
+        elif isinstance(outcome, (Rejected, CodeRejected)) or (isinstance(outcome, Challenged) and not is_first_factor):
+            self._lockout.failed(self._counted, attempt, now)
+        elif begins and not isinstance(outcome, Challenged):
+            self._lockout.withdraw(attempt)
 
     def _keep_traces(self, section: str, packets: "Sequence[result.TracedPacket]", seconds: float = 0.0) -> None:
         """Keep the packets, the seconds that they took, and the server that was asked last, if any."""
@@ -277,9 +291,8 @@ class Authenticator:
 
     def _warnings(self) -> List[str]:
         """Return warnings about state that could not be kept and attributes that were left out."""
-        lockout = self._lockout.warnings if self._lockout else []
-        kept = self._locks.warnings + self._used_codes.warnings + self._server_status.warnings
-        return lockout + kept + self._attribute_warnings
+        kept = (self._lockout, self._locks, self._used_codes, self._server_status)
+        return [warning for each in kept for warning in each.warnings] + self._attribute_warnings
 
 
 def _accepted_user(reply: "packet.Reply") -> AcceptedUser:

@@ -286,6 +286,9 @@ GROUPS_WITH_CONTROLS = Cause(GROUPS_WARNING, "discarded {number} of {values}: wi
 ATTRIBUTE_OMITTED = Line(WARNING, "Request omits [radius_attributes] {place}: {error}")
 """The value does not fit the attribute in this session. The plugin sent the request without the attribute, because the
 attribute is optional (`?`) or the request is for accounting."""
+WHITELIST_EXCEPTION = Line(INFO, "Whitelist not used for user {user}: the User List policy makes an exception")
+"""The policy allows all users except some, and this user is one of them, possibly in another spelling. The user must
+log in."""
 
 # State directories
 
@@ -296,12 +299,12 @@ STATUS_NOT_SHARED = Line(WARNING, "Server status is not shared between logins: {
 """Each login detects dead servers anew."""
 LOCKOUT_CANNOT_COUNT = Line(WARNING, "Lockout cannot count failed logins: {cause}")
 """`[lockout]` is off until this is fixed."""
-LOCKOUT_IGNORED_LINES = Line(WARNING, "Lockout ignored lines: no failed logins in lockout/")
-"""The plugin does not count damaged lines."""
 RECOVERY_CODES_UNUSABLE = Line(WARNING, "Recovery codes cannot be used: {cause}")
 """The plugin cannot record that the code is used, and denies the login."""
 LOGINS_DO_NOT_WAIT = Line(WARNING, "Logins of one user do not wait for each other: {cause}")
 """`[auth] serialize_user` is off until this is fixed."""
+CACHE_FROM_FUTURE = Line(WARNING, "Cached login ignored for user {user}: its time is in the future")
+"""The clock was set back. The user must log in."""
 CACHE_UNAVAILABLE = Line(WARNING, "Authentication cache unavailable: {error}")
 """Users must log in every time."""
 LIMIT_NOT_CHECKED = Line(ERROR, "Connection limit not checked: {error}")

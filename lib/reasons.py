@@ -199,8 +199,8 @@ _DENIALS = (
     Denial(
         LOGIN_IN_PROGRESS,
         "Another login for this user is in progress",
-        "With `[auth] serialize_user=yes`, this login waited for another one of the same user until `total_timeout` "
-        "ran out.",
+        "With `[auth] serialize_user=yes`, three other logins of the user were waiting, or this one waited until "
+        "`total_timeout` ran out.",
         "Have the user complete or cancel the other login; a script may be logging in many times at once.",
     ),
     Denial(

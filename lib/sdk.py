@@ -4,7 +4,10 @@ No exception leaves a hook: SPS would end the session without telling the user w
 """
 
 import functools
+import json
 import logging
+import os
+import time
 import traceback
 from typing import Any, Callable, Dict, Mapping, Optional, Sequence
 
@@ -25,6 +28,7 @@ from .config.ini import Problem, parse_ini
 from .config.reader import ConfigurationError
 from .config.sdk_sections import sdk_text
 from .login.state import Accept, Action, Ask, Deny, HookCall
+from .login.username import account_name
 from .session import Session, SessionRecord, format_metadata
 from .state.directory import StateDirectories
 from .text import field, file_name, one_line
@@ -154,7 +158,22 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
         return self._record is not None and bool(self._record.login.typed_name)
 
     def _check_user_list_whitelist(self) -> Verdict:
-        return None if self._has_typed_name() else super()._check_user_list_whitelist()
+        return None if self._has_typed_name() or self._is_excepted() else super()._check_user_list_whitelist()
+
+    def _is_excepted(self) -> bool:
+        """Whether a User List policy that allows all users makes an exception of this one, in any spelling of the name.
+
+        The SDK compares names exactly, so that `CORP\\alice` would be none of the exceptions if `alice` is one.
+        """
+        whitelist = self._user_whitelist
+        if whitelist is None or getattr(whitelist, "_default", None) == "no_user":
+            return False
+        exceptions = getattr(whitelist, "_users", None)
+        account = account_name(self.username)
+        if exceptions is None or any(account_name(name) == account for name in exceptions):
+            log_lines.WHITELIST_EXCEPTION.log(_log, user=field(self.username))
+            return True
+        return False
 
     def _check_ldap_group_whitelist(self) -> Verdict:
         return None if self._has_typed_name() else super()._check_ldap_group_whitelist()
@@ -163,10 +182,23 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
         if self._has_typed_name() or (self._settings and self._settings.groups):  # it keeps no groups
             return None
         try:
-            return super()._check_authentication_cache()
+            return None if self._is_cached_in_future() else super()._check_authentication_cache()
         except Exception as error:
             log_lines.CACHE_UNAVAILABLE.log(_log, error=locate(error))
             return None
+
+    def _is_cached_in_future(self) -> bool:
+        """Whether the cached login is from the future: the clock was set back, and the SDK would go on to use it."""
+        path = getattr(self._authentication_cache, "cache_file_path", None)
+        if path is None or not os.path.exists(path):
+            return False
+        with open(path, encoding="utf-8") as file:
+            entry = json.load(file)
+        now = time.time()
+        if entry["last_authenticated"] <= now and entry["last_used"] <= now:
+            return False
+        log_lines.CACHE_FROM_FUTURE.log(_log, user=field(self.username))
+        return True
 
     def _refresh_authentication_cache(self) -> None:
         # Cache only RADIUS logins: not those of a whitelist, and not those from the cache itself. SDK 1.6 caches the

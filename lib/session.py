@@ -68,6 +68,7 @@ class SessionRecord(NamedTuple):
     `started` is in seconds since the epoch. `server`, `method` and `radius_user` are those of the last request,
     `seconds` is how long servers were waited for in all, `accepted` is whether one of them accepted the user, and
     `recovered` whether a recovery code did in their place.
+    `attempt` stands for the attempt in progress in the files of the lockout; empty if there is none.
     """
 
     started: float
@@ -78,6 +79,7 @@ class SessionRecord(NamedTuple):
     radius_user: str = ""
     seconds: float = 0.0
     accepted: bool = False
+    attempt: str = ""
     recovered: bool = False
     accepted_user: Optional[AcceptedUser] = None
     accounting: Optional[AccountingSession] = None

@@ -20,6 +20,11 @@ _ESCAPES = (
 _NEWLINES = "\r\n?|[\x0b\x0c\x85\u2028\u2029]"
 _JOINERS = "\u200c\u200d"  # format characters that Persian and Indic spelling needs
 _UNSHOWN = frozenset(("Cc", "Cf", "Cs"))
+# Default_Ignorable_Code_Point in DerivedCoreProperties.txt of Unicode 16: variation selectors, fillers, joiners, ...
+_IGNORABLE = (
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
+    "\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
 _BRACES = r"\{\{|\}\}|\{([^{}]*)\}|[{}]"
 _MAX_COMPARED = 100  # characters of a name; comparing takes time in proportion to their square
 _CUT_OCTETS = 240  # servers cut long texts at 253 octets (RFC 2865 section 5.18) or somewhat before
@@ -123,8 +128,16 @@ def did_you_mean(name: str, known: Iterable[str], alike: float = 0.6) -> str:
 
 
 def canonical(name: str) -> str:
-    """Return one spelling for all names that servers treat as equal, such as Alice, ALICE and full-width letters."""
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    """Return one spelling for all that a directory may take for the same name.
+
+    Case, width, accents and invisible characters make no difference: `alice`, `Alice`, `álice` and `ａlice` are one.
+    """
+    previous = ""
+    while name != previous:
+        previous = name
+        visible = re.sub(_IGNORABLE, "", unicodedata.normalize("NFKD", name.casefold()))
+        name = "".join(char for char in visible if unicodedata.category(char) not in ("Mn", "Me"))
+    return name
 
 
 def printable(value: str) -> str:
@@ -143,6 +156,11 @@ def file_name(name: str) -> str:
 def holds_control(value: str) -> bool:
     """Whether a text holds a control, format or surrogate character, or a line or paragraph separator."""
     return any(unicodedata.category(char) in _UNSHOWN or char in "\u2028\u2029" for char in value)
+
+
+def holds_invisible(value: str) -> bool:
+    """Whether a text holds a character that displays as nothing, such as a variation selector."""
+    return re.search(_IGNORABLE, value) is not None
 
 
 def _shown(char: str) -> bool:

@@ -48,7 +48,7 @@ def build(
     username = UsernameSettings(**reader.read("username", options.USERNAME_OPTIONS))
     answers = _challenge_answers(reader)
     messages = _messages(reader)
-    lockout = _lockout(reader)
+    lockout = _lockout(reader, auth.max_challenges)
     recovery_codes = _recovery_codes(ini, reader)
     accounting = _accounting(ini, reader, servers)
     groups, attributes, dictionary = _attributes(ini, reader)
@@ -192,10 +192,12 @@ def _servers_of_logins(read: Mapping[str, Any], servers: Sequence[ServerSettings
 # Logins
 
 
-def _lockout(reader: Reader) -> Optional[LockoutRules]:
+def _lockout(reader: Reader, max_challenges: int) -> Optional[LockoutRules]:
     read = reader.read("lockout", options.LOCKOUT_OPTIONS)
     scope = read.pop("scope")
-    return LockoutRules(by_user=scope != "client", by_client=scope != "user", **read) if read["max_failures"] else None
+    if not read["max_failures"]:
+        return None
+    return LockoutRules(by_user=scope != "client", by_client=scope != "user", max_challenges=max_challenges, **read)
 
 
 def _recovery_codes(ini: Ini, reader: Reader) -> "Mapping[str, Tuple[RecoveryHash, ...]]":

@@ -98,6 +98,8 @@ class LockoutRules(NamedTuple):
     duration: float = 900.0
     by_user: bool = True
     by_client: bool = False
+    max_challenges: int = 10
+    """Of [auth]: as many more attempts of a user may be unfinished."""
 
 
 class Settings(NamedTuple):

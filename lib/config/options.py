@@ -178,7 +178,7 @@ AUTH_OPTIONS = (
         "serialize_user",
         YES_NO,
         "no",
-        "Process the logins of one user one at a time, so that only one push is pending.",
+        "Process the logins of one user one at a time (three may wait), so that only one push is pending.",
     ),
 )
 USERNAME_OPTIONS = (
@@ -213,8 +213,8 @@ ACCOUNTING_OPTIONS = (
     Option("timeout", seconds(0.1, 30), "2", "Seconds that accounting may add to a login."),
 )
 LOCKOUT_OPTIONS = (
-    Option("max_failures", whole_number(0, 1000), "0", "Rejects before a user is locked out. 0 disables the lockout."),
-    Option("window", seconds(1, 604800), "600", "Seconds within which rejects are counted."),
+    Option("max_failures", whole_number(0, 1000), "0", "Failures before a user is locked out. 0 disables the lockout."),
+    Option("window", seconds(1, 604800), "600", "Seconds within which failures are counted."),
     Option("duration", seconds(1, 604800), "900", "Seconds that a lockout lasts."),
     Option("scope", choice("user", "client", "both"), "user", "Count rejects by user, by address, or both separately."),
 )

@@ -1,14 +1,17 @@
 """User names, pure: which are refused, and the RADIUS User-Name that a server receives."""
 
 from ..config.model import NameRules
-from ..text import holds_control
+from ..text import canonical, holds_control, holds_invisible
 
 MAX_NAME_OCTETS = 253  # in an attribute, RFC 2865 section 5
 
 
 def account_name(name: str) -> str:
-    r"""Return a name without domain and realm: `alice`, `DOMAIN\alice` and `alice@realm` may be one account."""
-    return radius_name(NameRules(strip_realm=True, strip_domain=True), name)
+    r"""Return the canonical name without domains and realms: `alice` for `DOMAIN\Alice` and `alice@one@two`."""
+    name, previous = canonical(name) or name, ""
+    while name != previous:
+        name, previous = radius_name(NameRules(strip_realm=True, strip_domain=True), name), name
+    return name
 
 
 def radius_name(rules: NameRules, name: str) -> str:
@@ -40,6 +43,8 @@ def radius_name_problem(name: str) -> str:
     """Return why a name must not be sent as RADIUS User-Name, or an empty string; it names no file."""
     if holds_control(name):
         return "it holds a control character"
+    if holds_invisible(name):
+        return "it holds an invisible character"
     if len(name.encode("utf-8")) > MAX_NAME_OCTETS:
         return f"it is longer than {MAX_NAME_OCTETS} octets"
     return ""

@@ -1,4 +1,4 @@
-"""The only access to files that the plugin's processes share: open, append, replace, list, lock and remove.
+"""The only access to files that the plugin's processes share: open, create, replace, list, lock and remove.
 
 Nothing in a directory is trusted: links are not followed, pipes do not block, and files of other users are refused. No
 method raises an error of the system: it returns nothing and adds a warning, one for each problem.
@@ -88,16 +88,6 @@ class Directory:
 
         return self._attempt(create, create=True)
 
-    def append(self, name: str, octets: bytes, limit: int) -> None:
-        """Append octets to a file atomically; a file that has grown beyond `limit` is emptied first."""
-
-        def write(file: int) -> None:
-            if os.fstat(file).st_size > limit:
-                os.ftruncate(file, 0)
-            os.write(file, octets)
-
-        self._with_file(name, os.O_CREAT | os.O_WRONLY | os.O_APPEND, write)
-
     def replace(self, name: str, octets: bytes) -> bool:
         """Replace a file atomically; return whether it was written."""
         unfinished = UNFINISHED + os.urandom(8).hex()
@@ -124,38 +114,26 @@ class Directory:
         self._attempt(lambda directory: os.unlink(name, dir_fd=directory))
 
     @contextlib.contextmanager
-    def lock(self, name: str, octet: int = 0, seconds: float = 0.0) -> Iterator[Optional[bool]]:
-        """Wait for the lock on one octet of a file and hold it for the block.
+    def locks(self, name: str) -> Iterator["Optional[Locks]"]:
+        """Open a file whose octets are locks, for the block; give None if there are no locks here.
 
-        Yield True once it is acquired, False if another process still holds it after so many seconds, None if locks do
-        not work. The system releases the locks of a process that dies. A process may lock one octet of a file at a
-        time: closing the file once releases all locks of the process on it.
+        A process may open a file once at a time: closing it releases all locks of the process on it.
         """
         file = self._attempt(lambda directory: _open(directory, name, os.O_CREAT | os.O_WRONLY), create=True)
         try:
-            yield None if file is None else self._acquire(file, octet, time.monotonic() + seconds)
+            yield None if file is None else Locks(file, self._report)
         finally:
             if file is not None:
                 os.close(file)
 
-    def _acquire(self, file: int, octet: int, deadline: float) -> Optional[bool]:
-        import fcntl  # does not exist on every system on which the command line runs
+    def _report(self, error: OSError) -> None:
+        self.warn(self._failure, cause=system_words(error))
 
-        pause = _FIRST_PAUSE
-        while True:
-            try:
-                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, octet)
-                return True
-            except (BlockingIOError, PermissionError):
-                pass  # another process holds it
-            except OSError as error:
-                self.warn(self._failure, cause=system_words(error))
-                return None
-            left = deadline - time.monotonic()
-            if left <= 0:
-                return False
-            time.sleep(min(pause, left))
-            pause = min(2 * pause, _LONGEST_PAUSE)
+    @contextlib.contextmanager
+    def lock(self, name: str) -> Iterator[Optional[bool]]:
+        """Hold the lock on a file for the block; give False if another process holds it, None if there are no locks."""
+        with self.locks(name) as locks:
+            yield None if locks is None else locks.acquire(0)
 
     def _with_file(self, name: str, flags: int, action: Callable[[int], _Result]) -> Optional[_Result]:
         """Open a file and return what the action on its descriptor returns."""
@@ -181,7 +159,7 @@ class Directory:
                 os.close(directory)
         except OSError as error:
             if create or not isinstance(error, FileNotFoundError):
-                self.warn(self._failure, cause=system_words(error))
+                self._report(error)
             return None
 
     def _open_directory(self, create: bool) -> int:
@@ -189,6 +167,44 @@ class Directory:
             os.makedirs(self._path, mode=0o700, exist_ok=True)
         directory = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         return _checked(directory, stat.S_ISDIR)
+
+
+class Locks:
+    """The locks on the octets of an open file, of which the system frees those of a process that dies."""
+
+    def __init__(self, file: int, report: Callable[[OSError], None]) -> None:
+        """Take the file's descriptor, and what to do with the error where there are no locks."""
+        self._file = file
+        self._report = report
+
+    def acquire(self, octet: int, deadline: float = 0.0) -> Optional[bool]:
+        """Wait for a lock; return False if another process still holds it at the deadline, None if there are no locks.
+
+        The deadline is one of time.monotonic().
+        """
+        import fcntl  # does not exist on every system on which the command line runs
+
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, octet)
+                return True
+            except (BlockingIOError, PermissionError):
+                pass  # another process has it
+            except OSError as error:
+                self._report(error)
+                return None
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            time.sleep(min(pause, left))
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def release(self, octet: int) -> None:
+        """Free a lock that this process holds."""
+        import fcntl
+
+        fcntl.lockf(self._file, fcntl.LOCK_UN, 1, octet)
 
 
 def _open(directory: int, name: str, flags: int) -> int:

@@ -2,40 +2,68 @@
 
 It stops guessing through SPS before the guesses lock the account in the directory behind the server.
 
-A failure is one appended line. The system appends atomically, so processes need no lock. Each user and each client has
-a file for every hour, so that old files can be removed while others are written to.
+A failure is an Access-Reject, or an answer to a challenge that leads to another challenge: a server may answer a wrong
+code so. It counts at once, since the user may hang up. The failures of the running attempt do not lock that attempt,
+so that a dialogue of many challenges can be completed, and its success takes them back. `max_failures` of all others
+lock every attempt. For a user, a new attempt also waits for the attempts that have not ended: `max_failures` +
+`max_challenges` attempts without a success lock the next one. So before a user is locked out, fewer than
+3 * (`max_failures` + `max_challenges`) requests reach the server, however many logins run at the same time.
+
+Each event is an empty file, and its name the only content: creating and removing one are atomic, so a hundred
+processes need no lock, and there is nothing that could be half written or corrupt.
 """
 
 import hashlib
+import ipaddress
+import os
 import re
 from collections import deque
-from typing import Callable, Deque, Iterator, List, Match, Optional, Sequence
+from typing import Deque, Dict, Iterable, Iterator, List, Optional
 
 from .. import log_lines
 from ..config.model import LockoutRules
+from ..namedtuple import NamedTuple
 from ..text import canonical
 from .directory import Directory
 
 DIRECTORY = "lockout"
-_HOUR = 3600
-# Patterns are compiled at their first use, since most hooks use none.
-_NAME = "((?:user|client)-[0-9a-f]{32})-([0-9]{1,10})"  # key, hour
-_LINE = rb"[0-9]{1,10}\.[0-9]{1,9}"
-# More failures than the rules allow in an hour, and than they take into account: limits the size of files and reads.
-_MAX_OCTETS, _MAX_READ = 1048576, 65536
+BEGUN, FAILED = "begun", "failed"
+# Whose, the user, the attempt, the event, its time, and what makes the name new. Compiled at the first use.
+_NAME = (
+    "(?:user|client)-[0-9a-f]{32}-[0-9a-f]{32}-([0-9a-f]{16})-(begun|failed)-([0-9]{1,12}[.][0-9]{6})-([0-9a-f]{16})"
+)
 
 
-def locked_until(failures: Sequence[float], now: float, rules: LockoutRules) -> float:
+class Login(NamedTuple):
+    """Whose failures count together: those of the `account`, without realm and domain, and those of the client.
+
+    A success clears those of the `user` only, which is the whole name.
+    """
+
+    account: str
+    user: str
+    client_ip: str
+
+
+class _Event(NamedTuple):
+    name: str
+    attempt: str
+    event: str
+    moment: float
+    number: str
+
+
+def locked_until(failures: Iterable[float], now: float, rules: LockoutRules) -> float:
     """Return until when these failures lock, 0.0 if they do not at this time; all in seconds since the epoch.
 
-    A lock begins with the failure that reaches the limit. A failure during a lock does not count: that login started
-    before the lock. Nor does a failure from the future: the clock was set back.
+    A lock begins with the failure that reaches the limit. A failure during a lock does not count: that login had begun
+    before. One from the future counts as of now: the clock was set back.
     """
     if rules.max_failures <= 0:
         return 0.0
     until = 0.0
     recent: Deque[float] = deque()
-    for moment in sorted(failure for failure in failures if failure <= now):
+    for moment in sorted(min(failure, now) for failure in failures):
         if moment < until:
             continue
         recent.append(moment)
@@ -48,11 +76,7 @@ def locked_until(failures: Sequence[float], now: float, rules: LockoutRules) -> 
 
 
 class Lockout:
-    """The failed logins of all users and clients; if they cannot be stored, no user is locked out.
-
-    The check comes before a request and the count after its reply. At most `max_failures` - 1 + n requests for a user
-    reach the server before the user is locked out, where n is the number of logins of the user at the same time.
-    """
+    """The failed logins of all users and clients; where they cannot be kept nobody is locked out."""
 
     def __init__(self, state_directory: Optional[str], rules: LockoutRules) -> None:
         """Take the plugin's persistent state directory (None: no memory)."""
@@ -65,51 +89,121 @@ class Lockout:
         """What went wrong so far, for the log."""
         return self._directory.warnings
 
-    def locked_for(self, user: str, client_ip: str, now: float) -> float:
-        """Return for how many seconds the user or the client is locked out; 0.0 if neither is."""
-        untils = [locked_until(self._failures(key, now), now, self._rules) for key in self._keys(user, client_ip)]
-        return max([0.0] + [until - now for until in untils])
+    def locked_for(self, login: Login, attempt: str, now: float) -> float:
+        """Return for how many seconds the user or the client is locked out; 0.0 if neither is.
 
-    def failed(self, user: str, client_ip: str, now: float) -> None:
-        """Count a failed login, and remove the files that are too old to count."""
-        for key in self._keys(user, client_ip):
-            self._directory.append(f"{key}-{int(now // _HOUR)}", f"{float(now)!r}\n".encode("ascii"), _MAX_OCTETS)
-        self._remove(lambda name: int(name.group(2)) < self._first_hour(now))
+        `attempt` is the running attempt, or empty before one begins.
+        """
+        return self._locked_for(login, attempt, now, begins=not attempt)
 
-    def succeeded(self, user: str) -> None:
-        """Forget the failures of the user. Those of the client stay: an attacker may have a valid account too."""
-        keys = self._keys(user, "")
-        self._remove(lambda name: name.group(1) in keys)
+    def begin(self, login: Login, attempt: str, now: float) -> float:
+        """Record an attempt before its first request; return for how many seconds it is locked out, as above.
 
-    def _keys(self, user: str, client_ip: str) -> List[str]:
-        """Return the keys to count under; an empty name or address is not counted."""
-        counted = (("user", user, self._rules.by_user), ("client", client_ip, self._rules.by_client))
-        return [
-            f"{kind}-{hashlib.sha256(canonical(name).encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
-            for kind, name, counts in counted
-            if counts and name
-        ]
+        Of attempts that begin at the same time each sees the others, so no more of them go on than the rules allow.
+        """
+        self._remove_old(now)
+        self._add(login, attempt, BEGUN, self._user_keys(login), now)
+        locked_for = self._locked_for(login, attempt, now, begins=True)
+        if locked_for:
+            self.withdraw(attempt)
+        return locked_for
 
-    def _first_hour(self, now: float) -> int:
-        return int((now - self._rules.window - self._rules.duration) // _HOUR)
+    def failed(self, login: Login, attempt: str, now: float) -> None:
+        """Count a failure."""
+        self._add(login, attempt, FAILED, self._user_keys(login) + self._client_keys(login), now)
 
-    def _failures(self, key: str, now: float) -> List[float]:
-        failures: List[float] = []
-        for hour in range(self._first_hour(now), int(now // _HOUR) + 1):
-            failures += self._failures_in(f"{key}-{hour}")
-        return failures
+    def withdraw(self, attempt: str) -> None:
+        """Forget that an attempt has begun: no server received its request, or none replied."""
+        for entry in self._entries(f"-{attempt}-"):
+            if entry.event == BEGUN:
+                self._directory.remove(entry.name)
 
-    def _failures_in(self, name: str) -> Iterator[float]:
-        octets = self._directory.read(name, _MAX_READ) or b""
-        lines = octets.split(b"\n")[:-1]  # the last is empty, or being written
-        for line in lines[1:] if len(octets) == _MAX_READ else lines:  # the first may have been cut
-            if re.fullmatch(_LINE, line):
-                yield float(line)
-            else:
-                self._directory.warn(log_lines.LOCKOUT_IGNORED_LINES)
+    def succeeded(self, login: Login, attempt: str) -> None:
+        """Forget the failures of the user and of the attempt.
 
-    def _remove(self, is_obsolete: Callable[[Match[str]], bool]) -> None:
+        Others of the client stay: one who guesses may have a valid account, too.
+        """
+        of_user = [f"{key}-{_digest(login.user)}-" for key in self._user_keys(login)]
+        for entry in self._entries(f"-{attempt}-", *of_user):
+            self._directory.remove(entry.name)
+
+    def _locked_for(self, login: Login, attempt: str, now: float, begins: bool) -> float:
+        untils, more = [now], self._rules.max_failures + self._rules.max_challenges
+        keys = self._user_keys(login) + self._client_keys(login)
+        others = [event for event in self._events(now, *keys) if event.attempt != attempt]
+        for key in keys:
+            events = [event for event in others if event.name.startswith(key)]
+            failures = [event for event in events if event.event == FAILED]
+            untils.append(locked_until((event.moment for event in failures), now, self._rules))
+            if begins:
+                failed = {event.attempt for event in failures}
+                open_attempts = [event for event in events if event.attempt not in failed]
+                moments = (event.moment for event in failures + open_attempts)
+                untils.append(locked_until(moments, now, self._rules._replace(max_failures=more)))
+        return max(untils) - now
+
+    def _user_keys(self, login: Login) -> List[str]:
+        return ["user-" + _digest(login.account)] if self._rules.by_user and login.account else []
+
+    def _client_keys(self, login: Login) -> List[str]:
+        return ["client-" + _digest(_network(login.client_ip))] if self._rules.by_client and login.client_ip else []
+
+    def _add(self, login: Login, attempt: str, event: str, keys: List[str], now: float) -> None:
+        for key in keys:
+            name = "-".join((key, _digest(login.user), attempt, event, _written(now), os.urandom(8).hex()))
+            self._directory.touch(name)
+
+    def _remove_old(self, now: float) -> None:
+        oldest = now - self._rules.window - self._rules.duration
+        old = {event.number for event in self._events(now) if event.moment < oldest}
+        for entry in self._entries() if old else ():
+            if entry.number in old:
+                self._directory.remove(entry.name)
+
+    def _events(self, now: float, *parts: str) -> Iterable[_Event]:
+        """Return each event once whose name has one of these parts, at its latest time that can be true.
+
+        One from a far future is dated now, in a second file: the clock was set back, and no lock may last forever. The
+        first file stays until the second is old, for the clock may be set right again. So such a lock ends, for good,
+        at most 2 * (window + duration) from now.
+        """
+        events: Dict[str, _Event] = {}
+        for entry in sorted(self._entries(*parts), key=lambda entry: entry.moment):
+            if entry.moment <= now + self._rules.window:
+                events[entry.number] = entry
+            elif entry.number not in events:
+                self._directory.touch(entry.name.replace(_written(entry.moment), _written(now)))
+                events[entry.number] = entry._replace(moment=now)
+        return events.values()
+
+    def _entries(self, *parts: str) -> Iterator[_Event]:
+        """Give what is in the directory."""
         for name in self._directory.names():
-            match = re.fullmatch(_NAME, name)
-            if match and is_obsolete(match):
-                self._directory.remove(name)
+            match = re.fullmatch(_NAME, name) if not parts or any(part in name for part in parts) else None
+            if match:
+                attempt, event, moment, number = match.groups()
+                yield _Event(name, attempt, event, float(moment), number)
+
+
+def _written(moment: float) -> str:
+    return f"{max(0.0, moment):.6f}"
+
+
+def new_attempt() -> str:
+    """Return what stands for an attempt; nobody can guess it."""
+    return os.urandom(8).hex()
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(canonical(name).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _network(client_ip: str) -> str:
+    """Return all that one client may have of addresses: an IPv4 address, or the /64 of an IPv6 address."""
+    try:
+        address = ipaddress.ip_address(client_ip.partition("%")[0])
+    except ValueError:
+        return client_ip
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    return str(address.ipv4_mapped or ipaddress.IPv6Address(int(address) >> 64 << 64))

@@ -1,19 +1,26 @@
 """One login of a user at a time, in all processes of the plugin: some servers treat the second as a retransmission.
 
-A lock covers one octet of a single file, at an offset computed from the user name, so no files accumulate. It protects
-no decision: if locks do not work, logins continue without them.
+The logins of a user stand in a line of a few places, each an octet of a single file that the login has locked, so
+nothing is left behind. Whoever has the first place is served; the one behind waits for its place, and so on. Nobody
+overtakes, and one who finds no free place is turned away at once. All this is a courtesy to the server and protects
+nothing: where locks do not work, logins go on without them.
 """
 
 import contextlib
 import hashlib
+import time
 from typing import Iterator, List, Optional
 
 from .. import log_lines
 from ..text import canonical
-from .directory import Directory
+from .directory import Directory, Locks
 
 DIRECTORY = "user-locks"
+MAX_WAITING = 3
+"""Logins of one user that may wait for another."""
 _FILE = "lock"
+_PLACES = MAX_WAITING + 1
+_DOOR = _PLACES  # an octet too: one login at a time may look for a place
 
 
 class UserLocks:
@@ -30,12 +37,31 @@ class UserLocks:
 
     @contextlib.contextmanager
     def locked(self, user: str, seconds: float) -> Iterator[bool]:
-        """Wait for the user's lock and hold it for the block; give False if another login holds it for too long."""
-        with self._directory.lock(_FILE, _octet(user), seconds) as is_ours:
-            yield is_ours is not False
+        """Wait for the user's turn and hold it for the block.
+
+        Give False if too many logins are waiting, or if others take too long.
+        """
+        with self._directory.locks(_FILE) as locks:
+            yield locks is None or _wait(locks, _octet(user), time.monotonic() + seconds)
+
+
+def _wait(locks: Locks, line: int, deadline: float) -> bool:
+    """Find a place in the line that begins at an octet, and move up to the first; return whether that succeeded."""
+    if locks.acquire(line + _DOOR, deadline) is False:
+        return False
+    place = _PLACES
+    while place > 0 and locks.acquire(line + place - 1) is not False:
+        if place < _PLACES:
+            locks.release(line + place)
+        place -= 1
+    locks.release(line + _DOOR)
+    while 0 < place < _PLACES and locks.acquire(line + place - 1, deadline) is not False:
+        locks.release(line + place)
+        place -= 1
+    return place == 0
 
 
 def _octet(user: str) -> int:
-    """Return an offset below 2 ** 62, which is within the largest possible file."""
+    """Return where the user's line begins: below 2 ** 62, which is inside of the largest file."""
     digest = hashlib.sha256(canonical(user).encode("utf-8", "surrogatepass")).digest()
-    return int.from_bytes(digest[:8], "big") >> 2
+    return (int.from_bytes(digest[:8], "big") >> 5) * 8

@@ -5,6 +5,7 @@ in the document, and they must log every line that is declared.
 """
 
 import contextlib
+import json
 import pathlib
 import re
 import socket
@@ -287,6 +288,9 @@ def recovery_codes(stage: Stage) -> None:
 def users_who_need_no_login(stage: Stage) -> None:
     lists = {"user_lists": {"no_mfa": {"allow": "no_user", "except": ["boss"]}}}
     stage.open(stage.radius + "[whitelist source=user_list]\nname=no_mfa\n", lists, gateway_user="boss").log_in()
+    lists = {"user_lists": {"no_mfa": {"allow": "all_users", "except": ["ALICE"]}}}
+    listed = stage.radius + "[whitelist source=user_list]\nname=no_mfa\n"
+    stage.open(listed, lists, gateway_user="alice").log_in("correct horse")
     directory = {"ldap_servers": {"ad": {"users": {"boss": {"mail": "boss@x"}}, "groups": {"no_mfa": ["boss"]}}}}
     with_ldap = stage.radius + "[ldap_server]\nname=ad\n"
     group = with_ldap + "[whitelist source=ldap_server_group]\nallow=no_user\nexcept=no_mfa\n"
@@ -297,6 +301,9 @@ def users_who_need_no_login(stage: Stage) -> None:
     cache = stage.radius + "[authentication_cache]\nreuse_limit=2\n"
     stage.open(cache, gateway_user="alice").log_in("correct horse")
     stage.open(cache, gateway_user="alice").log_in()
+    for path in stage.state.rglob("*.cache"):
+        path.write_text(json.dumps({"last_authenticated": 2**33, "last_used": 0, "reuse_count": 0}))
+    stage.open(cache, gateway_user="alice").log_in("correct horse")
 
 
 def connection_limits(stage: Stage) -> None:
@@ -350,11 +357,6 @@ def files_in_the_way(stage: Stage) -> None:
 
 
 def damaged_files(stage: Stage) -> None:
-    lockout = stage.radius + "[auth]\nmax_attempts=1\n[lockout]\nmax_failures=5\n"
-    stage.open(lockout, gateway_user="alice").log_in("wrong")
-    for path in (stage.state / "lockout").iterdir():
-        path.write_text("no moment\n")
-    stage.open(lockout, gateway_user="alice").log_in("wrong")
     with Server(silent) as server:
         own = "[accounting]\nenabled=yes\ntimeout=0.1\nserver={}\nport={}\n".format(server.host, server.port)
         stage.whole(stage.radius + own, "correct horse", gateway_user="alice")

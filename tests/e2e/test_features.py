@@ -6,6 +6,7 @@ The server is FreeRADIUS, or a scripted server if FreeRADIUS cannot send the rep
 import pathlib
 import re
 import struct
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Dict, List
 
@@ -27,6 +28,7 @@ from tests.support.misbehaving import (
     silent,
 )
 from tests.support.plugin import OpenSession, code, metadata, outcome, prompts, section, text
+from tests.support.processes import WAIT_LIMIT
 from tests.support.radiusd import FreeRadius
 
 VENDOR_SPECIFIC, FORTINET, CISCO = 26, 12356, 9
@@ -388,6 +390,84 @@ def test_lockout(open_session: OpenSession, radius: str, freeradius: FreeRadius)
     assert open_session(configuration, gateway_user="totp").authenticate()["verdict"] == "NEEDINFO"
 
 
+def challenging(request: Request) -> List[bytes]:
+    """Answer every code, wrong or not, with another challenge, but accept `right` and reject `end`: a script."""
+    codes = {b"right": ACCEPT, b"end": REJECT}
+    return [reply(request, SECRET, codes.get(request.password(SECRET), CHALLENGE), [(STATE, b"s")])]
+
+
+def test_no_guesses_beyond_the_limit_where_each_is_answered_by_a_challenge(open_session: OpenSession) -> None:
+    """The user hangs up before the server or the plugin ends the login, and comes back."""
+    with Server(challenging) as server:
+        configuration = section(server) + "[auth]\nmax_challenges=9\n[lockout]\nmax_failures=3\n"
+        answered = 0
+        for spelling in ("alice", "álice", "ａlice", "CORP\\alice", "alice@corp", "ALICE") * 5:
+            session = open_session(configuration, gateway_user=spelling)
+            verdict = session.authenticate()
+            for guess in range(9):
+                if verdict["verdict"] == "NEEDINFO":
+                    verdict = session.answer(str(guess))
+                    answered += guess > 0
+        guesses = len({request.octets[4:20] for request in server.requests})
+    assert code(verdict) == "locked"
+    assert guesses == answered + 1 == 9  # what the first session may send, and nothing more
+
+
+def test_no_first_guesses_beyond_the_limit_where_each_is_answered_by_a_challenge(open_session: OpenSession) -> None:
+    with Server(challenging) as server:
+        configuration = section(server) + "[auth]\nmax_challenges=2\n[lockout]\nmax_failures=3\n"
+        verdicts = []
+        for guess in range(8):
+            session = open_session(configuration, gateway_user="alice", key_value_pairs={"otp": str(guess)})
+            verdicts.append(session.authenticate()["verdict"])
+    assert verdicts == ["NEEDINFO"] * 5 + ["DENY"] * 3
+    assert len({request.octets[4:20] for request in server.requests}) == 5
+
+
+def test_dialogue_of_challenges_never_locks_the_user_who_completes_it(open_session: OpenSession) -> None:
+    answers = ("passcode", "new PIN", "new PIN again", "next code", "and the next", "right")
+    with Server(challenging) as server:
+        configuration = section(server) + "[lockout]\nmax_failures=1\nscope=both\n"
+        for _ in range(2):  # a success takes back what it counted
+            assert open_session(configuration, gateway_user="alice").log_in(*answers)["verdict"] == "ACCEPT"
+
+
+def test_rejected_dialogue_locks_the_user(open_session: OpenSession) -> None:
+    with Server(challenging) as server:
+        configuration = section(server) + "[auth]\nmax_attempts=9\n[lockout]\nmax_failures=3\n"
+        assert code(open_session(configuration, gateway_user="alice").log_in("1", "2", "3", "end")) == "locked"
+        assert code(open_session(configuration, gateway_user="alice").authenticate()) == "locked"
+
+
+def test_success_in_one_realm_does_not_clear_another(open_session: OpenSession) -> None:
+    with Server(challenging) as server:
+        configuration = section(server) + "[auth]\nmax_attempts=1\n[lockout]\nmax_failures=3\n"
+        for name, answer in (("corp", "end"), ("corp", "end"), ("partner", "right"), ("corp", "end")):
+            open_session(configuration, gateway_user=f"alice@{name}").log_in(answer)
+        assert code(open_session(configuration, gateway_user="alice@corp").authenticate()) == "locked"
+
+
+def test_clock_that_was_set_back_does_not_unlock(
+    open_session: OpenSession, radius: str, tmp_path: pathlib.Path
+) -> None:
+    configuration = radius + "[auth]\nmax_attempts=1\n[lockout]\nmax_failures=2\n"
+    for _ in range(2):
+        open_session(configuration, gateway_user="alice").log_in("wrong")
+    for path in (tmp_path / "state" / "lockout").iterdir():
+        moment = path.name.split("-")[5]
+        path.rename(path.with_name(path.name.replace(moment, f"{float(moment) + 365 * 86400:.6f}")))
+    for _ in range(2):
+        verdict = open_session(configuration, gateway_user="alice").authenticate()
+        assert code(verdict) == "locked" and "in 15 min" in verdict["reason"]
+
+
+def test_user_name_with_an_invisible_character_is_never_sent(open_session: OpenSession, radius: str) -> None:
+    for name in ("a\u034flice", "alice\ufe0f", "\u3164alice"):
+        assert code(open_session(radius, gateway_user=name).authenticate()) == "bad-username"
+        mapping = f"[usermapping source=explicit]\nbob={name}\n"
+        assert code(open_session(radius + mapping, gateway_user="bob").authenticate()) == "bad-username"
+
+
 def test_lockout_within_one_session(open_session: OpenSession, radius: str) -> None:
     configuration = radius + "[auth]\nmax_attempts=9\n[lockout]\nmax_failures=2\n"
     session = open_session(configuration, gateway_user="alice")
@@ -430,6 +510,9 @@ def test_lockout_by_client(open_session: OpenSession, radius: str) -> None:
     assert code(open_session(configuration, gateway_user="pin1", client_ip="192.0.2.66").authenticate()) == "locked"
     other = open_session(configuration, gateway_user="alice", client_ip="192.0.2.67")
     assert other.log_in("correct horse")["verdict"] == "ACCEPT"
+    for last in "12":
+        open_session(configuration, gateway_user="alice", client_ip="2001:db8::" + last).log_in("wrong")
+    assert code(open_session(configuration, gateway_user="pin1", client_ip="2001:db8::3").authenticate()) == "locked"
 
 
 def test_network_failures_do_not_count(open_session: OpenSession, down: str) -> None:
@@ -492,6 +575,32 @@ def test_lock_of_another_login(open_session: OpenSession, tmp_path: pathlib.Path
         assert code(open_session(asked, gateway_user="alice").log_in("x")) == "login-in-progress"
         assert open_session(asked, gateway_user="bob").log_in("x")["verdict"] == "ACCEPT"
     assert [request.values(1) for request in server.requests] == [[b"bob"]]
+
+
+def test_login_that_finds_three_others_waiting_is_denied_at_once(open_session: OpenSession) -> None:
+    """The server replies only once a login has been denied."""
+    denied = threading.Event()
+    waited = []
+
+    def script(request: Request) -> List[bytes]:
+        waited.append(denied.wait(WAIT_LIMIT))
+        return [reply(request, SECRET)]
+
+    def log_in(_: int) -> str:
+        session = open_session(configuration, gateway_user="alice", key_value_pairs={"otp": "x"})
+        found = outcome(session)
+        if found == "login-in-progress":
+            denied.set()
+        return found
+
+    with Server(script) as server:
+        configuration = (
+            section(server, status_check="none", conn_timeout=60, conn_retries=2) + "[auth]\nserialize_user=yes\n"
+        )
+        with ThreadPoolExecutor(5) as pool:
+            found = list(pool.map(log_in, range(5)))
+    assert sorted(found) == ["ACCEPT"] * 4 + ["login-in-progress"]
+    assert all(waited)
 
 
 def test_logins_that_wait_too_long(open_session: OpenSession) -> None:

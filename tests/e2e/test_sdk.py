@@ -3,6 +3,7 @@
 Configuration errors must be logged and deny the session, without an exception.
 """
 
+import json
 import os
 import pathlib
 from typing import Any, Dict, List, Tuple
@@ -26,6 +27,18 @@ def test_whitelisted_user_needs_no_login(open_session: OpenSession, radius: str)
     session.end()
     assert "user=backup" in session.calls[-1].log and "server=none" in session.calls[-1].log
     assert open_session(configuration, lists, gateway_user="alice").authenticate()["verdict"] == "NEEDINFO"
+
+
+def test_no_spelling_of_a_name_escapes_from_the_exceptions_of_a_whitelist(
+    open_session: OpenSession, radius: str
+) -> None:
+    lists = {"user_lists": {"most": {"allow": "all_users", "except": ["alice", "CORP\\Bob", "carol@corp.example"]}}}
+    configuration = radius + "[whitelist source=user_list]\nname=most\n"
+    names = ["alice", "Alice", "CORP\\alice", "alice@corp.example", "Ａlice", "álice", "bob", "bob@x", "X\\carol"]
+    verdicts = {}
+    for name in names + ["alicia", "dave"]:
+        verdicts[name] = open_session(configuration, lists, gateway_user=name).authenticate()["verdict"]
+    assert verdicts == {**dict.fromkeys(names, "NEEDINFO"), "alicia": "ACCEPT", "dave": "ACCEPT"}
 
 
 def test_whitelist_and_cache_ignore_a_typed_user_name(open_session: OpenSession, radius: str) -> None:
@@ -64,6 +77,32 @@ def test_cached_login_expires_after_its_reuses(open_session: OpenSession, radius
         assert "cached authentication" in session.calls[0].result["additional_metadata"]
     # SDK 1.6 would renew the cache with each use.
     assert open_session(cache, gateway_user="alice").authenticate()["verdict"] == "NEEDINFO"
+
+
+def test_clock_that_was_set_back_does_not_revive_a_cached_login(
+    open_session: OpenSession, radius: str, tmp_path: pathlib.Path
+) -> None:
+    cache = radius + "[authentication_cache]\nreuse_limit=-1\nsoft_timeout=600\nhard_timeout=600\n"
+    assert open_session(cache, gateway_user="alice").log_in("correct horse")["verdict"] == "ACCEPT"
+    (path,) = (tmp_path / "state").rglob("*.cache")
+    entry = json.loads(path.read_text())
+    with Cases() as cases:
+        for option in ("last_authenticated", "last_used"):
+            for time_of_use in (entry[option] + 365 * 86400, float("nan"), "soon", None):
+                with cases.case((option, time_of_use)):
+                    path.write_text(json.dumps(dict(entry, **{option: time_of_use})))
+                    session = open_session(cache, gateway_user="alice")
+                    assert session.authenticate()["verdict"] == "NEEDINFO"
+        with cases.case("no entry at all"):
+            path.write_text("{}")
+            assert open_session(cache, gateway_user="alice").authenticate()["verdict"] == "NEEDINFO"
+        with cases.case("log"):
+            path.write_text(json.dumps(dict(entry, last_used=entry["last_used"] + 60)))
+            session = open_session(cache, gateway_user="alice")
+            assert session.log_in("correct horse")["verdict"] == "ACCEPT"
+            assert "Cached login ignored for user alice: its time is in the future" in text(session)
+        with cases.case("that login is cached"):
+            assert open_session(cache, gateway_user="alice").log_in()["verdict"] == "ACCEPT"
 
 
 def test_unusable_cache(open_session: OpenSession, radius: str, tmp_path: pathlib.Path) -> None:

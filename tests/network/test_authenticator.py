@@ -15,6 +15,7 @@ from lib.recovery_code import new_hash
 from lib.secret import Secret
 from lib.session import AcceptedUser, Session, SessionRecord
 from lib.state.directory import StateDirectories
+from tests.support.cases import for_each
 from tests.support.configuration import valid
 from tests.support.misbehaving import (
     ACCEPT,
@@ -124,6 +125,38 @@ def test_failed_logins_lock_the_account(tmp_path: pathlib.Path) -> None:
     assert actions[:2] == [Deny("rejected")] * 2
     assert isinstance(actions[2], Deny) and actions[2].code == "locked"
     assert len(server.requests) == 2
+
+
+def challenging(request: Request) -> List[bytes]:
+    """Answer every code, wrong or not, with another challenge, but accept `right` and reject `end`: a script."""
+    codes = {b"right": ACCEPT, b"end": REJECT}
+    return [reply(request, SECRET, codes.get(request.password(SECRET), CHALLENGE), [(STATE, b"state")])]
+
+
+def test_dialogue_of_challenges_never_locks_the_user_who_completes_it(tmp_path: pathlib.Path) -> None:
+    with Server(challenging) as server:
+
+        @for_each(limit=range(1, 6), scope=("user", "client", "both"))
+        def check(limit: int, scope: str) -> None:
+            state = str(tmp_path / f"{limit}-{scope}")
+            text = section(server.port) + f"[lockout]\nmax_failures={limit}\nscope={scope}\n"
+            for _ in range(2):  # a success takes back what it counted
+                record, action = run(text, {"otp": "passcode"}, persistent=state)
+                for answer in ("new PIN", "new PIN again", "next code", "and the next", "right"):
+                    assert isinstance(action, Ask)
+                    record, action = run(text, {"otp": "passcode", action.key: answer}, record, persistent=state)
+                assert action == Accept() and record.attempt == ""
+            assert os.listdir(os.path.join(state, "lockout")) == []
+
+        check()
+
+
+def test_request_without_a_reply_does_not_count(tmp_path: pathlib.Path) -> None:
+    with closed_port() as port:
+        for _ in range(20):
+            record, action = run(section(port) + "[lockout]\nmax_failures=1\n", {"otp": "x"}, persistent=str(tmp_path))
+            assert action == Deny("connection-refused") and record.attempt == ""
+    assert os.listdir(str(tmp_path / "lockout")) == []
 
 
 def test_unusable_state_is_one_warning_a_call(tmp_path: pathlib.Path, caplog: Any) -> None:

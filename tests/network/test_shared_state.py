@@ -31,7 +31,7 @@ from lib.radius.accounting import (
 from lib.recovery_code import RecoveryHash
 from lib.state import accounting_queue, lockout, server_status, user_lock
 from lib.state.accounting_queue import AccountingQueue
-from lib.state.lockout import Lockout
+from lib.state.lockout import Lockout, Login, new_attempt
 from lib.state.recovery_codes import UsedCodes
 from lib.state.server_status import Health
 from lib.state.user_lock import UserLocks
@@ -86,42 +86,53 @@ def test_one_of_fifty_processes_uses_a_code(tmp_path: pathlib.Path) -> None:
 # Lockout
 
 
+ALICE = Login("alice", "alice@example.com", CLIENT)
+
+
 def test_failures_of_fifty_processes_at_once_are_all_counted(tmp_path: pathlib.Path) -> None:
     rules = LockoutRules(max_failures=500, window=600, duration=900, by_user=True, by_client=True)
-    now = time.time()
+    now = float(int(time.time()))
 
     def guess(number: int) -> None:
         failures = Lockout(str(tmp_path), rules)
         for _ in range(10):
-            failures.failed("alice", CLIENT, now)
-            failures.locked_for("alice", CLIENT, now)
+            attempt = new_attempt()
+            failures.begin(ALICE, attempt, now)
+            failures.failed(ALICE, attempt, now)
         assert not failures.warnings
 
-    Lockout(str(tmp_path), rules).failed("bob", "", now - 100000)  # a file that all of them try to remove
+    # A file that all of them try to remove
+    Lockout(str(tmp_path), rules).failed(Login("bob", "bob", ""), new_attempt(), now - 100000)
     join(forked_together(50, guess))
-    files = list((tmp_path / lockout.DIRECTORY).iterdir())
-    assert len(files) == 2
-    for path in files:
-        assert path.read_text().split("\n") == [repr(now)] * 500 + [""]
-    assert Lockout(str(tmp_path), rules).locked_for("alice", "", now) == 900
-    assert Lockout(str(tmp_path), rules._replace(max_failures=501)).locked_for("alice", CLIENT, now) == 0
+    kinds = Counter(
+        path.name.split("-")[0] for path in (tmp_path / lockout.DIRECTORY).iterdir() if "failed" in path.name
+    )
+    assert kinds == {"user": 500, "client": 500}
+    assert Lockout(str(tmp_path), rules).locked_for(ALICE, "", now) == 900
+    assert Lockout(str(tmp_path), rules._replace(max_failures=501)).locked_for(ALICE, "", now) == 0
 
 
-def test_guesses_in_parallel_reach_the_server_a_limited_number_of_times(tmp_path: pathlib.Path) -> None:
-    guessers, rules = 10, RULES._replace(max_failures=5)
+def test_guesses_in_parallel_never_reach_the_server_more_often_than_the_rules_allow(tmp_path: pathlib.Path) -> None:
+    """Nothing is counted before all guessers have asked: the replies of the server take long."""
+    guessers, rules = 40, RULES._replace(max_failures=5, max_challenges=4)
     server = os.open(str(tmp_path / "server"), os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+    all_asked = FORK.Barrier(guessers)
 
     def guess(number: int) -> None:
-        for _ in range(10):
-            failures = Lockout(str(tmp_path), rules)
-            if not failures.locked_for("alice", CLIENT, time.time()):
+        failures, attempt = Lockout(str(tmp_path), rules), new_attempt()
+        locked_for = failures.begin(ALICE, attempt, NOW)
+        if not locked_for:
+            os.write(server, b"x")
+        all_asked.wait(WAIT_LIMIT)
+        for _ in range(rules.max_challenges):
+            if not locked_for and not failures.locked_for(ALICE, attempt, NOW):
                 os.write(server, b"x")
-                failures.failed("alice", CLIENT, time.time())
+                failures.failed(ALICE, attempt, NOW)
 
     join(forked_together(guessers, guess))
     os.close(server)
-    reached = (tmp_path / "server").stat().st_size
-    assert rules.max_failures <= reached <= rules.max_failures - 1 + guessers
+    assert 0 < (tmp_path / "server").stat().st_size < 3 * (rules.max_failures + rules.max_challenges)
+    assert Lockout(str(tmp_path), rules).locked_for(ALICE, "", NOW) > 0
 
 
 def test_processes_killed_while_they_write_lose_no_other_failure(tmp_path: pathlib.Path) -> None:
@@ -130,7 +141,7 @@ def test_processes_killed_while_they_write_lose_no_other_failure(tmp_path: pathl
     def guess() -> None:
         failures = Lockout(str(tmp_path), RULES)
         while True:
-            failures.failed("alice", CLIENT, NOW)
+            failures.failed(ALICE, new_attempt(), NOW)
             os.write(count, b"x")
 
     processes = [forked(guess) for _ in range(10)]
@@ -145,10 +156,11 @@ def test_processes_killed_while_they_write_lose_no_other_failure(tmp_path: pathl
         kill(process)
     with os.fdopen(counted, "rb") as rest:
         failures += len(rest.read())
-    (path,) = (tmp_path / lockout.DIRECTORY).iterdir()
-    lines = path.read_text().split()
-    assert set(lines) == {repr(NOW)}
-    assert failures <= len(lines) <= failures + len(processes)
+    written = len(list((tmp_path / lockout.DIRECTORY).iterdir()))
+    assert failures <= written <= failures + len(processes)
+    for limit, locked_for in ((written, RULES.duration), (written + 1, 0.0)):  # each of them counts
+        rules = RULES._replace(max_failures=limit)
+        assert Lockout(str(tmp_path), rules).locked_for(ALICE, "", NOW) == locked_for
 
 
 # User lock
@@ -175,25 +187,6 @@ def test_second_login_of_a_user_waits_for_the_first(tmp_path: pathlib.Path) -> N
     assert is_free(tmp_path, "alice")
 
 
-def test_waiting_login_acquires_the_lock_when_the_first_ends(tmp_path: pathlib.Path, mocker: MockerFixture) -> None:
-    holder = Holder(lambda: lock(tmp_path, "alice"))
-    waits = FORK.Event()
-    sleep = time.sleep
-
-    def report_and_sleep(seconds: float) -> None:
-        waits.set()
-        sleep(seconds)
-
-    def log_in() -> None:
-        mocker.patch("time.sleep", report_and_sleep)
-        assert is_free(tmp_path, "alice", WAIT_LIMIT)
-
-    waiter = forked(log_in)
-    assert waits.wait(WAIT_LIMIT)
-    holder.leave()
-    join([waiter])
-
-
 def test_killed_process_releases_its_lock(tmp_path: pathlib.Path) -> None:
     holder = Holder(lambda: lock(tmp_path, "alice"))
     assert not is_free(tmp_path, "alice")
@@ -212,12 +205,60 @@ def test_fifty_logins_of_one_user_run_one_at_a_time(tmp_path: pathlib.Path) -> N
     inside = str(tmp_path / "inside")
 
     def log_in(number: int) -> None:
-        with lock(tmp_path, "alice", WAIT_LIMIT) as acquired:
-            assert acquired
-            os.close(os.open(inside, os.O_CREAT | os.O_EXCL))
-            os.unlink(inside)
+        is_done = False
+        while not is_done:  # too many wait, most of the time
+            with lock(tmp_path, "alice", WAIT_LIMIT) as acquired:
+                if acquired:
+                    os.close(os.open(inside, os.O_CREAT | os.O_EXCL))
+                    os.unlink(inside)
+                    is_done = True
 
     join(forked_together(50, log_in))
+
+
+class Waiting:
+    """Another process, which waits for the lock of alice, and writes its number to a file once it has it."""
+
+    def __init__(self, directory: pathlib.Path, number: int, mocker: MockerFixture) -> None:
+        waits = FORK.Event()
+        sleep = time.sleep
+
+        def report_and_sleep(seconds: float) -> None:
+            waits.set()
+            sleep(seconds)
+
+        def log_in() -> None:
+            mocker.patch("time.sleep", report_and_sleep)
+            with lock(directory, "alice", WAIT_LIMIT) as acquired:
+                assert acquired
+                file = os.open(str(directory / "order"), os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+                os.write(file, b"%d" % number)
+                os.close(file)
+
+        self.process = forked(log_in)
+        assert waits.wait(WAIT_LIMIT)
+
+
+def test_no_login_overtakes_another_and_no_more_than_three_wait(tmp_path: pathlib.Path, mocker: MockerFixture) -> None:
+    for _ in range(3):
+        holder = Holder(lambda: lock(tmp_path, "alice"))
+        waiting = [Waiting(tmp_path, number, mocker) for number in range(user_lock.MAX_WAITING)]
+        assert not is_free(tmp_path, "alice", WAIT_LIMIT)  # at once, for the test would otherwise wait for the holder
+        assert is_free(tmp_path, "bob")
+        holder.leave()
+        join([each.process for each in waiting])
+        assert (tmp_path / "order").read_text() == "012"
+        (tmp_path / "order").unlink()
+
+
+def test_killed_login_leaves_its_place_to_the_next(tmp_path: pathlib.Path, mocker: MockerFixture) -> None:
+    holder = Holder(lambda: lock(tmp_path, "alice"))
+    waiting = [Waiting(tmp_path, number, mocker) for number in range(user_lock.MAX_WAITING)]
+    kill(waiting[0].process)
+    kill(holder.process)
+    join([each.process for each in waiting[1:]])
+    assert (tmp_path / "order").read_text() == "12"
+    assert is_free(tmp_path, "alice")
 
 
 def test_logins_of_many_users_do_not_wait(tmp_path: pathlib.Path) -> None:

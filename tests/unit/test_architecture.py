@@ -61,7 +61,7 @@ ALLOWED: Dict[str, Tuple[str, ...]] = {
     "lib.request_attributes": ("lib.config.model", "lib.config.options", "lib.radius", "lib.session"),
     "lib.authenticator": HOOK + ("lib.time_limit",),
     "lib.accounting": HOOK,
-    "lib.sdk": ("lib.config", "lib.login.state", "lib.session", "lib.state.directory"),
+    "lib.sdk": ("lib.config", "lib.login.state", "lib.login.username", "lib.session", "lib.state.directory"),
     "lib.plugin": ("lib.accounting", "lib.authenticator", "lib.login", "lib.sdk", "lib.session"),
     "lib.cli": (
         "lib.authenticator",

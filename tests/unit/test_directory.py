@@ -22,7 +22,6 @@ OPERATIONS: Dict[str, Callable[[Directory], object]] = {
     "read": lambda directory: directory.read("file", LIMIT),
     "touch": lambda directory: directory.touch("file"),
     "create_exclusive": lambda directory: directory.create_exclusive("file"),
-    "append": lambda directory: directory.append("file", b"octets", LIMIT),
     "replace": lambda directory: directory.replace("file", b"octets"),
     "rename": lambda directory: directory.rename("file", "other"),
     "remove": lambda directory: directory.remove("file"),
@@ -30,7 +29,7 @@ OPERATIONS: Dict[str, Callable[[Directory], object]] = {
     "names": lambda directory: directory.names(),
     "is_file": lambda directory: directory.is_file("file"),
 }
-OPENS_THE_FILE = ("modified", "read", "touch", "append", "lock")
+OPENS_THE_FILE = ("modified", "read", "touch", "lock")
 
 
 def is_locked(directory: Directory) -> Any:
@@ -71,31 +70,20 @@ def test_only_the_user_of_the_plugin_may_read_anything(directory: Directory, tmp
     try:
         directory.touch("touched")
         directory.create_exclusive("created")
-        directory.append("appended", b"x", LIMIT)
         directory.replace("replaced", b"x")
         with directory.lock("locked") as is_ours:
             assert is_ours
     finally:
         os.umask(before)
     assert mode(tmp_path / "facts") == 0o700
-    assert sorted(directory.names()) == ["appended", "created", "locked", "replaced", "touched"]
+    assert sorted(directory.names()) == ["created", "locked", "replaced", "touched"]
     assert {mode(path) for path in (tmp_path / "facts").iterdir()} == {0o600}
     assert not directory.warnings
 
 
-def test_appended_octets_follow_each_other(directory: Directory) -> None:
-    directory.append("file", b"one ", LIMIT)
-    directory.append("file", b"two ", LIMIT)
-    assert directory.read("file", LIMIT) == b"one two "
+def test_only_the_end_of_a_long_file_is_read(directory: Directory) -> None:
+    directory.replace("file", b"one two ")
     assert directory.read("file", 4) == b"two "
-
-
-def test_file_beyond_its_limit_is_emptied(directory: Directory) -> None:
-    directory.append("file", b"x" * LIMIT, LIMIT)
-    directory.append("file", b"y", LIMIT)
-    assert directory.read("file", 2 * LIMIT) == b"x" * LIMIT + b"y"
-    directory.append("file", b"z", LIMIT)
-    assert directory.read("file", 2 * LIMIT) == b"z"
 
 
 def test_a_file_is_replaced_as_a_whole(directory: Directory) -> None:
@@ -132,7 +120,7 @@ def test_a_created_file_that_may_be_lost_is_not_created(directory: Directory, mo
 
 
 def test_a_file_is_renamed_and_removed(directory: Directory) -> None:
-    directory.append("file", b"x", LIMIT)
+    directory.touch("file")
     directory.rename("file", "other")
     assert directory.names() == ["other"] and directory.is_file("other")
     directory.remove("other")
@@ -146,7 +134,6 @@ def test_a_full_disk_leaves_no_half_file_and_one_warning(directory: Directory) -
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
     try:
         assert not directory.replace("file", b"octets")
-        directory.append("file", b"octets", LIMIT)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, handler)
@@ -217,7 +204,7 @@ def test_pipe_with_a_reader_is_not_a_file(directory: Directory, tmp_path: pathli
     pipe = tmp_path / "facts" / "file"
     make_pipe(pipe)
     reader = os.open(str(pipe), os.O_RDONLY | os.O_NONBLOCK)
-    directory.append("file", b"octets", LIMIT)
+    directory.touch("file")
     assert os.read(reader, LIMIT) == b""
     os.close(reader)
     assert directory.warnings == [f"{TROUBLE}: it is not a file"]
@@ -247,7 +234,7 @@ def test_file_in_place_of_the_directory_gives_one_warning(tmp_path: pathlib.Path
 def test_files_and_directories_of_another_user_are_refused(
     directory: Directory, tmp_path: pathlib.Path, mocker: Any
 ) -> None:
-    directory.append("file", b"x", LIMIT)
+    directory.replace("file", b"x")
     mocker.patch("os.geteuid", return_value=os.getuid() + 1)
 
     @for_each(operation=OPERATIONS)

@@ -17,6 +17,7 @@ from lib.text import (
     file_name,
     filled,
     holds_control,
+    holds_invisible,
     one_line,
     placeholders,
     reply_message,
@@ -32,6 +33,7 @@ BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069
 UNSHOWN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 LIMIT = 500
 OCTETS_IN_A_DATAGRAM = 65535
+INVISIBLE = "it holds an invisible character"
 CONTROL, WHITE_SPACE = "it holds a control character", "it begins or ends with white space"
 
 # Whatever terminals, parsers of terminals and Unicode tables treat specially, beside plain text of several scripts.
@@ -288,6 +290,35 @@ def test_names_with_characters_that_are_not_shown_are_refused() -> None:
     ]
     assert {name: radius_name_problem(name) for name in names} == dict.fromkeys(names, CONTROL)
     assert [name for name in names if name_problem(name) not in (CONTROL, WHITE_SPACE)] == []
+
+
+def test_names_with_invisible_characters_are_refused() -> None:
+    # A log shows them as the same name, and directories take them for it.
+    chars = "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180d\u180f\u3164\ufe00\ufe0f\uffa0\ufff0\U000e0100\U000e0fff"
+    names = [name for char in chars for name in (char, "alice" + char, char + "alice", "al" + char + "ice")]
+    assert {name: name_problem(name) for name in names} == dict.fromkeys(names, INVISIBLE)
+    assert {name: radius_name_problem(name) for name in names} == dict.fromkeys(names, INVISIBLE)
+
+
+def test_every_character_that_unicode_ignores_is_invisible() -> None:
+    # Unicode derives them so: all format characters but those that are shown, and some marks and letters.
+    shown = ("ARABIC", "SYRIAC", "KAITHI", "EGYPTIAN", "INTERLINEAR")
+    others = "VARIATION SELECTOR|HANGUL.* FILLER|GRAPHEME JOINER|KHMER VOWEL INHERENT"
+    wrong = []
+    for char in map(chr, range(0x110000)):
+        name = unicodedata.name(char, "")
+        if unicodedata.category(char) == "Cf" and char != "\u061c":
+            is_ignored = not name.startswith(shown)
+        else:
+            is_ignored = char == "\u061c" or re.search(others, name) is not None
+        if name and is_ignored != holds_invisible(char):
+            wrong.append((char, name))
+    assert wrong == []
+
+
+def test_no_letter_digit_or_sign_is_invisible() -> None:
+    visible = [chr(number) for number in range(0x110000) if unicodedata.category(chr(number))[0] in "LNPSZ"]
+    assert [char for char in visible if holds_invisible(char)] == list("\u115f\u1160\u3164\uffa0")
 
 
 def test_names_with_space_around_them_are_refused() -> None:

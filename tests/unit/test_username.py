@@ -6,7 +6,7 @@ import hypothesis.strategies as st
 from hypothesis import given
 
 from lib.config.model import NameRules
-from lib.login.username import radius_name
+from lib.login.username import account_name, radius_name
 from lib.text import canonical
 from tests.support.cases import for_each
 
@@ -28,7 +28,24 @@ def test_names_are_rewritten_by_the_rules() -> None:
 
 
 @for_each(
-    names=(("alice", "ALICE", "Alice", "ａｌｉｃｅ"), ("straße", "STRASSE"), ("jürgen", "JU\u0308RGEN")),
+    names=(
+        (
+            "alice",
+            "ALICE",
+            "Alice",
+            "ａｌｉｃｅ",
+            "álice",
+            "ａlice",
+            "a\u034flice",
+            "ali\ufe0fce",
+            "\u3164alice",
+            "al\xadice",
+        ),
+        ("straße", "STRASSE"),
+        ("jürgen", "JU\u0308RGEN", "jurgen"),
+        ("İlker", "ilker", "ILKER"),
+        ("ﬁnn", "Finn"),
+    ),
 )
 def test_equal_names_have_one_spelling(names: Tuple[str, ...]) -> None:
     assert len({canonical(name) for name in names}) == 1
@@ -41,3 +58,24 @@ def test_different_names_have_different_spellings() -> None:
 @given(name=st.text())
 def test_the_canonical_spelling_is_stable(name: str) -> None:
     assert canonical(canonical(name)) == canonical(name)
+
+
+def test_no_character_has_a_canonical_spelling_that_is_not_final() -> None:
+    assert [char for char in map(chr, range(0x110000)) if canonical(canonical(char)) != canonical(char)] == []
+
+
+def test_no_domain_or_realm_makes_another_account() -> None:
+    names = [
+        "alice",
+        "CORP\\Alice",
+        "alice@corp",
+        "A\\B\\alice",
+        "alice@one@two",
+        "ＣＯＲＰ＼alice＠ｃｏｒｐ",
+        "@alice",
+        "alice\\",
+    ]
+    assert {name: account_name(name) for name in names} == {
+        name: name if name in ("@alice", "alice\\") else "alice" for name in names
+    }
+    assert account_name("\u0301") == "\u0301"  # an empty name would not be counted
