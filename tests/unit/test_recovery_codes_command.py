@@ -36,7 +36,7 @@ def test_json(cli: CommandLine) -> None:
     made = cli.run("recovery-codes", "CORP\\Jürgen K", "--count", "20", "--json")
     assert set(made.document) == {"user", "codes", "lines"}
     assert made.document["user"] == "CORP\\Jürgen K"
-    hashes = accepted_by(made.document["lines"], "corp\\jürgen k")
+    hashes = accepted_by(made.document["lines"], "corp\\jurgen k")
     assert len(hashes) == 20
     assert all(each.matches(Secret(code)) for each, code in zip(hashes, made.document["codes"]))
 
