@@ -1,4 +1,4 @@
-"""What must hold of any JSON as a cookie: no hook fails, and none admits a user whom no server has accepted."""
+"""What must hold of any JSON as a cookie: no hook fails or admits a user without an Access-Accept."""
 
 import json
 import logging

@@ -1,9 +1,9 @@
 """One login of a user at a time, in all processes of the plugin: some servers treat the second as a retransmission.
 
-The logins of a user stand in a line of a few places, each an octet of a single file that the login has locked, so
-nothing is left behind. Whoever has the first place is served; the one behind waits for its place, and so on. Nobody
-overtakes, and one who finds no free place is turned away at once. All this is a courtesy to the server and protects
-nothing: where locks do not work, logins go on without them.
+The logins of a user form a queue of a few places. Each place is an octet of one file, locked by the login that has it,
+so a login that dies leaves nothing behind. The login in the first place proceeds; the others move up in their order. A
+login that finds no free place is refused at once. This protects the server, not the user: where locks do not work,
+logins proceed without them.
 """
 
 import contextlib
