@@ -5,7 +5,7 @@ set -euo pipefail
 usage="Usage: ./test.sh [unit | network | e2e | docs] [pytest's arguments]
        ./test.sh --require-all [pytest's arguments]
 
-Runs all tests, or those in one directory of tests/, on python3 with a worker for each core.
+Runs all tests, or those in one directory of tests/, on python3 with two workers for each core.
 With --require-all, runs all tests on Python 3.6, 3.8, and 3.12, and fails if one of these is missing, a test is
 skipped, or the tests cover less than 95 % of lib/."
 
@@ -45,6 +45,8 @@ environment=$(make_environment "${pythons[0]}")
 SPS_RADIUS_ZIP=$(build_zip "$environment")
 export SPS_RADIUS_ZIP
 
+# Two for each core, since most tests wait for a process, a server or a timeout.
+workers=$((2 * $(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)))
 results=()
 failed=''
 for python in "${pythons[@]}"; do
@@ -61,7 +63,7 @@ for python in "${pythons[@]}"; do
     fi
     echo "Python $version"
     result=passed
-    "$environment/bin/python" -m pytest -n auto "$@" ${folder:+"$folder"} || result=FAILED
+    "$environment/bin/python" -m pytest -n "$workers" "$@" ${folder:+"$folder"} || result=FAILED
     if [ -n "${COVERAGE_PROCESS_START-}" ]; then
         "$environment/bin/python" -m coverage combine --quiet &&
             "$environment/bin/python" -m coverage report --fail-under=95 || result="FAILED (coverage below 95 %)"
