@@ -99,9 +99,9 @@ class Authenticator:
             state, action = conversation.receive(self._settings, state, call, Locked(locked_for))
         for warning in self._warnings():
             _log.warning(one_line(warning))
-        accepted = isinstance(action, Accept)
         recovered = isinstance(action, Accept) and action.by_recovery_code
-        return self._record._replace(login=state, accepted=accepted and not recovered, recovered=recovered), action
+        accepted = isinstance(action, Accept) and not recovered
+        return self._record._replace(login=state, accepted=accepted, recovered=recovered), action
 
     def _send(self, request: SendRequest) -> Outcome:
         """Send a request, with `serialize_user` once no other login of this user is in progress."""
