@@ -9,7 +9,8 @@ from typing import Container, Dict, List, Mapping, NamedTuple, Tuple, Union
 
 from lib import __version__, log_lines, reasons
 from lib.cli import check
-from lib.config.options import SECTIONS, Option, Section
+from lib.config.option import Option, Section
+from lib.config.options import SECTIONS
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 README, DEFAULT_CFG = ROOT / "README.md", ROOT / "default.cfg"

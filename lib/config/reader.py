@@ -6,7 +6,7 @@ from typing import Any, Callable, Container, Dict, Iterator, List, Mapping, Opti
 
 from .. import log_lines
 from .ini import Ini, Problem
-from .options import Option
+from .option import Option
 from .value_types import CERTIFICATES
 
 CredentialLookup = Callable[[str, str], Optional[str]]

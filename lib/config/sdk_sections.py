@@ -5,7 +5,8 @@ from typing import Dict, Iterator, List, Optional, Tuple
 
 from .. import log_lines
 from .ini import Ini, Problem
-from .options import Option, declaration
+from .option import Option
+from .options import declaration
 from .value_types import ValueType
 
 _TAKEN_KEYS = r"((otp|recovery)\d*|rp|radius_password)\Z"

@@ -4,7 +4,8 @@ import re
 from typing import Sequence
 
 from lib.config.model import AuthSettings, NameRules, Settings, UsernameSettings
-from lib.config.options import SECTIONS, Option
+from lib.config.option import Option
+from lib.config.options import SECTIONS
 from lib.radius.server import ServerSettings
 from lib.secret import Secret
 from tests.support.configuration import HIDDEN, MINIMAL, Store, check, valid, with_option
