@@ -190,6 +190,9 @@ server's own log shows which."""
 MAY_REJECT_CERTIFICATE = Cause(ATTEMPT, "{ended}; it may not accept this client certificate")
 """The causes are the same as for `during the TLS handshake` above, or the server rejects the `client_certificate`. The
 server's own log shows which."""
+ENDED_AFTER_STATUS = Cause(ATTEMPT, "{ended} after Status-Server")
+"""The server does not support Status-Server over TLS: set `status_check=none`. If it closes the connection without it
+too, the causes are the same as for the two lines above."""
 NOT_TLS = Cause(ATTEMPT, "reply is not TLS; check that the port is that of RADIUS over TLS")
 """Correct `port`. Most servers use 2083."""
 NOT_RADIUS_PORT = Cause(ATTEMPT, "the server does not offer RADIUS on this port")
@@ -238,10 +241,6 @@ MALFORMED_HEADER = Cause(DISCARDED, "malformed header or length")
 """The service on this port is not RADIUS, or packets are damaged on the way."""
 MALFORMED_ATTRIBUTES = Cause(DISCARDED, "malformed attributes")
 """The service on this port is not RADIUS, or packets are damaged on the way."""
-TOO_MANY_ATTRIBUTES = Cause(DISCARDED, "more than {limit} attributes")
-"""The server sends more attributes than any login needs. Configure it to send fewer."""
-UNSOLICITED_DATA = Cause(DISCARDED, "unsolicited data after the answer")
-"""A defect of a server that uses TLS: it sent more than one answer."""
 NOT_RECORDED = Cause(DISCARDED, "Error-Cause reports that nothing was recorded")
 """The accounting server refused the record, which stays in the queue: read the server's log."""
 

@@ -19,7 +19,6 @@ from .transport.base import Address, Received, Transport, Unreachable
 from .transport.resolve import MAX_ADDRESSES, numeric_address, resolve
 from .transport.udp import UdpTransport
 
-_UNSOLICITED = packet.DiscardReason(log_lines.UNSOLICITED_DATA.text, reasons.BAD_REPLY)
 _MAX_WAIT = 16.0  # seconds between transmissions, MRT of RFC 5080 section 2.2.1
 
 
@@ -211,8 +210,7 @@ class _Run:
         transport = TlsTransport(self._address, server.source_ip, settings, name, self._schedule.connect_by)
         if transport.is_radius_1_1:
             return transport, profile.Radius11()
-        # TLS proves every reply, so a Message-Authenticator is verified, but not required.
-        return transport, profile.OriginalRadius(server.secret.octets(), False)
+        return transport, profile.OriginalRadius(server.secret.octets(), False, over_tls=True)
 
     def _receive(self, connection: _Connection, seconds: float) -> Optional[Answer]:
         for received in connection.transport.receive(seconds):
@@ -228,8 +226,7 @@ class _Run:
         return None
 
     def _answer_in(self, connection: _Connection, received: Received) -> Optional[Answer]:
-        """Return the answer if it is among the packets; nothing may follow it in a stream."""
-        answer: Optional[Answer] = None
+        """Return the answer if it is among the packets; what follows it in a stream is ignored."""
         for octets in received.packets:
             if connection.is_probe_reply(octets, received.at_probe_port):
                 self._verified(octets, connection.verify_probe_reply)
@@ -237,13 +234,10 @@ class _Run:
                 self._schedule.probe_answered()
                 self._memory.answered_status(_name(self._server))
             else:
-                verify = connection.request.verify if answer is None else _refuse
-                answer = self._answer(connection, self._verified(octets, verify))
-        if received.error is not None and answer is None:
+                return self._answer(connection, self._verified(octets, connection.request.verify))
+        if received.error is not None:
             raise packet.Discarded(received.error)
-        if received.is_more and answer is not None:
-            raise packet.Discarded(_UNSOLICITED)
-        return answer
+        return None
 
     def _verified(self, octets: bytes, verify: Callable[[bytes], packet.Reply]) -> packet.Reply:
         try:
@@ -282,10 +276,6 @@ class _Run:
         lines += [log_lines.ATTEMPT.format(server=name, cause=log_lines.NOT_TRIED.text) for name in names]
         seconds = time.monotonic() - self._started
         return NoAnswer(gravest_code(self._attempts), lines, seconds, self._section, self._packets)
-
-
-def _refuse(octets: bytes) -> packet.Reply:
-    raise packet.Discarded(_UNSOLICITED)
 
 
 def _is_origin(server: ServerSettings, origin: Origin) -> bool:

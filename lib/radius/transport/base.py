@@ -43,15 +43,14 @@ class Address(NamedTuple):
 
 
 class Received(NamedTuple):
-    """Packets that have arrived, in order, and whether octets of another have followed them.
+    """Packets that have arrived, in order.
 
     `at_probe_port` is whether they came to the port of the probe; None if one port serves the request and the probe.
-    `error` is set if those octets cannot be the start of a packet.
+    `error` is set if octets follow them that cannot be the start of another packet.
     """
 
     packets: Iterable[bytes]
     at_probe_port: Optional[bool]
-    is_more: bool = False
     error: "Optional[DiscardReason]" = None
 
 

@@ -75,8 +75,9 @@ class TlsTransport(Transport):
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = _wrap(settings, server_name, self._incoming, self._outgoing)
         self._unsent = self._stream = b""
-        self._has_received = self._has_answered = False
+        self._has_received = self._has_answered = self._has_probed = False
         self._ended = ""
+        self._broken: Optional[Unreachable] = None
         self._malformed: Optional[packet.DiscardReason] = None
         self._socket = _connect(address, source_ip, until)
         try:
@@ -102,13 +103,14 @@ class TlsTransport(Transport):
 
     def send_probe(self, octets: bytes) -> None:
         """Send a Status-Server over the same connection."""
+        self._has_probed = True
         self.send(octets)
 
     def receive(self, timeout: float) -> Iterator[Received]:
         # The end of the connection, or octets that came with the handshake, would wake no wait.
-        is_due = self._ended or self._malformed or self._incoming.pending
+        is_due = self._ended or self._broken or self._malformed or self._incoming.pending
         if is_due or wait_for({self._socket: _events(bool(self._unsent))}, timeout):
-            yield Received(self._packets(), None, bool(self._stream), self._malformed)
+            yield Received(self._packets(), None, self._malformed)
 
     def close(self) -> None:
         """End TLS, if that is possible at once, and close the socket."""
@@ -120,15 +122,15 @@ class TlsTransport(Transport):
     def _packets(self) -> List[bytes]:
         """Return the packets that have arrived whole, after sending what is left to send.
 
-        If there are none, raise Unreachable if the connection has ended.
+        If there are none, raise Unreachable if the connection has ended or TLS has failed.
         """
         self._flush()
         self._fill()
         self._stream += self._read()
         self._flush()
         packets, self._stream, self._malformed = packet.split_stream(self._stream)
-        if self._ended and not packets and not self._malformed:
-            raise self._end(self._ended)
+        if not packets and not self._malformed and (self._broken or self._ended):
+            raise self._broken or self._end(self._ended)
         self._has_answered = self._has_answered or bool(packets)
         return packets
 
@@ -193,7 +195,8 @@ class TlsTransport(Transport):
             except ssl.SSLZeroReturnError:
                 chunk = b""
             except ssl.SSLError as error:
-                raise self._failed(error) from None
+                self._broken = self._failed(error)  # an answer before it stands
+                return octets
             if not chunk:
                 self._ended = self._ended or _CLOSED
                 return octets
@@ -202,9 +205,8 @@ class TlsTransport(Transport):
     def _end(self, text: str) -> Unreachable:
         # Some servers close the connection without an alert if they do not like the certificate.
         if self._has_received and not self._has_answered:
-            has_certificate = self._has_certificate
-            hint = log_lines.MAY_REJECT_CERTIFICATE if has_certificate else log_lines.MAY_REQUIRE_CERTIFICATE
-            text = hint.format(ended=text)
+            hint = log_lines.MAY_REJECT_CERTIFICATE if self._has_certificate else log_lines.MAY_REQUIRE_CERTIFICATE
+            text = (log_lines.ENDED_AFTER_STATUS if self._has_probed else hint).format(ended=text)
         return Unreachable(reasons.TLS_FAILED, text)
 
     def _failed(self, error: Exception) -> Unreachable:
