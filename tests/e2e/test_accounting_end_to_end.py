@@ -10,11 +10,12 @@ import pytest
 
 from simulator.gateway import Session
 from tests.support.interpreters import AN_HOUR_LATER, interpreter, under
-from tests.support.misbehaving import ACCEPT, USER_NAME, Server, answering, silent
+from tests.support.misbehaving import ACCEPT, PROXY_STATE, SECRET, USER_NAME, Server, answering, reply, silent
+from tests.support.misbehaving import Request as Datagram
 from tests.support.plugin import OpenSession, code, section, text
 from tests.support.radiusd import FreeRadius, Request, running
 
-CLASS = 25
+CLASS, ACCT_STATUS_TYPE, ACCT_SESSION_ID, ACCOUNTING_RESPONSE = 25, 40, 44, 5
 Records = Callable[[], List[Request]]
 
 
@@ -172,6 +173,31 @@ def test_dead_accounting_server_is_not_tried_again(
         whole_session(open_session, asked)
     assert len({request.octets for request in server.requests}) == 1
     assert len(unsent(tmp_path)) == 4
+
+
+def test_record_that_is_never_acknowledged_holds_up_no_other(
+    open_session: OpenSession, freeradius: FreeRadius, tmp_path: pathlib.Path
+) -> None:
+    received: List[Tuple[bytes, bytes]] = []
+
+    def script(request: Datagram) -> List[bytes]:
+        (session,), (kind,) = request.values(ACCT_SESSION_ID), request.values(ACCT_STATUS_TYPE)
+        received.append((session, kind[-1:]))
+        if session == b"poison":
+            return []
+        return [reply(request, SECRET, ACCOUNTING_RESPONSE, [(PROXY_STATE, b"335")], signature=None)]
+
+    names = ["a", "b", "c", "d"]
+    with Server(script) as server:
+        asked = section(freeradius, dead_time=0, retransmit_after=30)
+        asked += section(server, "accounting", enabled="yes", timeout=1)
+        for name in ["poison"] + names:
+            whole_session(open_session, asked, session_id=name)
+    counted = Counter(received)
+    for name in names:
+        assert [counted[name.encode("ascii"), kind] for kind in (b"\1", b"\2")] == [1, 1], name
+    assert counted[b"poison", b"\1"] < 5 and counted[b"poison", b"\2"] == 0
+    assert [name.split("-")[2] for name in sorted(unsent(tmp_path))] == ["Start", "Stop"]
 
 
 def test_stop_is_kept_if_the_configuration_breaks(
