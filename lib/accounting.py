@@ -65,12 +65,15 @@ def deliver(settings: AccountingSettings, queue: AccountingQueue, server_status:
         queue.sweep(time.time())
         return []
     deadline = time.monotonic() + settings.timeout
-    longest = sum(server.bound for server in settings.servers)
+    # A server that runs out of time may have recorded what it has not acknowledged yet. Until it has acknowledged one
+    # record, each needs the longest wait; then, one that it acknowledges quickly needs less.
+    needed = longest = sum(server.bound for server in settings.servers)
+    slowest = 0.0
     lines: List[str] = []
     with contextlib.closing(queue.due(time.time())) as entries:
         for entry in entries:
             left = deadline - time.monotonic()
-            if left < longest:  # a server that runs out of time may have recorded what it has not acknowledged yet
+            if left < needed:
                 break
             try:
                 answer = client.ask(settings.servers, AccountingRequest(entry.record), left, server_status)
@@ -80,6 +83,8 @@ def deliver(settings: AccountingSettings, queue: AccountingQueue, server_status:
                 break
             lines += answer.log_lines
             queue.sent(entry)
+            slowest = max(slowest, answer.seconds)
+            needed = min(longest, max(longest / 4, 10 * slowest))
     return [log_lines.SERVER_FAILED.format(cause=line) for line in dict.fromkeys(lines)]
 
 
