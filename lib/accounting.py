@@ -28,6 +28,7 @@ def begin(
     `accepted` is None if no server accepted the user.
     """
     attributes, unfit = request_attributes(settings, session, nas_identifier)
+    configured = {each[:2] for each in attributes}
     target = nas.target(session.server_ip, session.server_port, session.server_hostname, session.server_username)
     user_name = radius_name(settings.name_rules[settings.servers[0].section], session.identity)
     begun = AccountingSession(
@@ -35,7 +36,7 @@ def begin(
         session_id=session.session_id or "",
         user_name=(accepted and accepted.user_name) or user_name,
         classes=accepted.classes if accepted else (),
-        attributes=attributes + target,
+        attributes=attributes + tuple(each for each in target if each[:2] not in configured),
         by_radius=accepted is not None,
     )
     return begun, [each.omission for each in unfit]

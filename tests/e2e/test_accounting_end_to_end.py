@@ -92,6 +92,21 @@ def unsent(tmp_path: pathlib.Path) -> List[str]:
     return [path.name for path in (tmp_path / "state" / "accounting").glob("*-*")]
 
 
+def test_called_station_id_fits_a_database_column_unless_configured(
+    open_session: OpenSession, accounting: str, records: Records
+) -> None:
+    host = "a-long-name-of-a-host.in-a-department.example.com"
+    odd = "root\nLogin OK\x1b[2J"
+    long_text = "x" * 100 + "/{server_username}"
+    configured = accounting + "[radius_attributes]\nCalled-Station-Id = " + long_text + "\n"
+    for configuration, name, user in ((accounting, host, "root"), (accounting, "h", odd), (configured, host, "root")):
+        whole_session(open_session, configuration, server_hostname=name, server_port=22, server_username=user)
+    found = [record.values("Called-Station-Id") for record in records()]
+    assert found[0:2] == [[host]] * 2
+    assert found[2] == found[3] and len(found[2]) == 1 and str(found[2][0]).isprintable()
+    assert found[4:] == [["x" * 100 + "/root"]] * 2
+
+
 def test_denied_user_has_no_records(open_session: OpenSession, accounting: str, records: Records) -> None:
     session = open_session(accounting + "[auth]\nmax_attempts=1\n", gateway_user="alice")
     assert code(session.log_in("wrong")) == "rejected"
