@@ -264,7 +264,14 @@ def backlog(zip_directory: pathlib.Path, scratch: pathlib.Path, living: DemoServ
     received = Counter(request.values(ACCT_SESSION_ID)[0] for request in server.requests)
     if set(received.values()) != {1} or len(received) != BACKLOG + sessions:
         raise RuntimeError("a record is lost or was sent twice")
-    heading(f"{BACKLOG:,} records queued, server back", "until empty, s", "sessions", "delay: median, s", "longest", "timeout")
+    heading(
+        f"{BACKLOG:,} records queued, server back",
+        "until empty, s",
+        "sessions",
+        "delay: median, s",
+        "longest",
+        "timeout",
+    )
     line("", took, sessions, statistics.median(delays), max(delays), ACCOUNTING_TIMEOUT)
 
 

@@ -264,7 +264,7 @@ class _Run:
             transmissions=attempt.transmissions,
             log_lines=tuple(lines),
             transport=connection.transport.description,
-            certificate_until=connection.transport.certificate_until,
+            certificate=connection.transport.certificate,
             packets=tuple(self._packets),
         )
 

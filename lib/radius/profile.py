@@ -60,9 +60,7 @@ class OriginalRadius(Profile):
         return accounting.encode(record, now, self._secret, random)
 
     def verify(self, octets: bytes, request: bytes, codes: Container[int]) -> Reply:
-        return packet.verify(
-            octets, request, self._secret, self._require_message_authenticator, codes, self._over_tls
-        )
+        return packet.verify(octets, request, self._secret, self._require_message_authenticator, codes, self._over_tls)
 
     def verify_accounting(self, octets: bytes, request: bytes) -> Reply:
         from . import accounting

@@ -54,6 +54,15 @@ class Received(NamedTuple):
     error: "Optional[DiscardReason]" = None
 
 
+class Certificate(NamedTuple):
+    """The certificate of a server: distinguished names, the names and addresses it is for, when it expires (epoch)."""
+
+    subject: str
+    names: Tuple[str, ...]
+    issuer: str
+    until: float
+
+
 class Transport(abc.ABC):
     """A connection to one address. Its methods raise Unreachable if the address cannot be reached."""
 
@@ -61,8 +70,8 @@ class Transport(abc.ABC):
     """Whether packets travel in one stream that only the server can write to, each once."""
     description = ""
     """What the log says of the transport; empty for UDP."""
-    certificate_until: Optional[float] = None
-    """When the certificate of the server expires, in seconds since the epoch, if it has one."""
+    certificate: Optional[Certificate] = None
+    """The certificate of the server, if it has one."""
 
     @property
     @abc.abstractmethod

@@ -12,13 +12,13 @@ import socket
 import ssl
 import tempfile
 import time
-from typing import Iterator, List, Optional, Tuple
+from typing import Any, Iterable, Iterator, List, Mapping, Optional, Tuple
 
 from ... import log_lines, reasons
 from ...secret import Secret
 from .. import packet, radius11
 from ..server import TlsSettings
-from .base import Address, Received, Transport, Unreachable, local_ip, unreachable, wait_for
+from .base import Address, Certificate, Received, Transport, Unreachable, local_ip, unreachable, wait_for
 
 _CHUNK, _CHUNKS = 65536, 16  # octets, and how often at a time: in a flood, the time limits must still be checked
 _CLOSED, _RESET = "the server closed the connection", "the server reset the connection"
@@ -27,6 +27,8 @@ _HAS_TLS_1_3 = bool(getattr(ssl, "OP_NO_TLSv1_3", 0))
 _PROTOCOLS = [radius11.ALPN, "radius/1.0"] if _HAS_TLS_1_3 else ["radius/1.0"]
 
 _PARTIAL_CHAIN = 0x80000  # X509_V_FLAG_PARTIAL_CHAIN, which the ssl module has since Python 3.10
+
+_SHORT_NAMES = {"commonName": "CN", "organizationName": "O", "organizationalUnitName": "OU", "countryName": "C"}
 
 # X509_V_ERR_* of OpenSSL: the reason why a certificate does not verify, since Python 3.7.
 _CERTIFICATE_ERRORS = {
@@ -84,8 +86,7 @@ class TlsTransport(Transport):
             self._shake_hands(until)
             self.is_radius_1_1 = self._tls.selected_alpn_protocol() == radius11.ALPN
             self.description = str(self._tls.version()) + (", RADIUS/1.1" if self.is_radius_1_1 else "")
-            expires = (self._tls.getpeercert() or {})["notAfter"]
-            self.certificate_until = float(ssl.cert_time_to_seconds(str(expires)))
+            self.certificate = _certificate(self._tls.getpeercert() or {})
         except BaseException:
             self._socket.close()
             raise
@@ -274,6 +275,16 @@ def _wrap(settings: TlsSettings, server_name: str, incoming: ssl.MemoryBIO, outg
     except (TypeError, ValueError):
         text = log_lines.NO_MATCHING_NAME.format(name=server_name)
         raise Unreachable(reasons.TLS_CERTIFICATE, text) from None
+
+
+def _certificate(found: Mapping[str, Any]) -> Certificate:
+    names = tuple(str(value) for _, value in found.get("subjectAltName", ()))
+    until = float(ssl.cert_time_to_seconds(found["notAfter"]))
+    return Certificate(_distinguished_name(found["subject"]), names, _distinguished_name(found["issuer"]), until)
+
+
+def _distinguished_name(parts: Iterable[Iterable[Tuple[str, str]]]) -> str:
+    return ", ".join(f"{_SHORT_NAMES.get(name, name)}={value}" for part in parts for name, value in part)
 
 
 def _unusable(option: str, error: Exception) -> Unreachable:
