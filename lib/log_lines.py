@@ -140,7 +140,8 @@ ATTEMPT = Cause(NO_SERVER_ANSWERED, "{server}: {cause}")
 NO_RESPONSE = Cause(ATTEMPT, "no response to {sent}")
 """Check that the server runs, that UDP passes in both directions, and that the server lists this SPS as a client, with
 the address that its packets come from. Check the shared secret: a server silently discards requests that were signed
-with a different one, but its own log may say so. If users need time for a phone, raise `conn_timeout`."""
+with a different one, but its own log may say so. A server with several addresses may reply from the wrong one: `servers
+FILE` shows it. If users need time for a phone, raise `conn_timeout`."""
 NO_RESPONSE_TO_STATUS = Cause(ATTEMPT, "no response to {sent} or to Status-Server")
 """Check the same as for `no response` above. Many servers never answer Status-Server; for those, set
 `status_check=none`."""
