@@ -53,17 +53,25 @@ class Gateway:
 
     directory: an existing directory for its files.
     configuration: the plugin's configuration; without one it uses the demo's own RADIUS server and users.
+    fork: whether to fork the hooks instead of starting a new interpreter for each.
     printed: what it has printed so far.
     """
 
-    def __init__(self, protocol: str, plugin_zip: Path, directory: Path, configuration: Optional[str] = None) -> None:
+    def __init__(
+        self,
+        protocol: str,
+        plugin_zip: Path,
+        directory: Path,
+        configuration: Optional[str] = None,
+        fork: bool = False,
+    ) -> None:
         self.protocol = protocol
         self.directory = directory
         self.printed = ""
-        options: List[str] = []
+        options = ["--fork"] if fork else []
         if configuration is not None:
             (directory / "plugin.cfg").write_text(configuration, encoding="utf-8")
-            options = ["--configuration", str(directory / "plugin.cfg")]
+            options += ["--configuration", str(directory / "plugin.cfg")]
         self.temporary = directory / "temporary"
         self.temporary.mkdir()
         self._arguments = [sys.executable, "-m", "simulator.demo", "--" + protocol, *options, str(plugin_zip)]
