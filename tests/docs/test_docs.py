@@ -14,6 +14,7 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Op
 import pytest
 
 from lib import reasons
+from lib.cli.presets import PRESETS, configuration
 from lib.config import options
 from lib.config.build import build
 from lib.config.ini import parse_ini
@@ -37,7 +38,7 @@ from tests.support.misbehaving import (
     reply,
 )
 from tests.support.plugin import OpenSession, prompts, section
-from tests.support.radiusd import HOST, NOT_INSTALLED, RSA_ANSWERS, FreeRadius, find
+from tests.support.radiusd import AUTHORITY, HOST, NOT_INSTALLED, RSA_ANSWERS, FreeRadius, find
 
 DOCS = ROOT / "docs"
 SERVERS = DOCS / "servers"
@@ -84,9 +85,11 @@ def problems_of(block: Block) -> List[str]:
     def credential(section: str, option: str) -> Optional[str]:
         if not ini.sections.get("credential_store", {}).get("name"):
             raise ConfigurationError("`$` requires [credential_store] name")
+        if option == "client_certificate":
+            return AUTHORITY.issue(for_client=True).both
         return str(RecoveryHash(1, bytes(8), bytes(32))) if section == "recovery_codes" else "sixteen octets.."
 
-    return [str(problem) for problem in build(ini, credential)[1]]
+    return [str(problem) for problem in build(ini, credential, lambda name: AUTHORITY.certificate)[1]]
 
 
 def test_pages_have_configurations() -> None:
@@ -246,16 +249,24 @@ def test_every_page_is_linked_from_the_readme() -> None:
 # Servers
 
 
-def configurations(page: str) -> List[str]:
-    """Return the configurations on a server's page."""
-    return [block.text for block in CONFIGURATIONS if block.page == SERVERS / page]
+def preset(name: str) -> str:
+    """Return the configuration of a preset."""
+    return configuration(PRESETS[name])
+
+
+def fragment(page: str) -> str:
+    """Return the first fragment of a configuration on a server's page."""
+    return next(block.text for block in CONFIGURATIONS if block.page == SERVERS / page and block.info != "ini")
+
+
+def test_configurations_on_the_pages_of_servers_are_presets() -> None:
+    shown = {block.text for block in CONFIGURATIONS if block.page.parent == SERVERS and block.info == "ini"}
+    assert shown == {preset(name) for name in PRESETS}
 
 
 def aimed_at(configuration: str, host: str, port: int, secret: str) -> str:
-    """Return a documented configuration for a test server, without a second server and the Credential Store."""
-    first = configuration.split("[radius_2]\n")
-    rest = re.sub(r"\A[^\[]*", "", first[1]) if len(first) > 1 else ""
-    without_store = re.sub(r"\[credential_store\]\n[^\[]*", "", first[0] + rest)
+    """Return a documented configuration for a test server, without the Credential Store."""
+    without_store = re.sub(r"\[credential_store\]\n[^\[]*", "", configuration)
     return configure(without_store, {"server": host, "port": str(port), "secret": secret})
 
 
@@ -337,12 +348,11 @@ def documented(tmp_path_factory: Any) -> Iterator[FreeRadius]:
 
 @pytest.mark.slow
 def test_freeradius_signs_every_reply(open_session: OpenSession, documented: FreeRadius) -> None:
-    for shown in configurations("freeradius.md")[:2]:
-        configuration = aimed_at(shown, HOST, documented.port, documented.secret)
-        assert open_session(configuration, server_username="alice").log_in("x", "correct horse")["verdict"] == "ACCEPT"
-        session = open_session(configuration, server_username="carol")
-        assert session.log_in("correct horse", "correct horse")["verdict"] == "ACCEPT"
-        assert prompts(session)[1] == "Enter your response: "
+    shown = aimed_at(preset("freeradius"), HOST, documented.port, documented.secret)
+    assert open_session(shown, server_username="alice").log_in("x", "correct horse")["verdict"] == "ACCEPT"
+    session = open_session(shown, server_username="carol")
+    assert session.log_in("correct horse", "correct horse")["verdict"] == "ACCEPT"
+    assert prompts(session)[1] == "Enter your response: "
 
 
 def test_freeradius_signs_the_reply_to_status_server(documented: FreeRadius) -> None:
@@ -363,14 +373,12 @@ def seen(page: str) -> List[List[str]]:
 
 @pytest.mark.slow
 def test_rsa_new_pin(open_session: OpenSession, freeradius: FreeRadius) -> None:
-    plain, answered = (
-        aimed_at(configuration, HOST, freeradius.port, freeradius.secret) for configuration in configurations("rsa.md")
-    )
+    plain = aimed_at(preset("rsa"), HOST, freeradius.port, freeradius.secret)
     session = open_session(plain, server_username="rsa")
     assert session.log_in("1111", *RSA_ANSWERS)["verdict"] == "ACCEPT"
     new_pin, next_code = seen("rsa.md")
     assert prompts(session) == [line + " " for line in new_pin + next_code[1:]]
-    session = open_session(answered, server_username="rsa")
+    session = open_session(plain + fragment("rsa.md"), server_username="rsa")
     assert session.log_in("1111", *RSA_ANSWERS[1:])["verdict"] == "ACCEPT"
 
 
@@ -392,7 +400,7 @@ def to(server: Server, configuration: str) -> str:
 
 
 def test_duo(open_session: OpenSession) -> None:
-    duo_only, _, challenge, groups = configurations("duo.md")
+    challenge = preset("duo-challenge")
     answers: List[bytes] = []
     (menu,) = seen("duo.md")
     with asking("\n".join(menu[1:]).encode("utf-8"), answers) as server:
@@ -403,8 +411,9 @@ def test_duo(open_session: OpenSession) -> None:
     assert prompts(session) == [menu[0] + " ", "\n".join(menu[1:]) + " "]
     assert answers == [b"word", b"1", b"word", b"2"]
     with Server(answering(SECRET, ACCEPT, [(25, b"OU=vpn users;")])) as server:
-        open_session(to(server, duo_only), gateway_user="alice").log_in("")
-        verdict = open_session(to(server, groups), gateway_user="alice").log_in("")
+        shown = to(server, preset("duo-only"))
+        open_session(shown, gateway_user="alice").log_in("")
+        verdict = open_session(shown + fragment("duo.md"), gateway_user="alice").log_in("")
     assert [request.password(SECRET) for request in server.requests] == [b"push", b"push"]
     assert verdict["gateway_groups"] == ["vpn users"]
 
@@ -413,7 +422,7 @@ def test_nps(open_session: OpenSession) -> None:
     answers: List[bytes] = []
     password, verification = seen("nps.md")
     with asking(verification[0].encode("utf-8"), answers) as server:
-        session = open_session(to(server, configurations("nps.md")[0]), gateway_user="alice")
+        session = open_session(to(server, preset("nps")), gateway_user="alice")
         assert session.log_in("word", "123456")["verdict"] == "ACCEPT"
     assert prompts(session) == [password[0] + " ", verification[0] + " "]
     assert answers == [b"word", b"123456"]
@@ -422,7 +431,7 @@ def test_nps(open_session: OpenSession) -> None:
 def test_okta_menu(open_session: OpenSession) -> None:
     answers: List[bytes] = []
     with asking(b"Choose:\n1 - Okta Verify Push\n2 - SMS", answers) as server:
-        session = open_session(to(server, configurations("okta.md")[1]), gateway_user="alice")
+        session = open_session(to(server, preset("okta")) + fragment("okta.md"), gateway_user="alice")
         assert session.log_in("word")["verdict"] == "ACCEPT"
     assert answers == [b"word", b"1"]
 
@@ -430,7 +439,7 @@ def test_okta_menu(open_session: OpenSession) -> None:
 def test_privacyidea_push_is_confirmed_by_an_empty_answer(open_session: OpenSession) -> None:
     answers: List[bytes] = []
     with asking(b"Please confirm the authentication on your mobile device!", answers) as server:
-        session = open_session(to(server, configurations("privacyidea.md")[0]), gateway_user="alice")
+        session = open_session(to(server, preset("privacyidea")), gateway_user="alice")
         assert session.log_in("PIN", "")["verdict"] == "ACCEPT"
     assert answers == [b"PIN", b""]
 
