@@ -7,22 +7,19 @@ import json
 import os
 import pathlib
 import re
-import socket
 import stat
-from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Set
+from typing import Callable, Dict, Iterable, Iterator, List, Optional, Set
 
 import pytest
 
 from lib import reasons
-from lib.cli.presets import PRESETS, configuration
+from lib.cli.presets import PRESETS
 from lib.config import options
 from lib.config.build import build
 from lib.config.ini import parse_ini
 from lib.config.reader import ConfigurationError
-from lib.radius import packet
 from lib.recovery_code import RecoveryHash, new_code, new_hash, parse
 from lib.secret import Secret
-from simulator.demo import configure
 from tests.support import ROOT
 from tests.support.conversation import documented_transitions
 from tests.support.misbehaving import (
@@ -37,33 +34,9 @@ from tests.support.misbehaving import (
     closed_port,
     reply,
 )
+from tests.support.pages import DOCS, FENCE, PAGES, SERVERS, Block, aimed_at, blocks, preset
 from tests.support.plugin import OpenSession, prompts, section
-from tests.support.radiusd import AUTHORITY, HOST, NOT_INSTALLED, RSA_ANSWERS, FreeRadius, find
-
-DOCS = ROOT / "docs"
-SERVERS = DOCS / "servers"
-PAGES = [ROOT / "README.md"] + sorted(DOCS.rglob("*.md"))
-FENCE = re.compile(r"(?ms)^( *)```([^\n]*)\n(.*?)^ *```$")
-
-
-class Block(NamedTuple):
-    """A fenced block: its place, its info string, and its text without the indentation."""
-
-    page: pathlib.Path
-    line: int
-    info: str
-    text: str
-
-    def __str__(self) -> str:
-        return "{}:{}".format(self.page.name, self.line)
-
-
-def blocks(page: pathlib.Path) -> Iterator[Block]:
-    """Yield the fenced blocks of a page in order."""
-    source = page.read_text(encoding="utf-8")
-    for match in FENCE.finditer(source):
-        body = re.sub("(?m)^" + match.group(1), "", match.group(3))
-        yield Block(page, source.count("\n", 0, match.start()) + 1, match.group(2), body)
+from tests.support.radiusd import AUTHORITY, HOST, RSA_ANSWERS, FreeRadius
 
 
 def wrong_on_pages(find: Callable[[pathlib.Path], Iterable[str]]) -> Dict[str, List[str]]:
@@ -249,11 +222,6 @@ def test_every_page_is_linked_from_the_readme() -> None:
 # Servers
 
 
-def preset(name: str) -> str:
-    """Return the configuration of a preset."""
-    return configuration(PRESETS[name])
-
-
 def fragment(page: str) -> str:
     """Return the first fragment of a configuration on a server's page."""
     return next(block.text for block in CONFIGURATIONS if block.page == SERVERS / page and block.info != "ini")
@@ -264,107 +232,6 @@ def test_configurations_on_the_pages_of_servers_are_presets() -> None:
     assert shown == {preset(name) for name in PRESETS}
 
 
-def aimed_at(configuration: str, host: str, port: int, secret: str) -> str:
-    """Return a documented configuration for a test server, without the Credential Store."""
-    without_store = re.sub(r"\[credential_store\]\n[^\[]*", "", configuration)
-    return configure(without_store, {"server": host, "port": str(port), "secret": secret})
-
-
-RADIUSD_CONF = """
-name = radiusd
-raddbdir = .
-logdir = .
-run_dir = .
-pidfile = ./radiusd.pid
-log {{
-	destination = stdout
-}}
-security {{
-	reject_delay = 0
-	status_server = yes
-}}
-{client}
-modules {{
-	always ok {{
-		rcode = ok
-	}}
-	always handled {{
-		rcode = handled
-	}}
-	pap {{
-	}}
-}}
-server default {{
-	listen {{
-		type = auth
-		ipaddr = 127.0.0.1
-		port = {port}
-	}}
-	authorize {{
-		update control {{
-			&Cleartext-Password := "correct horse"
-		}}
-		pap
-		{status}
-	}}
-	authenticate {{
-		Auth-Type PAP {{
-			pap
-			if (&User-Name == "carol" && !&State) {{
-				update control {{
-					&Response-Packet-Type := Access-Challenge
-				}}
-				handled
-			}}
-		}}
-	}}
-	post-auth {{
-		{post_auth}
-	}}
-}}
-"""
-
-
-class Documented(FreeRadius):
-    """A FreeRADIUS with the client and the sections of docs/servers/freeradius.md and little else."""
-
-    def _configure(self, port: int, old_port: int, acct_port: int, ipv6_port: Optional[int]) -> None:
-        unlang = [block.text for block in blocks(SERVERS / "freeradius.md") if block.info == "unlang"]
-        client, status, post_auth = unlang
-        assert self.secret in client
-        client = re.sub(r"ipaddr = \S+", "ipaddr = " + HOST, client)
-        text = RADIUSD_CONF.format(client=client, port=port, status=status, post_auth=post_auth)
-        (self.directory / "radiusd.conf").write_text(text, encoding="utf-8")
-
-
-@pytest.fixture(scope="module")
-def documented(tmp_path_factory: Any) -> Iterator[FreeRadius]:
-    """A FreeRADIUS configured as in docs/servers/freeradius.md."""
-    if find() is None:
-        pytest.skip(NOT_INSTALLED)
-    with Documented(tmp_path_factory.mktemp("documented"), "32-random-characters-like-these-") as server:
-        yield server
-
-
-@pytest.mark.slow
-def test_freeradius_signs_every_reply(open_session: OpenSession, documented: FreeRadius) -> None:
-    shown = aimed_at(preset("freeradius"), HOST, documented.port, documented.secret)
-    assert open_session(shown, server_username="alice").log_in("x", "correct horse")["verdict"] == "ACCEPT"
-    session = open_session(shown, server_username="carol")
-    assert session.log_in("correct horse", "correct horse")["verdict"] == "ACCEPT"
-    assert prompts(session)[1] == "Enter your response: "
-
-
-def test_freeradius_signs_the_reply_to_status_server(documented: FreeRadius) -> None:
-    secret = documented.secret.encode("utf-8")
-    request = packet.encode_status((), secret, os.urandom)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-        udp.settimeout(10)
-        udp.sendto(request, (HOST, documented.port))
-        octets = udp.recv(4096)
-    assert packet.verify(octets, request, secret, True, packet.STATUS_CODES).code == packet.ACCESS_ACCEPT
-
-
 def seen(page: str) -> List[List[str]]:
     """Return the lines of the blocks below the heading `What users see` on a server's page."""
     part = (SERVERS / page).read_text(encoding="utf-8").split("\n## What users see\n")[1].split("\n## ")[0]
@@ -373,7 +240,7 @@ def seen(page: str) -> List[List[str]]:
 
 @pytest.mark.slow
 def test_rsa_new_pin(open_session: OpenSession, freeradius: FreeRadius) -> None:
-    plain = aimed_at(preset("rsa"), HOST, freeradius.port, freeradius.secret)
+    plain = aimed_at(preset("rsa"), server=HOST, port=freeradius.port, secret=freeradius.secret)
     session = open_session(plain, server_username="rsa")
     assert session.log_in("1111", *RSA_ANSWERS)["verdict"] == "ACCEPT"
     new_pin, next_code = seen("rsa.md")
@@ -396,7 +263,7 @@ def asking(question: bytes, answers: List[bytes]) -> Server:
 
 def to(server: Server, configuration: str) -> str:
     """Return a documented configuration for a scripted server."""
-    return aimed_at(configuration, server.host, server.port, SECRET.decode("ascii"))
+    return aimed_at(configuration, server=server.host, port=server.port, secret=SECRET.decode("ascii"))
 
 
 def test_duo(open_session: OpenSession) -> None:
