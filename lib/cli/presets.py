@@ -36,6 +36,10 @@ _FIRST_PROMPT = """\
 [auth]
 prompt=Password:
 """
+_PIN = """\
+[auth]
+prompt=PIN and code, or PIN alone:
+"""
 _DUO = (
     _SHARED
     + _PUSH
@@ -168,11 +172,13 @@ auth_type=pap
         "privacyIDEA",
         "privacyidea",
         "radius.example.com",
-        _SHARED + _PUSH,
-        """\
-[auth]
-prompt=PIN and code, or PIN alone:
-""",
+        _SHARED
+        + """\
+# The server needs what the user typed.
+auth_type=pap
+"""
+        + _PUSH,
+        _PIN,
     ),
 }
 

@@ -117,7 +117,14 @@ OTHER_WORDS = {
         "with_ntdomain_hack",
         "reject_delay",
     },
-    "privacyidea.md": {"push_wait", "challenge_response", "challenge_text", "max_request_time"},
+    "privacyidea.md": {
+        "push_wait",
+        "challenge_response",
+        "challenge_text",
+        "max_request_time",
+        "add_user_in_response",
+        "hide_specific_error_message",
+    },
     "security.md": {"mfa_identity", "radius_session", "radius_accepted", "auth_cache"},
     "troubleshooting.md": {"radius_user", "recovery_code"},
 }
