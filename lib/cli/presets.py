@@ -40,6 +40,17 @@ _PIN = """\
 [auth]
 prompt=PIN and code, or PIN alone:
 """
+_COMMA_PROMPT = """\
+[auth]
+prompt=Password, or password,code:
+"""
+_PAP = (
+    _SHARED
+    + """\
+# The server supports no other method of the plugin.
+auth_type=pap
+"""
+)
 _DUO = (
     _SHARED
     + _PUSH
@@ -172,14 +183,51 @@ auth_type=pap
         "privacyIDEA",
         "privacyidea",
         "radius.example.com",
-        _SHARED
-        + """\
-# The server needs what the user typed.
-auth_type=pap
-"""
-        + _PUSH,
+        _PAP + _PUSH,
         _PIN,
     ),
+    "edumfa": Preset("eduMFA", "privacyidea", "radius.example.com", _PAP + _PUSH, _PIN),
+    "linotp": Preset("LinOTP", "privacyidea", "radius.example.com", _PAP + _PUSH, _PIN),
+    "fortiauthenticator": Preset(
+        "FortiAuthenticator", "fortiauthenticator", "fac.example.com", _SHARED + _PUSH, _FIRST_PROMPT
+    ),
+    "safenet": Preset(
+        "Thales SafeNet Trusted Access",
+        "safenet",
+        "radius.example.com",
+        _SHARED + _PUSH,
+        """\
+[auth]
+prompt=Press Enter for push or type a passcode:
+# Sent if the user only presses Enter: a passcode of one letter requests a push.
+push_password=p
+""",
+    ),
+    "pingid": Preset(
+        "PingID",
+        "pingid",
+        "pingfederate.example.com",
+        _SHARED + _PUSH,
+        """\
+[auth]
+# The password alone leads to a push or a challenge.
+prompt=Password, or password,passcode:
+""",
+    ),
+    "symantec-vip": Preset(
+        "Symantec VIP Enterprise Gateway",
+        "symantec-vip",
+        "vip.example.com",
+        _PAP + _PUSH,
+        """\
+[auth]
+# For the mode User ID - Security Code. For the others, name the password or the PIN too.
+prompt=Security code:
+""",
+    ),
+    "onelogin": Preset("OneLogin", "onelogin", "radius.example.com", _PAP + _PUSH, _COMMA_PROMPT),
+    "jumpcloud": Preset("JumpCloud", "jumpcloud", "radius.example.com", _SHARED + _PUSH, _COMMA_PROMPT),
+    "cisco-ise": Preset("Cisco ISE", "cisco-ise", "ise.example.com", _SHARED + _PUSH, _FIRST_PROMPT),
 }
 
 

@@ -124,6 +124,7 @@ OTHER_WORDS = {
         "max_request_time",
         "add_user_in_response",
         "hide_specific_error_message",
+        "ssl_check",
     },
     "security.md": {"mfa_identity", "radius_session", "radius_accepted", "auth_cache"},
     "troubleshooting.md": {"radius_user", "recovery_code"},
@@ -239,6 +240,9 @@ def test_configurations_on_the_pages_of_servers_are_presets() -> None:
     assert shown == {preset(name) for name in PRESETS}
 
 
+DEFAULT_PROMPT = next(each.default for each in options.AUTH_OPTIONS if each.name == "prompt")
+
+
 def seen(page: str) -> List[List[str]]:
     """Return the lines of the blocks below the heading `What users see` on a server's page."""
     part = (SERVERS / page).read_text(encoding="utf-8").split("\n## What users see\n")[1].split("\n## ")[0]
@@ -308,6 +312,38 @@ def test_okta_menu(open_session: OpenSession) -> None:
         session = open_session(to(server, preset("okta")) + fragment("okta.md"), gateway_user="alice")
         assert session.log_in("word")["verdict"] == "ACCEPT"
     assert answers == [b"word", b"1"]
+
+
+def test_fortiauthenticator_push_is_an_empty_answer(open_session: OpenSession) -> None:
+    answers: List[bytes] = []
+    (shown,) = seen("fortiauthenticator.md")
+    with asking(shown[1].encode("utf-8"), answers) as server:
+        configuration = to(server, preset("fortiauthenticator"))
+        session = open_session(configuration, gateway_user="alice")
+        assert session.log_in("word", "")["verdict"] == "ACCEPT"
+        assert prompts(session) == [line + " " for line in shown]
+        session = open_session(configuration + fragment("fortiauthenticator.md"), gateway_user="alice")
+        assert session.log_in("word")["verdict"] == "ACCEPT"
+    assert answers == [b"word", b""] * 2
+
+
+def test_safenet_push_is_a_letter(open_session: OpenSession) -> None:
+    with Server(answering(SECRET)) as server:
+        session = open_session(to(server, preset("safenet")), gateway_user="alice")
+        assert session.log_in("")["verdict"] == "ACCEPT"
+    assert [request.password(SECRET) for request in server.requests] == [b"p"]
+    assert prompts(session) == [line + " " for (line,) in seen("safenet.md")]
+
+
+def test_pages_show_the_prompts_of_their_presets() -> None:
+    """The first line of the screen is the prompt of a preset of the page, or the default prompt."""
+    wrong = []
+    for page in sorted(SERVERS.glob("*.md")):
+        texts = [preset(name) for name, each in PRESETS.items() if each.page == page.stem]
+        wanted = {parse_ini(text).sections.get("auth", {}).get("prompt", DEFAULT_PROMPT) for text in texts}
+        wrong += [(page.name, lines[0]) for lines in seen(page.name)[:1] if lines[0] not in wanted]
+        wrong += [] if seen(page.name) else [(page.name, "no screen")]
+    assert wrong == []
 
 
 def test_privacyidea_push_is_confirmed_by_an_empty_answer(open_session: OpenSession) -> None:
