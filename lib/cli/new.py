@@ -22,7 +22,7 @@ def run(options: argparse.Namespace) -> int:
         except NoTerminal:
             raise CommandError(f"name a product: {', '.join(PRESETS)}") from None
         except EndOfInput:
-            raise CommandError("no answer, no configuration") from None
+            raise CommandError("the input ended before the last answer") from None
     text = configuration(PRESETS[name], servers or (), store or DEFAULT_STORE)
     for found in findings(text):
         if found.level != NOTE:

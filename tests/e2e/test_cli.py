@@ -150,6 +150,10 @@ def test_new_asks(cli: Zip) -> None:
         assert person.to_the_end() == 0
         made = cli.run("new", "duo-only", "--server", "one", "--server", "two")
         assert made.out in person.shown
+    with cli.person("new") as person:
+        person.sees("Product: ").presses("\x04")
+        assert person.to_the_end() == 2
+        assert "error: the input ended before the last answer" in person.shown
 
 
 class TestTerminal:
