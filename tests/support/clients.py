@@ -13,7 +13,7 @@ import warnings
 import zipfile
 from io import StringIO
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Dict, List, Mapping, Optional, Sequence
 
 import pexpect
 import pytest
@@ -91,7 +91,7 @@ class Gateway:
         self.read_until(re.escape(_READY))
         return self
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, *_: object) -> None:
         if self.process.returncode is None:
             self.stop()
 
@@ -172,7 +172,7 @@ class Person:
     def __enter__(self) -> "Person":
         return self
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, *_: object) -> None:
         self.hang_up()
 
     @property
