@@ -118,13 +118,13 @@ class Gateway:
         match = self._output.match
         return str(match.group(1)) if match.lastindex else ""
 
-    def left(self) -> List[str]:
-        """Wait until a client disconnects, and return the lines about its visit."""
+    def wait_for_disconnect(self) -> List[str]:
+        """Wait until a client disconnects, and return the lines about its session."""
         number = self.read_until(r"\[(\d+)\] disconnected[^\n]*\n")
-        return self.visit(int(number))
+        return self.session(int(number))
 
-    def visit(self, number: int) -> List[str]:
-        """Return the lines about a visit so far."""
+    def session(self, number: int) -> List[str]:
+        """Return the lines about a session so far."""
         mark = "[{}] ".format(number)
         return [line[len(mark) :] for line in self.printed.splitlines() if line.startswith(mark)]
 
@@ -237,7 +237,7 @@ def by_telnet(command: str, gateway: Gateway) -> Person:
 
 
 def session_ended(lines: Sequence[str]) -> str:
-    """Return the only line that session_ended logged in a visit; check that nothing but `disconnected` follows it."""
+    """Return the only line that session_ended logged in a session; check that nothing but `disconnected` follows it."""
     ended = [line for line in lines if "Session ended" in line]
     assert len(ended) == 1, lines
     assert lines[-2] == ended[0]
