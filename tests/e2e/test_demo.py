@@ -130,7 +130,7 @@ class TestTerminal:
     def test_hidden_code_is_never_echoed(self, alice: Person) -> None:
         users = alice.shown
         for name in ("alice", "tessa", "carol", "pusha", "bob"):
-            assert re.search(r"^ +{} ".format(name), users, re.MULTILINE)
+            assert re.search(rf"^ +{name} ", users, re.MULTILINE)
         alice.types("alice").sees("alice\n", PASSWORD_PROMPT).types("123456")
         played = output_until(alice, LOGIN_PROMPT)
         assert re.search(r"verdict +ACCEPT", played)

@@ -31,12 +31,14 @@ def log_in(ssh_command: str) -> Iterator[LogIn]:
 
 def page(name: str, server_user: str, attempts: int = 1, rounds: int = 0, groups: str = "(none)") -> str:
     """Return a pattern for the end of the screen after a login."""
-    metadata = r'\{{"attempts": {}, "method": "pap", "rounds": {}, "seconds": [\d.]+, "server": "127\.0\.0\.1:\d+"\}}'
+    name, server_user, groups = map(re.escape, (name, server_user, groups))
     return (
         r"Access granted\. SPS would now connect you to the server\.\n"
-        r"gateway user  {}\nserver user   {}\ngroups        {}\nmetadata      {}\n"
+        rf"gateway user  {name}\nserver user   {server_user}\ngroups        {groups}\n"
+        rf'metadata      \{{"attempts": {attempts}, "method": "pap", "rounds": {rounds}, "seconds": [\d.]+, '
+        r'"server": "127\.0\.0\.1:\d+"\}\n'
         r"Press Enter to leave\.\nConnection to 127\.0\.0\.1 closed\.\n\Z"
-    ).format(re.escape(name), re.escape(server_user), re.escape(groups), metadata.format(attempts, rounds))
+    )
 
 
 class TestLogins:
@@ -156,7 +158,7 @@ class TestLogins:
         assert "user=locked" in session_ended(gateway.wait_for_disconnect())
         ended = []
         for name in ("alice", "echo", "pin1"):
-            assert re.search(r"gateway user  {}\n".format(name), people[name].leaves())
+            assert re.search(rf"gateway user  {name}\n", people[name].leaves())
             ended.append(session_ended(gateway.wait_for_disconnect()))
         assert re.search(r"gateway user  push\n", people["push"].leaves())
         ended.append(session_ended(gateway.wait_for_disconnect()))
@@ -210,7 +212,7 @@ class TestLeaving:
             assert person.to_the_end() != 0
             assert "gateway user" not in person.screen
             session_ended(demo.wait_for_disconnect())
-        forwarded = log_in(demo, "gu=alice@otp=123456@root", options=["-W", "127.0.0.1:{}".format(demo.port)])
+        forwarded = log_in(demo, "gu=alice@otp=123456@root", options=["-W", f"127.0.0.1:{demo.port}"])
         assert forwarded.to_the_end() == 255
         assert "forwarding failed" in forwarded.screen
         session_ended(demo.wait_for_disconnect())
@@ -294,7 +296,7 @@ class TestAnyPlugin:
 
 class TestGateway:
     def test_suggested_commands_work(self, demo: Gateway, ssh_command: str) -> None:
-        assert demo.commands[0].endswith(" -p {} alice@127.0.0.1".format(demo.port))
+        assert demo.commands[0].endswith(f" -p {demo.port} alice@127.0.0.1")
         with Person("/bin/sh", ["-c", demo.commands[0]]) as person:
             person.sees(PASSWORD_PROMPT).types("123456").leaves()
         with Person("/bin/sh", ["-c", demo.commands[1]]) as person:

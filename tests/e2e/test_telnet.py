@@ -139,7 +139,7 @@ class TestLogins:
         people["alice"].types("correct horse").sees(LEAVE)
         ended = []
         for name in ("alice", "pin1", "push"):
-            assert "gateway user  {}\n".format(name) in people[name].leaves()
+            assert f"gateway user  {name}\n" in people[name].leaves()
             ended.append(session_ended(gateway.wait_for_disconnect()))
         assert [re.findall(r"user=(\S+)", line)[0] for line in ended] == ["alice", "pin1", "push"]
 

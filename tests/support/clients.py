@@ -44,7 +44,7 @@ def telnet_command() -> str:
 def _installed(name: str, package: str) -> str:
     path = shutil.which(name)
     if path is None:
-        pytest.skip("{} is not installed (Debian, Ubuntu: apt-get install {})".format(name, package))
+        pytest.skip(f"{name} is not installed (Debian, Ubuntu: apt-get install {package})")
     return path
 
 
@@ -125,7 +125,7 @@ class Gateway:
 
     def session(self, number: int) -> List[str]:
         """Return the lines about a session so far."""
-        mark = "[{}] ".format(number)
+        mark = f"[{number}] "
         return [line[len(mark) :] for line in self.printed.splitlines() if line.startswith(mark)]
 
     def stop(self, number: int = signal.SIGINT) -> int:
