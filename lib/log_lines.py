@@ -90,6 +90,8 @@ INDENTED = Cause(
     LINE_ERROR, "is indented, so it belongs to the value above: remove the indentation, or write the value on one line"
 )
 """Remove the white space at the beginning of the line. Only PEM continues on indented lines."""
+AFTER_HEADER = Cause(LINE_ERROR, "has text after [section]: it needs a line of its own")
+"""Move the text into the next line."""
 BEFORE_FIRST_SECTION = Cause(LINE_ERROR, "is before the first [section]")
 """Move the line into a section."""
 NO_STORE = Cause(OPTION_ERROR, "`$` requires [credential_store] name")
