@@ -56,10 +56,10 @@ def test_server_without_message_authenticator(cli: CommandLine, freeradius: Free
 
 
 def test_accounting(cli: CommandLine, radius: str, freeradius: FreeRadius) -> None:
-    both = radius + "[accounting]\nenabled=yes\nport={}\n".format(freeradius.acct_port)
+    both = radius + f"[accounting]\nenabled=yes\nport={freeradius.acct_port}\n"
     found = facts(cli, both)
     assert sorted(found) == ["accounting", "radius"]
-    assert found["accounting"]["address"].endswith(":{}".format(freeradius.acct_port))
+    assert found["accounting"]["address"].endswith(f":{freeradius.acct_port}")
     both = both.replace("enabled=yes\n", "enabled=yes\nserver=localhost\n")
     assert facts(cli, both)["accounting"]["server"] == "localhost"
 
@@ -76,7 +76,7 @@ def test_probe_user(cli: CommandLine, radius: str, freeradius: FreeRadius) -> No
 
 def test_one_of_two_servers_fails(cli: CommandLine, radius: str) -> None:
     with closed_port() as port:
-        found = facts(cli, radius + "[radius_2]\nport={}\n".format(port))
+        found = facts(cli, radius + f"[radius_2]\nport={port}\n")
     assert [found["radius"]["ok"], found["radius_2"]["ok"]] == [True, False]
 
 
@@ -179,11 +179,11 @@ def test_mschapv2(cli: CommandLine, radius: str) -> None:
     assert tried.status == 0
     assert "Wrong user name or password" in tried.out
     for name in ("MS-CHAP-Challenge", "MS-CHAP2-Response", "MS-CHAP-Error", "MS-CHAP2-Success"):
-        assert re.search("^    {} = <hidden, [0-9]+ octets>$".format(name), tried.out, re.MULTILINE)
+        assert re.search(f"^    {name} = <hidden, [0-9]+ octets>$", tried.out, re.MULTILINE)
 
 
 def test_chap(cli: CommandLine, radius: str) -> None:
     tried = cli.run("try", cli.file(radius + "auth_type=chap\n"), "--user", "alice", answers=["correct horse"])
     assert tried.status == 0
     for line in ("CHAP-Password = <hidden, 17 octets>", "CHAP-Challenge = <hidden, 16 octets>"):
-        assert "    {}\n".format(line) in tried.out
+        assert f"    {line}\n" in tried.out

@@ -237,7 +237,7 @@ def stored() -> Iterator[str]:
 def stored_twice() -> Iterator[str]:
     """The same with a second server."""
     with stored() as configuration, Server(answering(STORED.encode("ascii"))) as second:
-        yield configuration + "[radius_2]\nport={}\n".format(second.port)
+        yield configuration + f"[radius_2]\nport={second.port}\n"
 
 
 NOT_STORED = "[radius] secret: the Credential Store has no password for host=radius user=secret"
@@ -249,7 +249,7 @@ def test_secret_from_the_environment(cli: CommandLine) -> None:
 
 
 def test_secret_from_a_file(cli: CommandLine) -> None:
-    secrets = cli.file("[radius]\nsecret = {}\n".format(STORED), "secrets.ini")
+    secrets = cli.file(f"[radius]\nsecret = {STORED}\n", "secrets.ini")
     with stored() as configuration:
         assert facts(cli, configuration, "--secret-file", secrets)["radius"]["ok"]
         # The file replaces the whole store.
