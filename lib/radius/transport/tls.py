@@ -75,7 +75,7 @@ class TlsTransport(Transport):
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = _wrap(settings, server_name, self._incoming, self._outgoing)
         self._unsent = self._stream = b""
-        self._has_received = self._has_answered = False
+        self._has_received = self._has_answered = self._has_probed = False
         self._ended = ""
         self._malformed: Optional[packet.DiscardReason] = None
         self._socket = _connect(address, source_ip, until)
@@ -102,6 +102,7 @@ class TlsTransport(Transport):
 
     def send_probe(self, octets: bytes) -> None:
         """Send a Status-Server over the same connection."""
+        self._has_probed = True
         self.send(octets)
 
     def receive(self, timeout: float) -> Iterator[Received]:
@@ -204,7 +205,7 @@ class TlsTransport(Transport):
         if self._has_received and not self._has_answered:
             has_certificate = self._has_certificate
             hint = log_lines.MAY_REJECT_CERTIFICATE if has_certificate else log_lines.MAY_REQUIRE_CERTIFICATE
-            text = hint.format(ended=text)
+            text = log_lines.CLOSED_AFTER_STATUS.format(ended=text) if self._has_probed else hint.format(ended=text)
         return Unreachable(reasons.TLS_FAILED, text)
 
     def _failed(self, error: Exception) -> Unreachable:
@@ -227,6 +228,8 @@ def _connect(address: Address, source_ip: str, until: float) -> socket.socket:
             if not _is_ready(connecting, True, until):
                 raise Unreachable(reasons.NO_REPLY, log_lines.TCP_TIMED_OUT.text)
             number = connecting.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if number:
+                raise unreachable(OSError(number, os.strerror(number)), is_local=False)
         if number:
             raise unreachable(OSError(number, os.strerror(number)))
     except BaseException as error:
@@ -276,7 +279,7 @@ def _wrap(settings: TlsSettings, server_name: str, incoming: ssl.MemoryBIO, outg
 
 def _unusable(option: str, error: Exception) -> Unreachable:
     text = log_lines.CERTIFICATE_UNUSABLE.format(option=option, error=_openssl_text(error))
-    return Unreachable(reasons.TLS_CERTIFICATE, text)
+    return Unreachable(reasons.TLS_CERTIFICATE, text, is_local=True)
 
 
 @contextlib.contextmanager
