@@ -164,7 +164,7 @@ class Schedule:
         """Report whether the claim was successful; if not, another login tries the endpoint now."""
         endpoint, status = self._waiting.pop(0)
         if is_ours:
-            self._ask(endpoint, status, now)
+            self._waiting.insert(0, (endpoint, status._replace(marked=None)))
         else:
             self._dead.append((now, endpoint, status))
 
@@ -251,9 +251,8 @@ class _Asked:
         if now >= deadline:
             # A slow name resolution before it must not hide that it is silent.
             return in_vain if self._is_sent and now >= self._half_waited_at else CUT_OFF
-        if self._is_refused and self._is_confirmed and now >= self.began + self._timing.refused_limit:
-            return REFUSED
-        return in_vain if self.is_doubtful(now) and is_other_left else ""
+        is_refused_for_long = self._is_refused and self._is_confirmed and not self._must_confirm
+        return in_vain if is_refused_for_long or (self.is_doubtful(now) and is_other_left) else ""
 
     def next(self, now: float) -> Action:
         """Return what to do with the endpoint now."""
@@ -271,8 +270,6 @@ class _Asked:
         times = [self._give_up_at, self._send_at, self._probe_at]
         if self._silent_at is not None and now < self._silent_at:
             times.append(self._silent_at)
-        if self._is_refused and self._is_confirmed:
-            times.append(self.began + self._timing.refused_limit)
         return Wait(min(time for time in times if time is not None))
 
     def refused(self, now: float) -> None:
@@ -283,9 +280,11 @@ class _Asked:
         # Whatever refuses a connection answers it; whatever refuses a datagram may be about an earlier one.
         is_late = self._is_sent and self._confirming_at is not None and now >= self._confirming_at + REFUSED_PAUSE
         self._is_confirmed = self._confirming_at is not None and not is_late
-        again_at = now + REFUSED_PAUSE
+        again_at, limit_at = now + REFUSED_PAUSE, self.began + self._timing.refused_limit
         if self._is_confirmed:
-            again_at = min(again_at, max(now, self.began + self._timing.refused_limit))
+            if now >= limit_at:
+                return
+            again_at = min(again_at, limit_at)
         self._must_confirm = True
         self._wait = self._timing.first_wait
         if self._is_sent:
