@@ -199,8 +199,9 @@ server's own log shows which."""
 MAY_REJECT_CERTIFICATE = Cause(ATTEMPT, "{ended}; it may not accept this client certificate")
 """The causes are the same as for `during the TLS handshake` above, or the server rejects the `client_certificate`. The
 server's own log shows which."""
-CLOSED_AFTER_STATUS = Cause(ATTEMPT, "{ended} after Status-Server; if it always does, set status_check=none")
-"""The server may not support Status-Server. If the line comes only sometimes, read the server's log."""
+ENDED_AFTER_STATUS = Cause(ATTEMPT, "{ended} after Status-Server; if it always does, set status_check=none")
+"""The server does not support Status-Server over TLS. If it closes the connection without it too, the causes are the
+same as for the two lines above."""
 NOT_TLS = Cause(ATTEMPT, "reply is not TLS; check that the port is that of RADIUS over TLS")
 """Correct `port`. Most servers use 2083."""
 NOT_RADIUS_PORT = Cause(ATTEMPT, "the server does not offer RADIUS on this port")

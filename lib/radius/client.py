@@ -10,7 +10,7 @@ from . import packet, profile
 from .attempt import Attempt, gravest_code
 from .md5 import Md5Disabled
 from .profile import Profile
-from .request import ACCOUNTING, EncodedRequest, Origin, Request, messages
+from .request import ACCOUNTING, EncodedRequest, LoginRequest, Origin, Request, messages
 from .result import Answer, NoAnswer, NotSent, OriginGone, TracedPacket
 from .schedule import (
     MAX_PROBES,
@@ -119,7 +119,7 @@ class _Run:
         self._request = request
         self._memory = memory
         self._started = time.monotonic()
-        timings = [_timing(server) for server in servers]
+        timings = [_timing(server, isinstance(request, LoginRequest)) for server in servers]
         self._schedule = Schedule(timings, self._started, total_timeout, random.SystemRandom().random)
         self._addresses: List[List[Address]] = []  # of each server that is resolved
         self._connection: Optional[_Connection] = None
@@ -373,13 +373,13 @@ def _name(server: ServerSettings, address: Address, purpose: str) -> str:
     return f"{address}-{transport}-{purpose}-{server.server}"
 
 
-def _timing(server: ServerSettings) -> Timing:
+def _timing(server: ServerSettings, is_login: bool) -> Timing:
     over_tls = server.tls is not None
     return Timing(
         limit=server.bound,
         first_wait=0.0 if over_tls else server.retransmit_after,  # TCP retransmits itself, RFC 6613 section 2.6.1
         max_wait=min(server.conn_timeout, _MAX_WAIT),
-        refused_limit=server.conn_timeout,
+        refused_limit=server.conn_timeout if is_login else 0.0,  # records wait in their queue, and no user
         probe_after=server.status_check_after if server.status_check == "status-server" else None,
         probe_timeout=server.status_check_timeout,
         max_probes=1 if over_tls else MAX_PROBES,

@@ -203,9 +203,8 @@ class TlsTransport(Transport):
     def _end(self, text: str) -> Unreachable:
         # Some servers close the connection without an alert if they do not like the certificate.
         if self._has_received and not self._has_answered:
-            has_certificate = self._has_certificate
-            hint = log_lines.MAY_REJECT_CERTIFICATE if has_certificate else log_lines.MAY_REQUIRE_CERTIFICATE
-            text = log_lines.CLOSED_AFTER_STATUS.format(ended=text) if self._has_probed else hint.format(ended=text)
+            hint = log_lines.MAY_REJECT_CERTIFICATE if self._has_certificate else log_lines.MAY_REQUIRE_CERTIFICATE
+            text = (log_lines.ENDED_AFTER_STATUS if self._has_probed else hint).format(ended=text)
         return Unreachable(reasons.TLS_FAILED, text)
 
     def _failed(self, error: Exception) -> Unreachable:
