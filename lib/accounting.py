@@ -28,6 +28,7 @@ def begin(
     `accepted` is None if no server accepted the user.
     """
     attributes, unfit = request_attributes(settings, session, nas_identifier)
+    configured = {each[:2] for each in attributes}
     target = nas.target(session.server_ip, session.server_port, session.server_hostname, session.server_username)
     user_name = radius_name(settings.name_rules[settings.servers[0].section], session.identity)
     begun = AccountingSession(
@@ -35,7 +36,7 @@ def begin(
         session_id=session.session_id or "",
         user_name=(accepted and accepted.user_name) or user_name,
         classes=accepted.classes if accepted else (),
-        attributes=attributes + target,
+        attributes=attributes + tuple(each for each in target if each[:2] not in configured),
         by_radius=accepted is not None,
     )
     return begun, [each.omission for each in unfit]
@@ -65,12 +66,15 @@ def deliver(settings: AccountingSettings, queue: AccountingQueue, server_status:
         queue.sweep(time.time())
         return []
     deadline = time.monotonic() + settings.timeout
-    longest = sum(server.bound for server in settings.servers)
+    # A server that runs out of time may have recorded what it has not acknowledged yet. Until it has acknowledged one
+    # record, each needs the longest wait; then, one that it acknowledges quickly needs less.
+    needed = longest = sum(server.bound for server in settings.servers)
+    slowest = 0.0
     lines: List[str] = []
     with contextlib.closing(queue.due(time.time())) as entries:
         for entry in entries:
             left = deadline - time.monotonic()
-            if left < longest:  # a server that runs out of time may have recorded what it has not acknowledged yet
+            if left < needed:
                 break
             try:
                 answer = client.ask(settings.servers, AccountingRequest(entry.record), left, server_status)
@@ -80,6 +84,8 @@ def deliver(settings: AccountingSettings, queue: AccountingQueue, server_status:
                 break
             lines += answer.log_lines
             queue.sent(entry)
+            slowest = max(slowest, answer.seconds)
+            needed = min(longest, max(longest / 4, 10 * slowest))
     return [log_lines.SERVER_FAILED.format(cause=line) for line in dict.fromkeys(lines)]
 
 

@@ -90,6 +90,8 @@ INDENTED = Cause(
     LINE_ERROR, "is indented, so it belongs to the value above: remove the indentation, or write the value on one line"
 )
 """Remove the white space at the beginning of the line. Only PEM continues on indented lines."""
+AFTER_HEADER = Cause(LINE_ERROR, "has text after [section]: it needs a line of its own")
+"""Move the text into the next line."""
 BEFORE_FIRST_SECTION = Cause(LINE_ERROR, "is before the first [section]")
 """Move the line into a section."""
 NO_STORE = Cause(OPTION_ERROR, "`$` requires [credential_store] name")
@@ -148,8 +150,8 @@ POSSIBLE_CAUSES = Cause(
 )
 """`{failure}` is one of the two lines above. RADIUS cannot tell these causes apart. Check that the server runs, that
 UDP passes in both directions, that the server lists this SPS as a client with the address that its packets come from,
-and that both sides have the same shared secret; the server's own log may say which. If users need time for a phone,
-raise `conn_timeout`."""
+and that both sides have the same shared secret; the server's own log may say which. A server with several addresses may
+reply from the wrong one: `servers FILE` shows it. If users need time for a phone, raise `conn_timeout`."""
 STATUS_ANSWERED = Cause(ATTEMPT, "{failure}, but Status-Server was answered")
 """`{failure}` is a line above, or with TLS `the server closed the connection`. The server is up, knows SPS, and has the
 right secret. It was slow or waited for the user: raise `conn_timeout`, and read the server's log."""
@@ -252,10 +254,6 @@ MALFORMED_HEADER = Cause(DISCARDED, "malformed header or length")
 """The service on this port is not RADIUS, or packets are damaged on the way."""
 MALFORMED_ATTRIBUTES = Cause(DISCARDED, "malformed attributes")
 """The service on this port is not RADIUS, or packets are damaged on the way."""
-TOO_MANY_ATTRIBUTES = Cause(DISCARDED, "more than {limit} attributes")
-"""The server sends more attributes than any login needs. Configure it to send fewer."""
-UNSOLICITED_DATA = Cause(DISCARDED, "unsolicited data after the answer")
-"""A defect of a server that uses TLS: it sent more than one answer."""
 NOT_RECORDED = Cause(DISCARDED, "Error-Cause reports that nothing was recorded")
 """The accounting server refused the record, which stays in the queue: read the server's log."""
 

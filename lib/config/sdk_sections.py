@@ -9,7 +9,7 @@ from .option import Option
 from .options import declaration
 from .value_types import ValueType
 
-_TAKEN_KEYS = r"((otp|recovery)\d*|rp|radius_password)\Z"
+_TAKEN_KEYS = r"((otp|recovery|typed_username)\d*|rp|radius_password)\Z"
 
 
 def sdk_problems(ini: Ini) -> Iterator[Problem]:
@@ -89,4 +89,4 @@ def _incomplete_questions(ini: Ini) -> Iterator[Problem]:
             if not ini.sections[section].get(option):
                 yield Problem(True, section, option, log_lines.MISSING.text)
         if re.match(_TAKEN_KEYS, ini.sections[section].get("key", "")):
-            yield Problem(True, section, "key", "is reserved for the answer to a password prompt; choose another key")
+            yield Problem(True, section, "key", "is reserved for the answer to a prompt; choose another key")

@@ -32,7 +32,6 @@ from .transport.base import Address, Received, Transport, Unreachable
 from .transport.resolve import MAX_ADDRESSES, numeric_address, resolve
 from .transport.udp import UdpTransport
 
-_UNSOLICITED = packet.DiscardReason(log_lines.UNSOLICITED_DATA.text, reasons.BAD_REPLY)
 _MAX_WAIT = 16.0  # seconds between transmissions, MRT of RFC 5080 section 2.2.1
 
 
@@ -266,8 +265,7 @@ class _Run:
         transport = TlsTransport(self._address, server.source_ip, settings, name, self._schedule.connect_by)
         if transport.is_radius_1_1:
             return transport, profile.Radius11()
-        # TLS proves every reply, so a Message-Authenticator is verified, but not required.
-        return transport, profile.OriginalRadius(server.secret.octets(), False)
+        return transport, profile.OriginalRadius(server.secret.octets(), False, over_tls=True)
 
     def _wait(self, seconds: float) -> Optional[Answer]:
         if self._connection is not None:
@@ -289,19 +287,15 @@ class _Run:
         return None
 
     def _answer_in(self, connection: _Connection, received: Received) -> Optional[Answer]:
-        """Return the answer if it is among the packets; nothing may follow it in a stream."""
-        answer: Optional[Answer] = None
+        """Return the answer if it is among the packets; what follows it in a stream is ignored."""
         for octets in received.packets:
             if connection.is_probe_reply(octets, received.at_probe_port):
                 self._receive_status(connection, octets)
             else:
-                verify = connection.request.verify if answer is None else _refuse
-                answer = self._answer(connection, self._verified(octets, verify))
-        if received.error is not None and answer is None:
+                return self._answer(connection, self._verified(octets, connection.request.verify))
+        if received.error is not None:
             raise packet.Discarded(received.error)
-        if received.is_more and answer is not None:
-            raise packet.Discarded(_UNSOLICITED)
-        return answer
+        return None
 
     def _receive_status(self, connection: _Connection, octets: bytes) -> None:
         """Take a reply to the Status-Server; what is wrong with it does not affect the login."""
@@ -342,7 +336,7 @@ class _Run:
             transmissions=attempt.transmissions,
             log_lines=tuple(lines),
             transport=connection.transport.description,
-            certificate_until=connection.transport.certificate_until,
+            certificate=connection.transport.certificate,
             packets=tuple(self._packets),
         )
 
@@ -355,10 +349,6 @@ class _Run:
         seconds = time.monotonic() - self._started
         is_alive = any(attempt.is_alive for attempt in self._attempts)
         return NoAnswer(gravest_code(self._attempts), lines, seconds, self._section, self._packets, is_alive)
-
-
-def _refuse(octets: bytes) -> packet.Reply:
-    raise packet.Discarded(_UNSOLICITED)
 
 
 def _is_origin(server: ServerSettings, origin: Origin) -> bool:

@@ -1,10 +1,13 @@
 """The result of a request: an answer, or the reasons why there is none, and every packet sent or received."""
 
-from typing import Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Optional, Sequence, Tuple
 
 from ..namedtuple import NamedTuple
 from . import packet
 from .request import Origin
+
+if TYPE_CHECKING:
+    from .transport.base import Certificate
 
 
 class TracedPacket(NamedTuple):
@@ -24,8 +27,8 @@ class Answer(NamedTuple):
     """A verified reply and the facts about it.
 
     `messages` are its texts for the user, in the octets of the server. `transmissions` counts those to the address
-    that answered. `log_lines` are for the log. `transport` describes the transport, if it is not UDP, and
-    `certificate_until` is when the server's certificate expires, in seconds since the epoch.
+    that answered. `log_lines` are for the log. `transport` describes the transport, if it is not UDP, and `certificate`
+    is that of the server.
     """
 
     reply: packet.Reply
@@ -35,7 +38,7 @@ class Answer(NamedTuple):
     transmissions: int
     log_lines: Tuple[str, ...]
     transport: str = ""
-    certificate_until: Optional[float] = None
+    certificate: "Optional[Certificate]" = None
     packets: Tuple[TracedPacket, ...] = ()
 
 

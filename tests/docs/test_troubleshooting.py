@@ -9,6 +9,7 @@ import json
 import pathlib
 import re
 import socket
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Dict, List, Optional
 
@@ -29,6 +30,7 @@ from tests.support.misbehaving import (
     PROXY_STATE,
     REPLY_MESSAGE,
     SECRET,
+    USER_NAME,
     Request,
     Server,
     answering,
@@ -37,6 +39,7 @@ from tests.support.misbehaving import (
     silent,
 )
 from tests.support.plugin import section
+from tests.support.processes import WAIT_LIMIT
 from tests.support.radiusd import FreeRadius
 from tools.documents import declared_log_lines
 
@@ -97,7 +100,7 @@ def ordinary_session(stage: Stage) -> None:
 
 def wrong_configurations(stage: Stage) -> None:
     stage.whole(
-        "x=1\n[radius]\nserver=a\nport=70000\nport=1\na line\n  port=2\n[radius_2]\nsecret=$\n"
+        "x=1\n[radius]\nserver=a\nport=70000\nport=1\na line\n  port=2\n[radius_2] x\nsecret=$\n"
         "[auth]\nmax_attempts=no\n",
         gateway_user="alice",
     )
@@ -124,7 +127,7 @@ def servers_that_do_not_answer(stage: Stage) -> None:
     def only_status(request: Request) -> List[bytes]:
         return [reply(request, SECRET)] if request.octets[0] == STATUS_SERVER else []
 
-    probed = {"status_check": "status-server", "status_check_after": 0.1}
+    probed: Dict[str, Any] = {"status_check": "status-server", "status_check_after": 0.1}
     with Server(silent) as first, Server(silent) as second, Server(only_status) as third, closed_port() as closed:
         configuration = section(first, conn_timeout=0.2, conn_retries=1, status_check="none")
         configuration += section(second, "radius_2", conn_timeout=1, **probed)
@@ -168,11 +171,6 @@ def servers_over_tls(stage: Stage) -> None:
         connection.receive()
         connection.send(tls_peer.answer(connection, connection.receive()))
 
-    def closing_at_a_probe(connection: tls_peer.Connection) -> None:
-        connection.shake_hands()
-        connection.receive()
-        connection.receive()
-
     def waiting_for_the_end(connection: tls_peer.Connection) -> None:
         connection.shake_hands()
         connection.wait_for_end()
@@ -182,10 +180,10 @@ def servers_over_tls(stage: Stage) -> None:
         connection.send(reply(connection.receive(), b"radsec", code=5))
         connection.wait_for_end()
 
-    def answering_twice(connection: tls_peer.Connection) -> None:
+    def closing_at_a_probe(connection: tls_peer.Connection) -> None:
         connection.shake_hands()
-        connection.send(2 * tls_peer.answer(connection, connection.receive()))
-        connection.wait_for_end()
+        connection.receive()
+        connection.receive()
 
     def answering_with_another_token(connection: tls_peer.Connection) -> None:
         connection.shake_hands()
@@ -202,7 +200,6 @@ def servers_over_tls(stage: Stage) -> None:
         tls_peer.Peer(saying(b"HTTP/1.1 400 Bad Request\r\n\r\n".hex()), server),
         tls_peer.Peer(saying(""), server),
         *(tls_peer.Peer(each, server) for each in (closing, closing_then, closing_after_an_answer, closing_at_a_probe)),
-        tls_peer.Peer(answering_twice, server),
         tls_peer.Peer(answering_something_else, server),
         tls_peer.Peer(answering_with_another_token, server, protocols=[tls_peer.VERSION_1_1]),
         tls_peer.Peer(tls_peer.answering(), server, newest="TLSv1_2", protocols=[tls_peer.VERSION_1_1]),
@@ -237,11 +234,38 @@ def servers_over_tls(stage: Stage) -> None:
         stage.open(configuration, server_username="alice").log_in("x")
 
 
+def server_that_answers_another_user(stage: Stage) -> None:
+    authority = Authority("the CA")
+    both_wait, is_boss_in = threading.Event(), threading.Event()
+
+    def script(connection: tls_peer.Connection) -> None:
+        connection.shake_hands()
+        request = connection.receive()
+        if request.values(USER_NAME) == [b"boss"]:
+            connection.send(tls_peer.answer(connection, request))
+        else:
+            both_wait.set()
+            assert is_boss_in.wait(WAIT_LIMIT)
+
+    with tls_peer.Peer(script, authority.issue()) as peer:
+        certificate = in_configuration(authority.certificate)
+        configuration = section(peer, transport="tls", ca_certificate=certificate, status_check="none", conn_timeout=60)
+        alice = stage.open(configuration, server_username="alice")
+        with ThreadPoolExecutor(1) as pool:
+            verdict = pool.submit(alice.log_in, "x")
+            assert both_wait.wait(WAIT_LIMIT)
+            stage.open(configuration, server_username="boss").log_in("x")
+            is_boss_in.set()
+            verdict.result()
+
+
 def processes_with_less_than_usual(stage: Stage) -> None:
     for name, sitecustomize in (("md5", NO_MD5), ("addresses", MANY_ADDRESSES)):
         with closed_port() as port:
             server = "many.example" if name == "addresses" else "127.0.0.1"
-            session = stage.open(section(port, server=server, conn_timeout=0.1, conn_retries=1), server_username="alice")
+            session = stage.open(
+                section(port, server=server, conn_timeout=0.5, conn_retries=20), server_username="alice"
+            )
             python = interpreter(stage.state.with_name(name), sitecustomize=sitecustomize)
             under(session, python)
             session.log_in("x")
@@ -265,7 +289,6 @@ def replies_that_are_discarded(stage: Stage) -> None:
             accept[:1] + bytes([accept[1] ^ 1]) + accept[2:],
             signed(request, 5, b""),
             signed(request, ACCEPT, b"\x12\x00"),
-            right(request, *[(CLASS, b"")] * 200),
             reply(request, SECRET, signature=None),
             right(request, ZERO),
             reply(request, b"another secret"),
@@ -290,13 +313,19 @@ def odd_users(stage: Stage) -> None:
 def recovery_codes(stage: Stage) -> None:
     codes = "[recovery_codes]\nboss = {}\n".format(new_hash(Secret(RECOVERY_CODE), bytes))
     with closed_port() as port:
-        stage.open(section(port, conn_timeout=0.1, conn_retries=1) + codes, gateway_user="boss").log_in("x", "wrong", RECOVERY_CODE)
-        stage.open(section(port, conn_timeout=0.1, conn_retries=1) + codes + "[auth]\nmax_attempts=1\n", gateway_user="boss").log_in("x", RECOVERY_CODE)
+        stage.open(section(port, conn_timeout=0.1, conn_retries=1) + codes, gateway_user="boss").log_in(
+            "x", "wrong", RECOVERY_CODE
+        )
+        stage.open(
+            section(port, conn_timeout=0.1, conn_retries=1) + codes + "[auth]\nmax_attempts=1\n", gateway_user="boss"
+        ).log_in("x", RECOVERY_CODE)
         for path in (stage.state / "recovery-codes").iterdir():
             path.unlink()
         (stage.state / "recovery-codes").rmdir()
         (stage.state / "recovery-codes").write_text("a file where a directory should be")
-        stage.open(section(port, conn_timeout=0.1, conn_retries=1) + codes, gateway_user="boss").log_in("x", RECOVERY_CODE)
+        stage.open(section(port, conn_timeout=0.1, conn_retries=1) + codes, gateway_user="boss").log_in(
+            "x", RECOVERY_CODE
+        )
         groups = "[gateway_groups]\nattribute=Class\nrequired_groups=admins\n"
         stage.open(section(port, conn_timeout=0.1, conn_retries=1) + codes + groups, gateway_user="boss").authenticate()
 
@@ -405,6 +434,7 @@ SITUATIONS: List[Callable[[Stage], None]] = [
     doubtful_configurations,
     servers_that_do_not_answer,
     servers_over_tls,
+    server_that_answers_another_user,
     processes_with_less_than_usual,
     server_that_is_gone,
     replies_that_are_discarded,

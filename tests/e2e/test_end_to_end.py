@@ -178,7 +178,7 @@ def test_two_reply_messages(open_session: OpenSession, radius: str) -> None:
     session.authenticate()
     session.answer("1111")
     first, second = (part.decode("ascii") for part in radiusd.TWO_MESSAGES)
-    assert prompts(session)[1] == "{}\n{} ".format(first, second)
+    assert prompts(session)[1] == f"{first}\n{second} "
 
 
 def test_escapes_in_a_reply_message(open_session: OpenSession, radius: str) -> None:

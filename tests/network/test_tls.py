@@ -32,6 +32,7 @@ from tests.support.misbehaving import (
     CHALLENGE,
     FIRST,
     MESSAGE_AUTHENTICATOR,
+    PROXY_STATE,
     REJECT,
     REPLY_MESSAGE,
     STATE,
@@ -484,6 +485,19 @@ def test_end_with_a_client_certificate_names_another_cause() -> None:
     assert error.log_lines[0].endswith("; it may not accept this client certificate")
 
 
+def test_end_because_of_a_status_server_does_not_suggest_a_certificate() -> None:
+    def script(connection: Connection) -> None:
+        connection.shake_hands()
+        connection.receive()
+        connection.receive()
+        close(connection)
+
+    with Peer(script, SERVER) as peer:
+        error = no_answer(configured(peer, status_check="status-server", status_check_after=0.1))
+    words = "the server closed the connection after Status-Server"
+    assert error.log_lines == (f"[radius] 127.0.0.1:{peer.port}: {words}",)
+
+
 def test_end_after_a_status_reply_names_no_cause() -> None:
     def script(connection: Connection) -> None:
         connection.shake_hands()
@@ -630,16 +644,8 @@ def wrong_mark(connection: Connection, request: Request) -> bytes:
     return bytes(octets)
 
 
-def second_reply(connection: Connection, request: Request) -> bytes:
-    return answer(connection, request, REJECT) + answer(connection, request)
-
-
-def reply_and_one_octet(connection: Connection, request: Request) -> bytes:
-    return answer(connection, request) + b"\2"
-
-
-def reply_and_garbage(connection: Connection, request: Request) -> bytes:
-    return answer(connection, request) + b"\0" * 50
+def right_one_too_late(connection: Connection, request: Request) -> bytes:
+    return wrong_mark(connection, request) + answer(connection, request)
 
 
 def protocol_error(connection: Connection, request: Request) -> bytes:
@@ -665,9 +671,7 @@ def the_request_itself(connection: Connection, request: Request) -> bytes:
 
 WRONG_REPLIES: Dict[Callable[[Connection, Request], bytes], str] = {
     wrong_mark: "discarded 1 reply: unexpected ",
-    second_reply: "unsolicited data after the answer",
-    reply_and_one_octet: "unsolicited data after the answer",
-    reply_and_garbage: "unsolicited data after the answer",
+    right_one_too_late: "discarded 1 reply: unexpected ",
     protocol_error: "unexpected code",
     too_long: "malformed header or length",
     too_short: "malformed header or length",
@@ -697,6 +701,83 @@ def test_wrong_reply_ends_the_connection() -> None:
                         == f"[radius] 127.0.0.1:{peer.port}: connection closed because of an invalid reply"
                     )
                     assert error.code == "bad-reply"
+
+
+# What follows the answer in the same read does not matter
+
+
+def the_answer_again(connection: Connection, request: Request) -> None:
+    connection.send(answer(connection, request, CHALLENGE) * 2)
+
+
+def another_answer(connection: Connection, request: Request) -> None:
+    connection.send(answer(connection, request, CHALLENGE) + answer(connection, request))
+
+
+def another_packet(connection: Connection, request: Request) -> None:
+    connection.send(answer(connection, request, CHALLENGE) + wrong_mark(connection, request))
+
+
+def one_octet(connection: Connection, request: Request) -> None:
+    connection.send(answer(connection, request, CHALLENGE) + b"\2")
+
+
+def half_a_packet(connection: Connection, request: Request) -> None:
+    connection.send(answer(connection, request, CHALLENGE) + answer(connection, request)[:10])
+
+
+def garbage(connection: Connection, request: Request) -> None:
+    connection.send(answer(connection, request, CHALLENGE) + bytes(50))
+
+
+def a_packet_and_the_end(connection: Connection, request: Request) -> None:
+    connection.send(answer(connection, request, CHALLENGE) + wrong_mark(connection, request))
+    connection.end()
+
+
+def octets_that_are_not_tls(connection: Connection, request: Request) -> None:
+    connection.joins = True
+    connection.send(answer(connection, request, CHALLENGE))
+    connection.send_raw(b"\x17\3\3\0\x30" + bytes(48))
+    connection.let_go()
+
+
+def test_answer_stands_whatever_follows_it() -> None:
+    followed = (the_answer_again, another_answer, another_packet, one_octet, half_a_packet, garbage)
+    with Cases() as cases:
+        for protocols in PROTOCOLS:
+            for send in followed + (a_packet_and_the_end, octets_that_are_not_tls):
+
+                def script(connection: Connection, send: Callable[..., None] = send) -> None:
+                    connection.shake_hands()
+                    send(connection, connection.receive())
+                    connection.wait_for_end()
+
+                with cases.case((protocols, send.__name__)):
+                    with Peer(script, SERVER, protocols=protocols) as peer:
+                        found = ask(configured(peer))
+                    assert (found.reply.code, found.log_lines) == (CHALLENGE, ())
+
+
+def test_status_reply_before_the_answer_in_the_same_read() -> None:
+    def script(connection: Connection) -> None:
+        connection.shake_hands()
+        request, probe = connection.receive(), connection.receive()
+        connection.send(answer(connection, probe) + answer(connection, request, REJECT) + bytes(50))
+        connection.wait_for_end()
+
+    with Peer(script, SERVER) as peer:
+        found = ask(configured(peer, status_check="status-server", status_check_after=0.1))
+    assert (found.reply.code, found.log_lines) == (REJECT, ())
+
+
+def test_proxy_state_in_a_reply() -> None:
+    with Cases() as cases:
+        for protocols in PROTOCOLS:
+            for code in (ACCEPT, REJECT, CHALLENGE):
+                with cases.case((protocols, code)):
+                    with Peer(answering(code, [(PROXY_STATE, b"5")]), SERVER, protocols=protocols) as peer:
+                        assert ask(configured(peer)).reply.values(PROXY_STATE) == [b"5"]
 
 
 def test_other_secret() -> None:
@@ -824,7 +905,7 @@ def test_request_is_sent_once() -> None:
 def test_closed_port() -> None:
     with contextlib.closing(socket.socket()) as held:  # bound, and not listening
         held.bind(("127.0.0.1", 0))
-        error = no_answer(configured(held.getsockname()))
+        error = no_answer(configured(held.getsockname(), conn_timeout=0.6, conn_retries=100))
     assert error.code == "connection-refused"
 
 

@@ -178,7 +178,7 @@ def test_a_line_of_a_key_is_not_reported_as_an_unknown_option() -> None:
             if (
                 settings is not None
                 or "c2vjcmv0" in repr(problems).lower()
-                or "line {}: is not `option = value`".format(number) not in problems
+                or f"line {number}: is not `option = value`" not in problems
                 or not any(problem.startswith("[radius_2] tls_name: unknown option") for problem in problems)
             ):
                 wrong.append((last, indented, problems))

@@ -297,11 +297,11 @@ def test_sections_that_the_sdk_would_ignore_are_errors() -> None:
         ("[question_1]\nkey=ticket\nprompt=\n", "[question_1] prompt: is missing"),
         (
             "[question_1]\nkey=otp\nprompt=a\n",
-            "[question_1] key: is reserved for the answer to a password prompt; choose another key",
+            "[question_1] key: is reserved for the answer to a prompt; choose another key",
         ),
         (
             "[question_1]\nkey=otp12\nprompt=a\n",
-            "[question_1] key: is reserved for the answer to a password prompt; choose another key",
+            "[question_1] key: is reserved for the answer to a prompt; choose another key",
         ),
         ("[question_2]\nkey=b\nprompt=b\n", "[question_2]: is never asked because there is no [question_1]"),
         (

@@ -305,7 +305,8 @@ def test_request_and_probe_are_sent_once_over_a_connection() -> None:
 def test_refused_connection_is_made_again() -> None:
     def connections(servers: int) -> List[Tuple[float, Any]]:
         schedule = Schedule([CONNECTED] * servers, 0.0, 150.0, lambda: 0.5)
-        now, done = 0.0, []
+        now = 0.0
+        done: List[Tuple[float, Any]] = []
         while now < 10:
             action = schedule.next(now)
             if isinstance(action, Resolve):

@@ -1,4 +1,4 @@
-"""The status of endpoints: the rules for marking, how long a fact lasts, and that no trouble with files is a failure."""
+"""The status of endpoints: the rules for marking, how long a fact lasts, and that trouble with files is no failure."""
 
 import os
 import pathlib

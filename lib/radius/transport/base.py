@@ -47,16 +47,24 @@ class Address(NamedTuple):
 
 
 class Received(NamedTuple):
-    """Packets that have arrived, in order, and whether octets of another have followed them.
+    """Packets that have arrived, in order.
 
     `at_probe_port` is whether they came to the port of the probe; None if one port serves the request and the probe.
-    `error` is set if those octets cannot be the start of a packet.
+    `error` is set if octets follow them that cannot be the start of another packet.
     """
 
     packets: Iterable[bytes]
     at_probe_port: Optional[bool]
-    is_more: bool = False
     error: "Optional[DiscardReason]" = None
+
+
+class Certificate(NamedTuple):
+    """The certificate of a server: distinguished names, the names and addresses it is for, when it expires (epoch)."""
+
+    subject: str
+    names: Tuple[str, ...]
+    issuer: str
+    until: float
 
 
 class Transport(abc.ABC):
@@ -66,8 +74,8 @@ class Transport(abc.ABC):
     """Whether packets travel in one stream that only the server can write to, each once."""
     description = ""
     """What the log says of the transport; empty for UDP."""
-    certificate_until: Optional[float] = None
-    """When the certificate of the server expires, in seconds since the epoch, if it has one."""
+    certificate: Optional[Certificate] = None
+    """The certificate of the server, if it has one."""
 
     @property
     @abc.abstractmethod

@@ -12,13 +12,13 @@ import socket
 import ssl
 import tempfile
 import time
-from typing import Iterator, List, Optional, Tuple
+from typing import Any, Iterable, Iterator, List, Mapping, Optional, Tuple
 
 from ... import log_lines, reasons
 from ...secret import Secret
 from .. import packet, radius11
 from ..server import TlsSettings
-from .base import Address, Received, Transport, Unreachable, local_ip, unreachable, wait_for
+from .base import Address, Certificate, Received, Transport, Unreachable, local_ip, unreachable, wait_for
 
 _CHUNK, _CHUNKS = 65536, 16  # octets, and how often at a time: in a flood, the time limits must still be checked
 _CLOSED, _RESET = "the server closed the connection", "the server reset the connection"
@@ -27,6 +27,8 @@ _HAS_TLS_1_3 = bool(getattr(ssl, "OP_NO_TLSv1_3", 0))
 _PROTOCOLS = [radius11.ALPN, "radius/1.0"] if _HAS_TLS_1_3 else ["radius/1.0"]
 
 _PARTIAL_CHAIN = 0x80000  # X509_V_FLAG_PARTIAL_CHAIN, which the ssl module has since Python 3.10
+
+_SHORT_NAMES = {"commonName": "CN", "organizationName": "O", "organizationalUnitName": "OU", "countryName": "C"}
 
 # X509_V_ERR_* of OpenSSL: the reason why a certificate does not verify, since Python 3.7.
 _CERTIFICATE_ERRORS = {
@@ -77,14 +79,14 @@ class TlsTransport(Transport):
         self._unsent = self._stream = b""
         self._has_received = self._has_answered = self._has_probed = False
         self._ended = ""
+        self._broken: Optional[Unreachable] = None
         self._malformed: Optional[packet.DiscardReason] = None
         self._socket = _connect(address, source_ip, until)
         try:
             self._shake_hands(until)
             self.is_radius_1_1 = self._tls.selected_alpn_protocol() == radius11.ALPN
             self.description = str(self._tls.version()) + (", RADIUS/1.1" if self.is_radius_1_1 else "")
-            expires = (self._tls.getpeercert() or {})["notAfter"]
-            self.certificate_until = float(ssl.cert_time_to_seconds(str(expires)))
+            self.certificate = _certificate(self._tls.getpeercert() or {})
         except BaseException:
             self._socket.close()
             raise
@@ -107,9 +109,9 @@ class TlsTransport(Transport):
 
     def receive(self, timeout: float) -> Iterator[Received]:
         # The end of the connection, or octets that came with the handshake, would wake no wait.
-        is_due = self._ended or self._malformed or self._incoming.pending
+        is_due = self._ended or self._broken or self._malformed or self._incoming.pending
         if is_due or wait_for({self._socket: _events(bool(self._unsent))}, timeout):
-            yield Received(self._packets(), None, bool(self._stream), self._malformed)
+            yield Received(self._packets(), None, self._malformed)
 
     def close(self) -> None:
         """End TLS, if that is possible at once, and close the socket."""
@@ -121,15 +123,15 @@ class TlsTransport(Transport):
     def _packets(self) -> List[bytes]:
         """Return the packets that have arrived whole, after sending what is left to send.
 
-        If there are none, raise Unreachable if the connection has ended.
+        If there are none, raise Unreachable if the connection has ended or TLS has failed.
         """
         self._flush()
         self._fill()
         self._stream += self._read()
         self._flush()
         packets, self._stream, self._malformed = packet.split_stream(self._stream)
-        if self._ended and not packets and not self._malformed:
-            raise self._end(self._ended)
+        if not packets and not self._malformed and (self._broken or self._ended):
+            raise self._broken or self._end(self._ended)
         self._has_answered = self._has_answered or bool(packets)
         return packets
 
@@ -194,7 +196,8 @@ class TlsTransport(Transport):
             except ssl.SSLZeroReturnError:
                 chunk = b""
             except ssl.SSLError as error:
-                raise self._failed(error) from None
+                self._broken = self._failed(error)  # an answer before it stands
+                return octets
             if not chunk:
                 self._ended = self._ended or _CLOSED
                 return octets
@@ -274,6 +277,16 @@ def _wrap(settings: TlsSettings, server_name: str, incoming: ssl.MemoryBIO, outg
     except (TypeError, ValueError):
         text = log_lines.NO_MATCHING_NAME.format(name=server_name)
         raise Unreachable(reasons.TLS_CERTIFICATE, text) from None
+
+
+def _certificate(found: Mapping[str, Any]) -> Certificate:
+    names = tuple(str(value) for _, value in found.get("subjectAltName", ()))
+    until = float(ssl.cert_time_to_seconds(found["notAfter"]))
+    return Certificate(_distinguished_name(found["subject"]), names, _distinguished_name(found["issuer"]), until)
+
+
+def _distinguished_name(parts: Iterable[Iterable[Tuple[str, str]]]) -> str:
+    return ", ".join(f"{_SHORT_NAMES.get(name, name)}={value}" for part in parts for name, value in part)
 
 
 def _unusable(option: str, error: Exception) -> Unreachable:
