@@ -138,10 +138,10 @@ def _setting(option: Option) -> str:
     return f"; {option.name}={option.default}"
 
 
-def updated(text: str, blocks: Mapping[str, str]) -> str:
+def updated(text: str, blocks: Mapping[str, str], maker: str = "tools/documents.py") -> str:
     """Return the text of a document with new contents for its blocks; raise ValueError if a block is missing."""
     for name, table in blocks.items():
-        mark = f"<!-- {name}: made by tools/documents.py -->\n"
+        mark = f"<!-- {name}: made by {maker} -->\n"
         before, found, rest = text.partition(mark)
         _, ended, after = rest.partition(_END)
         if not (found and ended):
