@@ -1,7 +1,7 @@
 """Generated tables, default.cfg and version numbers are up to date."""
 
 import re
-from typing import Mapping
+from typing import List, Mapping
 
 import pytest
 import yaml
@@ -94,7 +94,8 @@ def test_default_cfg_needs_only_its_first_lines(filled: Mapping[str, str]) -> No
 
 def test_default_cfg_shows_the_defaults_of_the_plugin() -> None:
     """With every default uncommented, the settings equal those of a minimal configuration."""
-    ours, rest = [], []
+    ours: List[str] = []
+    rest: List[str] = []
     for block in re.split(r"(?m)^(?=(?:; )?\[)", documents.default_cfg())[1:]:
         declared = options.declaration(re.findall(r"\[(.*)\]", block)[0])
         assert declared
