@@ -31,14 +31,13 @@ def figures(machine: str, tables: Sequence[Table]) -> str:
         columns = [number for number, cell in enumerate(cells) if is_comparable(cell)]
         if not columns:
             continue
-        parts.append(f"### {title}\n")
-        parts.append(_row(title, *(cells[number] for number in columns)) + _row(*["---"] * (1 + len(columns))))
-        parts[-1] += "".join(_row(name, *(_text(numbers[column]) for column in columns)) for name, numbers in rows)
-        for column in columns:
-            bars = [(name or title, numbers[column]) for name, numbers in rows]
-            if any(number for _, number in bars):
-                parts.append(_chart(f"{title}: {cells[column]}", bars))
-    return "\n".join(parts)
+        lines = [[title, *(cells[column] for column in columns)], ["---"] * (1 + len(columns))]
+        lines += [[name or title, *(_text(numbers[column]) for column in columns)] for name, numbers in rows]
+        parts += [f"### {title}\n", "".join("| " + " | ".join(line) + " |\n" for line in lines)]
+        parts += [
+            _chart(title, cells[column], [(name, numbers[column]) for name, numbers in rows]) for column in columns
+        ]
+    return "\n".join(filter(None, parts))
 
 
 def is_comparable(cell: str) -> bool:
@@ -46,23 +45,23 @@ def is_comparable(cell: str) -> bool:
     return "ratio" in cell or cell.startswith(("of ", "simulated"))
 
 
-def _row(*cells: str) -> str:
-    return "| " + " | ".join(cells) + " |\n"
-
-
 def _text(number: float) -> str:
     return f"{number:.3f}"
 
 
-def _chart(title: str, bars: Sequence[Tuple[str, float]]) -> str:
+def _chart(title: str, cell: str, bars: Sequence[Tuple[str, float]]) -> str:
+    """Return a bar chart; an empty text if there is nothing to compare."""
+    if len(bars) < 2 or not any(number for _, number in bars):
+        return ""
     names = ", ".join(f'"{name}"' for name, _ in bars)
     numbers = ", ".join(_text(number) for _, number in bars)
+    unit = "seconds" if cell.startswith("simulated") else "ratio"
     end = math.ceil(max(number for _, number in bars))
     return f"""```mermaid
 xychart-beta horizontal
-    title "{title}"
+    title "{title}, {cell}"
     x-axis [{names}]
-    y-axis 0 --> {end}
+    y-axis "{unit}" 0 --> {end}
     bar [{numbers}]
 ```
 """
