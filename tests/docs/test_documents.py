@@ -96,8 +96,8 @@ def test_default_cfg_shows_the_defaults_of_the_plugin() -> None:
     """With every default uncommented, the settings equal those of a minimal configuration."""
     ours: List[str] = []
     rest: List[str] = []
-    for block in re.split(r"(?m)^(?=(?:; )?\[)", documents.default_cfg())[1:]:
-        declared = options.declaration(re.findall(r"\[(.*)\]", block)[0])
+    for block, name in re.findall(r"(?m)(^(?:; )?\[(.+)\]\n(?:(?!(?:; )?\[).*\n)+)", documents.default_cfg()):
+        declared = options.declaration(name)
         assert declared
         (rest if declared.sdk else ours).append(block)
     assert not re.search(r"(?m)^(?!; |#|\[|$)", "".join(rest))
