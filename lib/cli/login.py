@@ -125,11 +125,12 @@ class _Login:
     def _authenticate(self, pairs: Dict[str, str]) -> Action:
         """Do what one call of the hook `authenticate` does."""
         options, settings = self._options, self._configuration.settings
-        call = HookCall(
-            gateway_user=options.gateway_user or None,
-            server_username=self._without_upn_suffix(options.user) or None,
-            pairs=pairs,
-            can_ask=options.protocol in settings.auth.interactive_protocols,
+        call = HookCall.of(
+            options.protocol,
+            settings.auth.interactive_protocols,
+            options.gateway_user or None,
+            self._without_upn_suffix(options.user) or None,
+            pairs,
         )
         login, result = conversation.identify(settings, self._record.login, call)
         self._record = self._record._replace(login=login)
