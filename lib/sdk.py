@@ -202,6 +202,10 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
         log_lines.CACHE_FROM_FUTURE.log(_log, user=field(self.username))
         return True
 
+    def _transform_username(self) -> None:
+        if "@" not in self.mfa_identity:  # as SDK 1.8 and later do; earlier ones append a second domain
+            super()._transform_username()
+
     def _refresh_authentication_cache(self) -> None:
         # Cache only RADIUS logins: not those of a whitelist, and not those from the cache itself. SDK 1.6 caches the
         # latter again, so that reuse_limit and hard_timeout never take effect.

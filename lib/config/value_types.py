@@ -77,6 +77,15 @@ def _lower_case_names(value: str) -> Tuple[str, ...]:
     return _names(value.lower())
 
 
+def _encoding(value: str) -> str:
+    try:
+        if b"group".decode(value) == "group":
+            return value
+    except (LookupError, ValueError):
+        pass
+    raise _expected("the name of an encoding that contains ASCII, such as utf-8 or cp1252")
+
+
 def compile_pattern(pattern: str, flags: int = 0) -> Pattern[str]:
     """Compile a regular expression; raise ValueError, which does not quote it, if it is invalid."""
     try:
@@ -191,6 +200,7 @@ OPTIONAL_ADDRESS = ValueType("IP address", _optional_address)
 YES_NO = ValueType("yes, no", _yes_no)
 NAMES = ValueType("comma-separated names", _names)
 LOWER_CASE_NAMES = ValueType("comma-separated names", _lower_case_names)
+ENCODING = ValueType("name of an encoding", _encoding)
 OPTIONAL_PATTERN = ValueType("regular expression", _optional_pattern)
 CERTIFICATES = ValueType("PEM, or `$[list]`", _certificates)
 CERTIFICATE_AND_KEY = ValueType("PEM, or `$`", _certificate_and_key, "certificate")

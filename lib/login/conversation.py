@@ -154,8 +154,10 @@ def receive(settings: Settings, state: State, call: HookCall, outcome: Outcome) 
         return _recover(settings, state, call, outcome.code)
     if isinstance(outcome, OriginUnavailable):
         return _start_over(settings, state, call, reasons.NO_REPLY)
-    code = reasons.BAD_PASSWORD if isinstance(outcome, PasswordUnusable) else reasons.REJECTED
-    return _failed_attempt(settings, state, call, outcome.message, code)
+    if isinstance(outcome, PasswordUnusable):
+        return _failed_attempt(settings, state, call, outcome.message, reasons.BAD_PASSWORD)
+    message = outcome.message if settings.auth.show_reject_reason else ""
+    return _failed_attempt(settings, state, call, message, reasons.REJECTED)
 
 
 def typed_secrets(call: HookCall) -> Tuple[str, ...]:

@@ -89,6 +89,12 @@ def find(name: str, own: Sequence[Attribute] = ()) -> Attribute:
     return found
 
 
+def by_key(vendor: int, number: int, own: Sequence[Attribute] = ()) -> Attribute:
+    """Return the attribute of a vendor and a type; its number is its name if it has no other."""
+    name = f"26.{vendor}.{number}" if vendor else str(number)
+    return _numbered(vendor, number, own) or Attribute(name, vendor, number, "octets")
+
+
 def define(name: str, text: str) -> Attribute:
     """Return the definition of a name by `26.<vendor>.<type> <kind>` or `<number> <kind>`.
 

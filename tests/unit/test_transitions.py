@@ -116,7 +116,7 @@ def test_table_lists_the_transitions_of_the_code() -> None:
         ([], [(".*", "1")]),
         ("alice", None),
         ({}, {"otp": "1", "recovery": "2"}),
-        ((True, True), (True, False), (False, False)),
+        protocols,
     ):
         plain = configured(max_attempts=max_attempts, max_challenges=max_challenges, challenge_answers=answers)
         plain = plain._replace(servers=cast(Any, ("one", "two")))
