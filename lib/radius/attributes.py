@@ -77,8 +77,7 @@ def find(name: str, own: Sequence[Attribute] = ()) -> Attribute:
     """
     match = _NUMBERS.match(name)
     if match:
-        vendor, number = _key(match)
-        return _numbered(vendor, number, own) or Attribute(name, vendor, number, "octets")
+        return by_key(*_key(match), own)
     for attribute in own:
         if attribute.name.lower() == name.lower():
             return attribute
