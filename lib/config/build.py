@@ -1,7 +1,7 @@
 """Builds Settings from INI text, or reports every problem."""
 
 import re
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import TYPE_CHECKING, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ..radius.server import ServerSettings, TlsSettings
 from ..secret import Secret
@@ -19,7 +19,7 @@ from .model import (
     Settings,
     UsernameSettings,
 )
-from .reader import CredentialLookup, Reader, TrustedCaLookup, no_trusted_ca, split_at_last
+from .reader import CredentialLookup, OptionValues, Reader, TrustedCaLookup, no_trusted_ca, split_at_last
 from .sdk_sections import sdk_problems
 from .value_types import compile_pattern
 
@@ -94,7 +94,7 @@ def _servers(ini: Ini, reader: Reader) -> Tuple[ServerSettings, ...]:
     """Read [radius] and [radius_N]."""
     in_radius = ini.sections.get("radius", {})
     servers: List[ServerSettings] = []
-    first: Dict[str, Any] = {}
+    first: OptionValues = {}
     for section in _numbered(ini, "radius"):
         values, inherited = _inherited(ini, section, in_radius) if servers else (in_radius, set())
         read = reader.read(section, options.TRANSPORT_OPTIONS, values, inherited, first)
@@ -122,7 +122,7 @@ def _name_rules(ini: Ini, reader: Reader) -> Dict[str, NameRules]:
     return rules
 
 
-def _tls(section: str, read: Dict[str, Any], reader: Reader) -> Optional[TlsSettings]:
+def _tls(section: str, read: OptionValues, reader: Reader) -> Optional[TlsSettings]:
     """Take the TLS options out of those of a server."""
     if read.pop("transport") != "tls":
         return None
@@ -140,7 +140,7 @@ def _accounting(ini: Ini, reader: Reader, servers: Sequence[ServerSettings]) -> 
     # A server in [DEFAULT] is one for logins.
     first = {name: value for name, value in given.items() if name not in ini.from_default["accounting"]}
     switches = reader.read("accounting", options.ACCOUNTING_OPTIONS, first)
-    found: List[Dict[str, Any]] = []
+    found: List[OptionValues] = []
     for section in _numbered(ini, "accounting"):
         values, inherited = _inherited(ini, section, first) if found else (first, set())
         read = reader.read(section, options.ACCOUNTING_SERVER_OPTIONS, values, inherited, found[0] if found else {})
@@ -163,7 +163,7 @@ def _accounting(ini: Ini, reader: Reader, servers: Sequence[ServerSettings]) -> 
     return AccountingSettings(servers, switches["timeout"])
 
 
-def _own_servers(found: Sequence[Dict[str, Any]], login_server: ServerSettings) -> List[ServerSettings]:
+def _own_servers(found: Sequence[OptionValues], login_server: ServerSettings) -> List[ServerSettings]:
     """Return the servers of [accounting], which are in everything else like that of [radius]."""
     chosen = []
     for read in found:
@@ -174,7 +174,7 @@ def _own_servers(found: Sequence[Dict[str, Any]], login_server: ServerSettings) 
     return chosen
 
 
-def _servers_of_logins(read: Mapping[str, Any], servers: Sequence[ServerSettings]) -> List[ServerSettings]:
+def _servers_of_logins(read: OptionValues, servers: Sequence[ServerSettings]) -> List[ServerSettings]:
     """Return the servers of [radius], with the port and the secret for accounting."""
     return [
         servers[0]._replace(

@@ -18,6 +18,9 @@ Where the type of the option says so, it is a certificate and its private key, i
 TrustedCaLookup = Callable[[str], Optional[str]]
 """The name of a trusted CA list of SPS -> its certificates in PEM, or None if there is no such list."""
 
+OptionValues = Dict[str, Any]
+"""The values of options by name, None if invalid. Their types are those of the declarations, which mypy cannot know."""
+
 
 class ConfigurationError(Exception):
     """A look-up failed; the text is shown in the log."""
@@ -56,8 +59,8 @@ class Reader:
         options: Sequence[Option],
         values: Optional[Mapping[str, str]] = None,
         inherited: Container[str] = (),
-        first: Mapping[str, Any] = {},
-    ) -> Dict[str, Any]:
+        first: Mapping[str, object] = {},
+    ) -> OptionValues:
         """Return the value of every option, None where it is invalid; `values` are by default those of the section.
 
         A value `inherited` from another section is that in `first`: its problems have been reported there. If it is
@@ -109,7 +112,7 @@ class Reader:
         except (ValueError, ConfigurationError) as error:
             self.report(section, option, str(error))
 
-    def _value(self, section: str, option: Option, given: Optional[str], inherited: Any = None) -> Any:
+    def _value(self, section: str, option: Option, given: Optional[str], inherited: object = None) -> object:
         if given is not None and option.ignored:
             self.problems.append(Problem(False, section, option.name, option.ignored))
         with self.reporting(section, option.name):

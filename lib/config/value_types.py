@@ -3,7 +3,7 @@
 import binascii
 import ipaddress
 import re
-from typing import Any, Callable, Optional, Pattern, Tuple
+from typing import Callable, Optional, Pattern, Tuple
 
 from .. import log_lines
 from ..namedtuple import NamedTuple
@@ -18,7 +18,7 @@ class ValueType(NamedTuple):
     """
 
     expects: str
-    parse: Callable[[str], Any]
+    parse: Callable[[str], object]
     stored: str = "password"
 
 

@@ -5,7 +5,8 @@ from typing import Any, List, Tuple
 from lib.config.model import Settings
 from lib.config.options import SECTIONS
 from lib.secret import Secret
-from tests.support.configuration import HIDDEN, check, store_of, with_option
+from tests.support.certificates import Authority, in_configuration
+from tests.support.configuration import HIDDEN, MINIMAL, check, store_of, valid, with_option
 
 
 def read(settings: Settings, section: str, option: str) -> Any:
@@ -202,4 +203,22 @@ def test_secrets_that_cannot_be_sent_are_errors() -> None:
         in_file = check(with_option(section, option, text)).errors
         if len(in_file) != 1 or HIDDEN in repr(in_file):
             wrong.append((section, option, text, in_file))
+    assert wrong == []
+
+
+def test_values_have_the_types_of_their_fields() -> None:
+    # mypy does not check this: the values of a section are a dictionary.
+    text = (
+        MINIMAL + "[radius_2]\ntransport=tls\nca_certificate={}\n[lockout]\nmax_failures=1\n[accounting]\nenabled=yes\n"
+    )
+    settings = valid(text.format(in_configuration(Authority("the CA").certificate)))
+    tls_server = settings.servers[1]
+    assert settings.lockout and settings.accounting and tls_server.tls
+    records = [settings, settings.auth, settings.username, settings.name_rules["radius"], settings.servers[0]]
+    records += [tls_server, tls_server.tls, settings.lockout, settings.accounting, settings.accounting.servers[0]]
+    wrong = []
+    for record in records:
+        for field, kind in type(record).__annotations__.items():
+            if kind in (str, int, float, bool, Secret) and type(getattr(record, field)) is not kind:
+                wrong.append((record, field))
     assert wrong == []
