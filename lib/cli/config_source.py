@@ -147,10 +147,10 @@ def _warn_of_readers(path: str, name: str) -> None:
         sys.stderr.write(encodable(text + "\n", sys.stderr))
 
 
-def format_problem(name: str, line: int, problem: Problem, level: str = "error") -> str:
-    """Return a problem as one line that begins with the file and line, in the format of compilers."""
+def format_problem(name: str, line: int, problem: Problem, level: str = "error", column: int = 0) -> str:
+    """Return a problem as one line that begins with the file, line and column, in the format of compilers."""
     if re.match("line [0-9]+\\Z", problem.option):
         problem = problem._replace(option="")
-    place = f"{name}:{line}" if line else name
+    place = ":".join([name, *(str(number) for number in (line, column) if number)])
     text = str(problem) if problem.section or problem.option else problem.text
     return f"{place}: {level}: {one_line(text)}"

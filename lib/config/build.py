@@ -19,7 +19,15 @@ from .model import (
     Settings,
     UsernameSettings,
 )
-from .reader import CredentialLookup, OptionValues, Reader, TrustedCaLookup, no_trusted_ca, split_at_last
+from .reader import (
+    CredentialLookup,
+    OptionValues,
+    Reader,
+    TrustedCaLookup,
+    no_trusted_ca,
+    split_at_blanks,
+    split_at_last,
+)
 from .sdk_sections import sdk_problems
 from .value_types import compile_pattern
 
@@ -78,8 +86,9 @@ def build(
 
 
 def _numbered(ini: Ini, name: str) -> List[str]:
-    """Return the sections `name`, `name_2`, `name_3` ... of the file, and always the first."""
-    sections = [section for section in ini.sections if re.match(name + r"_[1-9][0-9]{0,3}\Z", section)]
+    """Return the sections `name`, `name_2`, `name_3` ... of the file that have options, and always the first."""
+    numbered = (section for section in ini.sections if re.match(name + r"_[1-9][0-9]{0,3}\Z", section))
+    sections = [section for section in numbered if set(ini.sections[section]) != ini.from_default[section]]
     return [name] + sorted(sections, key=lambda section: int(section.rpartition("_")[2]))
 
 
@@ -210,9 +219,9 @@ def _recovery_codes(ini: Ini, reader: Reader) -> "Mapping[str, Tuple[RecoveryHas
 
 def _challenge_answers(reader: Reader) -> Tuple[ChallengeAnswer, ...]:
     answers = []
-    for place, pattern, answer in reader.pairs("challenge_answers", "pattern = answer"):
+    for place, pattern, answer in reader.pairs("challenge_answers", "pattern = answer", split_at_blanks):
         with reader.reporting("challenge_answers", place):
-            compiled = compile_pattern(pattern, re.IGNORECASE)
+            compiled = compile_pattern(pattern, re.IGNORECASE | re.MULTILINE)
             answers.append(ChallengeAnswer(compiled, Secret(unquoted(answer)), place))
     return tuple(answers)
 

@@ -14,11 +14,11 @@ from .value_types import (
     CERTIFICATE_AND_KEY,
     CERTIFICATES,
     HOST,
-    LOWER_CASE_NAMES,
     NAMES,
     OPTIONAL_ADDRESS,
     OPTIONAL_HOST,
     OPTIONAL_PATTERN,
+    PROTOCOLS,
     SECRET,
     TEXT,
     YES_NO,
@@ -52,11 +52,16 @@ SERVER_OPTIONS = (
     Option("auth_type", choice("pap", "chap", "mschapv2"), "pap", "Password protocol. NPS often requires mschapv2."),
     Option(
         "conn_timeout",
-        seconds(0.1, 280),
+        seconds(0.1, 280, is_capped=True),
         "5",
         "Seconds per try; times conn_retries it is the longest wait for one address. Use 25 for push.",
     ),
-    Option("conn_retries", whole_number(1, 30), "3", "Multiplier of conn_timeout, not a limit of transmissions."),
+    Option(
+        "conn_retries",
+        whole_number(1, 30, is_capped=True),
+        "3",
+        "Multiplier of conn_timeout, not a limit of transmissions.",
+    ),
     Option(
         "retransmit_after",
         seconds(0, 280),
@@ -90,13 +95,13 @@ TLS_OPTIONS = (
         "ca_certificate",
         CERTIFICATES,
         "",
-        "CA of the server's certificate, required with tls: PEM with further lines indented, or $[trusted CA list].",
+        "CA of the server's certificate, required with tls: PEM, or $[trusted CA list].",
     ),
     Option(
         "client_certificate",
         CERTIFICATE_AND_KEY,
         "",
-        "Client certificate and its private key, if the server requires one: PEM with further lines indented, or $.",
+        "Client certificate and its private key, if the server requires one: PEM, or $.",
     ),
 )
 NEEDING_TLS = (_CONNECT_TIMEOUT,) + TLS_OPTIONS
@@ -129,7 +134,7 @@ AUTH_OPTIONS = (
     Option("disable_echo", YES_NO, "yes", "Hide what the user types, unless the server says otherwise in a challenge."),
     Option(
         "interactive_protocols",
-        LOWER_CASE_NAMES,
+        PROTOCOLS,
         "rdp,ssh,telnet",
         "Protocols in which SPS can prompt the user. In others, the plugin uses the code in the login name, or push.",
     ),
@@ -209,7 +214,7 @@ SECTIONS: Tuple[Section, ...] = (
         "challenge_answers",
         (),
         open="`pattern = answer`: answer a challenge that matches the regular expression, without asking the user. "
-        "Once per attempt; case does not matter. Write `=` in the pattern as `\\x3d`.",
+        "Once per attempt; case does not matter. The pattern ends at the first ` = `, or without one at the first `=`.",
         lines=True,
         example=("1\\) push = 1",),
     ),

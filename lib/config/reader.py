@@ -5,9 +5,10 @@ import re
 from typing import Any, Callable, Container, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from .. import log_lines
+from .doubts import stored_secret_doubts
 from .ini import Ini, Problem
 from .option import Option
-from .value_types import CERTIFICATES
+from .value_types import CERTIFICATES, SECRET
 
 CredentialLookup = Callable[[str, str], Optional[str]]
 """(section, option) -> the password that the Credential Store has for host=section, user=option, or None.
@@ -37,6 +38,11 @@ def no_trusted_ca(name: str) -> Optional[str]:
 def split_at_first(line: str) -> Tuple[str, str, str]:
     """Split a line whose left side contains no `=`."""
     return line.partition("=")
+
+
+def split_at_blanks(line: str) -> Tuple[str, str, str]:
+    """Split a line whose left side may contain `=` without blanks around it, as in `1=Push = 1`."""
+    return line.partition(" = " if " = " in line else "=")
 
 
 def split_at_last(line: str) -> Tuple[str, str, str]:
@@ -124,7 +130,12 @@ class Reader:
                 raise ValueError(absent.format(kind=option.kind.stored, section=section, option=option.name))
             if not text and option.required:
                 raise ValueError(log_lines.MISSING.text if given is None else "is empty")
-            return option.kind.parse(text)
+            if option.kind is SECRET and given == "$":
+                text = re.sub(r"(?:\r?\n)+\Z", "", text)
+                self.problems += [
+                    Problem(False, section, option.name, doubt.text) for doubt in stored_secret_doubts(text)
+                ]
+            return option.kind.read(text)
         return None
 
     def _text(self, section: str, option: Option, given: Optional[str]) -> Optional[str]:
