@@ -11,7 +11,7 @@ from ..config import options as declared
 from ..config.build import build
 from ..config.ini import Ini, Problem, line_of, parse_ini
 from ..config.model import Settings
-from ..config.reader import ConfigurationError
+from ..config.reader import MAX_PROBLEMS, ConfigurationError
 from ..namedtuple import NamedTuple
 from ..recovery_code import RecoveryHash
 from ..text import counted
@@ -60,7 +60,7 @@ def findings(text: str) -> List[Finding]:
     rest, errors = ini, problems
     for _ in range(_MAX_ROUNDS):
         # With an invalid transport, it is unknown which options have an effect.
-        if built is not None or any(problem.error and problem.option == "transport" for problem in errors):
+        if built is not None or len(errors) > MAX_PROBLEMS or any(problem.error and problem.option == "transport" for problem in errors):
             break
         rest = _without_errors(rest, errors)
         built, errors = build(rest, look_up, trusted_ca)

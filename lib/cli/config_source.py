@@ -89,6 +89,8 @@ def read(path: str) -> Source:
                 raise CommandError(f"{name}: closed")
             octets = sys.stdin.buffer.read(_MAX_OCTETS + 1)
         else:
+            if _is_named_pipe(path):  # opening it would wait for a writer
+                raise CommandError(f"{name}: is a pipe, not a file; for standard input, write -")
             with open(path, "rb") as file:
                 if _is_device(file.fileno()):
                     raise CommandError(f"{name}: is a device, not a file")
@@ -131,6 +133,12 @@ def secret_source(path: Optional[str]) -> SecretSource:
     for problem in ini.problems:
         raise CommandError(f"{source.name}: expected [section] and `option = secret` lines, but {problem}")
     return SecretSource(ini, {}, ask)
+
+
+def _is_named_pipe(path: str) -> bool:
+    """Whether this is a pipe in the file system, and not one that a shell has opened, as for `<(command)`."""
+    is_open = os.path.realpath(path).startswith(("/dev/", "/proc/"))
+    return stat.S_ISFIFO(os.stat(path).st_mode) and not is_open
 
 
 def _is_device(descriptor: int) -> bool:

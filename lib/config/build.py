@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Dict, List, Mapping, Optional, Sequence, Set, 
 from ..radius.server import ServerSettings, TlsSettings
 from ..secret import Secret
 from . import options
-from .checks import MAX_PROBLEMS, doubts, limited, unknown_names
+from .checks import doubts, limited, unknown_names
 from .ini import Ini, Problem, unquoted
 from .model import (
     AccountingSettings,
@@ -240,7 +240,7 @@ def _attributes(
     lines = reader.pairs("gateway_groups map", "radius-name = sps-group", split_at_last, False)
     mapping = tuple((name, group) for _, name, group in lines)
     given = ini.sections.get("gateway_groups", {})
-    if given.get("required_groups") and not values["required_groups"]:
+    if given.get("required_groups") and values["required_groups"] == ():
         reader.report("gateway_groups", "required_groups", "contains no group")
     names = values["attribute"]
     if not names:

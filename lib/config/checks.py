@@ -9,10 +9,9 @@ from .doubts import option_doubts, text_doubts
 from .ini import Ini, Problem, further_server, unquoted
 from .model import GroupRules, Settings
 from .options import NEEDING_TLS, SECTIONS, declaration
-from .reader import split_at_blanks, split_at_first, split_at_last
+from .reader import MAX_PROBLEMS, split_at_blanks, split_at_first, split_at_last
 from .value_types import TEXT
 
-MAX_PROBLEMS = 100
 PLUGIN_TIME_LIMIT = 300.0  # seconds: half of the proxy's time limit, by default
 _GATES = (
     "gateway_groups",
@@ -146,7 +145,8 @@ def _similar_section(name: str, known: Sequence[str]) -> str:
     longer = [each for each in known if each.startswith(name)] if len(name) >= _MIN_BEGINNING else []
     begun = [each for each in _GATES if name.startswith(each.split(" ")[0])]
     if _another_server(name):
-        return closest(name, known, 0.8) if closest(name, known, 0.8) not in ("radius", "accounting") else ""
+        meant = closest(name, [each for each in known if "_" in each], 0.8)
+        return meant or next(iter(longer), "")
     return closest(name, known) or next(iter(longer + begun), "")
 
 

@@ -52,6 +52,8 @@ def stored_secret_doubts(value: str) -> Iterator[Doubt]:
 
 def option_doubts(name: str, kind: ValueType, value: str, is_prose: bool = False) -> Iterator[Doubt]:
     """Yield the doubts about the value of an option; prose is a text for users."""
+    if kind is SUFFIX_SWITCH and value not in ("true", "false"):
+        yield Doubt(log_lines.KEEPS_SUFFIX.text)
     if not value or re.match(_LOOKED_UP, value):
         return
     if kind.cap is not None and float(value) > kind.cap:
@@ -59,13 +61,11 @@ def option_doubts(name: str, kind: ValueType, value: str, is_prose: bool = False
     if is_prose or name in _PROSE:
         yield from text_doubts(value, _PROSE_COMMENT)
     elif kind is SECRET:
-        yield from _secret_doubts(value.strip())  # white space at the ends was in quotes
+        yield from _secret_doubts(value)
     elif kind is NAMES:
         yield from _list_doubts(value)
     elif kind is OPTIONAL_PATTERN:
         yield from text_doubts(value)
-    elif kind is SUFFIX_SWITCH and value not in ("true", "false"):
-        yield Doubt(log_lines.KEEPS_SUFFIX.text)
     elif kind is TEXT:
         yield from _text_doubts(name, value)
 
@@ -77,15 +77,16 @@ def _secret_doubts(value: str) -> Iterator[Doubt]:
 
 def _text_doubts(name: str, value: str) -> Iterator[Doubt]:
     yield from text_doubts(value)
-    yield from _invisible(value.strip())
+    yield from _invisible(value)
     if name in _DOUBTS_BY_NAME and not re.match(QUOTED, value):
         yield from _DOUBTS_BY_NAME[name](value)
 
 
 def _invisible(value: str) -> Iterator[Doubt]:
-    at = invisible(value)
+    at = invisible(value.strip())  # white space at the ends was in quotes
     if at >= 0:
-        yield Doubt(log_lines.INVISIBLE.format(code=code_point(value[at])), at)
+        char = value.strip()[at]
+        yield Doubt(log_lines.INVISIBLE.format(code=code_point(char)), at)
 
 
 def _list_doubts(value: str) -> Iterator[Doubt]:

@@ -230,7 +230,7 @@ class _Parser:
             self._report("", f"line {number}", cause.text)
 
     def _report(self, section: str, option: str, text: str) -> None:
-        self._problems.append(Problem(True, section, option, text))
+        self._problems.append(Problem(True, section, option, text, -1))
 
 
 class _Budget:

@@ -258,6 +258,7 @@ SECTIONS: Tuple[Section, ...] = (
     *SDK_SECTIONS,
 )
 
+_BY_NAME = {section.name: section for section in SECTIONS}
 _ALIASES = {"https_proxy": "https-proxy"}
 _NUMBERED = r"(radius|accounting|question)_[1-9][0-9]{0,3}\Z"
 
@@ -269,4 +270,4 @@ def declaration(section: str) -> Optional[Section]:
         name = name.split("_")[0] + "_N"
     elif name.endswith("_N"):
         return None
-    return next((declared for declared in SECTIONS if declared.name == name), None)
+    return _BY_NAME.get(name)

@@ -27,6 +27,8 @@ class ConfigurationError(Exception):
     """A look-up failed; the text is shown in the log."""
 
 
+MAX_PROBLEMS = 100
+"""So many are shown; the lines after so many errors are not read."""
 _TRUSTED_CA = r"\$\[(.+)\]\Z"
 
 
@@ -93,6 +95,8 @@ class Reader:
     ) -> Iterator[Tuple[str, str, str]]:
         """Yield the place, as in `line 5`, and both sides of each line of a section that is read line by line."""
         for number, line in self._ini.lines[section]:
+            if len(self.problems) > MAX_PROBLEMS:
+                return
             left, equals, right = (part.strip() for part in split(line))
             if left and equals and (right or may_be_empty):
                 yield f"line {number}", left, right

@@ -50,6 +50,17 @@ def sdk_text(ini: Ini) -> str:
     return "\n".join(line for each in lines.values() for line in each) + "\n"
 
 
+def relies_on_names(ini: Ini) -> bool:
+    """Whether a whitelist or the cache admits users by their names."""
+    values = ini.sections
+    groups = values.get("whitelist source=ldap_server_group", {})
+    return (
+        bool(values.get("whitelist source=user_list", {}).get("name"))
+        or bool(groups.get("allow") and groups.get("except") and values.get("ldap_server", {}).get("name"))
+        or values.get("authentication_cache", {}).get("reuse_limit", "0").strip("+-0") != ""
+    )
+
+
 def _is_read_by_sdk(section: str) -> bool:
     declared = declaration(section)
     return declared is not None and declared.sdk
@@ -95,30 +106,27 @@ def _incomplete(ini: Ini) -> Iterator[Problem]:
 def _incomplete_questions(ini: Ini) -> Iterator[Problem]:
     """Yield the questions that the SDK never asks, and those whose key is that of another answer."""
     numbers = (int(name[9:]) for name in ini.sections if re.match(r"question_[1-9][0-9]{0,3}\Z", name))
-    asked: Dict[str, int] = {}
-    position = 1
+    asked: Dict[str, int] = {}  # key -> number
+    following = 1
     for number in sorted(numbers):
         section = f"question_{number}"
         values = {name: value for name, value in ini.sections[section].items() if name in _QUESTION}
-        if not values:
-            continue
         missing = [name for name in ("prompt", "key") if name not in values]
         key = values.get("key", "")
+        cause = ""
         if re.match(_TAKEN_KEYS, key):
-            yield Problem(
-                True, section, "key", "is reserved for the answer to a prompt of the plugin; choose another key"
-            )
-        elif "key" in values and not key:
+            text = "is reserved for the answer to a prompt of the plugin; choose another key"
+            yield Problem(True, section, "key", text)
+        elif values.get("key") == "":
             yield Problem(True, section, "key", "is empty")
-        if missing:
+        elif values and missing:
             cause = f"{missing[0]} is missing"
-        elif number != position:
-            cause = f"there is no [question_{position}]"
+        elif values and number != following:
+            cause = f"there is no [question_{following}]"
         elif key in asked:
             cause = f"[question_{asked[key]}] has the same key"
-        else:
-            cause = ""
-            asked[key] = number
         if cause:
             yield Problem(False, section, "", log_lines.NEVER_ASKED.format(cause=cause))
-        position += not missing and number == position
+        if number == following and not missing:
+            following += 1
+            asked.setdefault(key, number)

@@ -65,6 +65,7 @@ _WORD_HINTS: Hints = (
 _NUMBER_HINTS: Hints = (
     (r"-?[0-9.]+\s*[A-Za-z]+\Z", "; write the number without a unit"),
     (r"[0-9]+,[0-9]+\Z", "; write a point instead of the comma"),
+    (r".", ", found text"),
 )
 
 
@@ -128,7 +129,7 @@ def _names(value: str) -> Tuple[str, ...]:
         import csv  # few lists have quotes
 
         try:
-            (names,) = csv.reader([value], skipinitialspace=True, strict=True)
+            (names,) = csv.reader([re.sub(r'"\s+,', '",', value)], skipinitialspace=True, strict=True)
         except csv.Error:
             raise ValueError("expected a comma or nothing after the closing quote of a name") from None
     return tuple(name.strip() for name in names if name.strip())
@@ -161,12 +162,15 @@ def _number(
     def parse(value: str) -> float:
         try:
             number = convert(value)
+            if number != number:
+                raise ValueError
         except ValueError:
             raise expected(expects, value, _NUMBER_HINTS) from None
         if number > high and cap is not None and number != float("inf"):
-            return high
+            return type(number)(high)
         if not low <= number <= high:
-            raise expected(expects, value)
+            found = "smaller" if number < low else "larger"
+            raise expected(expects, value, [(".", f", found a {found} number")])
         return number
 
     return ValueType(expects, parse, cap=cap)
