@@ -20,6 +20,7 @@ from .model import (
     UsernameSettings,
 )
 from .reader import (
+    MAX_PROBLEMS,
     CredentialLookup,
     OptionValues,
     Reader,
