@@ -258,6 +258,7 @@ class Authenticator:
             try:
                 with time_limit(max(_LEAST_SECONDS, deadline - time.monotonic())):
                     if line.pattern.search(message):
+                        log_lines.ANSWERED.log(_log, place=line.place)
                         return number
             except TimeoutError:
                 log_lines.ANSWER_SKIPPED.log(_log, place=line.place)

@@ -28,7 +28,7 @@ FINDINGS = [
         [
             "3: error: [radius] server: is missing",
             "3: error: [radius] secret: is missing",
-            "4: error: [radius] port: expected a whole number from 1 to 65535",
+            "4: error: [radius] port: expected a whole number from 1 to 65535, found a smaller number",
             "3: note: [radius]: unlike the vendor's plugin, this plugin hides typed codes (unless [auth] "
             "disable_echo=no) and requires Message-Authenticator in replies (unless require_message_authenticator=no)",
         ],
@@ -38,7 +38,7 @@ FINDINGS = [
     (MINIMAL + "[auth]\nport=5\n", ["7: warning: [auth] port: unknown option; it belongs in [radius]"]),
     (
         MINIMAL + "[auth]\nmax_attempts=many\n",
-        ["7: error: [auth] max_attempts: expected a whole number from 1 to 100"],
+        ["7: error: [auth] max_attempts: expected a whole number from 1 to 100, found text"],
     ),
     (
         MINIMAL.replace("server=a", "auth_type=pep\nserver=a"),
@@ -219,8 +219,8 @@ FINDINGS = [
     (
         MINIMAL.replace("server=a", "server=10.0.0.1, 10.0.0.2"),
         [
-            "2: error: [radius] server: expected one host name or address; put each further server into its own "
-            "section",
+            "2: error: [radius] server: expected one host name or address; a further server goes into a section of its "
+            "own, such as [radius_2]",
         ],
     ),
 ]
@@ -244,7 +244,7 @@ def test_an_error_hides_no_warning() -> None:
         "[radius_attributes]\nNAS-Identifier =\nNAS-IP-Address =\n",
         "[radius_2]\nserver=c d\nconn_timeout=1\nport=x\n[auth]\nmax_attempts=no\n",
         "[accounting]\nenabled=yes\nserver=c d\n",
-        "[whitelist source=ldap_server_group]\nallow=all_users\n[ldap_server]\nname=x\n",
+        "[whitelist source=user_list]\nname=\n",
     )
     expected = [
         "warning: [radius] conn_timeout: times conn_retries is 200 s, but total_timeout ends the wait after 150 s",
@@ -347,7 +347,7 @@ def test_errors(cli: CommandLine) -> None:
 def test_json(cli: CommandLine) -> None:
     checked = cli.run("check", "--json", cli.file(CLEAN + "[auth]\nx=1\n", "x.cfg"))
     assert checked.status == 0
-    finding = {"level": "warning", "line": 7, "section": "auth", "option": "x", "text": "unknown option"}
+    finding = {"level": "warning", "line": 7, "column": 0, "section": "auth", "option": "x", "text": "unknown option"}
     assert checked.document == {"file": "x.cfg", "errors": 0, "warnings": 1, "notes": 0, "findings": [finding]}
 
 

@@ -145,8 +145,8 @@ def test_configuration_with_errors(cli: CommandLine) -> None:
     assert (refused.status, refused.out) == (2, "")
     assert refused.err.splitlines() == [
         "python3 plugin.zip: error: radius.cfg: the configuration has errors:",
-        "radius.cfg:4: error: [radius] port: expected a whole number from 1 to 65535",
-        "radius.cfg:6: error: [auth] max_attempts: expected a whole number from 1 to 100",
+        "radius.cfg:4: error: [radius] port: expected a whole number from 1 to 65535, found text",
+        "radius.cfg:6: error: [auth] max_attempts: expected a whole number from 1 to 100, found a smaller number",
         "2 errors; `check` also shows warnings",
     ]
 
