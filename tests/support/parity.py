@@ -5,20 +5,24 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tup
 
 from simulator.fork_server import ForkServer
 from simulator.gateway import ContractBroken, HookFailed, Session, UnpackedPlugin
-from tests.support.misbehaving import FIRST, SECRET, STATE, Attribute, Request, Server, reply
+from tests.support.misbehaving import FIRST, MESSAGE_AUTHENTICATOR, SECRET, STATE, Attribute, Request, Server, reply
 from tests.support.plugin import section
 
 ACCESS_REQUEST = 1
+WRONG = "wrong"
 NO_OCTETS = "(no octets)"
 """A User-Password attribute without a value, which servers discard."""
 
 
+_MAX_SHOWN = 30
+
+
 class Reply(NamedTuple):
-    """A reply of the server."""
+    """A reply of the server; `signature` is as in `misbehaving.reply`, or WRONG."""
 
     code: int
     attributes: Tuple[Attribute, ...] = ()
-    is_signed: bool = True
+    signature: Optional[str] = FIRST
 
 
 class Situation(NamedTuple):
@@ -42,8 +46,8 @@ class Outcome(NamedTuple):
 
     `verdict` is the last one, NEEDINFO if a question was left without an answer, FAILED if the hook raised an
     exception, or STUCK if it asked where SPS cannot. `user` and `groups` are those in the verdict, None if SPS keeps
-    its own. `questions` are the prompts, with `***` after those whose answers are hidden. `requests` are User-Name and
-    password, with `+State` if the request has one.
+    its own. `questions` are the prompts without white space at the end, with `***` if the answer is hidden. `requests`
+    are User-Name and password, with `+State` if the request has one.
     """
 
     verdict: str
@@ -80,7 +84,7 @@ def run(
         verdict,
         result.get("gateway_user"),
         None if groups is None else tuple(groups),
-        tuple(each.prompt + "***" * each.disable_echo for each in session.questions),
+        tuple(each.prompt.rstrip() + "***" * each.disable_echo for each in session.questions),
         tuple(map(_shown, requests.values())),
     )
     return outcome, result, "\n".join(session.log)
@@ -102,7 +106,9 @@ def _log_in(session: Session, answers: Sequence[str]) -> Tuple[str, Dict[str, An
 
 
 def _encoded(request: Request, answer: Reply) -> bytes:
-    return reply(request, SECRET, answer.code, answer.attributes, FIRST if answer.is_signed else None)
+    if answer.signature != WRONG:
+        return reply(request, SECRET, answer.code, answer.attributes, answer.signature)
+    return reply(request, SECRET, answer.code, ((MESSAGE_AUTHENTICATOR, bytes(16)), *answer.attributes), None)
 
 
 def _shown(request: Request) -> str:
@@ -111,4 +117,6 @@ def _shown(request: Request) -> str:
     password = "(CHAP)" if request.values(3) else "(none)"
     if passwords:
         password = request.password(SECRET).decode("utf-8", "replace") if passwords[0] else NO_OCTETS
+        if len(password) > _MAX_SHOWN:
+            password = "({} characters)".format(len(password))
     return "{} {}{}".format(name.decode("utf-8", "replace"), password, " +State" if request.values(STATE) else "")
