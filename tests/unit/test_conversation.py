@@ -114,6 +114,20 @@ def test_the_password_prompt_is_not_shown_in_every_protocol_with_questions(
     assert (call.can_ask, call.can_ask_password) == (can_ask, can_ask_password)
 
 
+@for_each(max_attempts=(1, 2))
+def test_the_reason_of_a_reject_may_be_hidden(max_attempts: int) -> None:
+    settings = configured(max_attempts=max_attempts)
+    settings = settings._replace(auth=settings.auth._replace(show_reject_reason=False))
+    conversation = after_password(settings)
+    action = conversation.receive(Rejected("No such user"))
+    if max_attempts == 1:
+        assert action == Deny("rejected")
+        return
+    assert prompt_of(action) == "Authentication failed. 1 attempt left.\nCode: "
+    conversation.answer("1")
+    assert conversation.receive(Rejected("No such user")) == Deny("too-many-attempts")
+
+
 @either_way
 def test_without_a_password_prompt_all_else_is_asked(cumulative: bool) -> None:
     options: Dict[str, Any] = {"cumulative": cumulative, "has_password_prompt": False}
