@@ -145,7 +145,7 @@ def _similar_section(name: str, known: Sequence[str]) -> str:
     longer = [each for each in known if each.startswith(name)] if len(name) >= _MIN_BEGINNING else []
     begun = [each for each in _GATES if name.startswith(each.split(" ")[0])]
     if _another_server(name):
-        meant = closest(name, [each for each in known if "_" in each], 0.8)
+        meant = closest(name, [each for each in known if "_" in each and not each.endswith("_N")], 0.8)
         return meant or next(iter(longer), "")
     return closest(name, known) or next(iter(longer + begun), "")
 

@@ -29,7 +29,7 @@ class Doubt(NamedTuple):
 _LOOKED_UP = r"\$\$?\Z|\$\[.+\]\Z"
 _PROSE = ("prompt",)
 _PROSE_COMMENT = r"\s#\s"  # in a text for users, a semicolon may follow a blank
-_DN = r"(?i)[^\",]*\b[a-z]+=[^\",]*(,)\s*[a-z]+="
+_DN = r"(?i)\b[a-z]{1,20}=[^,]{1,200}(,)\s{0,9}[a-z]{1,20}="
 
 
 def text_doubts(value: str, comment: str = COMMENT) -> Iterator[Doubt]:
@@ -99,7 +99,7 @@ def _list_doubts(value: str) -> Iterator[Doubt]:
 def _separator_doubts(value: str) -> Iterator[Doubt]:
     if ";" in value and "," not in value and not re.search(COMMENT, value):
         yield Doubt(log_lines.SEMICOLON.text, value.index(";"))
-    name = re.match(_DN, value)
+    name = re.search(_DN, value) if '"' not in value else None
     if name:
         yield Doubt(log_lines.DN_SPLIT.text, name.start(1))
 

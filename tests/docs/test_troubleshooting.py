@@ -118,6 +118,18 @@ def doubtful_configurations(stage: Stage) -> None:
         server_username="alice",
     ).authenticate()
     stage.open(least + "conn_timeout=70\n", server_username="alice").authenticate()
+    stage.open(
+        least
+        + 'conn_retries=31\nadd_prefix=CORP\nadd_suffix=x\n[auth]\npush_password="x ; y\u200b"\n[gateway_groups]\n'
+        + "attribute=Class\nunmapped=drop\nrequired_groups=CN=a,DC=b\n[username]\nadd_prefix=CORP\\\\\n"
+        + "[username_transform]\nappend_domain=@x\n[ignore_upn_suffix_for_rdp]\nignore=no\n[question_2]\nkey=x\n"
+        + "[whitelist source=ldap_server_group]\nallow=no_user\n",
+        server_username="alice",
+    ).authenticate()
+    stored = {"credential_stores": {"store": {"passwords": {"radius": {"secret": ["secret "]}}}}}
+    more = "[credential_store]\nname=store\n[gateway_groups]\nattribute=Class\nrequired_groups=a;b\n"
+    stage.open(least.replace("none that a server knows", "$") + more, stored, server_username="alice").authenticate()
+    stage.open(least + "[auth]\nprompt=x\n-----BEGIN X-----\n", server_username="alice").authenticate()
 
 
 def servers_that_do_not_answer(stage: Stage) -> None:
