@@ -119,7 +119,8 @@ CONFIGURATIONS: Dict[str, str] = {
     "groups": "[gateway_groups]\nattribute=Class, 26.9.1\npattern=OU=([^;]+)\n required_groups=admins\nunmapped=drop\n",
     "references": f"[DEFAULT]\na=%(b)s%(b)s\nb={SECRET}\n[auth]\nprompt=%(a)s %% %(c)s\n[auth]\nprompt=x\n",
     **{name: text for name, (text, _) in DOUBTFUL.items()},
-    "pem": "[radius]\nserver=a\ntransport=tls\nca_certificate=\n-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n"
+    "pem": "[radius]\nserver=a\ntransport=tls\nca_certificate=\n-----BEGIN CERTIFICATE-----\nMAA=\n"
+    "-----END CERTIFICATE-----\n"
     f"port=1\nclient_certificate=-----BEGIN PRIVATE KEY-----\n{SECRET}\n[auth]\n-----BEGIN X-----\n{SECRET}==\n",
     "sdk": "[logging]\nlog_level=$\n[question_1]\nprompt=x\nkey=otp\n[whitelist source=user_list]\nname=\n"
     "[https-proxy]\npassword=$\n[lockouts]\nmax_failures=3\n[accounting]\nenabled=yes\nserver=c\n[messages]\nretry={x}\n",

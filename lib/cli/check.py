@@ -60,7 +60,11 @@ def findings(text: str) -> List[Finding]:
     rest, errors = ini, problems
     for _ in range(_MAX_ROUNDS):
         # With an invalid transport, it is unknown which options have an effect.
-        if built is not None or len(errors) > MAX_PROBLEMS or any(problem.error and problem.option == "transport" for problem in errors):
+        if (
+            built is not None
+            or len(errors) > MAX_PROBLEMS
+            or any(problem.error and problem.option == "transport" for problem in errors)
+        ):
             break
         rest = _without_errors(rest, errors)
         built, errors = build(rest, look_up, trusted_ca)

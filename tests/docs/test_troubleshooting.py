@@ -92,6 +92,7 @@ def ordinary_session(stage: Stage) -> None:
         stage.radius + accounting + "[gateway_groups]\nattribute=Filter-Id\n", "correct horse", gateway_user="alice"
     )
     stage.whole(stage.radius, "1111", "222222", server_username="pin1")
+    stage.whole(stage.radius + "[challenge_answers]\n1\\) push = 1\n", "1111", server_username="menu")
     stage.whole(stage.radius + "[auth]\nmax_attempts=1\n", "wrong", server_username="alice")
 
 
@@ -126,7 +127,7 @@ def doubtful_configurations(stage: Stage) -> None:
         + "[whitelist source=ldap_server_group]\nallow=no_user\n",
         server_username="alice",
     ).authenticate()
-    stored = {"credential_stores": {"store": {"passwords": {"radius": {"secret": ["secret "]}}}}}
+    stored = {"credential_stores": {"store": {"secret": {"radius": [["secret "]]}}}}
     more = "[credential_store]\nname=store\n[gateway_groups]\nattribute=Class\nrequired_groups=a;b\n"
     stage.open(least.replace("none that a server knows", "$") + more, stored, server_username="alice").authenticate()
     stage.open(least + "[auth]\nprompt=x\n-----BEGIN X-----\n", server_username="alice").authenticate()

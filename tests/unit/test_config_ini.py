@@ -224,7 +224,6 @@ DOUBTS = {
     '"quoted"': [IN_QUOTES],
     "'single'": [IN_QUOTES],
     "a ; b": [WITH_COMMENT],
-    "a #b": [WITH_COMMENT],
 }
 DOUBTS.update(
     (f"a{char}b", [f"contains the invisible character U+{ord(char):04X}"]) for char in "\t\xa0\x85\u2028\x0c\x1c"
