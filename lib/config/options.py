@@ -136,7 +136,7 @@ AUTH_OPTIONS = (
         "interactive_protocols",
         PROTOCOLS,
         "rdp,ssh,telnet",
-        "Protocols in which SPS can prompt the user. In others, the plugin uses the code in the login name, or push.",
+        "Protocols with a password prompt. In others, the plugin uses the code in the login name, or push.",
     ),
     Option(
         "push_password", SECRET, "", "Password to send when the user only presses Enter. Set to push for Duo's proxy."
