@@ -5,6 +5,7 @@ any outcome is not as expected. With --ssh or --telnet, it is a gateway for clie
 """
 
 import argparse
+import contextlib
 import functools
 import getpass
 import signal
@@ -18,6 +19,7 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Opt
 
 from . import front
 from .console import Console, encodable
+from .fork_server import ForkServer
 from .gateway import GatewayError, Session, UnexpectedQuestion, UnpackedPlugin, parse_login_name, unpack
 from .server import DemoServer
 
@@ -262,13 +264,17 @@ def main() -> int:
     parser.add_argument(
         "--configuration", metavar="FILE", help="plugin configuration for the gateway, with your own servers"
     )
+    parser.add_argument("--fork", action="store_true", help="fork hooks from a process that has imported the SDK")
     arguments = parser.parse_args()
     if arguments.configuration and not (arguments.ssh or arguments.telnet):
         parser.error("--configuration requires --ssh or --telnet")
     console = Console()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda received, frame: sys.exit(128 + received))
-    with tempfile.TemporaryDirectory(prefix="sps-demo-") as directory, DemoServer() as server:
+    with contextlib.ExitStack() as stack:
+        fork_server = stack.enter_context(ForkServer()) if arguments.fork else None
+        directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="sps-demo-"))
+        server = stack.enter_context(DemoServer())
         try:
             unpacked = unpack(arguments.zip, Path(directory, "plugin"))
             template = (unpacked / "default.cfg").read_text(encoding="utf-8")
@@ -277,7 +283,7 @@ def main() -> int:
         template = configure(template, {"attribute": "Filter-Id"}, "gateway_groups")
         reached = {"server": server.address, "port": str(server.port), "secret": server.secret}
         closed = dict(reached, port=str(free_port(server.address)), conn_timeout="1", conn_retries="1")
-        plugin = UnpackedPlugin(unpacked, configure(template, reached))
+        plugin = UnpackedPlugin(unpacked, configure(template, reached), fork_server=fork_server)
         console.say(f"Simulating SPS with {Path(arguments.zip).name}.")
         ours: Optional[DemoServer] = server
         if arguments.configuration:

@@ -98,7 +98,7 @@ def ordinary_session(stage: Stage) -> None:
 
 def wrong_configurations(stage: Stage) -> None:
     stage.whole(
-        "x=1\n[radius]\nserver=a\nport=70000\nport=1\na line\n  port=2\n[radius_2]\nsecret=$\n"
+        "x=1\n[radius]\nserver=a\nport=70000\nport=1\na line\n  port=2\n[radius_2] x\nsecret=$\n"
         "[auth]\nmax_attempts=no\n",
         gateway_user="alice",
     )

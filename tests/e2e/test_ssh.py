@@ -325,7 +325,7 @@ class TestGateway:
         "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=["SIGINT", "SIGTERM", "SIGHUP"]
     )
     def test_signal_ends_every_session(self, plugin_zip: Path, log_in: LogIn, tmp_path: Path, number: int) -> None:
-        with Gateway("ssh", plugin_zip, tmp_path) as gateway:
+        with Gateway("ssh", plugin_zip, tmp_path, fork=True) as gateway:
             log_in(gateway, "alice").sees(PASSWORD_PROMPT)
             log_in(gateway, "gu=alice@otp=123456@root").sees(LEAVE)
             person = log_in(gateway, "pusha").sees(PASSWORD_PROMPT)

@@ -210,7 +210,7 @@ def test_any_plugin(connect: LogIn, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
 def test_signal_ends_every_session(plugin_zip: Path, connect: LogIn, tmp_path: Path, number: int) -> None:
-    with Gateway("telnet", plugin_zip, tmp_path) as gateway:
+    with Gateway("telnet", plugin_zip, tmp_path, fork=True) as gateway:
         people = [connect(gateway) for _ in range(4)]
         people[1].types("alice").sees(PASSWORD_PROMPT)
         people[2].types("gu=alice@otp=123456@root").sees(LEAVE)

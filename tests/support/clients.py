@@ -13,7 +13,7 @@ import warnings
 import zipfile
 from io import StringIO
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Dict, List, Mapping, Optional, Sequence
 
 import pexpect
 import pytest
@@ -53,17 +53,25 @@ class Gateway:
 
     directory: an existing directory for its files.
     configuration: the plugin's configuration; without one it uses the demo's own RADIUS server and users.
+    fork: whether to fork the hooks instead of starting a new interpreter for each.
     printed: what it has printed so far.
     """
 
-    def __init__(self, protocol: str, plugin_zip: Path, directory: Path, configuration: Optional[str] = None) -> None:
+    def __init__(
+        self,
+        protocol: str,
+        plugin_zip: Path,
+        directory: Path,
+        configuration: Optional[str] = None,
+        fork: bool = False,
+    ) -> None:
         self.protocol = protocol
         self.directory = directory
         self.printed = ""
-        options: List[str] = []
+        options = ["--fork"] if fork else []
         if configuration is not None:
             (directory / "plugin.cfg").write_text(configuration, encoding="utf-8")
-            options = ["--configuration", str(directory / "plugin.cfg")]
+            options += ["--configuration", str(directory / "plugin.cfg")]
         self.temporary = directory / "temporary"
         self.temporary.mkdir()
         self._arguments = [sys.executable, "-m", "simulator.demo", "--" + protocol, *options, str(plugin_zip)]
@@ -83,7 +91,7 @@ class Gateway:
         self.read_until(re.escape(_READY))
         return self
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, *_: object) -> None:
         if self.process.returncode is None:
             self.stop()
 
@@ -164,7 +172,7 @@ class Person:
     def __enter__(self) -> "Person":
         return self
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, *_: object) -> None:
         self.hang_up()
 
     @property

@@ -186,7 +186,7 @@ DOUBTFUL: Dict[str, Tuple[str, List[str]]] = {
     "taken-key": (
         LEAST + "[question_1]\nprompt=x\nkey=typed_username\n",
         [
-            "6: error: [question_1] key: is reserved for the answer to a prompt of the plugin; choose another key",
+            "6: error: [question_1] key: is reserved for the answer to a prompt; choose another key",
         ],
     ),
     "whitelist": (

@@ -13,8 +13,7 @@ import socket
 import struct
 import threading
 import warnings
-from types import TracebackType
-from typing import Any, Callable, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Type, Union
+from typing import Any, Callable, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 ACCEPT, REJECT, CHALLENGE = 2, 3, 11
 USER_NAME, USER_PASSWORD, REPLY_MESSAGE, STATE, PROXY_STATE, MESSAGE_AUTHENTICATOR = 1, 2, 18, 24, 33, 80
@@ -94,12 +93,7 @@ class Server:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        exception_type: Optional[Type[BaseException]],
-        exception: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
+    def __exit__(self, kind: object, exception: Optional[BaseException], trace: object) -> None:
         self._wake.close()
         self._thread.join()
         self._woken.close()

@@ -73,14 +73,14 @@ def document(ssh: str, telnet: str, plugin_zip: Path, directory: Path) -> str:
         gateways[name] = directory / name
     parts = [_INTRODUCTION, "## SSH\n"]
     with closed_port() as port:
-        with Gateway("ssh", plugin_zip, gateways["ssh"]) as reached, Gateway(
+        with Gateway("ssh", plugin_zip, gateways["ssh"], fork=True) as reached, Gateway(
             "ssh", plugin_zip, gateways["down"], section(port)
         ) as cut_off:
             for scene in SSH:
                 with by_ssh(ssh, reached if scene.server_runs else cut_off, scene.login_name) as person:
                     parts += _played(scene, person, f"ssh {scene.login_name}@bastion")
     parts.append("## Telnet\n")
-    with Gateway("telnet", plugin_zip, gateways["telnet"]) as gateway:
+    with Gateway("telnet", plugin_zip, gateways["telnet"], fork=True) as gateway:
         for scene in TELNET:
             with by_telnet(telnet, gateway) as person:
                 person.sees("Username: ").types(scene.login_name)

@@ -12,7 +12,7 @@ from tests.support.command_line import CommandLine
 
 STORED = "hunter3 from the store"
 MINIMAL = "[radius]\nserver=a\nsecret=sixteen octets!!\n"
-COMMANDS = ("check", "servers", "try", "recovery-codes", "options")
+COMMANDS = ("new", "check", "servers", "try", "recovery-codes", "options")
 
 
 def test_help(cli: CommandLine) -> None:

@@ -294,7 +294,7 @@ def test_sections_that_the_sdk_would_ignore_are_errors() -> None:
         *(
             (
                 f"[question_1]\nkey={key}\nprompt=a\n",
-                "[question_1] key: is reserved for the answer to a prompt of the plugin; choose another key",
+                "[question_1] key: is reserved for the answer to a prompt; choose another key",
             )
             for key in ("otp", "otp12", "typed_username", "typed_username2", "recovery", "rp", "radius_password")
         ),
