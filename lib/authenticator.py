@@ -50,6 +50,8 @@ _FEW_CODES = 2  # the log warns when a user has this many left
 _PATTERN_SECONDS = 5.0  # limit for [gateway_groups] pattern, and for all of [challenge_answers]
 _LEAST_SECONDS = 0.05  # for each of [challenge_answers], whatever the others took
 
+_PUSH_WORDS = ("push", "phone", "sms")  # what [auth] push_password is for Duo's proxy: no secrets
+
 _log = logging.getLogger("SPS_RADIUS")
 
 
@@ -108,8 +110,8 @@ class Authenticator:
         if not self._settings.auth.serialize_user:
             return self._ask_servers(request)
         began = time.monotonic()
-        user = self._user_name(self._settings.servers[0])
-        with self._locks.locked(user, self._settings.total_timeout - self._seconds) as is_ours:
+        # Of the account, as for the lockout: another spelling of the name would get past the lock.
+        with self._locks.locked(self._counted.account, self._settings.total_timeout - self._seconds) as is_ours:
             self._spend(time.monotonic() - began)
             return self._ask_servers(request) if is_ours else NotSent(reasons.LOGIN_IN_PROGRESS)
 
@@ -151,7 +153,8 @@ class Authenticator:
 
         reply, origin = answer.reply, answer.origin
         self._record = self._record._replace(server=f"{origin.host}:{origin.port}")
-        inputs = self._typed + (() if password == self._settings.auth.push_password else (password.reveal(),))
+        sent = password.reveal()
+        inputs = self._typed + (() if sent.lower() in _PUSH_WORDS else (sent,))
         message = without_inputs(reply_message(answer.messages), inputs)
         log_lines.REPLY.log(
             _log,

@@ -92,6 +92,8 @@ INDENTED = Cause(
 """Remove the white space at the beginning of the line. Only PEM continues on indented lines."""
 MISPLACED_PEM = Cause(LINE_ERROR, "is PEM, which is a value of ca_certificate or client_certificate only")
 """Put the certificate or the key behind `ca_certificate=` or `client_certificate=` in the section of the server."""
+AFTER_HEADER = Cause(LINE_ERROR, "has text after [section]: it needs a line of its own")
+"""Move the text into the next line."""
 BEFORE_FIRST_SECTION = Cause(LINE_ERROR, "is before the first [section]")
 """Move the line into a section."""
 NO_STORE = Cause(OPTION_ERROR, "`$` requires [credential_store] name")

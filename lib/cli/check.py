@@ -136,8 +136,8 @@ def _without_errors(ini: Ini, problems: Iterable[Problem]) -> Ini:
     for section, option in (each[1:3] for each in problems if each.error and each not in syntax_errors):
         if section in lines:
             lines[section] = [line for line in lines[section] if option and f"line {line[0]}" != option]
-        elif option == "server":
-            sections.setdefault(section, {})[option] = section  # a name that no other server has
+        elif option in ("server", "key"):
+            sections.setdefault(section, {})[option] = section  # a name that no other server or question has
         elif option in sections.get(section, ()):
             del sections[section][option]
         elif section.startswith("radius"):

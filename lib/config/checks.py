@@ -28,6 +28,7 @@ _GATES = (
 _STRICT_SECTIONS = _GATES + ("accounting",)  # a misspelled option in these admits others or loses records
 _MAX_UNKNOWN = 100
 _MIN_BEGINNING = 4  # letters
+_MAX_COMPARED = 200  # characters, more than any section has
 _RENAMED: Mapping[Tuple[str, str], str] = {
     ("radius", "failover_after"): "status_check_after or connect_timeout",
     ("accounting", "failover_after"): "status_check_after or connect_timeout in [radius]",
@@ -139,13 +140,13 @@ def _similar_section(name: str, known: Sequence[str]) -> str:
 
     Letters may be in any case, missing, added or wrong, and either name may be the beginning of the other.
     """
-    name = " ".join(canonical(name).split())
+    name = " ".join(canonical(name[:_MAX_COMPARED]).split())
     if declaration(name):
         return name
     longer = [each for each in known if each.startswith(name)] if len(name) >= _MIN_BEGINNING else []
     begun = [each for each in _GATES if name.startswith(each.split(" ")[0])]
     if _another_server(name):
-        meant = closest(name, [each for each in known if "_" in each], 0.8)
+        meant = closest(name, [each for each in known if "_" in each and not each.endswith("_N")], 0.8)
         return meant or next(iter(longer), "")
     return closest(name, known) or next(iter(longer + begun), "")
 

@@ -6,7 +6,6 @@ from typing import Callable, Dict, Iterator
 from .. import log_lines
 from ..namedtuple import NamedTuple
 from .value_types import (
-    COMMENT,
     NAMES,
     OPTIONAL_PATTERN,
     QUOTED,
@@ -28,11 +27,12 @@ class Doubt(NamedTuple):
 
 _LOOKED_UP = r"\$\$?\Z|\$\[.+\]\Z"
 _PROSE = ("prompt",)
+_COMMENT = r"\s[;#]\s"  # a secret may well contain ` #`
 _PROSE_COMMENT = r"\s#\s"  # in a text for users, a semicolon may follow a blank
-_DN = r"(?i)[^\",]*\b[a-z]+=[^\",]*(,)\s*[a-z]+="
+_DN = r"(?i)\b[a-z]{1,20}=[^,]{1,200}(,)\s{0,9}[a-z]{1,20}="
 
 
-def text_doubts(value: str, comment: str = COMMENT) -> Iterator[Doubt]:
+def text_doubts(value: str, comment: str = _COMMENT) -> Iterator[Doubt]:
     """Yield the doubts about text that is sent, shown or compared as it stands."""
     if re.match(QUOTED, value, re.DOTALL):
         yield Doubt(log_lines.IN_QUOTES.text)
@@ -97,9 +97,9 @@ def _list_doubts(value: str) -> Iterator[Doubt]:
 
 
 def _separator_doubts(value: str) -> Iterator[Doubt]:
-    if ";" in value and "," not in value and not re.search(COMMENT, value):
+    if ";" in value and "," not in value and not re.search(_COMMENT, value):
         yield Doubt(log_lines.SEMICOLON.text, value.index(";"))
-    name = re.match(_DN, value)
+    name = re.search(_DN, value) if '"' not in value else None
     if name:
         yield Doubt(log_lines.DN_SPLIT.text, name.start(1))
 

@@ -63,7 +63,7 @@ class Ini(NamedTuple):
 
 _DEFAULT = configparser.DEFAULTSECT
 _LINE_SECTIONS = frozenset(section.name for section in SECTIONS if section.lines)
-_BARE_HEADER = r"\[[^]]+\]\s*([#;].*)?\Z"  # of a line that ends a section of lines: a pattern may begin with a bracket
+_BARE_HEADER = r"\[[^]]+\]\s*([#;].*)?\Z"  # a pattern may begin with a bracket, too
 _OPTION = r"([^=:]*)[=:](.*)\Z"
 _PADDED_BASE64 = r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)\Z"
 _REFERENCE = r"%(?:(%)|\(([^)]{1,100})\)s)?"
@@ -133,7 +133,7 @@ class _Parser:
         header = configparser.ConfigParser.SECTCRE.match(stripped)
         section = header.group("header") if header else ""
         is_comment = stripped[:1] in ("#", ";")
-        if self._section in self._lines and not re.match(_BARE_HEADER, stripped):
+        if self._section in self._lines and not _ends_lines(stripped):
             if stripped and not is_comment:
                 self._lines[self._section].append((number, stripped))
         elif is_comment:
@@ -146,6 +146,8 @@ class _Parser:
             self._continue_value(number, stripped, bool(section))
         elif section:
             self._begin_section(number, section)
+            if header and re.match(r"\s*[^\s#;]", stripped[header.end() :]):  # ConfigParser ignores it
+                self._report("", f"line {number}", log_lines.AFTER_HEADER.text)
         elif self._section is None:
             self._report("", f"line {number}", log_lines.BEFORE_FIRST_SECTION.text)
         else:
@@ -231,6 +233,12 @@ class _Parser:
 
     def _report(self, section: str, option: str, text: str) -> None:
         self._problems.append(Problem(True, section, option, text, -1))
+
+
+def _ends_lines(line: str) -> bool:
+    """Whether a line ends a section of lines: a bare header, or a known name in brackets and a blank."""
+    named = re.match(r"\[([^]]+)\]\s", line)
+    return re.match(_BARE_HEADER, line) is not None or named is not None and declaration(named.group(1)) is not None
 
 
 class _Budget:

@@ -115,7 +115,7 @@ def _incomplete_questions(ini: Ini) -> Iterator[Problem]:
         key = values.get("key", "")
         cause = ""
         if re.match(_TAKEN_KEYS, key):
-            text = "is reserved for the answer to a prompt of the plugin; choose another key"
+            text = "is reserved for the answer to a prompt; choose another key"
             yield Problem(True, section, "key", text)
         elif values.get("key") == "":
             yield Problem(True, section, "key", "is empty")

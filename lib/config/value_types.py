@@ -77,7 +77,8 @@ def expected(what: str, value: str, hints: Hints = ()) -> ValueError:
 
 def invisible(value: str) -> int:
     """Return where the first character is that looks like nothing, or like a blank and is none; -1 if there is none."""
-    return next((at for at, char in enumerate(value) if char != " " and _is_invisible(char)), -1)
+    odd = (match for match in re.finditer("[^ -~]", value) if _is_invisible(match.group()))
+    return next((match.start() for match in odd), -1)
 
 
 def _is_invisible(char: str) -> bool:

@@ -92,12 +92,13 @@ def ordinary_session(stage: Stage) -> None:
         stage.radius + accounting + "[gateway_groups]\nattribute=Filter-Id\n", "correct horse", gateway_user="alice"
     )
     stage.whole(stage.radius, "1111", "222222", server_username="pin1")
+    stage.whole(stage.radius + "[challenge_answers]\n1\\) push = 1\n", "1111", server_username="menu")
     stage.whole(stage.radius + "[auth]\nmax_attempts=1\n", "wrong", server_username="alice")
 
 
 def wrong_configurations(stage: Stage) -> None:
     stage.whole(
-        "x=1\n[radius]\nserver=a\nport=70000\nport=1\na line\n  port=2\n[radius_2]\nsecret=$\n"
+        "x=1\n[radius]\nserver=a\nport=70000\nport=1\na line\n  port=2\n[radius_2] x\nsecret=$\n"
         "[auth]\nmax_attempts=no\n",
         gateway_user="alice",
     )
@@ -118,6 +119,18 @@ def doubtful_configurations(stage: Stage) -> None:
         server_username="alice",
     ).authenticate()
     stage.open(least + "conn_timeout=70\n", server_username="alice").authenticate()
+    stage.open(
+        least
+        + 'conn_retries=31\nadd_prefix=CORP\nadd_suffix=x\n[auth]\npush_password="x ; y\u200b"\n[gateway_groups]\n'
+        + "attribute=Class\nunmapped=drop\nrequired_groups=CN=a,DC=b\n[username]\nadd_prefix=CORP\\\\\n"
+        + "[username_transform]\nappend_domain=@x\n[ignore_upn_suffix_for_rdp]\nignore=no\n[question_2]\nkey=x\n"
+        + "[whitelist source=ldap_server_group]\nallow=no_user\n",
+        server_username="alice",
+    ).authenticate()
+    stored = {"credential_stores": {"store": {"secret": {"radius": [["secret "]]}}}}
+    more = "[credential_store]\nname=store\n[gateway_groups]\nattribute=Class\nrequired_groups=a;b\n"
+    stage.open(least.replace("none that a server knows", "$") + more, stored, server_username="alice").authenticate()
+    stage.open(least + "[auth]\nprompt=x\n-----BEGIN X-----\n", server_username="alice").authenticate()
 
 
 def servers_that_do_not_answer(stage: Stage) -> None:

@@ -191,7 +191,7 @@ def test_errors_that_the_sdk_would_ignore(open_session: OpenSession, radius: str
     errors = {
         "[question_1]\nprompt=Ticket:\n": "[question_1] key: is missing",
         "[question_2]\nprompt=Ticket:\nkey=t\n": "[question_2]: is never asked because there is no [question_1]",
-        "[question_1]\nprompt=Ticket:\nkey=otp\n": "[question_1] key: is reserved for the answer to a password prompt",
+        "[question_1]\nprompt=Ticket:\nkey=otp\n": "[question_1] key: is reserved for the answer to a prompt",
         "[whitelist source=user_list]\nname=\n": "[whitelist source=user_list] name: is empty",
         "[whitelist source=ldap_server_group]\nallow=all_users\nexcept=\n": (
             "except: is missing: it lists the LDAP groups"

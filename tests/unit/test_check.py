@@ -240,7 +240,7 @@ def test_an_error_hides_no_warning() -> None:
     )
     erroneous = (
         "[auth]\nmax_attempts=no\n",
-        "[gateway_groups]\npattern=(\n[radius_attributes]\nNo-Such = 1\n[question_2]\nkey=otp\n",
+        "[gateway_groups]\npattern=(\n[radius_attributes]\nNo-Such = 1\n[question_1]\nprompt=x\nkey=otp\n",
         "[radius_attributes]\nNAS-Identifier =\nNAS-IP-Address =\n",
         "[radius_2]\nserver=c d\nconn_timeout=1\nport=x\n[auth]\nmax_attempts=no\n",
         "[accounting]\nenabled=yes\nserver=c d\n",

@@ -30,6 +30,24 @@ def test_malformed_lines_are_reported_by_number_and_not_quoted() -> None:
     assert wrong == []
 
 
+def test_text_after_a_section_is_not_ignored() -> None:
+    for line in (
+        "[lockout] max_failures=3",
+        "[lockout]max_failures=3",
+        "[gateway_groups]\trequired_groups=a",
+        "[auth] x",
+    ):
+        assert check(MINIMAL + line + "\n").errors == ["line 4: has text after [section]: it needs a line of its own"]
+    for line in ("[lockout]", "[lockout] ; a comment", "[lockout]# a comment", "[lockout] \r"):
+        assert check(MINIMAL + line + "\nmax_failures=3\n").errors == []
+
+
+def test_text_after_a_section_is_not_a_line_of_the_section_before() -> None:
+    for before in ("challenge_answers", "gateway_groups map", "radius_attributes"):
+        found = check(MINIMAL + f"[{before}]\n[lockout] max_failures=3\n").errors
+        assert "line 5: has text after [section]: it needs a line of its own" in found
+
+
 def test_lines_before_the_first_section_are_each_reported_and_not_quoted() -> None:
     checked = check("secret = {0}\n\n; comment\n{0}\n".format(HIDDEN) + MINIMAL)
     assert checked.errors == [
@@ -224,7 +242,6 @@ DOUBTS = {
     '"quoted"': [IN_QUOTES],
     "'single'": [IN_QUOTES],
     "a ; b": [WITH_COMMENT],
-    "a #b": [WITH_COMMENT],
 }
 DOUBTS.update(
     (f"a{char}b", [f"contains the invisible character U+{ord(char):04X}"]) for char in "\t\xa0\x85\u2028\x0c\x1c"

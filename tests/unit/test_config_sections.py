@@ -107,7 +107,8 @@ Own = 26.32473.1 string
     )
     assert settings is not None and settings.groups is not None and errors == []
     assert warnings == [
-        "[gateway_groups] required_groups: with unmapped=drop, no line of [gateway_groups map] makes any of these groups"
+        "[gateway_groups] required_groups: with unmapped=drop, no line of [gateway_groups map] makes any of these "
+        "groups"
     ]
     assert settings.groups._replace(pattern=None) == GroupRules(
         attributes=((0, 11), (0, 25), (12356, 1), (32473, 1)),

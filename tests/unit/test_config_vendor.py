@@ -284,7 +284,6 @@ def test_the_sdk_never_has_a_stored_password() -> None:
 
 def test_sections_that_the_sdk_would_ignore_are_errors() -> None:
     group = "[ldap_server]\nname=directory\n[whitelist source=ldap_server_group]\nallow=no_user\n"
-    no_group = "[whitelist source=ldap_server_group] except: is missing: it lists the LDAP groups"
     wrong = []
     for sections, expected in (
         ("[logging]\nlog_level=$\n", "[logging] log_level: " + NOT_STORED),
@@ -295,7 +294,7 @@ def test_sections_that_the_sdk_would_ignore_are_errors() -> None:
         *(
             (
                 f"[question_1]\nkey={key}\nprompt=a\n",
-                "[question_1] key: is reserved for the answer to a prompt of the plugin; choose another key",
+                "[question_1] key: is reserved for the answer to a prompt; choose another key",
             )
             for key in ("otp", "otp12", "typed_username", "typed_username2", "recovery", "rp", "radius_password")
         ),

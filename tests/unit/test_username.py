@@ -52,6 +52,9 @@ def test_names_are_rewritten_by_the_rules() -> None:
         ("jürgen", "JU\u0308RGEN", "jurgen"),
         ("İlker", "ilker", "ILKER"),
         ("ﬁnn", "Finn"),
+        ("søren", "Sören", "SØREN"),
+        ("Łukasz", "lukasz"),
+        ("Ægir", "aegir"),
     ),
 )
 def test_equal_names_have_one_spelling(names: Tuple[str, ...]) -> None:
@@ -60,6 +63,11 @@ def test_equal_names_have_one_spelling(names: Tuple[str, ...]) -> None:
 
 def test_different_names_have_different_spellings() -> None:
     assert len({canonical(name) for name in ("alice", "alicia", "alice ", "corp\\alice", "", "\udcff")}) == 6
+
+
+def test_many_marks_do_not_take_time_in_proportion_to_their_square() -> None:
+    # The square of their number would take hours.
+    assert canonical("a" + "\u0301\u0327\u302e" * 500_000) == "a"
 
 
 @given(name=st.text())
