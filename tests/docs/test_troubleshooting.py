@@ -337,7 +337,7 @@ def connection_limits(stage: Stage) -> None:
 
 
 def odd_groups_and_attributes(stage: Stage) -> None:
-    values = [(FILTER_ID, b"\xff"), (FILTER_ID, b"\x1b[31m"), (FILTER_ID, b"staff"), (CLASS, b"\0"), (CLASS, b"x")]
+    values = [(FILTER_ID, b"\xff"), (FILTER_ID, b"\x1b[31m"), (FILTER_ID, b"staff"), (CLASS, b"\0\1"), (CLASS, b"x")]
     with Server(answering(SECRET, ACCEPT, values)) as server:
         groups = section(server) + "[gateway_groups]\nattribute={}\nunmapped=drop\n[gateway_groups map]\na=b\n"
         unfit = "[radius_attributes]\nFramed-IP-Address{} = {{protocol}}\n"
