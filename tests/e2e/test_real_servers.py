@@ -58,7 +58,8 @@ def test_proxy_without_upstream_costs_two_logins(
 ) -> None:
     with running(tmp_path) as upstream, radsecproxy.running(tmp_path, upstream) as ports:
         upstream.stop()
-        own: Dict[str, Any] = dict(port=ports.udp, secret=radsecproxy.SECRET)
+        # radsecproxy 1.9 does not sign its replies to Status-Server.
+        own: Dict[str, Any] = dict(secret=radsecproxy.SECRET, require_message_authenticator="no")
         if transport == "tls":
             own = dict(transport="tls", ca_certificate=AUTHORITY.certificate, client_certificate=CLIENT.both)
         options = dict(own, conn_timeout=3, conn_retries=1, status_check_after=0.2)
