@@ -323,11 +323,11 @@ ERRORS = [
 ]
 
 
-def test_configuration_errors(open_session: OpenSession, down: str) -> None:
+def test_configuration_errors(open_session: OpenSession) -> None:
     with Cases() as cases:
         for lines, error in ERRORS:
             with cases.case(lines):
-                session = open_session(down + lines, server_username="alice")
+                session = open_session(section(1812) + lines, server_username="alice")
                 assert code(session.log_in()) == "bad-configuration"
                 assert "Configuration error: " + error in text(session)
 
