@@ -13,10 +13,13 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
+from lib.radius.accounting import ACCOUNTING_RESPONSE, ACCT_SESSION_ID, START, Record
 from lib.radius.schedule import GiveUp, Resolve, Schedule, Send, Timing, Wait
+from lib.state.accounting_queue import AccountingQueue
 from simulator.gateway import HOST, Session, UnpackedPlugin, unpack
 from simulator.host import RESULT_FD
 from simulator.server import DemoServer
@@ -29,6 +32,7 @@ CALLS = 40
 SIMULATED = 200
 REAL = 20
 STORM = 60
+BACKLOG, ACCOUNTING_TIMEOUT = 998, 2  # records, and seconds; with those of the first two sessions, the queue is full
 SECRET = b"the bench's own secret"
 
 FLOOR = """#!/usr/bin/env pluginwrapper3
@@ -225,6 +229,53 @@ def failover(zip_directory: pathlib.Path, scratch: pathlib.Path, living: DemoSer
         line("first dead, its status answers known", seconds, seconds / healthy)
 
 
+def backlog(zip_directory: pathlib.Path, scratch: pathlib.Path, living: DemoServer) -> None:
+    """Print how long the records of an outage take once the server is back, and how much they delay each session.
+
+    Two sessions run at a time, so that one logs in while the other one sends.
+    """
+    state = scratch / "backlog"
+    queue = AccountingQueue(str(state))
+    now = time.time()
+    for number in range(BACKLOG):
+        queue.add(Record(START, now - number, f"queued {number}", "alice"))
+
+    def session(name: str) -> float:
+        """Return the seconds that a login takes, up to the end of authorize."""
+        opened = Session(plugin, session_id=name, key_value_pairs={"gu": "alice", "otp": "123456"})
+        started = time.monotonic()
+        if opened.log_in()["verdict"] != "ACCEPT" or opened.authorize()["verdict"] != "ACCEPT":
+            raise RuntimeError(opened.log)
+        return time.monotonic() - started
+
+    with Server(lambda request: [reply(request, SECRET, ACCOUNTING_RESPONSE, signature=None)]) as server:
+        configuration = section("radius", living.port, living.secret)
+        own = section("accounting", server.port, SECRET.decode("ascii"), "enabled=yes", f"timeout={ACCOUNTING_TIMEOUT}")
+        with ThreadPoolExecutor(2) as pool:
+            plugin = UnpackedPlugin(zip_directory, configuration + own, state_directory=scratch / "no-backlog")
+            usual = statistics.median(pool.map(session, ["usual"] * REAL))
+            before = len(server.requests)
+            plugin = UnpackedPlugin(zip_directory, configuration + own, state_directory=state)
+            started = time.monotonic()
+            delays: List[float] = []
+            while any((state / "accounting").glob("*-Start-*")):
+                names = [f"new {len(delays) + each}" for each in range(2)]
+                delays += [each - usual for each in pool.map(session, names)]
+            took = time.monotonic() - started
+    received = Counter(request.values(ACCT_SESSION_ID)[0] for request in server.requests[before:])
+    if set(received.values()) != {1} or len(received) != BACKLOG + len(delays):
+        raise RuntimeError("a record is lost or was sent twice")
+    heading(
+        f"{BACKLOG + 2:,} records queued, server back",
+        "seconds to empty",
+        "sessions",
+        "median delay",
+        "longest",
+        "timeout",
+    )
+    line("", took, len(delays), statistics.median(delays), max(delays), ACCOUNTING_TIMEOUT)
+
+
 def simulated_login(loss: float, chance: random.Random) -> Optional[float]:
     """Return the simulated seconds until a reply arrives over a network that loses packets; None if none does."""
     schedule = Schedule([Timing(15, 0.3, 5)] * 2, 0.0, 150.0, chance.random)
@@ -317,6 +368,7 @@ def main() -> int:
             hooks(ours, floor)
             handshakes(directory, scratch, ours)
             failover(directory, scratch, server)
+            backlog(directory, scratch, server)
             losses(directory, scratch)
             storm(ours, floor)
     return 0

@@ -92,6 +92,7 @@ VALID: Dict[str, bytes] = {
     "challenge-odd": replied(CHALLENGE, (STATE, b""), (PROMPT, b"\0\1"), *texts(b"")),
     "challenge-escapes": replied(CHALLENGE, *texts(ESCAPES, b"\xe2\x80", b"\xa8\xff\xc3", b"\x1bPq", b"\xed\xa0\x80")),
     "accept-200-attributes": replied(ACCEPT, *[(REPLY_MESSAGE, b"%d" % number) for number in range(199)]),
+    "accept-2000-attributes": replied(ACCEPT, *[(REPLY_MESSAGE, b"")] * 1999),
     "accept-4096-octets": replied(ACCEPT, *texts(*[b"x" * 253] * 15), (CLASS, b"c" * 231)),
     "challenge-65536-octets": (replied(CHALLENGE, *texts(*[ESCAPES] * 120)) * 20)[:MAX_INPUT],
     "accept-vendor-length-0": replied(ACCEPT, vendor(b""), vendor(MICROSOFT), vendor(MICROSOFT + b"\x1a\0")),
@@ -103,7 +104,6 @@ DROPPED: Dict[str, bytes] = {
     "signed-twice": replied(ACCEPT, (MESSAGE_AUTHENTICATOR, bytes(16))),
     "signature-too-short": reply(REQUEST, RFC_SECRET, ACCEPT, [(MESSAGE_AUTHENTICATOR, bytes(15))], None),
     "other-secret": reply(REQUEST, b"another secret", REJECT, texts(b"No"), FIRST),
-    "201-attributes": replied(ACCEPT, *[(REPLY_MESSAGE, b"")] * 200),
     "4097-octets": replied(ACCEPT, *texts(*[b"x" * 253] * 15), (CLASS, b"c" * 232)),
 }
 

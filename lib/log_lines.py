@@ -177,17 +177,26 @@ NO_SERVER_ANSWERED = Line(ERROR, "RADIUS: {cause}")
 SERVER_FAILED = Line(WARNING, "RADIUS: {cause}")
 ATTEMPT = Cause(NO_SERVER_ANSWERED, "{server}: {cause}")
 NO_RESPONSE = Cause(ATTEMPT, "no response to {sent}")
-"""Check that the server runs, that UDP passes in both directions, and that the server lists this SPS as a client, with
-the address that its packets come from. Check the shared secret: a server silently discards requests that were signed
-with a different one, but its own log may say so. If users need time for a phone, raise `conn_timeout`."""
+"""Over TLS, the server accepted the connection and did not answer: read its log. Otherwise, see the next line."""
 NO_RESPONSE_TO_STATUS = Cause(ATTEMPT, "no response to {sent} or to Status-Server")
-"""Check the same as for `no response` above. Many servers never answer Status-Server; for those, set
-`status_check=none`."""
+"""The same, and Status-Server did not help to tell whether the server is up. Many servers never answer Status-Server;
+for those, set `status_check=none`."""
+POSSIBLE_CAUSES = Cause(
+    ATTEMPT,
+    "{failure}: server down, packets lost or filtered, this SPS not among its clients, or shared secret differs",
+)
+"""`{failure}` is one of the two lines above. RADIUS cannot tell these causes apart. Check that the server runs, that
+UDP passes in both directions, that the server lists this SPS as a client with the address that its packets come from,
+and that both sides have the same shared secret; the server's own log may say which. A server with several addresses may
+reply from the wrong one: `servers FILE` shows it. If users need time for a phone, raise `conn_timeout`."""
 STATUS_ANSWERED = Cause(ATTEMPT, "{failure}, but Status-Server was answered")
 """`{failure}` is a line above, or with TLS `the server closed the connection`. The server is up, knows SPS, and has the
 right secret. It was slow or waited for the user: raise `conn_timeout`, and read the server's log."""
+OTHERS_ANSWERED = Cause(ATTEMPT, "{failure}, but other requests were answered")
+"""`{failure}` is a line above. The server is up: in the meantime it answered another login. Causes as above."""
 CONNECTION_REFUSED = Cause(ATTEMPT, "connection refused")
-"""Check `port`, and check that the RADIUS service runs."""
+"""Check `port`, and check that the RADIUS service runs. The plugin tries a refused port again: once if another server
+is left, else until `conn_timeout` has passed."""
 RESOLUTION_FAILED = Cause(ATTEMPT, "name resolution failed: {error}")
 """Check `server` and the DNS servers of SPS, or use an address."""
 TOO_MANY_ADDRESSES = Cause(ATTEMPT, "only the first {limit} of {count} addresses are asked")
@@ -229,6 +238,9 @@ server's own log shows which."""
 MAY_REJECT_CERTIFICATE = Cause(ATTEMPT, "{ended}; it may not accept this client certificate")
 """The causes are the same as for `during the TLS handshake` above, or the server rejects the `client_certificate`. The
 server's own log shows which."""
+ENDED_AFTER_STATUS = Cause(ATTEMPT, "{ended} after Status-Server; if it always does, set status_check=none")
+"""The server does not support Status-Server over TLS. If it closes the connection without it too, the causes are the
+same as for the two lines above."""
 NOT_TLS = Cause(ATTEMPT, "reply is not TLS; check that the port is that of RADIUS over TLS")
 """Correct `port`. Most servers use 2083."""
 NOT_RADIUS_PORT = Cause(ATTEMPT, "the server does not offer RADIUS on this port")
@@ -255,6 +267,8 @@ NO_MATCHING_NAME = Cause(ATTEMPT, "no certificate can match the name {name}")
 # Discarded replies
 
 DISCARDED = Cause(ATTEMPT, "discarded {replies}: {cause}")
+STATUS_FLAWED = Cause(ATTEMPT, "invalid {replies} to Status-Server: {cause}")
+"""`{cause}` is one of those below. The login is not affected, but the plugin may take a slow server for a dead one."""
 WRONG_AUTHENTICATOR = Cause(DISCARDED, "wrong Response Authenticator; the shared secret probably differs")
 """Set the same secret on both sides. Look for white space at its end, and for non-ASCII letters that the server stores
 in an encoding other than UTF-8."""
@@ -277,10 +291,6 @@ MALFORMED_HEADER = Cause(DISCARDED, "malformed header or length")
 """The service on this port is not RADIUS, or packets are damaged on the way."""
 MALFORMED_ATTRIBUTES = Cause(DISCARDED, "malformed attributes")
 """The service on this port is not RADIUS, or packets are damaged on the way."""
-TOO_MANY_ATTRIBUTES = Cause(DISCARDED, "more than {limit} attributes")
-"""The server sends more attributes than any login needs. Configure it to send fewer."""
-UNSOLICITED_DATA = Cause(DISCARDED, "unsolicited data after the answer")
-"""A defect of a server that uses TLS: it sent more than one answer."""
 NOT_RECORDED = Cause(DISCARDED, "Error-Cause reports that nothing was recorded")
 """The accounting server refused the record, which stays in the queue: read the server's log."""
 

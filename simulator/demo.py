@@ -17,9 +17,9 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence
 
-from . import front
 from .console import Console, encodable
 from .fork_server import ForkServer
+from .frontend import ADDRESS, Frontend, Listener, Start, run
 from .gateway import GatewayError, Session, UnexpectedQuestion, UnpackedPlugin, parse_login_name, unpack
 from .server import DemoServer
 
@@ -190,7 +190,7 @@ def play_terminal(plugin: UnpackedPlugin, server: DemoServer, console: Console) 
             if not login_name:
                 return
             _log_in(plugin, login_name, console)
-            console.say(f"({_news(server)})")
+            console.say(f"({_totp_status(server)})")
     except (EOFError, KeyboardInterrupt):
         console.say()
 
@@ -202,7 +202,7 @@ def _introduce(server: DemoServer, console: Console) -> None:
         console.say(f"  {user.name:<6} {user.hint.format(codes[0] if codes else '')}")
 
 
-def _news(server: DemoServer) -> str:
+def _totp_status(server: DemoServer) -> str:
     return f"tessa's code is now {server.codes('tessa')[0]}"
 
 
@@ -232,10 +232,10 @@ def serve_telnet(plugin: UnpackedPlugin, server: Optional[DemoServer], console: 
     return _serve(plugin, server, console, telnet.start)
 
 
-def _serve(plugin: UnpackedPlugin, server: Optional[DemoServer], console: Console, start: front.Start) -> int:
-    def ready(listener: front.Listener) -> None:
+def _serve(plugin: UnpackedPlugin, server: Optional[DemoServer], console: Console, start: Start) -> int:
+    def ready(listener: Listener) -> None:
         names = ("alice", "gu=alice@otp=123456@root", "otp=123456") if server else ("NAME",)
-        console.say(f"The gateway listens on {front.ADDRESS} port {listener.port}. To log in, run in another terminal:")
+        console.say(f"The gateway listens on {ADDRESS} port {listener.port}. To log in, run in another terminal:")
         for command in OrderedDict((listener.command(name), None) for name in names):
             console.say("  " + command)
         console.say(listener.note)
@@ -243,7 +243,8 @@ def _serve(plugin: UnpackedPlugin, server: Optional[DemoServer], console: Consol
             _introduce(server, console)
         console.say("Press Ctrl-C to stop the gateway.")
 
-    return front.run(front.Front(plugin, console, functools.partial(_news, server) if server else str), start, ready)
+    status = functools.partial(_totp_status, server) if server else str
+    return run(Frontend(plugin, console, status), start, ready)
 
 
 def free_port(address: str) -> int:

@@ -147,8 +147,8 @@ def _parser(program: str) -> argparse.ArgumentParser:
         "--probe-user",
         metavar="NAME",
         type=_user_name,
-        help="if a server does not answer Status-Server (NPS does not), send it a login of this user with a random "
-        "password; the server counts this as a failed login",
+        help="also send each server a login of this user with a random password, for servers that do not answer "
+        "Status-Server (NPS does not) or do not sign it; the server counts this as a failed login",
     )
     _add_json(servers)
     _add_client_options(servers)

@@ -65,7 +65,7 @@ SERVER_OPTIONS = (
     Option(
         "retransmit_after",
         seconds(0, 280),
-        "0.3",
+        "2",
         "Seconds before the first retransmission; doubles each time. 0 disables retransmission. No effect with tls.",
     ),
     Option(
@@ -86,6 +86,12 @@ SERVER_OPTIONS = (
         seconds(0.1, 280),
         "3",
         "Seconds of silence before the server is probed with Status-Server.",
+    ),
+    Option(
+        "status_check_timeout",
+        seconds(0.1, 280),
+        "3",
+        "Seconds of silence to Status-Server after which the next server is asked, if the server usually answers it.",
     ),
     _CONNECT_TIMEOUT,
 )

@@ -225,7 +225,7 @@ def test_a_value_that_does_not_fit_is_not_left_out_silently(open_session: OpenSe
                     )
                     assert outcome(session, "code") == found
                     what = "Request omits" if mark else "Request for user alice not sent:"
-                    assert "{} [radius_attributes] line 6: {}: {}".format(what, name, expected) in text(session)
+                    assert f"{what} [radius_attributes] line 6: {name}: {expected}" in text(session)
                     assert len(server.requests) == (1 if mark else 0)
 
 
@@ -277,7 +277,7 @@ def test_every_request_names_the_nas_over_ipv6_too(open_session: OpenSession) ->
             ("127.0.0.1", "NAS-IP-Address", "NAS-Identifier"),
         ):
             with cases.case((host, removed)), Server(answering(SECRET), host) as server:
-                configuration = section(server) + "[radius_attributes]\n{} =\n".format(removed)
+                configuration = section(server) + f"[radius_attributes]\n{removed} =\n"
                 assert outcome(open_session(configuration, gateway_user="alice"), "code") == "ACCEPT"
                 numbers = {number for number, _ in server.requests[0].attributes()}
                 known = {"NAS-Identifier": 32, "NAS-IP-Address": 4, "NAS-IPv6-Address": 95}
@@ -530,7 +530,7 @@ def test_100_guesses_at_once(open_session: OpenSession) -> None:
         return code(session.log_in())
 
     with Server(answering(SECRET, REJECT)) as server:
-        configuration = section(server) + "[auth]\nmax_attempts=1\n[lockout]\nmax_failures={}\n".format(most)
+        configuration = section(server) + f"[auth]\nmax_attempts=1\n[lockout]\nmax_failures={most}\n"
         with ThreadPoolExecutor(at_once) as pool:
             codes = list(pool.map(guess, range(100)))
     reached = {request.octets[4:20] for request in server.requests}

@@ -79,7 +79,7 @@ def test_without_threads_a_host_name_does_not_resolve(
     session = under(open_fresh_session(servers["name"], server_username="alice"), python)
     assert outcome(session, "correct horse") == "name-lookup"
     assert "RADIUS: [radius] localhost: name resolution failed: can't start new thread" in text(session)
-    backup = servers["name"] + "[radius_2]\nserver={}\n".format(freeradius.host)
+    backup = servers["name"] + f"[radius_2]\nserver={freeradius.host}\n"
     session = under(open_fresh_session(backup, server_username="alice"), python)
     assert outcome(session, "correct horse") == "ACCEPT", session.log
 
@@ -89,11 +89,11 @@ def test_fips_mode_never_causes_an_internal_error(
 ) -> None:
     """From Python 3.9 on MD5 has a flag for it; before, users are denied for a reason of its own."""
     python = interpreter(tmp_path / "fips", sitecustomize=FIPS)
-    accounting = "[accounting]\nenabled=yes\nport={}\n".format(freeradius.acct_port)
+    accounting = f"[accounting]\nenabled=yes\nport={freeradius.acct_port}\n"
     with Cases() as cases:
         for method in ("pap", "chap", "mschapv2"):
             with cases.case(method):
-                configuration = radius + "auth_type={}\n".format(method) + accounting
+                configuration = radius + f"auth_type={method}\n" + accounting
                 session = under(open_fresh_session(configuration, server_username="alice"), python)
                 found = outcome(session, "correct horse")
                 assert found == ("ACCEPT" if sys.version_info >= (3, 9) else "fips"), session.log

@@ -44,7 +44,7 @@ def telnet_command() -> str:
 def _installed(name: str, package: str) -> str:
     path = shutil.which(name)
     if path is None:
-        pytest.skip("{} is not installed (Debian, Ubuntu: apt-get install {})".format(name, package))
+        pytest.skip(f"{name} is not installed (Debian, Ubuntu: apt-get install {package})")
     return path
 
 
@@ -118,14 +118,14 @@ class Gateway:
         match = self._output.match
         return str(match.group(1)) if match.lastindex else ""
 
-    def left(self) -> List[str]:
-        """Wait until a client disconnects, and return the lines about its visit."""
+    def wait_for_disconnect(self) -> List[str]:
+        """Wait until a client disconnects, and return the lines about its session."""
         number = self.read_until(r"\[(\d+)\] disconnected[^\n]*\n")
-        return self.visit(int(number))
+        return self.session(int(number))
 
-    def visit(self, number: int) -> List[str]:
-        """Return the lines about a visit so far."""
-        mark = "[{}] ".format(number)
+    def session(self, number: int) -> List[str]:
+        """Return the lines about a session so far."""
+        mark = f"[{number}] "
         return [line[len(mark) :] for line in self.printed.splitlines() if line.startswith(mark)]
 
     def stop(self, number: int = signal.SIGINT) -> int:
@@ -237,7 +237,7 @@ def by_telnet(command: str, gateway: Gateway) -> Person:
 
 
 def session_ended(lines: Sequence[str]) -> str:
-    """Return the only line that session_ended logged in a visit; check that nothing but `disconnected` follows it."""
+    """Return the only line that session_ended logged in a session; check that nothing but `disconnected` follows it."""
     ended = [line for line in lines if "Session ended" in line]
     assert len(ended) == 1, lines
     assert lines[-2] == ended[0]

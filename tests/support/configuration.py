@@ -22,7 +22,7 @@ class Checked(NamedTuple):
 
 def no_store(section: str, option: str) -> Optional[str]:
     """Fail: this configuration needs no password from the Credential Store."""
-    raise AssertionError("looked up [{}] {}".format(section, option))
+    raise AssertionError(f"looked up [{section}] {option}")
 
 
 def empty_store(section: str, option: str) -> Optional[str]:
@@ -80,4 +80,4 @@ def with_option(section: str, option: str, value: str) -> str:
         required = {"attribute": "Class"}
     required.pop(option, None)
     others = "".join("{} = {}\n".format(*item) for item in required.items())
-    return "{}[{}]\n{} = {}\n{}{}".format(text, section, option, value, others, rest)
+    return f"{text}[{section}]\n{option} = {value}\n{others}{rest}"

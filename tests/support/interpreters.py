@@ -79,7 +79,7 @@ def interpreter(directory: pathlib.Path, shell: str = "", sitecustomize: str = "
     directory.mkdir(exist_ok=True)
     (directory / "sitecustomize.py").write_text(sitecustomize, encoding="utf-8")
     path = directory / "python"
-    run = 'PYTHONPATH={} exec {} "$@"'.format(shlex.quote(str(directory)), shlex.quote(sys.executable))
+    run = f'PYTHONPATH={shlex.quote(str(directory))} exec {shlex.quote(sys.executable)} "$@"'
     path.write_text("\n".join(["#!/bin/bash", shell, run]) + "\n", encoding="utf-8")
     path.chmod(0o700)
     return str(path)

@@ -136,10 +136,10 @@ def test_dictionary_has_the_form_that_the_search_relies_on() -> None:
             assert line[1] == vendor, line
             vendor = ""
         elif line[0] == "ATTRIBUTE":
-            assert vendor or not vendors, "{}: standard attributes come first".format(line)
+            assert vendor or not vendors, f"{line}: standard attributes come first"
             attribute = line[1]
         else:
-            assert line[1] == attribute, "{}: values follow their attribute".format(line)
+            assert line[1] == attribute, f"{line}: values follow their attribute"
     assert not vendor and vendors
 
 
@@ -407,7 +407,7 @@ def test_values_are_never_cut(name: str, limit: int) -> None:
     assert encode(attribute, "x" * limit) == b"x" * limit
     assert encode(attribute, "\xfc" * (limit // 2)) == "\xfc".encode("utf-8") * (limit // 2)
     for text in ("x" * (limit + 1), "\xfc" * (limit // 2 + 1), "x" * 70000):
-        assert refused(attribute, text) == "expected at most {} octets of UTF-8".format(limit)
+        assert refused(attribute, text) == f"expected at most {limit} octets of UTF-8"
 
 
 def test_tag_takes_one_octet_of_the_limit() -> None:

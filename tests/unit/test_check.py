@@ -335,7 +335,7 @@ def over_tls(port: int, **options: Any) -> str:
 
 def without_lines(text: str) -> List[str]:
     """Return the findings in a text without their lines."""
-    return ["{0.level}: [{0.section}] {0.option}: {0.text}".format(each) for each in check.findings(text)]
+    return [f"{each.level}: [{each.section}] {each.option}: {each.text}" for each in check.findings(text)]
 
 
 def test_valid_tls_configurations() -> None:
@@ -416,9 +416,9 @@ def test_secrets_are_never_printed(cli: CommandLine) -> None:
     text = PASSWORD + "\n"
     for each in SECTIONS:
         text += "[{}]\n".format(each.name.replace("_N", "_2"))
-        text += "".join("{}={}\n".format(option.name, PASSWORD) for option in each.options)
+        text += "".join(f"{option.name}={PASSWORD}\n" for option in each.options)
     text += "{0}\n[challenge_answers]\n({0}\n({0} = {0}\n[radius_dictionary]\nx={0}\n".format(PASSWORD)
-    text += "[radius_attributes]\nUser-Password={0}\nClass = {{{0}\n".format(PASSWORD)
+    text += f"[radius_attributes]\nUser-Password={PASSWORD}\nClass = {{{PASSWORD}\n"
     checked = cli.run("check", cli.file(text))
     assert checked.status == 2 and len(checked.out.splitlines()) > 50
     assert PASSWORD not in checked.out + checked.err

@@ -37,6 +37,7 @@ require_message_authenticator=no
 source_ip=192.0.2.1
 status_check=none
 status_check_after=7
+status_check_timeout=4
 [radius_2]
 port=1645
 [radius_3]
@@ -51,11 +52,18 @@ require_message_authenticator=yes
 source_ip=
 status_check=status-server
 status_check_after=3
+status_check_timeout=3
 """
     assert valid(text).servers == (
-        ServerSettings("radius", "a", 1645, Secret(" s "), "chap", 2.5, 7, 1.5, False, "192.0.2.1", "none", 7.0, 3.0),
-        ServerSettings("radius_2", "a", 1645, Secret(" s "), "chap", 2.5, 7, 1.5, False, "192.0.2.1", "none", 7.0, 3.0),
-        ServerSettings("radius_3", "c", 1812, Secret("t"), "pap", 5.0, 3, 0.3, True, "", "status-server", 3.0, 3.0),
+        ServerSettings(
+            "radius", "a", 1645, Secret(" s "), "chap", 2.5, 7, 1.5, False, "192.0.2.1", "none", 7.0, 4.0, 3.0
+        ),
+        ServerSettings(
+            "radius_2", "a", 1645, Secret(" s "), "chap", 2.5, 7, 1.5, False, "192.0.2.1", "none", 7.0, 4.0, 3.0
+        ),
+        ServerSettings(
+            "radius_3", "c", 1812, Secret("t"), "pap", 5.0, 3, 0.3, True, "", "status-server", 3.0, 3.0, 3.0
+        ),
     )
 
 

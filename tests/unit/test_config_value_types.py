@@ -236,7 +236,7 @@ def test_invalid_values_are_one_error_each() -> None:
     for section, option, texts, expected in INVALID:
         for text in texts:
             _, errors, warnings = check(with_option(section, option, text))
-            if errors + warnings != ["[{}] {}: {}".format(section, option, expected)]:
+            if errors + warnings != [f"[{section}] {option}: {expected}"]:
                 wrong.append((section, option, text, errors, warnings))
     assert wrong == []
 
@@ -269,7 +269,7 @@ def test_secrets_that_cannot_be_sent_are_errors() -> None:
     for section, option, text, expected in cases:
         stored = "[credential_store]\nname=x\n"
         errors = check(with_option(section, option, "$") + stored, store_of(text)).errors
-        if errors != ["[{}] {}: {}".format(section, option, expected)]:
+        if errors != [f"[{section}] {option}: {expected}"]:
             wrong.append((section, option, text, errors))
         in_file = check(with_option(section, option, text)).errors
         if len(in_file) != 1 or HIDDEN in repr(in_file):
