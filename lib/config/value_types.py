@@ -3,6 +3,7 @@
 import binascii
 import ipaddress
 import re
+import warnings
 from typing import Callable, Optional, Pattern, Sequence, Tuple
 
 from .. import log_lines
@@ -155,7 +156,9 @@ def _encoding(value: str) -> str:
 def compile_pattern(pattern: str, flags: int = 0) -> Pattern[str]:
     """Compile a regular expression; raise ValueError, which does not quote it, if it is invalid."""
     try:
-        return re.compile(pattern, flags)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of syntax that may change in the future
+            return re.compile(pattern, flags)
     except (re.error, OverflowError, RecursionError, ValueError) as error:
         raise ValueError(f"invalid regular expression: {getattr(error, 'msg', 'too much')}") from None
 

@@ -191,7 +191,7 @@ def test_errors_that_the_sdk_would_ignore(open_session: OpenSession, radius: str
     errors = {
         "[question_1]\nprompt=Ticket:\nkey=otp\n": "[question_1] key: is reserved for the answer to a prompt",
         "[whitelist source=user_list]\nname=\n": "[whitelist source=user_list] name: is empty",
-        "[whitelist source=ldap_server_group]\nallow=all_users\nexcept=\n": "except: is empty: it lists the LDAP groups",
+        "[whitelist source=ldap_server_group]\nallow=all_users\nexcept=\n": "except: is empty",
     }
     with Cases() as cases:
         for lines, error in errors.items():

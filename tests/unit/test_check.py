@@ -1,6 +1,9 @@
 """`check`: what it finds in a configuration, and how it prints it."""
 
+import random
 import re
+import sys
+from types import FrameType
 from typing import Any, List
 
 from lib.cli import check
@@ -279,6 +282,48 @@ def test_differences_to_the_plugin_of_the_vendor_are_noted() -> None:
     (note,) = found(vendors.replace("prompt=OTP", "disable_echo=no"))
     assert "disable_echo" not in note and "Message-Authenticator" in note
     assert found(vendors + "[radius_2]\nserver=b\n") == []
+
+
+def test_the_work_is_proportional_to_the_length() -> None:
+    def calls(line: str, count: int) -> int:
+        """Return how many functions are called for a configuration with this many such lines."""
+        text = MINIMAL + "".join(line.format(number) for number in range(count))
+        made = 0
+
+        def profile(frame: FrameType, event: str, argument: object) -> None:
+            nonlocal made
+            made += event in ("call", "c_call")
+
+        sys.setprofile(profile)
+        try:
+            check.findings(text)
+        finally:
+            sys.setprofile(None)
+        return made
+
+    for line in (
+        "option{0}=1\noption{0}=2\n",
+        "[section{}]\nx=1\n",
+        "[radius_{}]\nx=1\n",
+        "[question_{}]\nkey=a\n",
+        "no option\n",
+        " indented\n",
+        "[challenge_answers]\n(=1\n",
+        "[radius_attributes]\nNo-Such-{}=1\n",
+        "[usermapping source=explicit]\nu{}=$\n",
+    ):
+        assert calls(line, 2000) < 20 * calls(line, 200), line
+
+
+def test_no_octets_make_it_fail(cli: CommandLine) -> None:
+    chance = random.Random(1)
+    odd = b"\n\r\t =:[]()-;#%$\"'\\aA0\xc3\xa4\xff\x00\x1b"
+    long = [b"\0" * 2**20, b"[radius]\n" + b"a=b\n" * 50000]
+    for octets in [*long, *(bytes(chance.choices(odd, k=chance.randint(0, 300))) for _ in range(100))]:
+        (cli.directory / "x.cfg").write_bytes(octets)
+        for arguments in (["check", "x.cfg"], ["check", "--json", "x.cfg"]):
+            checked = cli.run(*arguments)
+            assert (checked.status, checked.err) == (2, ""), octets[:300]
 
 
 # TLS
