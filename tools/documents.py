@@ -107,8 +107,6 @@ def _section(section: Section) -> str:
     if section.first or not (options or section.example):
         return ""
     lines = [f"[{section.name.replace('_N', '_1')}]"]
-    if section.name == "question_N":  # a question without its required options would be an error
-        lines[0] = "; " + lines[0]
     lines += ["# " + section.open.split(". ")[0].rstrip(".") + "."] if section.open else []
     lines += ["; " + line for line in section.example]
     if section.name == _FIRST[-1]:
