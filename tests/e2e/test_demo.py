@@ -204,6 +204,7 @@ class TestTerminal:
         with person(plugin_zip, "--verbose") as user:
             user.sees(LOGIN_PROMPT).types("gu=alice@otp=123456@root")
             assert "Logging initialized to level=info" in output_until(user, LOGIN_PROMPT)
+            assert user.types("").to_the_end() == 0
 
     @pytest.mark.parametrize("question", [LOGIN_PROMPT, PASSWORD_PROMPT])
     def test_closing_the_terminal_leaves_no_files(self, plugin_zip: Path, tmp_path: Path, question: str) -> None:
@@ -285,6 +286,7 @@ class TestOwnConfiguration:
             user.sees("[usermapping source=explicit] mallory ").types("alice")
             user.sees(LOGIN_PROMPT).types("gu=mallory@otp=123456@root")
             assert re.search(r"verdict +ACCEPT", output_until(user, LOGIN_PROMPT))
+            assert user.types("").to_the_end() == 0
 
     def test_ctrl_c_at_a_stored_value(self, plugin_zip: Path, file: str) -> None:
         with person(plugin_zip, "--configuration", file) as user:
@@ -296,6 +298,7 @@ class TestOwnConfiguration:
         with person(plugin_zip, "--configuration", file, SPS_RADIUS_SECRET=server.secret) as user:
             user.sees(LOGIN_PROMPT).types("gu=alice@otp=123456@root")
             assert re.search(r"verdict +ACCEPT", output_until(user, LOGIN_PROMPT))
+            assert user.types("").to_the_end() == 0
 
     def test_no_terminal_for_a_stored_value(self, plugin_zip: Path, file: str) -> None:
         lines = refused(plugin_zip, "--ssh", "--configuration", file).splitlines()
