@@ -90,6 +90,8 @@ INDENTED = Cause(
     LINE_ERROR, "is indented, so it belongs to the value above: remove the indentation, or write the value on one line"
 )
 """Remove the white space at the beginning of the line. Only PEM continues on indented lines."""
+MISPLACED_PEM = Cause(LINE_ERROR, "is PEM, which is a value of ca_certificate or client_certificate only")
+"""Put the certificate or the key behind `ca_certificate=` or `client_certificate=` in the section of the server."""
 AFTER_HEADER = Cause(LINE_ERROR, "has text after [section]: it needs a line of its own")
 """Move the text into the next line."""
 BEFORE_FIRST_SECTION = Cause(LINE_ERROR, "is before the first [section]")
@@ -124,6 +126,41 @@ RECOVERY_WITHOUT_EFFECT = Cause(
 """Remove `required_groups`, or the recovery codes."""
 NO_LDAP_SERVER = Cause(SECTION_WARNING, "has no effect without [ldap_server] name")
 """Set `[ldap_server] name` to the LDAP Server policy."""
+INCOMPLETE = Cause(SECTION_WARNING, "has no effect without {option}")
+"""Set the option, or remove the section. A whitelist without it admits nobody."""
+NEVER_ASKED = Cause(SECTION_WARNING, "is never asked: {cause}")
+"""A question needs `prompt` and a `key` of its own, and all the questions before it."""
+CAPPED = Cause(OPTION_WARNING, "is above the maximum; the plugin uses {limit:g}")
+"""Set the option to the maximum or less."""
+IN_QUOTES = Cause(OPTION_WARNING, "is in quotes, which are part of the value")
+"""Remove the quotes, unless the value has them. Quotes are removed from names in a list with commas, and from a value
+with white space at its ends."""
+WITH_COMMENT = Cause(OPTION_WARNING, "seems to end in a comment, which is part of the value")
+"""There are no inline comments: a comment needs a line of its own."""
+INVISIBLE = Cause(OPTION_WARNING, "contains the invisible character {code}")
+"""The character probably came from a document or a web page by copy and paste. Type the value anew, or on the other
+side the same character."""
+WHITE_SPACE = Cause(OPTION_WARNING, "begins or ends with white space ({code})")
+"""The value in the Credential Store has white space that the server's value probably lacks. Store it anew. The plugin
+removes line breaks at the end."""
+SEMICOLON = Cause(OPTION_WARNING, "contains a semicolon, which does not separate names")
+"""Separate the names with commas."""
+DN_SPLIT = Cause(OPTION_WARNING, "contains a distinguished name, whose commas separate names")
+"""Put a name that contains commas in double quotes. In `[whitelist source=ldap_server_group] except`, write the name of
+the group alone, because the SDK knows no quotes."""
+NO_BACKSLASH = Cause(OPTION_WARNING, "has no separator at its end, such as the backslash after a domain")
+"""The plugin sends the text directly before the name. A domain is `CORP\\`, with one backslash."""
+TWO_BACKSLASHES = Cause(OPTION_WARNING, "contains two backslashes, and both are sent")
+"""Write one backslash."""
+NO_AT_SIGN = Cause(OPTION_WARNING, "has no separator at its beginning, such as the `@` before a realm")
+"""The plugin sends the text directly after the name. A realm is `@example.com`."""
+SECOND_AT_SIGN = Cause(OPTION_WARNING, "begins with `@`, and the SDK adds another")
+"""Write the domain without `@`."""
+KEEPS_SUFFIX = Cause(OPTION_WARNING, "is not `true`: the suffix stays")
+"""Write `true` to remove the suffix, or `false` to keep it. The SDK takes every word but `true`, in lower case, for
+`false`."""
+UNMAPPED_GROUP = Cause(OPTION_WARNING, "with unmapped=drop, no line of [gateway_groups map] makes {which}")
+"""Nobody can have such a group. Add a line to `[gateway_groups map]` that makes the group, or set `unmapped=keep`."""
 REPLIES_CAN_BE_FORGED = Line(
     WARNING, "Replies from [{section}] can be forged: require_message_authenticator=no (CVE-2024-3596)"
 )
@@ -285,16 +322,27 @@ RECOVERY_CODE_USED = Cause(RECOVERY_CODE_REFUSED, "it was used before")
 GROUPS_WARNING = Line(WARNING, "Groups of {user}: {cause}")
 PATTERN_TIMED_OUT = Cause(GROUPS_WARNING, "no groups: [gateway_groups] pattern takes too long")
 r"""The regular expression has too many ways to match, as in `(\w+)+`. Remove repetitions inside repetitions."""
+ANSWERED = Line(INFO, "Challenge answered by [challenge_answers] {place}")
+"""For information. The user was not asked."""
 ANSWER_SKIPPED = Line(WARNING, "Automatic answer skipped: [challenge_answers] {place}: pattern takes too long")
 """The regular expression in this line has too many ways to match. The plugin tries the next line, or asks the user."""
 NO_GROUP = Cause(GROUPS_WARNING, "no group in {values}")
-"""The server sent none of the attributes in `[gateway_groups] attribute`, or `pattern` does not match their values."""
+"""`[gateway_groups] pattern` does not match the values, or they are empty."""
+GROUP_ATTRIBUTE_MISSING = Cause(GROUPS_WARNING, "the server sent no {names}")
+"""Configure the server to send one of the attributes in `[gateway_groups] attribute` for this user, or correct that
+option."""
+REQUIRED_GROUP_MISSING = Cause(GROUPS_WARNING, "no required group: expected one of {expected}, received {received}")
+"""The plugin denied the session. Add the user to a required group on the server, or correct
+`[gateway_groups] required_groups`, which is compared case-sensitively after the map."""
 GROUPS_NOT_MAPPED = Cause(GROUPS_WARNING, "not mapped: {names}")
 """With `unmapped=drop`, each of these names needs a line in `[gateway_groups map]`."""
-GROUPS_NOT_UTF_8 = Cause(GROUPS_WARNING, "discarded {number} of {values}: not UTF-8")
-"""Configure the server to send text in UTF-8."""
+GROUPS_NOT_DECODED = Cause(GROUPS_WARNING, "discarded {number} of {values}: not {encoding}")
+"""Configure the server to send text in UTF-8, or set `[gateway_groups] encoding` to what it sends."""
 GROUPS_WITH_CONTROLS = Cause(GROUPS_WARNING, "discarded {number} of {values}: with control characters")
 """Configure the server to send text without control characters."""
+BINARY_CLASS = Line(INFO, "Ignored binary Class of user {user}: another value is text")
+"""Servers such as NPS send a Class of their own beside that of the policy. No action is needed, unless a group is
+missing: then see `[gateway_groups] encoding`."""
 ATTRIBUTE_OMITTED = Line(WARNING, "Request omits [radius_attributes] {place}: {error}")
 """The value does not fit the attribute in this session. The plugin sent the request without the attribute, because the
 attribute is optional (`?`) or the request is for accounting."""

@@ -45,7 +45,7 @@ from tools.documents import declared_log_lines
 
 DOCUMENT = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
 STATUS_SERVER = 12
-VENDOR_SPECIFIC, CLASS = 26, 25
+FILTER_ID, CLASS, VENDOR_SPECIFIC = 11, 25, 26
 RECOVERY_CODE = "7K3M-9QXT-0GHV-W2BD"
 ACCOUNTING_RESPONSE = 5
 NOTHING_RECORDED = b"\x65\x06" + (406).to_bytes(4, "big")  # Error-Cause: Unsupported Extension
@@ -95,6 +95,7 @@ def ordinary_session(stage: Stage) -> None:
         stage.radius + accounting + "[gateway_groups]\nattribute=Filter-Id\n", "correct horse", gateway_user="alice"
     )
     stage.whole(stage.radius, "1111", "222222", server_username="pin1")
+    stage.whole(stage.radius + "[challenge_answers]\n1\\) push = 1\n", "1111", server_username="menu")
     stage.whole(stage.radius + "[auth]\nmax_attempts=1\n", "wrong", server_username="alice")
 
 
@@ -121,6 +122,18 @@ def doubtful_configurations(stage: Stage) -> None:
         server_username="alice",
     ).authenticate()
     stage.open(least + "conn_timeout=70\n", server_username="alice").authenticate()
+    stage.open(
+        least
+        + 'conn_retries=31\nadd_prefix=CORP\nadd_suffix=x\n[auth]\npush_password="x ; y\u200b"\n[gateway_groups]\n'
+        + "attribute=Class\nunmapped=drop\nrequired_groups=CN=a,DC=b\n[username]\nadd_prefix=CORP\\\\\n"
+        + "[username_transform]\nappend_domain=@x\n[ignore_upn_suffix_for_rdp]\nignore=no\n[question_2]\nkey=x\n"
+        + "[whitelist source=ldap_server_group]\nallow=no_user\n",
+        server_username="alice",
+    ).authenticate()
+    stored = {"credential_stores": {"store": {"secret": {"radius": [["secret "]]}}}}
+    more = "[credential_store]\nname=store\n[gateway_groups]\nattribute=Class\nrequired_groups=a;b\n"
+    stage.open(least.replace("none that a server knows", "$") + more, stored, server_username="alice").authenticate()
+    stage.open(least + "[auth]\nprompt=x\n-----BEGIN X-----\n", server_username="alice").authenticate()
 
 
 def servers_that_do_not_answer(stage: Stage) -> None:
@@ -369,12 +382,16 @@ def connection_limits(stage: Stage) -> None:
 
 
 def odd_groups_and_attributes(stage: Stage) -> None:
-    with Server(answering(SECRET, ACCEPT, [(CLASS, b"\xff"), (CLASS, b"\x1b[31m"), (CLASS, b"staff")])) as server:
+    values = [(FILTER_ID, b"\xff"), (FILTER_ID, b"\x1b[31m"), (FILTER_ID, b"staff"), (CLASS, b"\0\1"), (CLASS, b"x")]
+    with Server(answering(SECRET, ACCEPT, values)) as server:
         groups = section(server) + "[gateway_groups]\nattribute={}\nunmapped=drop\n[gateway_groups map]\na=b\n"
         unfit = "[radius_attributes]\nFramed-IP-Address{} = {{protocol}}\n"
         stage.open(section(server) + unfit.format(""), gateway_user="alice").log_in("x")
         stage.open(groups.format("Class") + unfit.format("?"), gateway_user="alice").log_in("x")
         stage.open(groups.format("Filter-Id"), gateway_user="alice").log_in("x")
+        stage.open(groups.format("Connect-Info"), gateway_user="alice").log_in("x")
+        unmatched = section(server) + "[gateway_groups]\nattribute=Class\npattern=OU=(.+)\nrequired_groups=a\n"
+        stage.open(unmatched, gateway_user="alice").log_in("x")
     with Server(answering(SECRET, ACCEPT, [(CLASS, b"a" * 60)])) as server:
         endless = section(server) + "[gateway_groups]\nattribute=Class\npattern=(\\w+\\s?)+;\n"
         stage.open(endless, gateway_user="alice").log_in("x")
