@@ -28,15 +28,15 @@ def figures(machine: str, tables: Sequence[Table]) -> str:
     """Return the ratios and simulated times of the tables; other times depend on the machine."""
     parts = [f"Measured with {machine}.\n"]
     for (title, *cells), rows in tables:
-        columns = [number for number, cell in enumerate(cells) if is_comparable(cell)]
-        if not columns:
+        charted = [number for number, cell in enumerate(cells) if is_comparable(cell)]
+        if not charted:
             continue
+        columns = list(range(len(cells))) if "simulated" in title else charted
         lines = [[title, *(cells[column] for column in columns)], ["---"] * (1 + len(columns))]
         lines += [[name or title, *(_text(numbers[column]) for column in columns)] for name, numbers in rows]
         parts += [f"### {title}\n", "".join("| " + " | ".join(line) + " |\n" for line in lines)]
-        parts += [
-            _chart(title, cells[column], [(name, numbers[column]) for name, numbers in rows]) for column in columns
-        ]
+        for column in charted:
+            parts.append(_chart(title, cells[column], [(name, numbers[column]) for name, numbers in rows]))
     return "\n".join(filter(None, parts))
 
 

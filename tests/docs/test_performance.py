@@ -12,6 +12,7 @@ TABLES = [
     Table(("Hook", "CPU ms", "floor", "CPU ratio"), [("asks", (3.0, 2.0, 1.5)), ("ends", (1.0, 1.0, 1.0))]),
     Table(("Backlog", "seconds"), [("", (3.0,))]),
     Table(("Packets lost", "simulated: median", "failed ratio"), [("10 %", (0.0204, 0.0)), ("50 %", (1.2, 0.0))]),
+    Table(("Selection, simulated", "measured", "of limit"), [("a", (4.0, 1.0)), ("b", (3.0, 0.5))]),
     Table(("Storm", "of idle"), [("", (4.0,))]),
 ]
 FIGURES = """\
@@ -45,6 +46,21 @@ xychart-beta horizontal
     x-axis ["10 %", "50 %"]
     y-axis "seconds" 0 --> 2
     bar [0.020, 1.200]
+```
+
+### Selection, simulated
+
+| Selection, simulated | measured | of limit |
+| --- | --- | --- |
+| a | 4.000 | 1.000 |
+| b | 3.000 | 0.500 |
+
+```mermaid
+xychart-beta horizontal
+    title "Selection, simulated, of limit"
+    x-axis ["a", "b"]
+    y-axis "ratio" 0 --> 1
+    bar [1.000, 0.500]
 ```
 
 ### Storm
