@@ -2,6 +2,7 @@
 
 import contextlib
 import pathlib
+import re
 import tempfile
 import time
 from collections import Counter
@@ -133,11 +134,11 @@ class Guessing(RuleBasedStateMachine):
 
     @rule(how=st.sampled_from(sorted(FILE_DAMAGE)), number=st.integers(0, 99), octets=st.binary(max_size=20))
     def damage(self, how: str, number: int, octets: bytes) -> None:
-        paths = self._paths()
+        paths = [path for path in self._paths() if re.search("-[0-9a-f]{16}$", path.name)]
         if paths:
             path = paths[number % len(paths)]
             FILE_DAMAGE[how](path)
-            path.with_name(path.name + octets.hex() + "x").write_bytes(octets)
+            path.with_name(f"{path.name}{number}").write_bytes(octets)
 
     @precondition(lambda self: self.is_usable)
     @rule(how=st.sampled_from(LOSSES), number=st.integers(0, 99))
@@ -207,6 +208,22 @@ def test_guesses_that_reach_the_server_are_bounded() -> None:
     assert {name for name in expected if not REACHED[name]} == set()
 
 
+@pytest.mark.parametrize("last", [REJECT, CHALLENGE])
+@pytest.mark.parametrize("max_challenges", [0, 1, 5])
+@pytest.mark.parametrize("max_failures", [1, 4])
+def test_an_attack_that_goes_on(max_failures: int, max_challenges: int, last: int) -> None:
+    machine = Guessing()
+    try:
+        machine.configure(max_failures, max_challenges, max_attempts=3)
+        for _ in range(3):
+            machine.log_in("alice", CLIENTS[0], 8, CHALLENGE)
+            for code in (max_challenges - 1) * [CHALLENGE] + 2 * [last]:
+                machine.guess(0, 8, code)
+                machine.no_more_requests_than_the_rules_allow_reach_the_server()
+    finally:
+        machine.teardown()
+
+
 @pytest.mark.parametrize("how", [*sorted(FILE_DAMAGE), *LOSSES])
 def test_each_damage_while_guessing(how: str) -> None:
     machine = Guessing()
@@ -215,7 +232,8 @@ def test_each_damage_while_guessing(how: str) -> None:
         for round_ in range(6):
             machine.attack("alice", CLIENTS[0], REJECT)
             if how in FILE_DAMAGE:
-                machine.damage(how, round_, b"x")
+                for number in range(30):
+                    machine.damage(how, number, b"x")
             elif round_ % 2 == 0:
                 machine.lose_count(how, 0)
                 machine.log_in_without_a_server("alice")

@@ -11,7 +11,7 @@ from typing import List, Optional, Sequence, Tuple
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from lib.authenticator import Authenticator
@@ -223,7 +223,13 @@ def test_no_code_is_good_twice_or_without_a_record() -> None:
     REACHED.clear()
     for _ in range(3):
         run_state_machine_as_test(  # type: ignore[no-untyped-call]
-            Recovering, settings=settings(max_examples=20, stateful_step_count=40, deadline=None)
+            Recovering,
+            settings=settings(
+                max_examples=20,
+                stateful_step_count=40,
+                deadline=None,
+                suppress_health_check=[HealthCheck.data_too_large, HealthCheck.too_slow],
+            ),
         )
     expected = {"accepted", "one of several accepted", "used", "not recorded", "locked", "damaged"}
     assert {name for name in expected if not REACHED[name]} == set()

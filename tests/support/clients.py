@@ -53,17 +53,24 @@ class Gateway:
 
     directory: an existing directory for its files.
     configuration: the plugin's configuration; without one it uses the demo's own RADIUS server and users.
+    options: further options of the demo.
     printed: what it has printed so far.
     """
 
-    def __init__(self, protocol: str, plugin_zip: Path, directory: Path, configuration: Optional[str] = None) -> None:
+    def __init__(
+        self,
+        protocol: str,
+        plugin_zip: Path,
+        directory: Path,
+        configuration: Optional[str] = None,
+        options: Sequence[str] = (),
+    ) -> None:
         self.protocol = protocol
         self.directory = directory
         self.printed = ""
-        options: List[str] = []
         if configuration is not None:
             (directory / "plugin.cfg").write_text(configuration, encoding="utf-8")
-            options = ["--configuration", str(directory / "plugin.cfg")]
+            options = [*options, "--configuration", str(directory / "plugin.cfg")]
         self.temporary = directory / "temporary"
         self.temporary.mkdir()
         self._arguments = [sys.executable, "-m", "simulator.demo", "--" + protocol, *options, str(plugin_zip)]
