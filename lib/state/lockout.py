@@ -7,7 +7,7 @@ code so. It counts at once, since the user may hang up. The failures of the runn
 so that a dialogue of many challenges can be completed, and its success takes them back. `max_failures` of all others
 lock every attempt. For a user, a new attempt also waits for the attempts that have not ended: `max_failures` +
 `max_challenges` attempts without a success lock the next one. So before a user is locked out, fewer than
-3 * (`max_failures` + `max_challenges`) requests reach the server, however many logins run at the same time.
+3 * (`max_failures` + `max_challenges`) requests get a reply, however many logins run at the same time.
 
 Each event is an empty file, and its name the only content: creating and removing one are atomic, so a hundred
 processes need no lock, and there is nothing that could be half written or corrupt.
