@@ -13,10 +13,14 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from lib.radius.schedule import GiveUp, Resolve, Schedule, Send, Timing, Wait
+from bench import selection
+from lib.radius.accounting import ACCOUNTING_RESPONSE, ACCT_SESSION_ID, START, Record
+from lib.radius.client import timing_of
+from lib.state.accounting_queue import AccountingQueue
 from simulator.gateway import HOST, Session, UnpackedPlugin, unpack
 from simulator.host import RESULT_FD
 from simulator.server import DemoServer
@@ -26,9 +30,10 @@ from tests.support.tls_peer import VERSION_1_1, Peer, answering
 from tools import build
 
 CALLS = 40
-SIMULATED = 200
+SIMULATED = 2000
 REAL = 20
 STORM = 60
+BACKLOG, ACCOUNTING_TIMEOUT = 998, 2  # records, and seconds; with those of the first two sessions, the queue is full
 SECRET = b"the bench's own secret"
 
 FLOOR = """#!/usr/bin/env pluginwrapper3
@@ -225,23 +230,58 @@ def failover(zip_directory: pathlib.Path, scratch: pathlib.Path, living: DemoSer
         line("first dead, its status answers known", seconds, seconds / healthy)
 
 
-def simulated_login(loss: float, chance: random.Random) -> Optional[float]:
-    """Return the simulated seconds until a reply arrives over a network that loses packets; None if none does."""
-    schedule = Schedule([Timing(15, 0.3, 5)] * 2, 0.0, 150.0, chance.random)
-    now, arrives = 0.0, float("inf")
-    while True:
-        action = schedule.next(now)
-        if isinstance(action, GiveUp):
-            return None
-        if isinstance(action, Resolve):
-            schedule.resolved(1)
-            arrives = float("inf")
-        elif isinstance(action, Send) and chance.random() >= loss and chance.random() >= loss:
-            arrives = min(arrives, now + 0.02)
-        elif isinstance(action, Wait):
-            if arrives <= action.until:
-                return arrives
-            now = action.until
+def backlog(zip_directory: pathlib.Path, scratch: pathlib.Path, living: DemoServer) -> None:
+    """Print how long the records of an outage take once the server is back, and how much they delay each session.
+
+    Two sessions run at a time, so that one logs in while the other one sends.
+    """
+    state = scratch / "backlog"
+    queue = AccountingQueue(str(state))
+    now = time.time()
+    for number in range(BACKLOG):
+        queue.add(Record(START, now - number, f"queued {number}", "alice"))
+
+    def session(name: str) -> float:
+        """Return the seconds that a login takes, up to the end of authorize."""
+        opened = Session(plugin, session_id=name, key_value_pairs={"gu": "alice", "otp": "123456"})
+        started = time.monotonic()
+        if opened.log_in()["verdict"] != "ACCEPT" or opened.authorize()["verdict"] != "ACCEPT":
+            raise RuntimeError(opened.log)
+        return time.monotonic() - started
+
+    with Server(lambda request: [reply(request, SECRET, ACCOUNTING_RESPONSE, signature=None)]) as server:
+        configuration = section("radius", living.port, living.secret)
+        own = section("accounting", server.port, SECRET.decode("ascii"), "enabled=yes", f"timeout={ACCOUNTING_TIMEOUT}")
+        with ThreadPoolExecutor(2) as pool:
+            plugin = UnpackedPlugin(zip_directory, configuration + own, state_directory=scratch / "no-backlog")
+            usual = statistics.median(pool.map(session, ["usual"] * REAL))
+            before = len(server.requests)
+            plugin = UnpackedPlugin(zip_directory, configuration + own, state_directory=state)
+            started = time.monotonic()
+            delays: List[float] = []
+            while any((state / "accounting").glob("*-Start-*")):
+                names = [f"new {len(delays) + each}" for each in range(2)]
+                delays += [each - usual for each in pool.map(session, names)]
+            took = time.monotonic() - started
+    received = Counter(request.values(ACCT_SESSION_ID)[0] for request in server.requests[before:])
+    if set(received.values()) != {1} or len(received) != BACKLOG + len(delays):
+        raise RuntimeError("a record is lost or was sent twice")
+    heading(
+        f"{BACKLOG + 2:,} records queued, server back",
+        "seconds to empty",
+        "sessions",
+        "median delay",
+        "longest",
+        "timeout",
+    )
+    line("", took, len(delays), statistics.median(delays), max(delays), ACCOUNTING_TIMEOUT)
+
+
+def server_selection() -> None:
+    """Print what a dead server and lost packets cost, in simulated time."""
+    print("\n" + f"{'Server selection, simulated':<80}{'measured':>10}{'limit':>10}")
+    for name, measured, limit in selection.rows():
+        print(f"{name:<80}{measured:>10.3f}{limit:>10.3f}", flush=True)
 
 
 def losses(zip_directory: pathlib.Path, scratch: pathlib.Path) -> None:
@@ -249,7 +289,7 @@ def losses(zip_directory: pathlib.Path, scratch: pathlib.Path) -> None:
     heading("Packets lost", "simulated: median", "95th", "failed", "real: median", "95th")
     for percent in (10, 30, 50):
         chance = random.Random(percent)
-        times = [simulated_login(percent / 100, chance) for _ in range(SIMULATED)]
+        times = selection.loss_times(timing_of(selection.defaults()), percent / 100, SIMULATED)
         arrived = sorted(each for each in times if each is not None)
 
         def lossy(request: Request, chance: random.Random = chance, loss: float = percent / 100) -> Sequence[bytes]:
@@ -317,6 +357,8 @@ def main() -> int:
             hooks(ours, floor)
             handshakes(directory, scratch, ours)
             failover(directory, scratch, server)
+            backlog(directory, scratch, server)
+            server_selection()
             losses(directory, scratch)
             storm(ours, floor)
     return 0

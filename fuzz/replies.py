@@ -70,7 +70,7 @@ def valid_attributes(octets: bytes, request: bytes, required: bool, codes: Conta
         return None
     body = octets[packet.HEADER_OCTETS : length]
     attributes = split(body)
-    if join(attributes) != body or len(attributes) > packet.MAX_REPLY_ATTRIBUTES:
+    if join(attributes) != body:
         return None
     digests = [value for kind, value in attributes if kind == MESSAGE_AUTHENTICATOR]
     blank = [(kind, bytes(16) if kind == MESSAGE_AUTHENTICATOR else value) for kind, value in attributes]
@@ -143,7 +143,7 @@ def variants(octets: bytes, request: bytes) -> Iterator[bytes]:
     yield hashed(answer, request)  # what BlastRADIUS achieves, without regard to the Message-Authenticator
     yield hashed(signed(answer, request), request)
     others = [each for each in split(body) if each[0] not in (MESSAGE_AUTHENTICATOR, PROXY_STATE)]
-    fitting = join([(MESSAGE_AUTHENTICATOR, bytes(16))] + others[: packet.MAX_REPLY_ATTRIBUTES - 1])
+    fitting = join([(MESSAGE_AUTHENTICATOR, bytes(16))] + others)
     if len(fitting) <= packet.MAX_OCTETS - packet.HEADER_OCTETS:
         yield hashed(signed(headed(octets, request, fitting), request), request)
 

@@ -1,4 +1,4 @@
-"""The seeds of the fuzzer: `python3 -m fuzz.seeds` adds these replies to fuzz/corpus."""
+"""The seeds of the fuzzer: `python3 -m fuzz.seeds` adds these inputs to fuzz/corpus."""
 
 import json
 import pathlib
@@ -8,6 +8,7 @@ from fuzz.configuration import SECRET
 from fuzz.replies import MAX_INPUT, PROVED
 from lib.login.state import State
 from lib.session import AcceptedUser, AccountingSession, SessionRecord
+from tests.support.doubtful import DOUBTFUL
 from tests.support.misbehaving import (
     ACCEPT,
     CHALLENGE,
@@ -91,6 +92,7 @@ VALID: Dict[str, bytes] = {
     "challenge-odd": replied(CHALLENGE, (STATE, b""), (PROMPT, b"\0\1"), *texts(b"")),
     "challenge-escapes": replied(CHALLENGE, *texts(ESCAPES, b"\xe2\x80", b"\xa8\xff\xc3", b"\x1bPq", b"\xed\xa0\x80")),
     "accept-200-attributes": replied(ACCEPT, *[(REPLY_MESSAGE, b"%d" % number) for number in range(199)]),
+    "accept-2000-attributes": replied(ACCEPT, *[(REPLY_MESSAGE, b"")] * 1999),
     "accept-4096-octets": replied(ACCEPT, *texts(*[b"x" * 253] * 15), (CLASS, b"c" * 231)),
     "challenge-65536-octets": (replied(CHALLENGE, *texts(*[ESCAPES] * 120)) * 20)[:MAX_INPUT],
     "accept-vendor-length-0": replied(ACCEPT, vendor(b""), vendor(MICROSOFT), vendor(MICROSOFT + b"\x1a\0")),
@@ -102,7 +104,6 @@ DROPPED: Dict[str, bytes] = {
     "signed-twice": replied(ACCEPT, (MESSAGE_AUTHENTICATOR, bytes(16))),
     "signature-too-short": reply(REQUEST, RFC_SECRET, ACCEPT, [(MESSAGE_AUTHENTICATOR, bytes(15))], None),
     "other-secret": reply(REQUEST, b"another secret", REJECT, texts(b"No"), FIRST),
-    "201-attributes": replied(ACCEPT, *[(REPLY_MESSAGE, b"")] * 200),
     "4097-octets": replied(ACCEPT, *texts(*[b"x" * 253] * 15), (CLASS, b"c" * 232)),
 }
 
@@ -117,6 +118,10 @@ CONFIGURATIONS: Dict[str, str] = {
     f"Class={{username}}\n{SECRET}\n[radius_dictionary]\nOwn = 26.32473.1 string\n",
     "groups": "[gateway_groups]\nattribute=Class, 26.9.1\npattern=OU=([^;]+)\n required_groups=admins\nunmapped=drop\n",
     "references": f"[DEFAULT]\na=%(b)s%(b)s\nb={SECRET}\n[auth]\nprompt=%(a)s %% %(c)s\n[auth]\nprompt=x\n",
+    **{name: text for name, (text, _) in DOUBTFUL.items()},
+    "pem": "[radius]\nserver=a\ntransport=tls\nca_certificate=\n-----BEGIN CERTIFICATE-----\nMAA=\n"
+    "-----END CERTIFICATE-----\n"
+    f"port=1\nclient_certificate=-----BEGIN PRIVATE KEY-----\n{SECRET}\n[auth]\n-----BEGIN X-----\n{SECRET}==\n",
     "sdk": "[logging]\nlog_level=$\n[question_1]\nprompt=x\nkey=otp\n[whitelist source=user_list]\nname=\n"
     "[https-proxy]\npassword=$\n[lockouts]\nmax_failures=3\n[accounting]\nenabled=yes\nserver=c\n[messages]\nretry={x}\n",
 }

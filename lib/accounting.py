@@ -15,7 +15,7 @@ from .request_attributes import request_attributes
 from .session import AcceptedUser, AccountingSession, Session
 from .state.accounting_queue import AccountingQueue
 from .state.directory import StateDirectories
-from .state.server_status import Health
+from .state.server_status import SharedServerStatus
 
 __all__ = ["START", "STOP", "account", "begin", "deliver"]
 
@@ -28,14 +28,15 @@ def begin(
     `accepted` is None if no server accepted the user.
     """
     attributes, unfit = request_attributes(settings, session, nas_identifier)
+    configured = {each[:2] for each in attributes}
     target = nas.target(session.server_ip, session.server_port, session.server_hostname, session.server_username)
-    user_name = radius_name(settings.name_rules[settings.servers[0].section], session.identity)
+    user_name = radius_name(settings.name_rules[settings.servers[0].section], session.identity, session.domains)
     begun = AccountingSession(
         started=time.time(),
         session_id=session.session_id or "",
         user_name=(accepted and accepted.user_name) or user_name,
         classes=accepted.classes if accepted else (),
-        attributes=attributes + target,
+        attributes=attributes + tuple(each for each in target if each[:2] not in configured),
         by_radius=accepted is not None,
     )
     return begun, [each.omission for each in unfit]
@@ -52,11 +53,11 @@ def account(
     queue.add(_record(kind, session, time.time()))
     if settings is None or settings.accounting is None:
         return queue.warnings
-    server_status = Health(directories.ephemeral, settings.dead_time)
+    server_status = SharedServerStatus(directories.ephemeral, settings.dead_time)
     return deliver(settings.accounting, queue, server_status) + queue.warnings + server_status.warnings
 
 
-def deliver(settings: AccountingSettings, queue: AccountingQueue, server_status: Health) -> List[str]:
+def deliver(settings: AccountingSettings, queue: AccountingQueue, server_status: SharedServerStatus) -> List[str]:
     """Send the records in the queue, oldest first, for at most `timeout` seconds; return the failures for the log.
 
     A record that is not acknowledged stays. While all servers are marked dead, no login waits for them.
@@ -65,12 +66,15 @@ def deliver(settings: AccountingSettings, queue: AccountingQueue, server_status:
         queue.sweep(time.time())
         return []
     deadline = time.monotonic() + settings.timeout
-    longest = sum(server.bound for server in settings.servers)
+    # A server that runs out of time may have recorded what it has not acknowledged yet. Until it has acknowledged one
+    # record, each needs the longest wait; then, one that it acknowledges quickly needs less.
+    needed = longest = sum(server.bound for server in settings.servers)
+    slowest = 0.0
     lines: List[str] = []
     with contextlib.closing(queue.due(time.time())) as entries:
         for entry in entries:
             left = deadline - time.monotonic()
-            if left < longest:  # a server that runs out of time may have recorded what it has not acknowledged yet
+            if left < needed:
                 break
             try:
                 answer = client.ask(settings.servers, AccountingRequest(entry.record), left, server_status)
@@ -80,6 +84,8 @@ def deliver(settings: AccountingSettings, queue: AccountingQueue, server_status:
                 break
             lines += answer.log_lines
             queue.sent(entry)
+            slowest = max(slowest, answer.seconds)
+            needed = min(longest, max(longest / 4, 10 * slowest))
     return [log_lines.SERVER_FAILED.format(cause=line) for line in dict.fromkeys(lines)]
 
 

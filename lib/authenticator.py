@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Container, List, Optional, Sequence, Tuple, Un
 from . import log_lines, reasons
 from .config.model import LockoutRules, Settings
 from .login import conversation
-from .login.groups import gateway_groups
+from .login.groups import Groups, gateway_groups
 from .login.state import (
     Accept,
     Accepted,
@@ -32,14 +32,14 @@ from .login.state import (
     Rejected,
     SendRequest,
 )
-from .login.username import account_name, radius_name
+from .login.username import account_name, character_problem, radius_name
 from .radius.server import ServerSettings
 from .secret import Secret
 from .session import AcceptedUser, Session, SessionRecord
 from .state.directory import StateDirectories
 from .state.lockout import Lockout, Login, new_attempt
 from .state.recovery_codes import UsedCodes
-from .state.server_status import Health
+from .state.server_status import SharedServerStatus
 from .state.user_lock import UserLocks
 from .text import canonical, counted, field, one_line, printable, reply_message, without_inputs
 
@@ -49,6 +49,8 @@ if TYPE_CHECKING:  # they import pyrad, which a hook that only asks the user mus
 _FEW_CODES = 2  # the log warns when a user has this many left
 _PATTERN_SECONDS = 5.0  # limit for [gateway_groups] pattern, and for all of [challenge_answers]
 _LEAST_SECONDS = 0.05  # for each of [challenge_answers], whatever the others took
+
+_PUSH_WORDS = ("push", "phone", "sms")  # what [auth] push_password is for Duo's proxy: no secrets
 
 _log = logging.getLogger("SPS_RADIUS")
 
@@ -73,7 +75,7 @@ class Authenticator:
         self._counted = Login(account_name(session.identity), session.identity, session.client_ip or "")
         self._locks = UserLocks(directories.ephemeral)
         self._used_codes = UsedCodes(directories.persistent)
-        self._server_status = Health(directories.ephemeral, settings.dead_time)
+        self._server_status = SharedServerStatus(directories.ephemeral, settings.dead_time)
         self._attribute_warnings: List[str] = []
         self._record = SessionRecord(0.0)
         self._typed: Tuple[str, ...] = ()
@@ -108,8 +110,8 @@ class Authenticator:
         if not self._settings.auth.serialize_user:
             return self._ask_servers(request)
         began = time.monotonic()
-        user = self._user_name(self._settings.servers[0])
-        with self._locks.locked(user, self._settings.total_timeout - self._seconds) as is_ours:
+        # Of the account, as for the lockout: another spelling of the name would get past the lock.
+        with self._locks.locked(self._counted.account, self._settings.total_timeout - self._seconds) as is_ours:
             self._spend(time.monotonic() - began)
             return self._ask_servers(request) if is_ours else NotSent(reasons.LOGIN_IN_PROGRESS)
 
@@ -139,7 +141,7 @@ class Authenticator:
             self._keep_traces(no_answer.section, no_answer.packets, no_answer.seconds)
             for line in no_answer.log_lines:
                 log_lines.NO_SERVER_ANSWERED.log(_log, cause=one_line(line))
-            return NoResponse(no_answer.code)
+            return NoResponse(no_answer.code, no_answer.is_alive)
         self._keep_traces(answer.origin.section, answer.packets, answer.seconds)
         for line in answer.log_lines:
             log_lines.SERVER_FAILED.log(_log, cause=one_line(line))
@@ -151,7 +153,8 @@ class Authenticator:
 
         reply, origin = answer.reply, answer.origin
         self._record = self._record._replace(server=f"{origin.host}:{origin.port}")
-        inputs = self._typed + (() if password == self._settings.auth.push_password else (password.reveal(),))
+        sent = password.reveal()
+        inputs = self._typed + (() if sent.lower() in _PUSH_WORDS else (sent,))
         message = without_inputs(reply_message(answer.messages), inputs)
         log_lines.REPLY.log(
             _log,
@@ -178,13 +181,17 @@ class Authenticator:
         from .request_attributes import request_attributes
 
         servers, seconds = self._settings.servers, self._settings.total_timeout - self._seconds
+        names = {server.section: self._user_name(server) for server in servers}
+        problem = next(filter(None, map(character_problem, names.values())), "")
+        if problem:
+            raise result.NotSent(packet.RequestError(reasons.BAD_USERNAME, f"the User-Name: {problem}"), "", ())
         attributes, unfit = request_attributes(self._settings, self._session, self._nas_identifier)
         for each in unfit:
             if not each.line.optional:
                 raise result.NotSent(packet.RequestError(reasons.BAD_CONFIGURATION, str(each)), "", ())
         self._attribute_warnings = [each.omission for each in unfit]
         login = LoginRequest(
-            {server.section: self._user_name(server) for server in servers},
+            names,
             request.password,
             attributes,
             request.server_state,
@@ -225,19 +232,23 @@ class Authenticator:
         rules = self._settings.groups
         if rules is None:
             return None
+        from .radius import attributes
         from .time_limit import time_limit  # imports signal, which the SDK does not
 
-        values = [value for vendor, number in rules.attributes for value in reply.values_of(vendor, number)]
+        dictionary = self._settings.dictionary
+        values = {attributes.by_key(*key, dictionary).name: reply.values_of(*key) for key in rules.attributes}
         try:
             with time_limit(_PATTERN_SECONDS):
-                found, warnings = gateway_groups(rules, values)
+                found = gateway_groups(rules, values)
         except TimeoutError:
-            found, warnings = (), (log_lines.PATTERN_TIMED_OUT.text,)
+            found = Groups((), (log_lines.PATTERN_TIMED_OUT.text,))
         user = field(self._session.username)
-        for warning in warnings:
+        for warning in found.warnings:
             log_lines.GROUPS_WARNING.log(_log, user=user, cause=warning)
-        log_lines.GROUPS.log(_log, user=user, groups=one_line(", ".join(map(field, found))) or "none")
-        return found
+        if found.has_binary_class:
+            log_lines.BINARY_CLASS.log(_log, user=user)
+        log_lines.GROUPS.log(_log, user=user, groups=one_line(", ".join(map(field, found.names))) or "none")
+        return found.names
 
     def _answered_by(self, used: Container[int], message: str) -> Optional[int]:
         """Return the first unused line of [challenge_answers] whose pattern matches in time, or None."""
@@ -250,13 +261,14 @@ class Authenticator:
             try:
                 with time_limit(max(_LEAST_SECONDS, deadline - time.monotonic())):
                     if line.pattern.search(message):
+                        log_lines.ANSWERED.log(_log, place=line.place)
                         return number
             except TimeoutError:
                 log_lines.ANSWER_SKIPPED.log(_log, place=line.place)
         return None
 
     def _user_name(self, server: ServerSettings) -> str:
-        return radius_name(self._settings.name_rules[server.section], self._session.identity)
+        return radius_name(self._settings.name_rules[server.section], self._session.identity, self._session.domains)
 
     def _locked_for(self) -> float:
         return self._lockout.locked_for(self._counted, self._record.attempt, time.time())

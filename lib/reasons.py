@@ -17,6 +17,7 @@ NO_USERNAME = "no-username"
 BAD_USERNAME = "bad-username"
 BAD_PASSWORD = "bad-password"
 NO_REPLY = "no-reply"
+NO_ANSWER = "no-answer"
 CONNECTION_REFUSED = "connection-refused"
 NAME_LOOKUP = "name-lookup"
 NETWORK = "network"
@@ -85,8 +86,9 @@ _DENIALS = (
         CANNOT_ASK,
         _FAILED,
         "The server sent an Access-Challenge, or a `[question_N]` is due, in a protocol in which SPS cannot prompt.",
-        "Have users put the code into the login name or use push in this protocol, answer the challenge with "
-        "`[challenge_answers]`, or add the protocol to `[auth] interactive_protocols` if SPS can prompt there.",
+        "Have users put the code into the login name or use push in this protocol, or answer the challenge with "
+        "`[challenge_answers]`. SPS prompts in SSH, Telnet, and RDP; if yours does in another protocol, add it to "
+        "`[auth] interactive_protocols`.",
     ),
     Denial(
         NO_USERNAME,
@@ -114,6 +116,15 @@ _DENIALS = (
         "Check that the server is running, that UDP (TCP with tls) passes in both directions, and that the server "
         "lists this SPS as a client. Check the shared secret: a server silently discards requests made with a "
         "different one. For push, raise `[radius] conn_timeout`.",
+    ),
+    Denial(
+        NO_ANSWER,
+        "No response in time. Approve the request on your device and try again.",
+        "A server is up, since it answered Status-Server or another login in the meantime, but it did not answer this "
+        "login in time. Usually the user did not approve a push.",
+        "If users need more time, raise `[radius] conn_timeout`: times `conn_retries` it is the longest wait for one "
+        "address. Raise `total_timeout` too if it is less. If logins without push end like this, read the log of the "
+        "server.",
     ),
     Denial(
         CONNECTION_REFUSED,

@@ -29,7 +29,7 @@ from . import log_lines, reasons
 from .config.build import build
 from .config.ini import Problem, parse_ini
 from .config.reader import ConfigurationError
-from .config.sdk_sections import sdk_text
+from .config.sdk_sections import relies_on_names, sdk_text
 from .login.state import Accept, Action, Ask, Deny, HookCall
 from .login.username import account_name
 from .session import Session, SessionRecord, format_metadata
@@ -51,6 +51,7 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
     def __init__(self, configuration: str = "") -> None:
         """Take the configuration as the admin wrote it; its errors are logged, and deny every session."""
         ini = parse_ini(configuration or "")
+        self._relies_on_names = relies_on_names(ini)
         refused = ""
         try:
             super().__init__(sdk_text(ini))
@@ -114,11 +115,13 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
         pairs = {key: value for key, value in self.connection.key_value_pairs.items() if isinstance(value, str)}
         if "username" in pairs:
             pairs["username"] = self._without_upn_suffix(pairs["username"]) or ""
-        return HookCall(
-            gateway_user=self.connection.gateway_user,
-            server_username=self._without_upn_suffix(self.connection.server_username),
-            pairs=pairs,
-            can_ask=self._can_ask(),
+        assert self._settings is not None
+        return HookCall.of(
+            self.connection.protocol,
+            self._settings.auth.interactive_protocols,
+            self.connection.gateway_user,
+            self._without_upn_suffix(self.connection.server_username),
+            pairs,
         )
 
     def _session(self) -> Session:
@@ -150,11 +153,6 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
     def _extract_username(self) -> Optional[str]:
         """Return the user name for the SDK, which calls this only if no step of ours has set one."""
         return self.connection.gateway_user or None
-
-    def _relies_on_names(self) -> bool:
-        """Whether a whitelist or the cache admits users by their names."""
-        sections = ("whitelist source=user_list", "whitelist source=ldap_server_group", "authentication_cache")
-        return any(self.plugin_configuration.get_options(section) for section in sections)
 
     def _has_typed_name(self) -> bool:
         """Whether the user typed the name at our prompt: whitelists and cache must not rely on it."""
@@ -203,6 +201,10 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
         log_lines.CACHE_FROM_FUTURE.log(_log, user=field(self.username))
         return True
 
+    def _transform_username(self) -> None:
+        if "@" not in self.mfa_identity:  # as SDK 1.8 and later do; earlier ones append a second domain
+            super()._transform_username()
+
     def _refresh_authentication_cache(self) -> None:
         # Cache only RADIUS logins: not those of a whitelist, and not those from the cache itself. SDK 1.6 caches the
         # latter again, so that reuse_limit and hard_timeout never take effect.
@@ -241,12 +243,7 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
 
     def _ask_questions(self) -> Verdict:
         verdict = super()._ask_questions()
-        return self._denied(reasons.CANNOT_ASK) if verdict and not self._can_ask() else verdict
-
-    def _can_ask(self) -> bool:
-        """Whether the user can be asked in this protocol."""
-        assert self._settings is not None
-        return self.connection.protocol.lower() in self._settings.auth.interactive_protocols
+        return self._denied(reasons.CANNOT_ASK) if verdict and not self._hook_call().can_ask else verdict
 
     def _without_upn_suffix(self, name: Optional[str]) -> Optional[str]:
         """Return a name without the `@domain` that the SDK drops from RDP user names, from 1.8 on."""

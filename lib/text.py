@@ -25,6 +25,8 @@ _IGNORABLE = (
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
     "\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
+_BASE_LETTERS = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ħ": "h", "ŧ": "t", "ı": "i", "æ": "ae", "œ": "oe"})
+"""Letters without a decomposition, as directories and databases compare them."""
 _BRACES = r"\{\{|\}\}|\{([^{}]*)\}|[{}]"
 _MAX_COMPARED = 100  # characters of a name; comparing takes time in proportion to their square
 _CUT_OCTETS = 240  # servers cut long texts at 253 octets (RFC 2865 section 5.18) or somewhat before
@@ -135,9 +137,16 @@ def canonical(name: str) -> str:
     previous = ""
     while name != previous:
         previous = name
-        visible = re.sub(_IGNORABLE, "", unicodedata.normalize("NFKD", name.casefold()))
-        name = "".join(char for char in visible if unicodedata.category(char) not in ("Mn", "Me"))
+        # Without marks: to normalize many takes time in proportion to the square of their number.
+        decomposed = unicodedata.normalize("NFKD", _without_marks(name.casefold()))
+        name = _without_marks(re.sub(_IGNORABLE, "", decomposed)).translate(_BASE_LETTERS)
     return name
+
+
+def _without_marks(text: str) -> str:
+    return "".join(
+        char for char in text if not unicodedata.combining(char) and unicodedata.category(char) not in ("Mn", "Me")
+    )
 
 
 def printable(value: str) -> str:

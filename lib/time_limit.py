@@ -17,9 +17,12 @@ def time_limit(seconds: float) -> Iterator[None]:
         raise TimeoutError()
 
     before = signal.signal(signal.SIGALRM, expire)
+    # The process that started this one may have blocked the signal.
+    mask = signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         signal.signal(signal.SIGALRM, before)

@@ -5,6 +5,7 @@ any outcome is not as expected. With --ssh or --telnet, it is a gateway for clie
 """
 
 import argparse
+import contextlib
 import functools
 import getpass
 import signal
@@ -16,8 +17,9 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence
 
-from . import front
 from .console import Console, encodable
+from .fork_server import ForkServer
+from .frontend import ADDRESS, Frontend, Listener, Start, run
 from .gateway import GatewayError, Session, UnexpectedQuestion, UnpackedPlugin, parse_login_name, unpack
 from .server import DemoServer
 
@@ -201,7 +203,7 @@ def play_terminal(plugin: UnpackedPlugin, server: DemoServer, console: Console) 
             if not login_name:
                 return
             _log_in(plugin, login_name, console)
-            console.say(f"({_news(server)})")
+            console.say(f"({_totp_status(server)})")
     except (EOFError, KeyboardInterrupt):
         console.say()
 
@@ -213,7 +215,7 @@ def _introduce(server: DemoServer, console: Console) -> None:
         console.say(f"  {user.name:<6} {user.hint.format(codes[0] if codes else '')}")
 
 
-def _news(server: DemoServer) -> str:
+def _totp_status(server: DemoServer) -> str:
     return f"tessa's code is now {server.codes('tessa')[0]}"
 
 
@@ -226,27 +228,27 @@ def _log_in(plugin: UnpackedPlugin, login_name: str, console: Console) -> None:
         console.say("You disconnected.")
 
 
-def serve_ssh(visits: front.Front, server: Optional[DemoServer], console: Console, directory: Path) -> int:
+def serve_ssh(frontend: Frontend, server: Optional[DemoServer], console: Console, directory: Path) -> int:
     """Run a gateway for SSH clients until Ctrl-C and return the exit status. It writes known_hosts to `directory`.
 
     `server` is the server of the demo, None if the configuration names others.
     """
     from . import ssh  # asyncssh takes half a second
 
-    return _serve(visits, server, console, functools.partial(ssh.start, directory=directory))
+    return _serve(frontend, server, console, functools.partial(ssh.start, directory=directory))
 
 
-def serve_telnet(visits: front.Front, server: Optional[DemoServer], console: Console) -> int:
+def serve_telnet(frontend: Frontend, server: Optional[DemoServer], console: Console) -> int:
     """Run a gateway for Telnet clients until Ctrl-C and return the exit status."""
     from . import telnet
 
-    return _serve(visits, server, console, telnet.start)
+    return _serve(frontend, server, console, telnet.start)
 
 
-def _serve(visits: front.Front, server: Optional[DemoServer], console: Console, start: front.Start) -> int:
-    def ready(listener: front.Listener) -> None:
+def _serve(frontend: Frontend, server: Optional[DemoServer], console: Console, start: Start) -> int:
+    def ready(listener: Listener) -> None:
         names = ("alice", "gu=alice@otp=123456@root", "otp=123456") if server else ("NAME",)
-        console.say(f"The gateway listens on {front.ADDRESS} port {listener.port}. To log in, run in another terminal:")
+        console.say(f"The gateway listens on {ADDRESS} port {listener.port}. To log in, run in another terminal:")
         for command in OrderedDict((listener.command(name), None) for name in names):
             console.say("  " + command)
         console.say(listener.note)
@@ -254,7 +256,7 @@ def _serve(visits: front.Front, server: Optional[DemoServer], console: Console, 
             _introduce(server, console)
         console.say("Press Ctrl-C to stop the gateway.")
 
-    return front.run(visits, start, ready)
+    return run(frontend, start, ready)
 
 
 def free_port(address: str) -> int:
@@ -278,13 +280,17 @@ def main() -> int:
     parser.add_argument(
         "--authenticated", action="store_true", help="act as if SPS had authenticated the users of the gateway"
     )
+    parser.add_argument("--fork", action="store_true", help="fork hooks from a process that has imported the SDK")
     arguments = parser.parse_args()
     if arguments.configuration and not (arguments.ssh or arguments.telnet):
         parser.error("--configuration requires --ssh or --telnet")
     console = Console()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda received, frame: sys.exit(128 + received))
-    with tempfile.TemporaryDirectory(prefix="sps-demo-") as directory, DemoServer() as server:
+    with contextlib.ExitStack() as stack:
+        fork_server = stack.enter_context(ForkServer()) if arguments.fork else None
+        directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="sps-demo-"))
+        server = stack.enter_context(DemoServer())
         try:
             unpacked = unpack(arguments.zip, Path(directory, "plugin"))
             template = (unpacked / "default.cfg").read_text(encoding="utf-8")
@@ -293,7 +299,7 @@ def main() -> int:
         template = configure(template, {"attribute": "Filter-Id"}, "gateway_groups")
         reached = {"server": server.address, "port": str(server.port), "secret": server.secret}
         closed = dict(reached, port=str(free_port(server.address)), conn_timeout="1", conn_retries="1")
-        plugin = UnpackedPlugin(unpacked, configure(template, reached))
+        plugin = UnpackedPlugin(unpacked, configure(template, reached), fork_server=fork_server)
         console.say(f"Simulating SPS with {Path(arguments.zip).name}.")
         ours: Optional[DemoServer] = server
         if arguments.configuration:
@@ -305,11 +311,11 @@ def main() -> int:
         else:
             console.say(f"Started a RADIUS server on {server.address} port {server.port}.")
         if arguments.ssh or arguments.telnet:
-            news = functools.partial(_news, server) if ours else str
-            visits = front.Front(plugin, console, news, arguments.authenticated)
+            status = functools.partial(_totp_status, server) if ours else str
+            frontend = Frontend(plugin, console, status, arguments.authenticated)
             if arguments.ssh:
-                return serve_ssh(visits, ours, console, Path(directory))
-            return serve_telnet(visits, ours, console)
+                return serve_ssh(frontend, ours, console, Path(directory))
+            return serve_telnet(frontend, ours, console)
         if arguments.script or not sys.stdin.isatty():
             recovery = configure(configure(template, closed), {"alice": RECOVERY_HASH}, "recovery_codes")
             cut_off = plugin._replace(configuration=recovery)

@@ -23,7 +23,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from . import host
 
@@ -100,7 +100,7 @@ class ForkServer:
     def __enter__(self) -> "ForkServer":
         return self
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, *_: object) -> None:
         self._control.close()
         self._process.wait()
 
@@ -157,7 +157,8 @@ def main() -> int:
     del sys.path[0]  # the tree, which SPS does not have
     importlib.import_module(SDK)
     if "COVERAGE_PROCESS_START" in os.environ:
-        importlib.import_module("coverage")  # which takes as long as the SDK
+        # Takes longer than a hook. Each child continues the measurement, and writes a file of its own.
+        importlib.import_module("coverage").process_startup()
     gc.collect()
     getattr(gc, "freeze", int)()  # so that no child copies these pages; not on 3.6
     call = _serve(socket.socket(fileno=int(sys.argv[1])))

@@ -14,8 +14,7 @@ import struct
 import threading
 import time
 from collections import OrderedDict
-from types import TracebackType
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple, Type
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import pyotp
 from pyrad.dictionary import Dictionary
@@ -198,12 +197,7 @@ class DemoServer(asyncio.DatagramProtocol):
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        exception_type: Optional[Type[BaseException]],
-        exception: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._transport.close()

@@ -7,7 +7,7 @@ from typing import Any, List, Optional, Set, Tuple, Union
 
 import asyncssh
 
-from .front import ADDRESS, LEAVE, Front, Listener, Page, Step, Visit
+from .frontend import ADDRESS, LEAVE, AccessGranted, ClientSession, Frontend, Listener, Step
 from .gateway import Question
 
 _LOGIN_SECONDS = 3600  # the two minutes of asyncssh are too short for three pushes
@@ -16,7 +16,7 @@ _LEAVING = b"\r\n\x03\x04"  # Enter, Ctrl-C, Ctrl-D
 Challenge = Union[bool, Tuple[str, str, str, List[Tuple[str, bool]]]]
 
 
-async def start(front: Front, directory: Path) -> Listener:
+async def start(frontend: Frontend, directory: Path) -> Listener:
     """Listen on a free port of the loopback address, with a new host key that stays in memory.
 
     Write a known_hosts file to `directory`, so that clients do not ask whether to trust the key.
@@ -24,7 +24,7 @@ async def start(front: Front, directory: Path) -> Listener:
     key = asyncssh.generate_private_key("ssh-ed25519")
     clients: "Set[_Client]" = set()
     acceptor = await asyncssh.create_server(
-        lambda: _Client(front, clients),
+        lambda: _Client(frontend, clients),
         ADDRESS,
         0,
         server_host_keys=[key],
@@ -53,10 +53,10 @@ async def start(front: Front, directory: Path) -> Listener:
 
 
 class _Client(asyncssh.SSHServer):
-    def __init__(self, front: Front, clients: "Set[_Client]") -> None:
-        self._front = front
+    def __init__(self, frontend: Frontend, clients: "Set[_Client]") -> None:
+        self._frontend = frontend
         self._clients = clients
-        self._visit: Optional[Visit] = None
+        self._session: Optional[ClientSession] = None
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         self._connection = conn
@@ -64,8 +64,8 @@ class _Client(asyncssh.SSHServer):
 
     def connection_lost(self, exc: Optional[Exception]) -> None:
         self._clients.discard(self)
-        if self._visit:
-            self._visit.leave()
+        if self._session:
+            self._session.close()
 
     def hang_up(self) -> None:
         """End the connection from this side."""
@@ -78,22 +78,22 @@ class _Client(asyncssh.SSHServer):
         return True
 
     async def get_kbdint_challenge(self, username: str, lang: str, submethods: str) -> Challenge:
-        if self._visit:  # the client begins again, perhaps with another login name
-            await asyncio.shield(self._visit.leave())
+        if self._session:  # the client begins again, perhaps with another login name
+            await asyncio.shield(self._session.close())
         ip, port = self._connection.get_extra_info("peername")[:2]
-        self._visit = self._front.open("ssh", ip, port, username)
-        return self._challenge(await self._visit.begin())
+        self._session = self._frontend.open("ssh", ip, port, username)
+        return self._challenge(await self._session.start())
 
     async def validate_kbdint_response(self, username: str, responses: Any) -> Challenge:
-        if self._visit is None or len(responses) != 1:
+        if self._session is None or len(responses) != 1:
             return False
-        return self._challenge(await self._visit.answer(responses[0]))
+        return self._challenge(await self._session.answer(responses[0]))
 
     def _challenge(self, step: Step) -> Challenge:
         if isinstance(step, Question):
             # All of it is the prompt: in an instruction, OpenSSH shows non-ASCII characters as octal escapes.
             return "", "", "", [(step.prompt, not step.disable_echo)]
-        if isinstance(step, Page):
+        if isinstance(step, AccessGranted):
             self._connection.set_extra_info(page=step.text)
             return True
         # For the same reason, the text is a banner (RFC 4252 section 5.4), which OpenSSH shows at any time. Without the

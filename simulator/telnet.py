@@ -7,7 +7,7 @@ import asyncio
 import unicodedata
 from typing import Dict, NamedTuple, Optional, Tuple
 
-from .front import ADDRESS, LEAVE, Front, Listener, Page, Visit
+from .frontend import ADDRESS, LEAVE, AccessGranted, ClientSession, Frontend, Listener
 from .gateway import Question
 
 USERNAME_PROMPT = "Username: "
@@ -125,12 +125,12 @@ def _erase(line: bytes) -> Line:
     return Line(line[:start], b"\b \b" * (2 if wide else 1))
 
 
-async def start(front: Front) -> Listener:
+async def start(frontend: Frontend) -> Listener:
     """Listen on a free port of the loopback address."""
     clients: "Dict[asyncio.Future[None], asyncio.StreamWriter]" = {}
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = front.start(_talk(front, _Terminal(reader, writer)))
+        task = frontend.start_task(_talk(frontend, _Terminal(reader, writer)))
         clients[task] = writer
         task.add_done_callback(clients.pop)
 
@@ -146,25 +146,25 @@ async def start(front: Front) -> Listener:
     return Listener(port, lambda login_name: f"telnet {ADDRESS} {port}", note, close)
 
 
-async def _talk(front: Front, terminal: "_Terminal") -> None:
-    visit: Optional[Visit] = None
+async def _talk(frontend: Frontend, terminal: "_Terminal") -> None:
+    session: Optional[ClientSession] = None
     try:
         login_name = await terminal.ask(Question("", USERNAME_PROMPT, False))
-        visit = front.open("telnet", terminal.ip, terminal.port, login_name)
-        step = await visit.begin()
+        session = frontend.open("telnet", terminal.ip, terminal.port, login_name)
+        step = await session.start()
         while isinstance(step, Question):
-            step = await visit.answer(await terminal.ask(step))
+            step = await session.answer(await terminal.ask(step))
         if step.text:
             terminal.say(step.text + "\n")
-        if isinstance(step, Page):
+        if isinstance(step, AccessGranted):
             terminal.say(LEAVE + "\n")
             await terminal.enter()
     except (EOFError, OSError):
         pass
     finally:
         terminal.close()
-        if visit:
-            await asyncio.shield(visit.leave())
+        if session:
+            await asyncio.shield(session.close())
 
 
 class _Terminal:

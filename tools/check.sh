@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks the code without running it: ruff, mypy, and the syntax of Python 3.6.
+# Checks the code without running it (ruff, mypy, and the syntax of Python 3.6), and the picture in the README.
 set -euo pipefail
 # shellcheck source=tools/environment.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/environment.sh"
@@ -17,6 +17,7 @@ status=0
 ruff check --quiet --output-format concise . || status=1
 ruff format --quiet --check . || { echo "Some files are not formatted: run .venv/check/bin/ruff format ." >&2; status=1; }
 mypy || status=1
+python -m tools.picture --check || status=1
 # vermin does not know the type of the object that is decoded; mypy does.
 vermin --quiet --no-tips --violations --exclude str.decode --exclude 'hashlib.md5(usedforsecurity)' --target=3.6- "${ours[@]}" || status=1
 if python36=$(find_python 3.6); then

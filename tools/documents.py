@@ -1,4 +1,4 @@
-"""Updates default.cfg and the tables in the documents from the declarations in lib: `python3 -m tools.documents`."""
+"""Updates default.cfg, and the tables and examples in the documents, from lib: `python3 -m tools.documents`."""
 
 import ast
 import logging
@@ -9,6 +9,7 @@ from typing import Container, Dict, List, Mapping, NamedTuple, Tuple, Union
 
 from lib import __version__, log_lines, reasons
 from lib.cli import check
+from lib.cli.presets import PRESETS, configuration
 from lib.config.option import Option, Section
 from lib.config.options import SECTIONS
 
@@ -16,6 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 README, DEFAULT_CFG = ROOT / "README.md", ROOT / "default.cfg"
 LOG_LINES = ROOT / "lib" / "log_lines.py"
 CONFIGURATION, TROUBLESHOOTING = ROOT / "docs" / "configuration.md", ROOT / "docs" / "troubleshooting.md"
+SERVERS = ROOT / "docs" / "servers"
 
 OPTIONS: Mapping[str, Tuple[str, ...]] = {
     "servers": ("radius", "radius_N"),
@@ -100,8 +102,6 @@ def default_cfg() -> str:
             if section.name not in _WITHOUT_HELP:
                 lines.append("# " + option.help)
             lines.append(_setting(option))
-        if section.name == "question_N":  # a question without its required options would be an error
-            lines[0] = "; " + lines[0]
         blocks.append("\n".join(lines) + "\n")
     return "\n".join(blocks)
 
@@ -186,12 +186,19 @@ def log_tables() -> Dict[str, str]:
     return tables
 
 
+def presets(page: str) -> Dict[str, str]:
+    """Return the configurations on a page in docs/servers/."""
+    found = {name: preset for name, preset in PRESETS.items() if preset.page == page}
+    return {f"preset {name}": f"```ini\n{configuration(preset)}```\n" for name, preset in found.items()}
+
+
 def blocks() -> Dict[pathlib.Path, Dict[str, str]]:
     """Return the names and contents of the blocks of each document."""
     return {
         README: {"check": example()},
         CONFIGURATION: {name: markdown_table(sections) for name, sections in OPTIONS.items()},
         TROUBLESHOOTING: {"denials": denials_table(), **log_tables()},
+        **{path: presets(path.stem) for path in sorted(SERVERS.glob("*.md"))},
     }
 
 

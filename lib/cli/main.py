@@ -15,6 +15,7 @@ from ..text import system_words
 from . import exit_status
 from .console import encodable
 from .exit_status import CommandError
+from .presets import PRESETS
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
@@ -50,6 +51,10 @@ def _run_command(options: argparse.Namespace) -> int:
         from . import check
 
         return check.run(options)
+    if options.command == "new":
+        from . import new
+
+        return new.run(options)
     if options.command == "servers":
         from . import servers
 
@@ -83,8 +88,8 @@ def _program_name(path: str) -> str:
 
 
 _DESCRIPTION = """\
-Checks a configuration of SPS_RADIUS, probes its RADIUS servers, and runs a complete login the way the plugin does on
-SPS. Runs on any machine that has Python 3.6 or newer."""
+Makes and checks configurations of SPS_RADIUS, probes their RADIUS servers, and runs a complete login the way the plugin
+does on SPS. Runs on any machine that has Python 3.6 or newer."""
 _EPILOG = """\
 The values of options set to `$` are in the Credential Store of SPS. `servers` and `try` take them from the file given
 with --secret-file, an INI file with the same sections and options. Without this file, they take them from the
@@ -98,6 +103,21 @@ def _parser(program: str) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version="SPS_RADIUS " + __version__)
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
     commands.required = True
+
+    new = commands.add_parser(
+        "new",
+        help="print a configuration for a product",
+        description="Prints a complete configuration for a product. Without PRODUCT, asks on the terminal.",
+        epilog="Products: " + ", ".join(PRESETS),
+    )
+    new.add_argument("product", metavar="PRODUCT", nargs="?", choices=list(PRESETS), help="product, see below")
+    new.add_argument(
+        "--server",
+        metavar="HOST",
+        action="append",
+        help="host name or address of a server; repeat for more servers",
+    )
+    new.add_argument("--store", metavar="NAME", help="Credential Store on SPS with the shared secret")
 
     check = commands.add_parser(
         "check",
@@ -127,8 +147,8 @@ def _parser(program: str) -> argparse.ArgumentParser:
         "--probe-user",
         metavar="NAME",
         type=_user_name,
-        help="if a server does not answer Status-Server (NPS does not), send it a login of this user with a random "
-        "password; the server counts this as a failed login",
+        help="also send each server a login of this user with a random password, for servers that do not answer "
+        "Status-Server (NPS does not) or do not sign it; the server counts this as a failed login",
     )
     _add_json(servers)
     _add_client_options(servers)
@@ -149,6 +169,8 @@ def _parser(program: str) -> argparse.ArgumentParser:
     login.add_argument(
         "--gateway-user", metavar="NAME", default="", help="user that SPS has authenticated before the plugin runs"
     )
+    for name in ("gateway", "server"):
+        login.add_argument(f"--{name}-domain", metavar="DOMAIN", default="", help=f"domain of the {name} user")
     login.add_argument(
         "--protocol", choices=("ssh", "rdp", "telnet"), default="ssh", help="protocol of the session (default: ssh)"
     )

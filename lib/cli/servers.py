@@ -4,7 +4,7 @@ import argparse
 import json
 import os
 import time
-from typing import Iterator, List, Optional, Tuple
+from typing import Iterable, Iterator, List, Optional, Sequence, Set, Tuple, Union
 
 from .. import reasons
 from ..config.model import Settings
@@ -13,16 +13,18 @@ from ..radius import client, nas, packet
 from ..radius.request import LoginRequest, Origin, StatusRequest
 from ..radius.result import Answer, NoAnswer
 from ..radius.server import ServerSettings
-from ..radius.transport.base import Address, Unreachable
+from ..radius.transport.base import Address, Certificate, Unreachable
 from ..radius.transport.resolve import MAX_ADDRESSES, resolve
 from ..secret import Secret
 from ..text import counted, one_line
 from . import exit_status
 from .config_source import load
 from .console import Console
+from .other_address import find_other_address
 
 STATUS_SERVER, LOGIN = "Status-Server", "login"
-_DAY = 86400.0  # seconds
+_DAY, _OTHER_ADDRESS_TIMEOUT = 86400.0, 2.0  # seconds
+_LOGIN_MAY_BE_SIGNED = "set status_check=none if --probe-user shows that it signs its replies to logins"
 # For these, the details would repeat the text.
 _WITHOUT_DETAILS = (reasons.NO_REPLY, reasons.NAME_LOOKUP, reasons.CONNECTION_REFUSED)
 _TEXTS = {
@@ -30,6 +32,8 @@ _TEXTS = {
     reasons.WRONG_SECRET: "the server is up, but its shared secret differs",
     reasons.BAD_REPLY: "the reply does not answer the request",
 }
+
+Probe = Union[StatusRequest, LoginRequest]
 
 
 class ProbeOptions(NamedTuple):
@@ -45,7 +49,8 @@ class ProbeResult(NamedTuple):
 
     `ok` is whether the plugin can use the address, `code` the reason for a DENY if it cannot. `probe` is the request
     that the server answered, `seconds` after the first of so many `transmissions`; `signed` is whether the reply had a
-    Message-Authenticator, `transport` UDP or the versions of TLS and RADIUS. Times are in seconds.
+    Message-Authenticator, `transport` UDP or the versions of TLS and RADIUS. A valid reply that came from
+    `other_address` answers nothing. The name has so many `addresses`. Times are in seconds.
     """
 
     section: str
@@ -60,8 +65,29 @@ class ProbeResult(NamedTuple):
     transmissions: int = 0
     signed: Optional[bool] = None
     transport: str = ""
+    certificate_subject: str = ""
+    certificate_names: Tuple[str, ...] = ()
+    certificate_issuer: str = ""
+    certificate_until: str = ""
     certificate_days: Optional[int] = None
+    other_address: str = ""
+    addresses: int = 0
     details: Tuple[str, ...] = ()
+
+    @property
+    def remarks(self) -> Tuple[str, ...]:
+        """What to say once about the server: that its name has too many addresses, and its certificate."""
+        found = []
+        if self.addresses > MAX_ADDRESSES:
+            found.append(f"the name has {self.addresses} addresses: the plugin asks only the first {MAX_ADDRESSES}")
+        if self.certificate_until:
+            days = counted(self.certificate_days or 0, "day", "days")
+            found.append(
+                f"certificate: subject {self.certificate_subject or 'empty'}; "
+                f"alternative names {', '.join(self.certificate_names) or 'none'}; "
+                f"issuer {self.certificate_issuer}; valid until {self.certificate_until} ({days})"
+            )
+        return tuple(found)
 
 
 class _Target(NamedTuple):
@@ -77,12 +103,15 @@ def run(options: argparse.Namespace) -> int:
     settings = load(options.file, options.secret_file).settings
     how = ProbeOptions(options.timeout, options.nas_identifier, options.probe_user or "")
     results: List[ProbeResult] = []
+    said: Set[Tuple[str, str]] = set()
     for result in probe_servers(settings, how, console):
         results.append(result)
         if not options.json:
             console.say(_report(result, console))
-            for detail in result.details if result.code not in _WITHOUT_DETAILS else ():
-                console.say(console.styled("dim", "    " + detail))
+            remarks = tuple(each for each in result.remarks if (result.server, each) not in said)
+            said.update((result.server, each) for each in remarks)
+            for line in remarks + (result.details if result.code not in _WITHOUT_DETAILS else ()):
+                console.say(console.styled("dim", "    " + line))
     if options.json:
         console.say(json.dumps({"servers": [each._asdict() for each in results]}, indent=2, sort_keys=True))
     return exit_status.OK if all(result.ok for result in results) else exit_status.FAILED
@@ -95,18 +124,18 @@ def probe_servers(settings: Settings, how: ProbeOptions, console: Console) -> It
         console.progress(f"[{server.section}] resolving {one_line(server.server)} ...")
         began = time.monotonic()
         try:
-            addresses = resolve(server.server, server.port, how.timeout)[:MAX_ADDRESSES]
+            addresses = resolve(server.server, server.port, how.timeout)
         except Unreachable as error:
             console.progress("")
             seconds = time.monotonic() - began
             yield ProbeResult(server.section, server.server, "", False, one_line(str(error)), seconds, error.code)
             continue
         seconds = time.monotonic() - began
-        for address in addresses:
+        for address in addresses[:MAX_ADDRESSES]:
             console.progress(f"[{server.section}] probing {address} ...")
-            result = _probe(target, address, how)
-            console.progress("")
-            yield result._replace(lookup_seconds=seconds)
+            for result in _probe(target, address, how):
+                console.progress("")
+                yield result._replace(lookup_seconds=seconds, addresses=len(addresses))
 
 
 def _targets(settings: Settings) -> Iterator[_Target]:
@@ -118,43 +147,53 @@ def _targets(settings: Settings) -> Iterator[_Target]:
         yield _Target(server._replace(section=section), True)
 
 
-def _probe(target: _Target, address: Address, how: ProbeOptions) -> ProbeResult:
-    """Send a Status-Server to an address, and a login if it is not answered and --probe-user is given."""
+def _probe(target: _Target, address: Address, how: ProbeOptions) -> List[ProbeResult]:
+    """Send a Status-Server to an address, and a login if --probe-user is given; return a result or two."""
     server = target.server._replace(
         conn_timeout=how.timeout,
         conn_retries=1,
         retransmit_after=target.server.retransmit_after or 1.0,  # 0 is for logins only
         status_check="none",
+        auth_type="pap",
     )
     # Like the answer to a challenge, the request goes to this address only.
     place = Origin(server.section, address.host, server.port)
     result = ProbeResult(server.section, target.server.server, str(address), False, "", 0.0)
+    requests: List[Probe] = [StatusRequest(_nas_identifier(how), target.accounting, place)]
+    if how.probe_user and not target.accounting:
+        # It must fail: every valid reply shows that the server is up and its secret is right.
+        attributes = nas.attributes(how.nas_identifier, "", "")
+        password = Secret(os.urandom(12).hex())
+        requests.append(LoginRequest({server.section: how.probe_user}, password, attributes, origin=place))
+    answers = [_ask(server, request, how.timeout) for request in requests]
+    status, login = answers[0], answers[1] if len(answers) > 1 else None
+    if not any(isinstance(answer, Answer) for answer in answers):
+        result = _failure(result, answers, target, how)
+        if result.code == reasons.NO_REPLY and server.tls is None:
+            result = _with_other_address(result, server, address, requests, how)
+        return [result]
+    results = []
+    if isinstance(status, Answer):
+        results.append(_success(result, STATUS_SERVER, status, target, login))
+    else:
+        result = result._replace(details=_lines([status]))
+    if isinstance(login, Answer):
+        results.append(_success(result, LOGIN, login, target, login))
+    elif login is not None:
+        results.append(_failure(result, [login], target, how))
+    return results
+
+
+def _ask(server: ServerSettings, request: Probe, timeout: float) -> Union[Answer, NoAnswer]:
+    # Unsigned replies are accepted, so that the result can report them.
     try:
-        status = StatusRequest(_nas_identifier(how), target.accounting, place)
-        answer = client.ask([_accepting_unsigned(server)], status, how.timeout)
+        return client.ask([server._replace(require_message_authenticator=False)], request, timeout)
     except NoAnswer as no_answer:
-        result = result._replace(code=no_answer.code, details=tuple(map(one_line, no_answer.log_lines)))
-        if result.code == reasons.NO_REPLY and how.probe_user and not target.accounting:
-            return _probe_with_login(server, place, result, how)
-        hint = "; or it does not answer Status-Server"
-        hint += "" if target.accounting else " (NPS does not; --probe-user sends a login instead)"
-        return result._replace(text=_failure(result, how.timeout, hint))
-    return _success(result, STATUS_SERVER, answer, server, target.accounting)
+        return no_answer
 
 
-def _probe_with_login(server: ServerSettings, place: Origin, result: ProbeResult, how: ProbeOptions) -> ProbeResult:
-    """Send a login that must fail: every valid reply shows that the server is up and its secret is right."""
-
-    password = Secret(os.urandom(12).hex())
-    attributes = nas.attributes(how.nas_identifier, "", "")
-    login = LoginRequest({server.section: how.probe_user}, password, attributes, origin=place)
-    try:
-        answer = client.ask([_accepting_unsigned(server)._replace(auth_type="pap")], login, how.timeout)
-    except NoAnswer as no_answer:
-        details = result.details + tuple(map(one_line, no_answer.log_lines))
-        result = result._replace(code=no_answer.code, details=details)
-        return result._replace(text=_failure(result, how.timeout))
-    return _success(result._replace(code=""), LOGIN, answer, server, False)
+def _lines(answers: Iterable[Union[Answer, NoAnswer]]) -> Tuple[str, ...]:
+    return tuple(dict.fromkeys(one_line(line) for answer in answers for line in answer.log_lines))
 
 
 def _nas_identifier(how: ProbeOptions) -> packet.Attributes:
@@ -163,30 +202,32 @@ def _nas_identifier(how: ProbeOptions) -> packet.Attributes:
     return tuple(each for each in usual if each[1] == packet.NAS_IDENTIFIER)
 
 
-def _accepting_unsigned(server: ServerSettings) -> ServerSettings:
-    """Return settings that accept replies without Message-Authenticator, so that the result can report them."""
-    return server._replace(require_message_authenticator=False)
-
-
-def _success(result: ProbeResult, probe: str, answer: Answer, server: ServerSettings, accounting: bool) -> ProbeResult:
-    signed = bool(answer.reply.values(packet.MESSAGE_AUTHENTICATOR))
-    ok = signed or accounting or server.tls is not None or not server.require_message_authenticator
-    days = None if answer.certificate_until is None else int((answer.certificate_until - time.time()) // _DAY)
-    text = "responded to " + ("Status-Server" if probe == STATUS_SERVER else "a login, not to Status-Server,")
+def _success(
+    result: ProbeResult, probe: str, answer: Answer, target: _Target, login: Union[Answer, NoAnswer, None]
+) -> ProbeResult:
+    """Return the result for an answer; `login` is the outcome of the login, if there was one."""
+    signed = _is_signed(answer)
+    text = "responded to " + ("Status-Server" if probe == STATUS_SERVER else "a login")
+    text += ", not to Status-Server," if probe == LOGIN and result.details else ""
     text += f" in {_milliseconds(answer.seconds)}"
     if answer.transmissions > 1:
         text += f" and {counted(answer.transmissions, 'transmission', 'transmissions')}"
     if answer.transport:
         text += " over " + answer.transport
-        text += "" if days is None else f", certificate valid for {counted(days, 'day', 'days')}"
     else:
         text += ", with Message-Authenticator" if signed else ", without Message-Authenticator"
-    if not ok:
-        text += ", so the plugin discards the reply: update the server, or accept the risk with "
-        text += "require_message_authenticator=no"
-    elif not signed and not accounting and not answer.transport:
-        text += ", so replies can be forged (CVE-2024-3596)"
-    return result._replace(
+    ok = True
+    if not signed and not target.accounting and not answer.transport:
+        if not target.server.require_message_authenticator:
+            text += ", so replies can be forged (CVE-2024-3596)"
+        elif isinstance(login, Answer) and _is_signed(login):
+            text += ", so the plugin ignores replies to Status-Server: update the server, or set status_check=none"
+        else:
+            ok = False
+            text += ", so the plugin discards the reply: update the server, or "
+            # An option that is about logins is no advice before it is known that they need it.
+            text += "accept the risk with require_message_authenticator=no" if login else _LOGIN_MAY_BE_SIGNED
+    return _with_certificate(result, answer.certificate)._replace(
         ok=ok,
         code="" if ok else reasons.NO_MESSAGE_AUTHENTICATOR,
         text=text,
@@ -195,19 +236,59 @@ def _success(result: ProbeResult, probe: str, answer: Answer, server: ServerSett
         transmissions=answer.transmissions,
         signed=signed,
         transport=answer.transport or "UDP",
-        certificate_days=days,
-        details=result.details + tuple(map(one_line, answer.log_lines)),
+        details=result.details + _lines([answer]),
     )
 
 
-def _failure(result: ProbeResult, timeout: float, hint: str = "") -> str:
-    """Return the text for an address without a valid reply; `hint` adds a cause of silence."""
-    if result.code != reasons.NO_REPLY:
-        return _TEXTS.get(result.code) or next(iter(result.details), result.code)
-    return (
-        f"no response in {timeout:g} s: the server is down or unreachable; or it does not list this host as a client; "
-        f"or its shared secret differs (servers discard such requests silently, RFC 3579){hint}"
+def _is_signed(answer: Answer) -> bool:
+    return bool(answer.reply.values(packet.MESSAGE_AUTHENTICATOR))
+
+
+def _with_certificate(result: ProbeResult, certificate: Optional[Certificate]) -> ProbeResult:
+    if certificate is None:
+        return result
+    return result._replace(
+        certificate_subject=one_line(certificate.subject),
+        certificate_names=tuple(map(one_line, certificate.names)),
+        certificate_issuer=one_line(certificate.issuer),
+        certificate_until=time.strftime("%Y-%m-%d", time.gmtime(certificate.until)),
+        certificate_days=int((certificate.until - time.time()) // _DAY),
     )
+
+
+def _failure(
+    result: ProbeResult, answers: Sequence[Union[Answer, NoAnswer]], target: _Target, how: ProbeOptions
+) -> ProbeResult:
+    """Return the result for an address without a valid reply."""
+    codes = [answer.code for answer in answers if isinstance(answer, NoAnswer)]
+    code = next((code for code in codes if code != reasons.NO_REPLY), reasons.NO_REPLY)
+    details = _lines(answers)
+    if code != reasons.NO_REPLY:
+        text = _TEXTS.get(code) or next(iter(details), code)
+    else:
+        text = (
+            f"no response in {how.timeout:g} s: the server is down or unreachable; or it does not list this host as a "
+            "client; or its shared secret differs (servers discard such requests silently, RFC 3579)"
+        )
+        if target.accounting or not how.probe_user:
+            text += "; or it does not answer Status-Server"
+        text += "" if target.accounting or how.probe_user else " (NPS does not; --probe-user sends a login too)"
+    return result._replace(code=code, text=text, details=details)
+
+
+def _with_other_address(
+    result: ProbeResult, server: ServerSettings, address: Address, requests: Sequence[Probe], how: ProbeOptions
+) -> ProbeResult:
+    """Return the result with the other address that a valid reply comes from, if one does."""
+    for request in requests:
+        found = find_other_address(server, address, request, min(how.timeout, _OTHER_ADDRESS_TIMEOUT))
+        if found:
+            text = (
+                f"the server replies from {found}, so the plugin discards its replies: configure the server to reply "
+            )
+            text += "from the address that it is asked at, or set server to the other address"
+            return result._replace(text=text, other_address=found)
+    return result
 
 
 def _report(result: ProbeResult, console: Console) -> str:

@@ -1,12 +1,12 @@
 """Builds Settings from INI text, or reports every problem."""
 
 import re
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import TYPE_CHECKING, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ..radius.server import ServerSettings, TlsSettings
 from ..secret import Secret
 from . import options
-from .checks import MAX_PROBLEMS, doubts, limited, unknown_names
+from .checks import doubts, limited, unknown_names
 from .ini import Ini, Problem, unquoted
 from .model import (
     AccountingSettings,
@@ -19,7 +19,16 @@ from .model import (
     Settings,
     UsernameSettings,
 )
-from .reader import CredentialLookup, Reader, TrustedCaLookup, no_trusted_ca, split_at_last
+from .reader import (
+    MAX_PROBLEMS,
+    CredentialLookup,
+    OptionValues,
+    Reader,
+    TrustedCaLookup,
+    no_trusted_ca,
+    split_at_blanks,
+    split_at_last,
+)
 from .sdk_sections import sdk_problems
 from .value_types import compile_pattern
 
@@ -78,8 +87,9 @@ def build(
 
 
 def _numbered(ini: Ini, name: str) -> List[str]:
-    """Return the sections `name`, `name_2`, `name_3` ... of the file, and always the first."""
-    sections = [section for section in ini.sections if re.match(name + r"_[1-9][0-9]{0,3}\Z", section)]
+    """Return the sections `name`, `name_2`, `name_3` ... of the file that have options, and always the first."""
+    numbered = (section for section in ini.sections if re.match(name + r"_[1-9][0-9]{0,3}\Z", section))
+    sections = [section for section in numbered if set(ini.sections[section]) != ini.from_default[section]]
     return [name] + sorted(sections, key=lambda section: int(section.rpartition("_")[2]))
 
 
@@ -94,7 +104,7 @@ def _servers(ini: Ini, reader: Reader) -> Tuple[ServerSettings, ...]:
     """Read [radius] and [radius_N]."""
     in_radius = ini.sections.get("radius", {})
     servers: List[ServerSettings] = []
-    first: Dict[str, Any] = {}
+    first: OptionValues = {}
     for section in _numbered(ini, "radius"):
         values, inherited = _inherited(ini, section, in_radius) if servers else (in_radius, set())
         read = reader.read(section, options.TRANSPORT_OPTIONS, values, inherited, first)
@@ -122,7 +132,7 @@ def _name_rules(ini: Ini, reader: Reader) -> Dict[str, NameRules]:
     return rules
 
 
-def _tls(section: str, read: Dict[str, Any], reader: Reader) -> Optional[TlsSettings]:
+def _tls(section: str, read: OptionValues, reader: Reader) -> Optional[TlsSettings]:
     """Take the TLS options out of those of a server."""
     if read.pop("transport") != "tls":
         return None
@@ -140,7 +150,7 @@ def _accounting(ini: Ini, reader: Reader, servers: Sequence[ServerSettings]) -> 
     # A server in [DEFAULT] is one for logins.
     first = {name: value for name, value in given.items() if name not in ini.from_default["accounting"]}
     switches = reader.read("accounting", options.ACCOUNTING_OPTIONS, first)
-    found: List[Dict[str, Any]] = []
+    found: List[OptionValues] = []
     for section in _numbered(ini, "accounting"):
         values, inherited = _inherited(ini, section, first) if found else (first, set())
         read = reader.read(section, options.ACCOUNTING_SERVER_OPTIONS, values, inherited, found[0] if found else {})
@@ -157,13 +167,19 @@ def _accounting(ini: Ini, reader: Reader, servers: Sequence[ServerSettings]) -> 
     # They share the time that accounting may add to a login. A little is left: a server cut off by the end is not dead.
     timeout = 0.9 * switches["timeout"] / len(chosen)
     servers = tuple(
-        each._replace(conn_timeout=timeout, conn_retries=1, status_check="none", require_message_authenticator=False)
+        each._replace(
+            conn_timeout=timeout,
+            conn_retries=1,
+            retransmit_after=min(each.retransmit_after, timeout / 4),  # duplicates do no harm here
+            status_check="none",
+            require_message_authenticator=False,
+        )
         for each in chosen
     )
     return AccountingSettings(servers, switches["timeout"])
 
 
-def _own_servers(found: Sequence[Dict[str, Any]], login_server: ServerSettings) -> List[ServerSettings]:
+def _own_servers(found: Sequence[OptionValues], login_server: ServerSettings) -> List[ServerSettings]:
     """Return the servers of [accounting], which are in everything else like that of [radius]."""
     chosen = []
     for read in found:
@@ -174,7 +190,7 @@ def _own_servers(found: Sequence[Dict[str, Any]], login_server: ServerSettings) 
     return chosen
 
 
-def _servers_of_logins(read: Mapping[str, Any], servers: Sequence[ServerSettings]) -> List[ServerSettings]:
+def _servers_of_logins(read: OptionValues, servers: Sequence[ServerSettings]) -> List[ServerSettings]:
     """Return the servers of [radius], with the port and the secret for accounting."""
     return [
         servers[0]._replace(
@@ -210,9 +226,9 @@ def _recovery_codes(ini: Ini, reader: Reader) -> "Mapping[str, Tuple[RecoveryHas
 
 def _challenge_answers(reader: Reader) -> Tuple[ChallengeAnswer, ...]:
     answers = []
-    for place, pattern, answer in reader.pairs("challenge_answers", "pattern = answer"):
+    for place, pattern, answer in reader.pairs("challenge_answers", "pattern = answer", split_at_blanks):
         with reader.reporting("challenge_answers", place):
-            compiled = compile_pattern(pattern, re.IGNORECASE)
+            compiled = compile_pattern(pattern, re.IGNORECASE | re.MULTILINE)
             answers.append(ChallengeAnswer(compiled, Secret(unquoted(answer)), place))
     return tuple(answers)
 
@@ -231,7 +247,7 @@ def _attributes(
     lines = reader.pairs("gateway_groups map", "radius-name = sps-group", split_at_last, False)
     mapping = tuple((name, group) for _, name, group in lines)
     given = ini.sections.get("gateway_groups", {})
-    if given.get("required_groups") and not values["required_groups"]:
+    if given.get("required_groups") and values["required_groups"] == ():
         reader.report("gateway_groups", "required_groups", "contains no group")
     names = values["attribute"]
     if not names:
@@ -252,5 +268,6 @@ def _attributes(
         mapping=mapping,
         keep_unmapped=values["unmapped"] == "keep",
         required_groups=values["required_groups"] or (),
+        encoding=values["encoding"] or "",
     )
     return groups if names else None, read_attributes(reader, dictionary), dictionary

@@ -13,12 +13,13 @@ from .sdk_options import SDK_SECTIONS
 from .value_types import (
     CERTIFICATE_AND_KEY,
     CERTIFICATES,
+    ENCODING,
     HOST,
-    LOWER_CASE_NAMES,
     NAMES,
     OPTIONAL_ADDRESS,
     OPTIONAL_HOST,
     OPTIONAL_PATTERN,
+    PROTOCOLS,
     SECRET,
     TEXT,
     YES_NO,
@@ -52,15 +53,20 @@ SERVER_OPTIONS = (
     Option("auth_type", choice("pap", "chap", "mschapv2"), "pap", "Password protocol. NPS often requires mschapv2."),
     Option(
         "conn_timeout",
-        seconds(0.1, 280),
+        seconds(0.1, 280, is_capped=True),
         "5",
         "Seconds per try; times conn_retries it is the longest wait for one address. Use 25 for push.",
     ),
-    Option("conn_retries", whole_number(1, 30), "3", "Multiplier of conn_timeout, not a limit of transmissions."),
+    Option(
+        "conn_retries",
+        whole_number(1, 30, is_capped=True),
+        "3",
+        "Multiplier of conn_timeout, not a limit of transmissions.",
+    ),
     Option(
         "retransmit_after",
         seconds(0, 280),
-        "0.3",
+        "2",
         "Seconds before the first retransmission; doubles each time. 0 disables retransmission. No effect with tls.",
     ),
     Option(
@@ -82,6 +88,12 @@ SERVER_OPTIONS = (
         "3",
         "Seconds of silence before the server is probed with Status-Server.",
     ),
+    Option(
+        "status_check_timeout",
+        seconds(0.1, 280),
+        "3",
+        "Seconds of silence to Status-Server after which the next server is asked, if the server usually answers it.",
+    ),
     _CONNECT_TIMEOUT,
 )
 TLS_OPTIONS = (
@@ -90,21 +102,26 @@ TLS_OPTIONS = (
         "ca_certificate",
         CERTIFICATES,
         "",
-        "CA of the server's certificate, required with tls: PEM with further lines indented, or $[trusted CA list].",
+        "CA of the server's certificate, required with tls: PEM, or $[trusted CA list].",
     ),
     Option(
         "client_certificate",
         CERTIFICATE_AND_KEY,
         "",
-        "Client certificate and its private key, if the server requires one: PEM with further lines indented, or $.",
+        "Client certificate and its private key, if the server requires one: PEM, or $.",
     ),
 )
 NEEDING_TLS = (_CONNECT_TIMEOUT,) + TLS_OPTIONS
+
+DOMAINS = ("gateway_domain", "server_domain")
+"""Names that add_prefix and add_suffix may contain in braces."""
+
+_AFFIX = template(*DOMAINS)
 NAME_OPTIONS = (
     Option("strip_realm", YES_NO, "no", "Remove @realm from the User-Name."),
     Option("strip_domain", YES_NO, "no", "Remove DOMAIN\\ from the User-Name."),
-    Option("add_prefix", TEXT, "", "Text to put before the User-Name, such as DOMAIN\\."),
-    Option("add_suffix", TEXT, "", "Text to put after the User-Name, such as @example.com."),
+    Option("add_prefix", _AFFIX, "", "Text to put before the User-Name, such as DOMAIN\\ or {gateway_domain}\\."),
+    Option("add_suffix", _AFFIX, "", "Text to put after the User-Name, such as @example.com."),
 )
 _OWN_NAME_OPTIONS = tuple(each._replace(help=each.help + " If not set, [username] applies.") for each in NAME_OPTIONS)
 _ALL_SERVER_OPTIONS = SERVER_OPTIONS + TRANSPORT_OPTIONS + TLS_OPTIONS + _OWN_NAME_OPTIONS
@@ -129,15 +146,21 @@ AUTH_OPTIONS = (
     Option("disable_echo", YES_NO, "yes", "Hide what the user types, unless the server says otherwise in a challenge."),
     Option(
         "interactive_protocols",
-        LOWER_CASE_NAMES,
+        PROTOCOLS,
         "rdp,ssh,telnet",
-        "Protocols in which SPS can prompt the user. In others, the plugin uses the code in the login name, or push.",
+        "Protocols with a password prompt. In others, the plugin uses the code in the login name, or push.",
     ),
     Option(
         "push_password", SECRET, "", "Password to send when the user only presses Enter. Set to push for Duo's proxy."
     ),
     Option("max_attempts", whole_number(1, 100), "3", "Rejected attempts after which the session ends."),
     Option("max_challenges", whole_number(0, 100), "10", "Access-Challenges allowed per attempt."),
+    Option(
+        "show_reject_reason",
+        YES_NO,
+        "yes",
+        "Show users the server's reason for a reject (Reply-Message). Set to no if it reveals account names.",
+    ),
     Option(
         "serialize_user",
         YES_NO,
@@ -157,6 +180,7 @@ USERNAME_OPTIONS = (
 )
 GROUP_OPTIONS = (
     Option("attribute", NAMES, "", "Attributes that contain group names: Filter-Id, Class, 26.<vendor>.<type>, ..."),
+    Option("encoding", ENCODING, "utf-8", "Encoding of the names. NPS may send those of Windows: cp1252, cp1250, ..."),
     Option(
         "pattern",
         OPTIONAL_PATTERN,
@@ -195,6 +219,7 @@ PLACEHOLDERS = (
     "session_id",
     "username",
     "gateway_user",
+    "gateway_domain",
     "server_username",
     "server_domain",
 )
@@ -209,7 +234,7 @@ SECTIONS: Tuple[Section, ...] = (
         "challenge_answers",
         (),
         open="`pattern = answer`: answer a challenge that matches the regular expression, without asking the user. "
-        "Once per attempt; case does not matter. Write `=` in the pattern as `\\x3d`.",
+        "Once per attempt; case does not matter. The pattern ends at the first ` = `, or without one at the first `=`.",
         lines=True,
         example=("1\\) push = 1",),
     ),
@@ -253,6 +278,7 @@ SECTIONS: Tuple[Section, ...] = (
     *SDK_SECTIONS,
 )
 
+_BY_NAME = {section.name: section for section in SECTIONS}
 _ALIASES = {"https_proxy": "https-proxy"}
 _NUMBERED = r"(radius|accounting|question)_[1-9][0-9]{0,3}\Z"
 
@@ -264,4 +290,4 @@ def declaration(section: str) -> Optional[Section]:
         name = name.split("_")[0] + "_N"
     elif name.endswith("_N"):
         return None
-    return next((declared for declared in SECTIONS if declared.name == name), None)
+    return _BY_NAME.get(name)

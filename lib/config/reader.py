@@ -5,9 +5,10 @@ import re
 from typing import Any, Callable, Container, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from .. import log_lines
+from .doubts import stored_secret_doubts
 from .ini import Ini, Problem
 from .option import Option
-from .value_types import CERTIFICATES
+from .value_types import CERTIFICATES, SECRET
 
 CredentialLookup = Callable[[str, str], Optional[str]]
 """(section, option) -> the password that the Credential Store has for host=section, user=option, or None.
@@ -18,11 +19,16 @@ Where the type of the option says so, it is a certificate and its private key, i
 TrustedCaLookup = Callable[[str], Optional[str]]
 """The name of a trusted CA list of SPS -> its certificates in PEM, or None if there is no such list."""
 
+OptionValues = Dict[str, Any]
+"""The values of options by name, None if invalid. Their types are those of the declarations, which mypy cannot know."""
+
 
 class ConfigurationError(Exception):
     """A look-up failed; the text is shown in the log."""
 
 
+MAX_PROBLEMS = 100
+"""So many are shown; the lines after so many errors are not read."""
 _TRUSTED_CA = r"\$\[(.+)\]\Z"
 
 
@@ -34,6 +40,11 @@ def no_trusted_ca(name: str) -> Optional[str]:
 def split_at_first(line: str) -> Tuple[str, str, str]:
     """Split a line whose left side contains no `=`."""
     return line.partition("=")
+
+
+def split_at_blanks(line: str) -> Tuple[str, str, str]:
+    """Split a line whose left side may contain `=` without blanks around it, as in `1=Push = 1`."""
+    return line.partition(" = " if " = " in line else "=")
 
 
 def split_at_last(line: str) -> Tuple[str, str, str]:
@@ -56,8 +67,8 @@ class Reader:
         options: Sequence[Option],
         values: Optional[Mapping[str, str]] = None,
         inherited: Container[str] = (),
-        first: Mapping[str, Any] = {},
-    ) -> Dict[str, Any]:
+        first: Mapping[str, object] = {},
+    ) -> OptionValues:
         """Return the value of every option, None where it is invalid; `values` are by default those of the section.
 
         A value `inherited` from another section is that in `first`: its problems have been reported there. If it is
@@ -84,6 +95,8 @@ class Reader:
     ) -> Iterator[Tuple[str, str, str]]:
         """Yield the place, as in `line 5`, and both sides of each line of a section that is read line by line."""
         for number, line in self._ini.lines[section]:
+            if len(self.problems) > MAX_PROBLEMS:
+                return
             left, equals, right = (part.strip() for part in split(line))
             if left and equals and (right or may_be_empty):
                 yield f"line {number}", left, right
@@ -109,7 +122,7 @@ class Reader:
         except (ValueError, ConfigurationError) as error:
             self.report(section, option, str(error))
 
-    def _value(self, section: str, option: Option, given: Optional[str], inherited: Any = None) -> Any:
+    def _value(self, section: str, option: Option, given: Optional[str], inherited: object = None) -> object:
         if given is not None and option.ignored:
             self.problems.append(Problem(False, section, option.name, option.ignored))
         with self.reporting(section, option.name):
@@ -121,7 +134,12 @@ class Reader:
                 raise ValueError(absent.format(kind=option.kind.stored, section=section, option=option.name))
             if not text and option.required:
                 raise ValueError(log_lines.MISSING.text if given is None else "is empty")
-            return option.kind.parse(text)
+            if option.kind is SECRET and given == "$":
+                text = re.sub(r"(?:\r?\n)+\Z", "", text)
+                self.problems += [
+                    Problem(False, section, option.name, doubt.text) for doubt in stored_secret_doubts(text)
+                ]
+            return option.kind.read(text)
         return None
 
     def _text(self, section: str, option: Option, given: Optional[str]) -> Optional[str]:

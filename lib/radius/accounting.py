@@ -34,7 +34,6 @@ _FORBIDDEN = frozenset((2, 3, 18, 24, 60, 70, 71, 72, 73, 74, 75, 76, 78, 79, pa
 
 MAX_UNSENT = 1000
 MAX_AGE = 7 * 86400.0  # seconds
-_TRIES_IN_ORDER = 3
 _FIRST_DELAY, _LONGEST_DELAY = 60.0, 3600.0  # seconds
 
 _LARGEST = 2**32 - 1
@@ -159,8 +158,9 @@ def check_recorded(octets: bytes) -> None:
 class QueuePosition(NamedTuple):
     """The place of an unsent record in the queue.
 
-    `key` identifies the stored record and `session` its session; `tries` counts the failed attempts, and the record is
-    not sent before `delayed_until` (seconds since the epoch).
+    `key` identifies the stored record and `session` its session. `tries` is 1 after the first failed
+    attempt, then counts those that failed while the server acknowledged others. The record is not sent before
+    `delayed_until` (seconds since the epoch).
     """
 
     key: str
@@ -173,11 +173,13 @@ class QueuePosition(NamedTuple):
     def failed(self, now: float, others_acknowledged: bool) -> "QueuePosition":
         """Return its place after another failed attempt; `others_acknowledged` is whether another record was.
 
-        If the server repeatedly acknowledges others, it refuses this one, and logins must not wait for it often.
+        The first failure only moves it behind the others: the server may have gone down. If it fails again while the
+        server acknowledges others, the server refuses this one, and logins must not wait for it often.
         """
-        delays = others_acknowledged and self.tries >= _TRIES_IN_ORDER
-        seconds = min(_FIRST_DELAY * 2 ** min(self.tries - _TRIES_IN_ORDER, 16), _LONGEST_DELAY) if delays else 0.0
-        return self._replace(tries=self.tries + 1, delayed_until=now + seconds if delays else 0.0)
+        if not self.tries or not others_acknowledged:
+            return self._replace(tries=max(self.tries, 1), delayed_until=0.0)
+        delay = min(_FIRST_DELAY * 2 ** min(self.tries - 1, 16), _LONGEST_DELAY)
+        return self._replace(tries=self.tries + 1, delayed_until=now + delay)
 
     def is_delayed(self, now: float) -> bool:
         """Whether it is not sent now; a delay that is too long is from before the clock was set back."""
@@ -185,7 +187,7 @@ class QueuePosition(NamedTuple):
 
 
 def in_order(waiting: Sequence[QueuePosition], now: float) -> List[QueuePosition]:
-    """Return the records to send now: oldest first, those that failed often last, and no Stop before its Start.
+    """Return the records to send now: oldest first, those that failed before last, and no Stop before its Start.
 
     Otherwise one record that the server never acknowledges would block all others.
     """
@@ -208,7 +210,7 @@ def positions_to_drop(waiting: Sequence[QueuePosition], now: float) -> List[Queu
 
 
 def _age(one: QueuePosition) -> Tuple[bool, float]:
-    return one.tries >= _TRIES_IN_ORDER, one.event
+    return one.tries > 0, one.event
 
 
 def _is_allowed(attribute: Attribute) -> bool:

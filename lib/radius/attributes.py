@@ -77,16 +77,23 @@ def find(name: str, own: Sequence[Attribute] = ()) -> Attribute:
     """
     match = _NUMBERS.match(name)
     if match:
-        vendor, number = _key(match)
-        return _numbered(vendor, number, own) or Attribute(name, vendor, number, "octets")
+        return by_key(*_key(match), own)
     for attribute in own:
         if attribute.name.lower() == name.lower():
             return attribute
     found = _named(name)
     if not found:
         known = [defined.name for defined in own] + re.findall(r"\nATTRIBUTE\t([^\t]+)", _dictionary()[0])
-        raise ValueError("unknown attribute" + did_you_mean(name, known))
+        known = [each for each in known if each[:1].lower() == name[:1].lower()]  # others are of another vendor
+        advice = did_you_mean(name, known) or "; define it, or write its number as 26.<vendor>.<type>"
+        raise ValueError("unknown attribute" + advice)
     return found
+
+
+def by_key(vendor: int, number: int, own: Sequence[Attribute] = ()) -> Attribute:
+    """Return the attribute of a vendor and a type; its number is its name if it has no other."""
+    name = f"26.{vendor}.{number}" if vendor else str(number)
+    return _numbered(vendor, number, own) or Attribute(name, vendor, number, "octets")
 
 
 def define(name: str, text: str) -> Attribute:

@@ -9,6 +9,7 @@ from .packet import MAX_VALUE_OCTETS, NAS_IDENTIFIER, Attributes
 NAS_IP_ADDRESS, SERVICE_TYPE, CALLING_STATION_ID, NAS_PORT_TYPE, CONNECT_INFO = 4, 6, 31, 61, 77
 NAS_IPV6_ADDRESS, LOGIN_IPV6_HOST = 95, 98  # RFC 3162
 LOGIN_IP_HOST, LOGIN_TCP_PORT, CALLED_STATION_ID = 14, 16, 30
+MAX_CALLED_STATION_ID = 50  # octets: the column in the SQL schema of FreeRADIUS
 _LOGIN, _VIRTUAL = struct.pack("!L", 1), struct.pack("!L", 5)
 
 
@@ -32,7 +33,8 @@ def address(local_ip: str) -> Attributes:
 def target(server_ip: object, server_port: object, server_hostname: object, server_username: object) -> Attributes:
     """Return the target of a session: Login-IP-Host (or Login-IPv6-Host, RFC 3162), Login-TCP-Port, Called-Station-Id.
 
-    The last is for people: `root@server.example.com:22`. Unknown values and those that do not fit are left out.
+    The last is for people: `root@server.example.com:22`. If it is too long, it loses the port, then the user name, then
+    the end of the host name. Unknown values and those that do not fit are left out.
     """
     found = []
     octets = _packed(server_ip)
@@ -41,9 +43,11 @@ def target(server_ip: object, server_port: object, server_hostname: object, serv
     port = str(server_port or "")
     if port.isdigit() and 0 < int(port) <= 65535:
         found.append((0, LOGIN_TCP_PORT, struct.pack("!L", int(port))))
-    user, host = (f"{server_username}@" if server_username else ""), server_hostname or server_ip or ""
-    called = f"{user}{host}" + (f":{port}" if port else "")
-    found.append((0, CALLED_STATION_ID, _text(called)))
+    user, host = (f"{server_username}@" if server_username else ""), str(server_hostname or server_ip or "")
+    port = f":{port}" if port else ""
+    texts = (user + host + port, user + host, host + port, host)
+    fitting = (text for text in texts if len(_text(text)) <= MAX_CALLED_STATION_ID)
+    found.append((0, CALLED_STATION_ID, _text(next(fitting, host), MAX_CALLED_STATION_ID)))
     return tuple(each for each in found if each[2])
 
 
@@ -61,6 +65,6 @@ def _packed(address: object) -> bytes:
         return b""
 
 
-def _text(value: str) -> bytes:
-    """Return the text in UTF-8, cut between characters at the size of an attribute."""
-    return value.encode("utf-8", "replace")[:MAX_VALUE_OCTETS].decode("utf-8", "ignore").encode("utf-8")
+def _text(value: str, limit: int = MAX_VALUE_OCTETS) -> bytes:
+    """Return the text in UTF-8, cut between characters at this number of octets."""
+    return value.encode("utf-8", "replace")[:limit].decode("utf-8", "ignore").encode("utf-8")

@@ -21,9 +21,8 @@ ACCESS_REQUEST, ACCESS_ACCEPT, ACCESS_REJECT, ACCESS_CHALLENGE, STATUS_SERVER = 
 ACCOUNTING_REQUEST, ACCOUNTING_RESPONSE = 4, 5
 LOGIN_CODES = (ACCESS_ACCEPT, ACCESS_REJECT, ACCESS_CHALLENGE)
 STATUS_CODES = (ACCESS_ACCEPT,)  # the answer to a Status-Server on the port for logins, RFC 5997 section 4.2
-# Over TLS one port serves requests of every kind. A server may also answer as for accounting, with a reject, or with
-# Protocol-Error (RFC 7930).
-STREAM_STATUS_CODES = (ACCESS_ACCEPT, ACCESS_REJECT, ACCOUNTING_RESPONSE, 52)
+# A server may also answer as for accounting, with a reject, or with Protocol-Error (RFC 7930): it is up.
+ANY_STATUS_CODES = STATUS_CODES + (ACCESS_REJECT, ACCOUNTING_RESPONSE, 52)
 NAMES = {
     ACCESS_REQUEST: "Access-Request",
     ACCESS_ACCEPT: "Access-Accept",
@@ -41,7 +40,6 @@ MS_CHAP_ERROR, MS_CHAP_CHALLENGE, MS_CHAP2_RESPONSE, MS_CHAP2_SUCCESS = 2, 11, 2
 HEADER_OCTETS, MAX_OCTETS = 20, 4096  # RFC 2865 section 3
 MAX_VALUE_OCTETS = 253
 MAX_PASSWORD_OCTETS = 128  # RFC 2865 section 5.2
-MAX_REPLY_ATTRIBUTES = 200
 _AUTHENTICATOR = slice(4, 20)
 _DIGEST_IN_REQUEST = slice(22, 38)  # Message-Authenticator is the first attribute, so its value has a fixed place
 
@@ -76,7 +74,6 @@ MALFORMED_HEADER = DiscardReason(log_lines.MALFORMED_HEADER.text, reasons.BAD_RE
 UNEXPECTED_IDENTIFIER = DiscardReason(log_lines.UNEXPECTED_IDENTIFIER.text, reasons.BAD_REPLY)
 UNEXPECTED_CODE = DiscardReason(log_lines.UNEXPECTED_CODE.text, reasons.BAD_REPLY)
 MALFORMED_ATTRIBUTES = DiscardReason(log_lines.MALFORMED_ATTRIBUTES.text, reasons.BAD_REPLY)
-TOO_MANY_ATTRIBUTES = DiscardReason(log_lines.TOO_MANY_ATTRIBUTES.format(limit=MAX_REPLY_ATTRIBUTES), reasons.BAD_REPLY)
 MISSING_MESSAGE_AUTHENTICATOR = DiscardReason(
     log_lines.MISSING_MESSAGE_AUTHENTICATOR.text, reasons.NO_MESSAGE_AUTHENTICATOR
 )
@@ -183,8 +180,9 @@ def verify(
     secret: bytes,
     require_message_authenticator: bool,
     codes: Container[int] = LOGIN_CODES,
+    over_tls: bool = False,
 ) -> Reply:
-    """Return the reply in a datagram if it is a valid answer to `request`; raise Discarded if it is not.
+    """Return the reply in a packet if it is a valid answer to `request`; raise Discarded if it is not.
 
     RFC 2865 section 3 and RFC 3579 section 3.2. The cheap checks come first, and nothing is hashed until a required
     Message-Authenticator is present.
@@ -197,7 +195,8 @@ def verify(
     attributes, digest_at = _walk(octets)
     if digest_at is None and require_message_authenticator:
         raise Discarded(MISSING_MESSAGE_AUTHENTICATOR)
-    if any(kind == PROXY_STATE for kind, _ in attributes):
+    # BlastRADIUS needs one. It cannot be used inside TLS, and an Accounting-Response grants no access.
+    if code in LOGIN_CODES and not over_tls and any(kind == PROXY_STATE for kind, _ in attributes):
         raise Discarded(UNEXPECTED_PROXY_STATE)
     signed = octets[:4] + request[_AUTHENTICATOR] + octets[HEADER_OCTETS:]
     if not hmac.compare_digest(md5(signed + secret), octets[_AUTHENTICATOR]):
@@ -230,15 +229,13 @@ def read_header(octets: bytes) -> Tuple[int, bytes]:
 
 def walk(octets: bytes) -> Iterator[Tuple[int, int, bytes]]:
     """Yield the position of the value, the type and the value of each attribute; raise Discarded if malformed."""
-    at, count = HEADER_OCTETS, 0
+    at = HEADER_OCTETS
     while at < len(octets):
-        if count == MAX_REPLY_ATTRIBUTES:
-            raise Discarded(TOO_MANY_ATTRIBUTES)
         size = octets[at + 1] if at + 1 < len(octets) else 0
         if size < 2 or at + size > len(octets):
             raise Discarded(MALFORMED_ATTRIBUTES)
         yield at + 2, octets[at], octets[at + 2 : at + size]
-        at, count = at + size, count + 1
+        at += size
 
 
 def _walk(octets: bytes) -> Tuple[List[Tuple[int, bytes]], Optional[int]]:

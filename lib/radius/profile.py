@@ -38,11 +38,15 @@ class Profile:
 
 
 class OriginalRadius(Profile):
-    """RADIUS as in RFC 2865 and RFC 2866, over UDP or TLS, with a shared secret."""
+    """RADIUS as in RFC 2865 and RFC 2866, over UDP or TLS, with a shared secret.
 
-    def __init__(self, secret: bytes, require_message_authenticator: bool) -> None:
+    TLS proves every reply, so there a Message-Authenticator is verified, but not required.
+    """
+
+    def __init__(self, secret: bytes, require_message_authenticator: bool, over_tls: bool = False) -> None:
         self._secret = secret
-        self._require_message_authenticator = require_message_authenticator
+        self._require_message_authenticator = require_message_authenticator and not over_tls
+        self._over_tls = over_tls
 
     def login(self, login: Login, random: Random) -> bytes:
         return packet.encode(login, self._secret, random)
@@ -56,7 +60,7 @@ class OriginalRadius(Profile):
         return accounting.encode(record, now, self._secret, random)
 
     def verify(self, octets: bytes, request: bytes, codes: Container[int]) -> Reply:
-        return packet.verify(octets, request, self._secret, self._require_message_authenticator, codes)
+        return packet.verify(octets, request, self._secret, self._require_message_authenticator, codes, self._over_tls)
 
     def verify_accounting(self, octets: bytes, request: bytes) -> Reply:
         from . import accounting

@@ -1,10 +1,13 @@
 """The result of a request: an answer, or the reasons why there is none, and every packet sent or received."""
 
-from typing import Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Optional, Sequence, Tuple
 
 from ..namedtuple import NamedTuple
 from . import packet
 from .request import Origin
+
+if TYPE_CHECKING:
+    from .transport.base import Certificate
 
 
 class TracedPacket(NamedTuple):
@@ -24,8 +27,8 @@ class Answer(NamedTuple):
     """A verified reply and the facts about it.
 
     `messages` are its texts for the user, in the octets of the server. `transmissions` counts those to the address
-    that answered. `log_lines` are for the log. `transport` describes the transport, if it is not UDP, and
-    `certificate_until` is when the server's certificate expires, in seconds since the epoch.
+    that answered. `log_lines` are for the log. `transport` describes the transport, if it is not UDP, and `certificate`
+    is that of the server.
     """
 
     reply: packet.Reply
@@ -35,14 +38,15 @@ class Answer(NamedTuple):
     transmissions: int
     log_lines: Tuple[str, ...]
     transport: str = ""
-    certificate_until: Optional[float] = None
+    certificate: "Optional[Certificate]" = None
     packets: Tuple[TracedPacket, ...] = ()
 
 
 class NoAnswer(Exception):
     """No server answered: `code` is the code of a denial, `log_lines` say what happened at each server.
 
-    `section` is that of the last server that a request was made for, if any.
+    `section` is that of the last server that a request was made for, if any. `is_alive` is whether a server has sent a
+    verified reply since it was asked: to a Status-Server, to another process, or one that did not prove enough.
     """
 
     def __init__(
@@ -52,6 +56,7 @@ class NoAnswer(Exception):
         seconds: float,
         section: str = "",
         packets: Sequence[TracedPacket] = (),
+        is_alive: bool = False,
     ) -> None:
         super().__init__(code)
         self.code = code
@@ -59,6 +64,7 @@ class NoAnswer(Exception):
         self.seconds = seconds
         self.section = section
         self.packets = tuple(packets)
+        self.is_alive = is_alive
 
 
 class NotSent(packet.RequestError):

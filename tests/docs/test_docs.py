@@ -7,21 +7,19 @@ import json
 import os
 import pathlib
 import re
-import socket
 import stat
-from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Set
+from typing import Callable, Dict, Iterable, Iterator, List, Optional, Set
 
 import pytest
 
 from lib import reasons
+from lib.cli.presets import PRESETS
 from lib.config import options
 from lib.config.build import build
 from lib.config.ini import parse_ini
 from lib.config.reader import ConfigurationError
-from lib.radius import packet
 from lib.recovery_code import RecoveryHash, new_code, new_hash, parse
 from lib.secret import Secret
-from simulator.demo import configure
 from tests.support import ROOT
 from tests.support.conversation import documented_transitions
 from tests.support.misbehaving import (
@@ -36,33 +34,9 @@ from tests.support.misbehaving import (
     closed_port,
     reply,
 )
+from tests.support.pages import DOCS, FENCE, PAGES, SERVERS, Block, aimed_at, blocks, preset
 from tests.support.plugin import OpenSession, prompts, section
-from tests.support.radiusd import HOST, NOT_INSTALLED, RSA_ANSWERS, FreeRadius, find
-
-DOCS = ROOT / "docs"
-SERVERS = DOCS / "servers"
-PAGES = [ROOT / "README.md"] + sorted(DOCS.rglob("*.md"))
-FENCE = re.compile(r"(?ms)^( *)```([^\n]*)\n(.*?)^ *```$")
-
-
-class Block(NamedTuple):
-    """A fenced block: its place, its info string, and its text without the indentation."""
-
-    page: pathlib.Path
-    line: int
-    info: str
-    text: str
-
-    def __str__(self) -> str:
-        return "{}:{}".format(self.page.name, self.line)
-
-
-def blocks(page: pathlib.Path) -> Iterator[Block]:
-    """Yield the fenced blocks of a page in order."""
-    source = page.read_text(encoding="utf-8")
-    for match in FENCE.finditer(source):
-        body = re.sub("(?m)^" + match.group(1), "", match.group(3))
-        yield Block(page, source.count("\n", 0, match.start()) + 1, match.group(2), body)
+from tests.support.radiusd import AUTHORITY, HOST, RSA_ANSWERS, FreeRadius
 
 
 def wrong_on_pages(find: Callable[[pathlib.Path], Iterable[str]]) -> Dict[str, List[str]]:
@@ -84,9 +58,11 @@ def problems_of(block: Block) -> List[str]:
     def credential(section: str, option: str) -> Optional[str]:
         if not ini.sections.get("credential_store", {}).get("name"):
             raise ConfigurationError("`$` requires [credential_store] name")
+        if option == "client_certificate":
+            return AUTHORITY.issue(for_client=True).both
         return str(RecoveryHash(1, bytes(8), bytes(32))) if section == "recovery_codes" else "sixteen octets.."
 
-    return [str(problem) for problem in build(ini, credential)[1]]
+    return [str(problem) for problem in build(ini, credential, lambda name: AUTHORITY.certificate)[1]]
 
 
 def test_pages_have_configurations() -> None:
@@ -123,6 +99,7 @@ OPTIONS: Dict[str, Set[str]] = {
 # Sections of other programs' files
 FOREIGN = {
     "duo.md": {"radius_server_" + kind for kind in ("duo_only", "auto", "challenge", "concat")},
+    "moving.md": {"cache", "ldap"},
     "privacyidea.md": {"Mapping user"},
 }
 CODE = re.compile(r"``(?P<two>.+?)``|`(?P<one>[^`\n]+)`", re.DOTALL)
@@ -141,7 +118,16 @@ OTHER_WORDS = {
         "with_ntdomain_hack",
         "reject_delay",
     },
-    "privacyidea.md": {"push_wait", "challenge_response", "challenge_text", "max_request_time"},
+    "moving.md": {"radius_password", "typed_username"},
+    "privacyidea.md": {
+        "push_wait",
+        "challenge_response",
+        "challenge_text",
+        "max_request_time",
+        "add_user_in_response",
+        "hide_specific_error_message",
+        "ssl_check",
+    },
     "security.md": {"mfa_identity", "radius_session", "radius_accepted", "auth_cache"},
     "troubleshooting.md": {"radius_user", "recovery_code"},
 }
@@ -246,113 +232,17 @@ def test_every_page_is_linked_from_the_readme() -> None:
 # Servers
 
 
-def configurations(page: str) -> List[str]:
-    """Return the configurations on a server's page."""
-    return [block.text for block in CONFIGURATIONS if block.page == SERVERS / page]
+def fragment(page: str) -> str:
+    """Return the first fragment of a configuration on a server's page."""
+    return next(block.text for block in CONFIGURATIONS if block.page == SERVERS / page and block.info != "ini")
 
 
-def aimed_at(configuration: str, host: str, port: int, secret: str) -> str:
-    """Return a documented configuration for a test server, without a second server and the Credential Store."""
-    first = configuration.split("[radius_2]\n")
-    rest = re.sub(r"\A[^\[]*", "", first[1]) if len(first) > 1 else ""
-    without_store = re.sub(r"\[credential_store\]\n[^\[]*", "", first[0] + rest)
-    return configure(without_store, {"server": host, "port": str(port), "secret": secret})
+def test_configurations_on_the_pages_of_servers_are_presets() -> None:
+    shown = {block.text for block in CONFIGURATIONS if block.page.parent == SERVERS and block.info == "ini"}
+    assert shown == {preset(name) for name in PRESETS}
 
 
-RADIUSD_CONF = """
-name = radiusd
-raddbdir = .
-logdir = .
-run_dir = .
-pidfile = ./radiusd.pid
-log {{
-	destination = stdout
-}}
-security {{
-	reject_delay = 0
-	status_server = yes
-}}
-{client}
-modules {{
-	always ok {{
-		rcode = ok
-	}}
-	always handled {{
-		rcode = handled
-	}}
-	pap {{
-	}}
-}}
-server default {{
-	listen {{
-		type = auth
-		ipaddr = 127.0.0.1
-		port = {port}
-	}}
-	authorize {{
-		update control {{
-			&Cleartext-Password := "correct horse"
-		}}
-		pap
-		{status}
-	}}
-	authenticate {{
-		Auth-Type PAP {{
-			pap
-			if (&User-Name == "carol" && !&State) {{
-				update control {{
-					&Response-Packet-Type := Access-Challenge
-				}}
-				handled
-			}}
-		}}
-	}}
-	post-auth {{
-		{post_auth}
-	}}
-}}
-"""
-
-
-class Documented(FreeRadius):
-    """A FreeRADIUS with the client and the sections of docs/servers/freeradius.md and little else."""
-
-    def _configure(self, port: int, old_port: int, acct_port: int, ipv6_port: Optional[int]) -> None:
-        unlang = [block.text for block in blocks(SERVERS / "freeradius.md") if block.info == "unlang"]
-        client, status, post_auth = unlang
-        assert self.secret in client
-        client = re.sub(r"ipaddr = \S+", "ipaddr = " + HOST, client)
-        text = RADIUSD_CONF.format(client=client, port=port, status=status, post_auth=post_auth)
-        (self.directory / "radiusd.conf").write_text(text, encoding="utf-8")
-
-
-@pytest.fixture(scope="module")
-def documented(tmp_path_factory: Any) -> Iterator[FreeRadius]:
-    """A FreeRADIUS configured as in docs/servers/freeradius.md."""
-    if find() is None:
-        pytest.skip(NOT_INSTALLED)
-    with Documented(tmp_path_factory.mktemp("documented"), "32-random-characters-like-these-") as server:
-        yield server
-
-
-@pytest.mark.slow
-def test_freeradius_signs_every_reply(open_session: OpenSession, documented: FreeRadius) -> None:
-    for shown in configurations("freeradius.md")[:2]:
-        configuration = aimed_at(shown, HOST, documented.port, documented.secret)
-        assert open_session(configuration, server_username="alice").log_in("x", "correct horse")["verdict"] == "ACCEPT"
-        session = open_session(configuration, server_username="carol")
-        assert session.log_in("correct horse", "correct horse")["verdict"] == "ACCEPT"
-        assert prompts(session)[1] == "Enter your response: "
-
-
-def test_freeradius_signs_the_reply_to_status_server(documented: FreeRadius) -> None:
-    secret = documented.secret.encode("utf-8")
-    request = packet.encode_status((), secret, os.urandom)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-        udp.settimeout(10)
-        udp.sendto(request, (HOST, documented.port))
-        octets = udp.recv(4096)
-    assert packet.verify(octets, request, secret, True, packet.STATUS_CODES).code == packet.ACCESS_ACCEPT
+DEFAULT_PROMPT = next(each.default for each in options.AUTH_OPTIONS if each.name == "prompt")
 
 
 def seen(page: str) -> List[List[str]]:
@@ -363,14 +253,12 @@ def seen(page: str) -> List[List[str]]:
 
 @pytest.mark.slow
 def test_rsa_new_pin(open_session: OpenSession, freeradius: FreeRadius) -> None:
-    plain, answered = (
-        aimed_at(configuration, HOST, freeradius.port, freeradius.secret) for configuration in configurations("rsa.md")
-    )
+    plain = aimed_at(preset("rsa"), server=HOST, port=freeradius.port, secret=freeradius.secret)
     session = open_session(plain, server_username="rsa")
     assert session.log_in("1111", *RSA_ANSWERS)["verdict"] == "ACCEPT"
     new_pin, next_code = seen("rsa.md")
     assert prompts(session) == [line + " " for line in new_pin + next_code[1:]]
-    session = open_session(answered, server_username="rsa")
+    session = open_session(plain + fragment("rsa.md"), server_username="rsa")
     assert session.log_in("1111", *RSA_ANSWERS[1:])["verdict"] == "ACCEPT"
 
 
@@ -388,11 +276,11 @@ def asking(question: bytes, answers: List[bytes]) -> Server:
 
 def to(server: Server, configuration: str) -> str:
     """Return a documented configuration for a scripted server."""
-    return aimed_at(configuration, server.host, server.port, SECRET.decode("ascii"))
+    return aimed_at(configuration, server=server.host, port=server.port, secret=SECRET.decode("ascii"))
 
 
 def test_duo(open_session: OpenSession) -> None:
-    duo_only, _, challenge, groups = configurations("duo.md")
+    challenge = preset("duo-challenge")
     answers: List[bytes] = []
     (menu,) = seen("duo.md")
     with asking("\n".join(menu[1:]).encode("utf-8"), answers) as server:
@@ -403,8 +291,9 @@ def test_duo(open_session: OpenSession) -> None:
     assert prompts(session) == [menu[0] + " ", "\n".join(menu[1:]) + " "]
     assert answers == [b"word", b"1", b"word", b"2"]
     with Server(answering(SECRET, ACCEPT, [(25, b"OU=vpn users;")])) as server:
-        open_session(to(server, duo_only), gateway_user="alice").log_in("")
-        verdict = open_session(to(server, groups), gateway_user="alice").log_in("")
+        shown = to(server, preset("duo-only"))
+        open_session(shown, gateway_user="alice").log_in("")
+        verdict = open_session(shown + fragment("duo.md"), gateway_user="alice").log_in("")
     assert [request.password(SECRET) for request in server.requests] == [b"push", b"push"]
     assert verdict["gateway_groups"] == ["vpn users"]
 
@@ -413,7 +302,7 @@ def test_nps(open_session: OpenSession) -> None:
     answers: List[bytes] = []
     password, verification = seen("nps.md")
     with asking(verification[0].encode("utf-8"), answers) as server:
-        session = open_session(to(server, configurations("nps.md")[0]), gateway_user="alice")
+        session = open_session(to(server, preset("nps")), gateway_user="alice")
         assert session.log_in("word", "123456")["verdict"] == "ACCEPT"
     assert prompts(session) == [password[0] + " ", verification[0] + " "]
     assert answers == [b"word", b"123456"]
@@ -422,15 +311,47 @@ def test_nps(open_session: OpenSession) -> None:
 def test_okta_menu(open_session: OpenSession) -> None:
     answers: List[bytes] = []
     with asking(b"Choose:\n1 - Okta Verify Push\n2 - SMS", answers) as server:
-        session = open_session(to(server, configurations("okta.md")[1]), gateway_user="alice")
+        session = open_session(to(server, preset("okta")) + fragment("okta.md"), gateway_user="alice")
         assert session.log_in("word")["verdict"] == "ACCEPT"
     assert answers == [b"word", b"1"]
+
+
+def test_fortiauthenticator_push_is_an_empty_answer(open_session: OpenSession) -> None:
+    answers: List[bytes] = []
+    (shown,) = seen("fortiauthenticator.md")
+    with asking(shown[1].encode("utf-8"), answers) as server:
+        configuration = to(server, preset("fortiauthenticator"))
+        session = open_session(configuration, gateway_user="alice")
+        assert session.log_in("word", "")["verdict"] == "ACCEPT"
+        assert prompts(session) == [line + " " for line in shown]
+        session = open_session(configuration + fragment("fortiauthenticator.md"), gateway_user="alice")
+        assert session.log_in("word")["verdict"] == "ACCEPT"
+    assert answers == [b"word", b""] * 2
+
+
+def test_safenet_push_is_a_letter(open_session: OpenSession) -> None:
+    with Server(answering(SECRET)) as server:
+        session = open_session(to(server, preset("safenet")), gateway_user="alice")
+        assert session.log_in("")["verdict"] == "ACCEPT"
+    assert [request.password(SECRET) for request in server.requests] == [b"p"]
+    assert prompts(session) == [line + " " for (line,) in seen("safenet.md")]
+
+
+def test_pages_show_the_prompts_of_their_presets() -> None:
+    """The first line of the screen is the prompt of a preset of the page, or the default prompt."""
+    wrong = []
+    for page in sorted(SERVERS.glob("*.md")):
+        texts = [preset(name) for name, each in PRESETS.items() if each.page == page.stem]
+        wanted = {parse_ini(text).sections.get("auth", {}).get("prompt", DEFAULT_PROMPT) for text in texts}
+        wrong += [(page.name, lines[0]) for lines in seen(page.name)[:1] if lines[0] not in wanted]
+        wrong += [] if seen(page.name) else [(page.name, "no screen")]
+    assert wrong == []
 
 
 def test_privacyidea_push_is_confirmed_by_an_empty_answer(open_session: OpenSession) -> None:
     answers: List[bytes] = []
     with asking(b"Please confirm the authentication on your mobile device!", answers) as server:
-        session = open_session(to(server, configurations("privacyidea.md")[0]), gateway_user="alice")
+        session = open_session(to(server, preset("privacyidea")), gateway_user="alice")
         assert session.log_in("PIN", "")["verdict"] == "ACCEPT"
     assert answers == [b"PIN", b""]
 
@@ -500,7 +421,9 @@ def test_security_page_lists_the_state_directories(
     recovery = new_code(os.urandom)
     codes = "[recovery_codes]\nalice = {}\n".format(new_hash(recovery, os.urandom))
     with closed_port() as port:
-        open_session(section(port) + codes, gateway_user="alice").log_in("x", recovery.reveal())
+        open_session(section(port, conn_timeout=0.1, conn_retries=1) + codes, gateway_user="alice").log_in(
+            "x", recovery.reveal()
+        )
     found = {}
     for kept in (True, False):
         directory = tmp_path / ("state" if kept else "state.ephemeral")

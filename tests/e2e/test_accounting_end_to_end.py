@@ -10,11 +10,12 @@ import pytest
 
 from simulator.gateway import Session
 from tests.support.interpreters import AN_HOUR_LATER, interpreter, under
-from tests.support.misbehaving import ACCEPT, USER_NAME, Server, answering, silent
+from tests.support.misbehaving import ACCEPT, PROXY_STATE, SECRET, USER_NAME, Server, answering, reply, silent
+from tests.support.misbehaving import Request as Datagram
 from tests.support.plugin import OpenSession, code, section, text
 from tests.support.radiusd import FreeRadius, Request, running
 
-CLASS = 25
+CLASS, ACCT_STATUS_TYPE, ACCT_SESSION_ID, ACCOUNTING_RESPONSE = 25, 40, 44, 5
 Records = Callable[[], List[Request]]
 
 
@@ -89,6 +90,21 @@ def test_start_and_stop(open_session: OpenSession, accounting: str, records: Rec
 def unsent(tmp_path: pathlib.Path) -> List[str]:
     """Return the names of the records in the queue."""
     return [path.name for path in (tmp_path / "state" / "accounting").glob("*-*")]
+
+
+def test_called_station_id_fits_a_database_column_unless_configured(
+    open_session: OpenSession, accounting: str, records: Records
+) -> None:
+    host = "a-long-name-of-a-host.in-a-department.example.com"
+    odd = "root\nLogin OK\x1b[2J"
+    long_text = "x" * 100 + "/{server_username}"
+    configured = accounting + "[radius_attributes]\nCalled-Station-Id = " + long_text + "\n"
+    for configuration, name, user in ((accounting, host, "root"), (accounting, "h", odd), (configured, host, "root")):
+        whole_session(open_session, configuration, server_hostname=name, server_port=22, server_username=user)
+    found = [record.values("Called-Station-Id") for record in records()]
+    assert found[0:2] == [[host]] * 2
+    assert found[2] == found[3] and len(found[2]) == 1 and str(found[2][0]).isprintable()
+    assert found[4:] == [["x" * 100 + "/root"]] * 2
 
 
 def test_denied_user_has_no_records(open_session: OpenSession, accounting: str, records: Records) -> None:
@@ -169,9 +185,36 @@ def test_dead_accounting_server_is_not_tried_again(
     with Server(silent) as server:
         asked = radius + silent_accounting(server)
         whole_session(open_session, asked)
+        whole_session(open_session, asked)  # not until two records are left unanswered: the first may be at fault
+        asked_so_far = len(server.requests)
         whole_session(open_session, asked)
-    assert len({request.octets for request in server.requests}) == 1
-    assert len(unsent(tmp_path)) == 4
+    assert len(server.requests) == asked_so_far
+    assert len(unsent(tmp_path)) == 6
+
+
+def test_record_that_is_never_acknowledged_holds_up_no_other(
+    open_session: OpenSession, freeradius: FreeRadius, tmp_path: pathlib.Path
+) -> None:
+    received: List[Tuple[bytes, bytes]] = []
+
+    def script(request: Datagram) -> List[bytes]:
+        (session,), (kind,) = request.values(ACCT_SESSION_ID), request.values(ACCT_STATUS_TYPE)
+        received.append((session, kind[-1:]))
+        if session == b"poison":
+            return []
+        return [reply(request, SECRET, ACCOUNTING_RESPONSE, [(PROXY_STATE, b"335")], signature=None)]
+
+    names = ["a", "b", "c", "d"]
+    with Server(script) as server:
+        asked = section(freeradius, dead_time=0, retransmit_after=0)
+        asked += section(server, "accounting", enabled="yes", timeout=1)
+        for name in ["poison"] + names:
+            whole_session(open_session, asked, session_id=name)
+    counted = Counter(received)
+    for name in names:
+        assert [counted[name.encode("ascii"), kind] for kind in (b"\1", b"\2")] == [1, 1], name
+    assert counted[b"poison", b"\1"] < 5 and counted[b"poison", b"\2"] == 0
+    assert [name.split("-")[2] for name in sorted(unsent(tmp_path))] == ["Start", "Stop"]
 
 
 def test_stop_is_kept_if_the_configuration_breaks(
@@ -192,8 +235,9 @@ def test_no_record_without_time_for_a_reply(open_session: OpenSession, radius: s
     """The plugin does not send a record if no time is left for the reply, so a slow server records nothing twice."""
     with Server(silent) as server:
         whole_session(open_session, radius + silent_accounting(server), session_id="waits")
-    first = {request.octets[1:20] for request in server.requests}
-    assert len(first) == 1 and len(unsent(tmp_path)) == 2
+    started = [request.values(ACCT_STATUS_TYPE) == [b"\0\0\0\1"] for request in server.requests]
+    sent = {request.octets[1:20] for request in server.requests}
+    assert all(started) and len(sent) == 2 and len(unsent(tmp_path)) == 2  # one in each hook, and never the Stop
 
 
 def test_acct_authentic_of_a_whitelisted_user(open_session: OpenSession, accounting: str, records: Records) -> None:

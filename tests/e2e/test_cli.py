@@ -41,6 +41,13 @@ class TestIsolation:
     def test_options(self, cli: Zip) -> None:
         assert cli.run("options", python=ISOLATED).status == 0
 
+    def test_new(self, cli: Zip) -> None:
+        asked = cli.run("new", python=ISOLATED)
+        assert (asked.status, asked.out) == (2, "")
+        assert "error: name a product: freeradius, " in asked.err
+        made = cli.run("new", "freeradius", python=ISOLATED)
+        assert (made.status, made.err) == (0, "")
+
     def test_servers_and_try(self, cli: Zip) -> None:
         with Server(answering(SECRET)) as server:
             configuration = cli.file(section(server) + "[auth]\ninteractive_protocols=\n")
@@ -133,6 +140,20 @@ class TestStreams:
         configuration = cli.file("[radius]\nserver=a\nsecret={}\nsecrét=x\n".format(PASSWORD))
         checked = cli.run("check", configuration, python=ISOLATED[:1], PYTHONIOENCODING="ascii:strict")
         assert "secr\\xe9t: unknown option; did you mean secret?" in checked.out
+
+
+def test_new_asks(cli: Zip) -> None:
+    with cli.person("new") as person:
+        person.sees("  duo-only ", "Product: ").types("duo").sees("Type one of the names").types("duo-only")
+        person.sees("RADIUS servers, separated by blanks [duo.example.com]: ").types("one, two")
+        person.sees("Credential Store with the shared secret [my_store]: ").types("")
+        assert person.to_the_end() == 0
+        made = cli.run("new", "duo-only", "--server", "one", "--server", "two")
+        assert made.out in person.shown
+    with cli.person("new") as person:
+        person.sees("Product: ").presses("\x04")
+        assert person.to_the_end() == 2
+        assert "error: the input ended before the last answer" in person.shown
 
 
 class TestTerminal:

@@ -29,7 +29,7 @@ def test_defect_01_typed_user_name_becomes_the_identity(open_session: OpenSessio
     for option in ("no", "yes"):
         for key in ("ru", "radius_username"):
             session = open_session(
-                whitelist + "[username]\nallow_override={}\n".format(option),
+                whitelist + f"[username]\nallow_override={option}\n",
                 lists,
                 gateway_user="alice",
                 key_value_pairs={key: "boss"},
@@ -204,7 +204,7 @@ def test_defect_13_endless_challenges(open_session: OpenSession, radius: str) ->
 
 def test_defect_13_disable_echo_is_ignored_in_challenges(open_session: OpenSession, radius: str) -> None:
     for option, hidden in (("yes", True), ("no", False)):
-        session = open_session(radius + "[auth]\ndisable_echo={}\n".format(option), server_username="no-prompt")
+        session = open_session(radius + f"[auth]\ndisable_echo={option}\n", server_username="no-prompt")
         session.log_in("1111", "222222")
         assert session.questions[1].disable_echo is hidden
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Iterator, List
+from typing import Any, Iterator, List
 
 import pytest
 
@@ -15,6 +15,13 @@ from tests.support import ROOT
 from tests.support.clients import SAFETY_LIMIT, Person, zip_of
 
 PASSWORD_PROMPT = "one-time password: "
+
+
+@pytest.fixture(scope="module", autouse=True)
+def without_coverage(module_mocker: Any) -> None:
+    """Do not measure coverage: it takes each new process as long as its hook, and other tests cover what these do."""
+    module_mocker.patch.dict(os.environ)
+    os.environ.pop("COVERAGE_PROCESS_START", None)
 
 
 def command(plugin_zip: Path, *options: str) -> List[str]:
@@ -33,7 +40,7 @@ class TestScript:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=SAFETY_LIMIT,
+            timeout=5 * SAFETY_LIMIT,  # about forty new processes
         )
         printed = played.stdout.decode("utf-8")
         assert played.returncode == 0, printed
@@ -136,7 +143,7 @@ class TestTerminal:
     def test_hidden_code_is_never_echoed(self, alice: Person) -> None:
         users = alice.shown
         for name in ("alice", "tessa", "carol", "pusha", "bob"):
-            assert re.search(r"^ +{} ".format(name), users, re.MULTILINE)
+            assert re.search(rf"^ +{name} ", users, re.MULTILINE)
         alice.types("alice").sees("alice\n", PASSWORD_PROMPT).types("123456")
         played = output_until(alice, LOGIN_PROMPT)
         assert re.search(r"verdict +ACCEPT", played)

@@ -47,13 +47,13 @@ def test_next_process_tries_the_dead_server_last(open_session: OpenSession, free
         both = one_second(dead) + second(freeradius)
         first = open_session(both, server_username="alice")
         assert first.log_in("correct horse")["verdict"] == "ACCEPT"
-        assert "[radius] 127.0.0.1:{}: no response to 1 transmission".format(dead.port) in text(first)
+        assert f"[radius] 127.0.0.1:{dead.port}: no response to 1 transmission" in text(first)
         asked = len(dead.requests)
         assert asked == 1
         other = open_session(both, server_username="alice")
         assert other.log_in("correct horse")["verdict"] == "ACCEPT"
         assert len(dead.requests) == asked
-        assert metadata(other.calls[-1].result)["server"] == "127.0.0.1:{}".format(freeradius.port)
+        assert metadata(other.calls[-1].result)["server"] == f"127.0.0.1:{freeradius.port}"
 
 
 def test_only_server_is_tried_though_dead(open_session: OpenSession) -> None:
@@ -220,5 +220,9 @@ def test_hooks_only_write_marks_to_the_state_directory(
         session = open_session(one_second(dead) + second(freeradius), server_username="alice")
         session.log_in("correct horse")
     left = [path for path in (tmp_path / "state.ephemeral").rglob("*") if path.is_file()]
-    assert [path.name.rsplit("-", 1)[0] for path in left] == ["dead-127.0.0.1_{}".format(dead.port)]
+    assert sorted(path.name.rsplit("-", 1)[0] for path in left) == [
+        f"answered-127.0.0.1_{freeradius.port}-udp-login-127.0.0.1",
+        f"dead-127.0.0.1_{dead.port}-udp-login-127.0.0.1",
+    ]
+    assert not any(path.read_bytes() for path in left)
     assert socket.inet_aton(dead.host)

@@ -30,7 +30,7 @@ def host(tmp_path: Path) -> Host:
     numbers = itertools.count()
 
     def make(source: str, configuration: str = "", fixtures: Optional[Mapping[str, Any]] = None) -> UnpackedPlugin:
-        directory = tmp_path / "plugin {}".format(next(numbers))
+        directory = tmp_path / f"plugin {next(numbers)}"
         directory.mkdir()
         (directory / "main.py").write_text(textwrap.dedent(source), encoding="utf-8")
         return UnpackedPlugin(directory, configuration, fixtures=fixtures or {})
@@ -216,15 +216,15 @@ class TestHost:
     @pytest.mark.parametrize("then", ["child.wait()", "pass"])
     def test_time_limit_ends_the_processes_of_the_plugin(self, host: Host, then: str) -> None:
         plugin = host(
-            """
+            f"""
             import subprocess, sys
             class Plugin:
                 def __init__(self, configuration): pass
                 def authenticate(self):
                     # It keeps the log open, and never ends.
                     child = subprocess.Popen([sys.executable, "-c", "import threading; threading.Event().wait()"])
-                    {}
-            """.format(then)
+                    {then}
+            """
         )
         assert failed(plugin.call("authenticate", {}, time_limit=1))[1] == TIME_LIMIT_EXCEEDED
 
@@ -302,9 +302,7 @@ class TestHost:
             """
         )
         configuration, data = tmp_path / "coveragerc", tmp_path / "data"
-        configuration.write_text(
-            "[run]\ndata_file = {}\nsource = {}\n".format(data, Path(str(plugin.directory)).resolve())
-        )
+        configuration.write_text(f"[run]\ndata_file = {data}\nsource = {Path(str(plugin.directory)).resolve()}\n")
         mocker.patch.dict(os.environ, COVERAGE_PROCESS_START=str(configuration))
         os.environ.pop("COVERAGE_FILE", None)
         assert plugin.call("authenticate", {"cookie": {}}).result["verdict"] == "ACCEPT"

@@ -31,22 +31,24 @@ def log_in(ssh_command: str) -> Iterator[LogIn]:
 
 def page(name: str, server_user: str, attempts: int = 1, rounds: int = 0, groups: str = "(none)") -> str:
     """Return a pattern for the end of the screen after a login."""
-    metadata = r'\{{"attempts": {}, "method": "pap", "rounds": {}, "seconds": [\d.]+, "server": "127\.0\.0\.1:\d+"\}}'
+    name, server_user, groups = map(re.escape, (name, server_user, groups))
     return (
         r"Access granted\. SPS would now connect you to the server\.\n"
-        r"gateway user  {}\nserver user   {}\ngroups        {}\nmetadata      {}\n"
+        rf"gateway user  {name}\nserver user   {server_user}\ngroups        {groups}\n"
+        rf'metadata      \{{"attempts": {attempts}, "method": "pap", "rounds": {rounds}, "seconds": [\d.]+, '
+        r'"server": "127\.0\.0\.1:\d+"\}\n'
         r"Press Enter to leave\.\nConnection to 127\.0\.0\.1 closed\.\n\Z"
-    ).format(re.escape(name), re.escape(server_user), re.escape(groups), metadata.format(attempts, rounds))
+    )
 
 
 class TestLogins:
     def test_right_code(self, gateway: Gateway, log_in: LogIn) -> None:
         person = log_in(gateway, "alice").sees(PASSWORD_PROMPT).types("correct horse")
         assert re.match(PASSWORD_PROMPT + r"\n" + page("alice", "alice"), person.leaves())
-        visit = gateway.left()
-        assert "user=alice client=127.0.0.1 server=127.0.0.1:" in session_ended(visit)
-        assert " attempts=1 " in session_ended(visit)
-        steps = [line for line in visit if " " not in line]
+        session = gateway.wait_for_disconnect()
+        assert "user=alice client=127.0.0.1 server=127.0.0.1:" in session_ended(session)
+        assert " attempts=1 " in session_ended(session)
+        steps = [line for line in session if " " not in line]
         assert steps == ["authenticate", "authenticate", "authorize", "ACCEPT", "session_ended", "disconnected"]
 
     def test_wrong_then_right(self, gateway: Gateway, log_in: LogIn) -> None:
@@ -57,7 +59,7 @@ class TestLogins:
             PASSWORD_PROMPT + "\nAuthentication failed: Wrong code. 2 attempts left.\n" + PASSWORD_PROMPT + "\n" + PAGE
         )
         assert re.search(page("alice", "alice", attempts=2), screen)
-        assert "attempts=2" in session_ended(gateway.left())
+        assert "attempts=2" in session_ended(gateway.wait_for_disconnect())
 
     def test_three_wrong(self, gateway: Gateway, log_in: LogIn) -> None:
         person = log_in(gateway, "alice")
@@ -74,7 +76,7 @@ class TestLogins:
         )
         assert person.screen.count(PASSWORD_PROMPT) == 3  # ssh does not start over
         assert PAGE not in person.screen
-        assert "attempts=3" in session_ended(gateway.left())
+        assert "attempts=3" in session_ended(gateway.wait_for_disconnect())
 
     def test_challenges_with_and_without_echo(self, gateway: Gateway, log_in: LogIn) -> None:
         person = log_in(gateway, "pin3").sees(PASSWORD_PROMPT).types("1111")
@@ -84,42 +86,42 @@ class TestLogins:
         screen = person.leaves()
         asked = PASSWORD_PROMPT + "\nQuestion 1 of 3 \nQuestion 2 of 3 two\nQuestion 3 of 3 \n"
         assert re.match(re.escape(asked) + page("pin3", "pin3", rounds=3), screen)
-        assert "rounds=3" in session_ended(gateway.left())
+        assert "rounds=3" in session_ended(gateway.wait_for_disconnect())
 
     def test_push(self, gateway: Gateway, log_in: LogIn) -> None:
         person = log_in(gateway, "push-fast").sees(PASSWORD_PROMPT).types("")
         assert re.match(PASSWORD_PROMPT + r"\n" + page("push-fast", "push-fast"), person.leaves())
-        assert "user=push-fast" in session_ended(gateway.left())
+        assert "user=push-fast" in session_ended(gateway.wait_for_disconnect())
 
     def test_code_in_the_login_name(self, demo: Gateway, log_in: LogIn) -> None:
         person = log_in(demo, "gu=alice@otp=123456@root")
         assert re.match(page("alice", "root", groups="admins"), person.leaves())
-        visit = demo.left()
-        assert "user=alice" in session_ended(visit)
-        assert "123456" not in "\n".join(visit)
+        session = demo.wait_for_disconnect()
+        assert "user=alice" in session_ended(session)
+        assert "123456" not in "\n".join(session)
 
     def test_user_name_prompt(self, demo: Gateway, log_in: LogIn) -> None:
         person = log_in(demo, "otp=123456").sees("User name: ").types("alice")
         assert re.match(r"User name: \n" + page("alice", "(none)", groups="admins"), person.leaves())
-        assert "user=alice" in session_ended(demo.left())
+        assert "user=alice" in session_ended(demo.wait_for_disconnect())
 
     def test_user_name_prompt_after_a_reject(self, demo: Gateway, log_in: LogIn) -> None:
         person = log_in(demo, "otp=000000").sees("User name: ").types("alice")
         person.sees("Authentication failed. 2 attempts left.\nUser name: ").types("alice")
         person.sees(PASSWORD_PROMPT).types("123456")
         assert re.search(page("alice", "(none)", attempts=2, groups="admins"), person.leaves())
-        assert "attempts=2" in session_ended(demo.left())
+        assert "attempts=2" in session_ended(demo.wait_for_disconnect())
 
     def test_unicode_name_and_code(self, gateway: Gateway, log_in: LogIn) -> None:
         person = log_in(gateway, "jürgen").sees(PASSWORD_PROMPT).types("ünïcödé-密码-🔑")
         assert re.match(PASSWORD_PROMPT + r"\n" + page("jürgen", "jürgen"), person.leaves())
-        assert "user=jürgen" in session_ended(gateway.left())
+        assert "user=jürgen" in session_ended(gateway.wait_for_disconnect())
 
     def test_prompt_of_several_lines(self, gateway: Gateway, log_in: LogIn) -> None:
         person = log_in(gateway, "escapes").sees(PASSWORD_PROMPT).types("1111")
         person.sees("Red\nnextnultxt ").types("222222")
         assert "Red\nnextnultxt \n" + PAGE in person.leaves()
-        session_ended(gateway.left())
+        session_ended(gateway.wait_for_disconnect())
 
     def test_closed_port(self, plugin_zip: Path, down: str, log_in: LogIn, tmp_path: Path) -> None:
         with Gateway("ssh", plugin_zip, tmp_path, down) as gateway:
@@ -130,7 +132,7 @@ class TestLogins:
                 + "\nThe login service is not responding. Try again later or contact your help desk. "
                 + "[connection-refused]\n"
             )
-            session_ended(gateway.left())
+            session_ended(gateway.wait_for_disconnect())
 
     def test_disable_echo_no(self, plugin_zip: Path, freeradius: FreeRadius, log_in: LogIn, tmp_path: Path) -> None:
         configuration = section(freeradius) + "[auth]\ndisable_echo=no\n"
@@ -153,13 +155,13 @@ class TestLogins:
         people["locked"].types("x")
         people["echo"].types("222222").sees(LEAVE)
         assert people["locked"].to_the_end() == 255
-        assert "user=locked" in session_ended(gateway.left())
+        assert "user=locked" in session_ended(gateway.wait_for_disconnect())
         ended = []
         for name in ("alice", "echo", "pin1"):
-            assert re.search(r"gateway user  {}\n".format(name), people[name].leaves())
-            ended.append(session_ended(gateway.left()))
+            assert re.search(rf"gateway user  {name}\n", people[name].leaves())
+            ended.append(session_ended(gateway.wait_for_disconnect()))
         assert re.search(r"gateway user  push\n", people["push"].leaves())
-        ended.append(session_ended(gateway.left()))
+        ended.append(session_ended(gateway.wait_for_disconnect()))
         assert [re.findall(r"user=(\S+)", line)[0] for line in ended] == ["alice", "echo", "pin1", "push"]
 
 
@@ -168,20 +170,20 @@ class TestLeaving:
     def test_keys_that_end_the_page(self, demo: Gateway, log_in: LogIn, keys: str) -> None:
         person = log_in(demo, "gu=alice@otp=123456@root").sees(LEAVE).presses("x" + keys)
         assert person.to_the_end() == 0
-        session_ended(demo.left())
+        session_ended(demo.wait_for_disconnect())
 
     def test_resized_window_does_not_end_the_page(self, demo: Gateway, log_in: LogIn) -> None:
         person = log_in(demo, "gu=alice@otp=123456@root").sees(LEAVE)
         person.terminal.setwinsize(20, 60)
         person.types("")
         assert person.to_the_end() == 0
-        session_ended(demo.left())
+        session_ended(demo.wait_for_disconnect())
 
     def test_hanging_up_at_a_question(self, demo: Gateway, log_in: LogIn) -> None:
         log_in(demo, "alice").sees(PASSWORD_PROMPT).hang_up()
-        visit = demo.left()
-        assert "user=alice" in session_ended(visit)
-        assert "ACCEPT" not in visit
+        session = demo.wait_for_disconnect()
+        assert "user=alice" in session_ended(session)
+        assert "ACCEPT" not in session
 
     def test_hanging_up_during_a_push(self, demo: Gateway, log_in: LogIn) -> None:
         person = log_in(demo, "pusha").sees(PASSWORD_PROMPT)
@@ -189,31 +191,31 @@ class TestLeaving:
         person.types("")
         demo.read_until(r"\] authenticate\n")
         person.hang_up()
-        visit = demo.left()
-        assert "attempts=1" in session_ended(visit)  # the push was still approved
-        assert not [line for line in visit if "Authorizing" in line]
+        session = demo.wait_for_disconnect()
+        assert "attempts=1" in session_ended(session)  # the push was still approved
+        assert not [line for line in session if "Authorizing" in line]
 
     def test_hanging_up_at_the_page(self, demo: Gateway, log_in: LogIn) -> None:
         log_in(demo, "gu=alice@otp=123456@root").sees(LEAVE).hang_up()
-        session_ended(demo.left())
+        session_ended(demo.wait_for_disconnect())
 
     def test_remote_command_only_shows_the_page(self, demo: Gateway, log_in: LogIn) -> None:
         person = log_in(demo, "gu=alice@otp=123456@root", remote=["id"])
         assert person.to_the_end() == 0
         assert re.search(r"gateway user  alice\n", person.screen)
         assert LEAVE not in person.screen
-        session_ended(demo.left())
+        session_ended(demo.wait_for_disconnect())
 
     def test_subsystems_and_forwarding_are_refused(self, demo: Gateway, log_in: LogIn) -> None:
         for subsystem in ("sftp", "netconf"):
             person = log_in(demo, "gu=alice@otp=123456@root", options=["-s"], remote=[subsystem])
             assert person.to_the_end() != 0
             assert "gateway user" not in person.screen
-            session_ended(demo.left())
-        forwarded = log_in(demo, "gu=alice@otp=123456@root", options=["-W", "127.0.0.1:{}".format(demo.port)])
+            session_ended(demo.wait_for_disconnect())
+        forwarded = log_in(demo, "gu=alice@otp=123456@root", options=["-W", f"127.0.0.1:{demo.port}"])
         assert forwarded.to_the_end() == 255
         assert "forwarding failed" in forwarded.screen
-        session_ended(demo.left())
+        session_ended(demo.wait_for_disconnect())
 
     def test_password_authentication_is_not_offered(self, demo: Gateway, log_in: LogIn) -> None:
         person = log_in(demo, "alice", options=["-o", "PreferredAuthentications=password"])
@@ -224,7 +226,7 @@ class TestLeaving:
         person = log_in(demo, "alice").sees(PASSWORD_PROMPT)
         os.write(person.terminal.child_fd, b"\xff\r")
         assert person.to_the_end() == 255
-        session_ended(demo.left())
+        session_ended(demo.wait_for_disconnect())
 
 
 PLAYER = r"""
@@ -268,39 +270,39 @@ class TestAnyPlugin:
         assert "gateway user  al\\x1b[2Jice\n" in screen
         assert "groups        ops, ad\\x07mins\n" in screen
         assert "metadata      of authenticate \\x1b[31m\n" in screen
-        assert "log: Session ended \\x1b[2J" in player.left()
+        assert "log: Session ended \\x1b[2J" in player.wait_for_disconnect()
         assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f]", screen + player.printed)
 
     def test_reason_keeps_its_unicode_letters(self, player: Gateway, log_in: LogIn) -> None:
         person = log_in(player, "denied")
         assert person.to_the_end() == 255
         assert person.screen.startswith("Zugang gesperrt für \\x1b]0;title\\x07\\x9b31m Müller 密码\nTwice\n")
-        player.left()
+        player.wait_for_disconnect()
 
     def test_denied_by_authorize(self, player: Gateway, log_in: LogIn) -> None:
         person = log_in(player, "limited").sees("or 密码? ").types("yes")
         assert person.to_the_end() == 255
         assert "or 密码? yes\nNot to this server\n" in person.screen
-        assert "DENY" in player.left()
+        assert "DENY" in player.wait_for_disconnect()
 
     def test_exception_is_only_logged(self, player: Gateway, log_in: LogIn) -> None:
         person = log_in(player, "breaks")
         assert person.to_the_end() == 255
         assert "what only" not in person.screen
-        visit = player.left()
-        assert "SPS ends the session: authenticate: RuntimeError: what only the log may say" in visit
-        session_ended(visit)
+        session = player.wait_for_disconnect()
+        assert "SPS ends the session: authenticate: RuntimeError: what only the log may say" in session
+        session_ended(session)
 
 
 class TestGateway:
     def test_suggested_commands_work(self, demo: Gateway, ssh_command: str) -> None:
-        assert demo.commands[0].endswith(" -p {} alice@127.0.0.1".format(demo.port))
+        assert demo.commands[0].endswith(f" -p {demo.port} alice@127.0.0.1")
         with Person("/bin/sh", ["-c", demo.commands[0]]) as person:
             person.sees(PASSWORD_PROMPT).types("123456").leaves()
         with Person("/bin/sh", ["-c", demo.commands[1]]) as person:
             assert "server user   root\n" in person.leaves()
         for _ in range(2):
-            session_ended(demo.left())
+            session_ended(demo.wait_for_disconnect())
         for user in ("alice  the code 123456", "tessa  the code of the TOTP", "carol  the PIN", "pusha", "bob"):
             assert re.search("^  " + user, demo.printed, re.MULTILINE)
 
@@ -325,7 +327,7 @@ class TestGateway:
         "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=["SIGINT", "SIGTERM", "SIGHUP"]
     )
     def test_signal_ends_every_session(self, plugin_zip: Path, log_in: LogIn, tmp_path: Path, number: int) -> None:
-        with Gateway("ssh", plugin_zip, tmp_path) as gateway:
+        with Gateway("ssh", plugin_zip, tmp_path, fork=True) as gateway:
             log_in(gateway, "alice").sees(PASSWORD_PROMPT)
             log_in(gateway, "gu=alice@otp=123456@root").sees(LEAVE)
             person = log_in(gateway, "pusha").sees(PASSWORD_PROMPT)

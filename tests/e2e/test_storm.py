@@ -30,11 +30,11 @@ def test_storm(open_session: OpenSession, freeradius: FreeRadius, tmp_path: path
     assert len(outcomes) == SESSIONS
     for code, verdict, facts in outcomes:
         assert verdict == ("DENY" if code == "wrong" else "ACCEPT"), facts
-        assert facts["server"] == "127.0.0.1:{}".format(freeradius.port)
+        assert facts["server"] == f"127.0.0.1:{freeradius.port}"
         assert facts["rounds"] == (1 if code == "222222" else 0)
     # Only the first sessions wait for the dead server; the others know that it is dead.
     assert len({request.octets for request in dead.requests}) < SESSIONS
     left = [path.name.rsplit("-", 1)[0] for path in (tmp_path / "state.ephemeral").rglob("*") if path.is_file()]
-    slow = "status-127.0.0.1_{}".format(freeradius.port)  # if FreeRADIUS was slow enough for a Status-Server
-    assert [name for name in left if name != slow] == ["dead-127.0.0.1_{}".format(dead.port)]
+    slow = f"status-127.0.0.1_{freeradius.port}"  # if FreeRADIUS was slow enough for a Status-Server
+    assert [name for name in left if name != slow] == [f"dead-127.0.0.1_{dead.port}"]
     assert not [path for path in (tmp_path / "state").rglob("*") if path.is_file()]

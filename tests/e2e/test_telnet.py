@@ -51,9 +51,9 @@ class TestLogins:
             r"Press Enter to leave\.\nConnection closed by foreign host\.\n\Z",
             after_the_name(person),
         )
-        visit = gateway.left()
-        assert "user=alice client=127.0.0.1 server=127.0.0.1:" in session_ended(visit)
-        steps = [line for line in visit if " " not in line]
+        session = gateway.wait_for_disconnect()
+        assert "user=alice client=127.0.0.1 server=127.0.0.1:" in session_ended(session)
+        steps = [line for line in session if " " not in line]
         assert steps == ["authenticate", "authenticate", "authorize", "ACCEPT", "session_ended", "disconnected"]
 
     def test_wrong_then_right(self, gateway: Gateway, connect: LogIn) -> None:
@@ -68,7 +68,7 @@ class TestLogins:
             + "\n"
             + PAGE
         )
-        assert "attempts=2" in session_ended(gateway.left())
+        assert "attempts=2" in session_ended(gateway.wait_for_disconnect())
 
     def test_three_wrong(self, gateway: Gateway, connect: LogIn) -> None:
         person = connect(gateway).types("alice")
@@ -79,7 +79,7 @@ class TestLogins:
         assert person.screen.endswith(
             "\nToo many failed attempts: Wrong code [too-many-attempts]\nConnection closed by foreign host.\n"
         )
-        assert "attempts=3" in session_ended(gateway.left())
+        assert "attempts=3" in session_ended(gateway.wait_for_disconnect())
 
     def test_challenges_with_and_without_echo(self, gateway: Gateway, connect: LogIn) -> None:
         person = connect(gateway).types("pin3").sees(PASSWORD_PROMPT).types("1111")
@@ -89,39 +89,39 @@ class TestLogins:
         person.leaves()
         asked = "\nQuestion 1 of 3 \nQuestion 2 of 3 two\nQuestion 3 of 3 \n"
         assert after_the_name(person).startswith("pin3\n" + PASSWORD_PROMPT + asked + PAGE)
-        assert "rounds=3" in session_ended(gateway.left())
+        assert "rounds=3" in session_ended(gateway.wait_for_disconnect())
 
     def test_push(self, gateway: Gateway, connect: LogIn) -> None:
         person = connect(gateway).types("push-fast").sees(PASSWORD_PROMPT).types("")
         person.leaves()
-        assert "user=push-fast" in session_ended(gateway.left())
+        assert "user=push-fast" in session_ended(gateway.wait_for_disconnect())
 
     def test_code_in_the_login_name(self, demo: Gateway, connect: LogIn) -> None:
         person = connect(demo).types("gu=alice@otp=123456@root")
         screen = person.leaves()
         assert "gateway user  alice\nserver user   root\n" in screen
         assert PASSWORD_PROMPT not in screen
-        visit = demo.left()
-        assert "user=alice" in session_ended(visit)
-        assert "123456" not in "\n".join(visit)
+        session = demo.wait_for_disconnect()
+        assert "user=alice" in session_ended(session)
+        assert "123456" not in "\n".join(session)
 
     def test_user_name_prompt_of_the_plugin(self, demo: Gateway, connect: LogIn) -> None:
         person = connect(demo).types("").sees("User name: ").types("alice").sees(PASSWORD_PROMPT).types("123456")
         person.leaves()
         assert after_the_name(person).startswith("\nUser name: \n" + PASSWORD_PROMPT + "\n" + PAGE)
         assert "gateway user  alice\nserver user   (none)\n" in person.screen
-        assert "user=alice" in session_ended(demo.left())
+        assert "user=alice" in session_ended(demo.wait_for_disconnect())
 
     def test_unicode_name_and_code(self, gateway: Gateway, connect: LogIn) -> None:
         person = connect(gateway).types("jürgen").sees(PASSWORD_PROMPT).types("ünïcödé-密码-🔑")
         person.leaves()
         assert after_the_name(person).startswith("jürgen\n" + PASSWORD_PROMPT + "\n" + PAGE)
-        assert "user=jürgen" in session_ended(gateway.left())
+        assert "user=jürgen" in session_ended(gateway.wait_for_disconnect())
 
     def test_prompt_of_several_lines(self, gateway: Gateway, connect: LogIn) -> None:
         person = connect(gateway).types("escapes").sees(PASSWORD_PROMPT).types("1111")
         person.sees("Red\nnextnultxt ").types("222222").leaves()
-        session_ended(gateway.left())
+        session_ended(gateway.wait_for_disconnect())
 
     def test_disable_echo_no(self, plugin_zip: Path, freeradius: FreeRadius, connect: LogIn, tmp_path: Path) -> None:
         configuration = section(freeradius) + "[auth]\ndisable_echo=no\n"
@@ -139,8 +139,8 @@ class TestLogins:
         people["alice"].types("correct horse").sees(LEAVE)
         ended = []
         for name in ("alice", "pin1", "push"):
-            assert "gateway user  {}\n".format(name) in people[name].leaves()
-            ended.append(session_ended(gateway.left()))
+            assert f"gateway user  {name}\n" in people[name].leaves()
+            ended.append(session_ended(gateway.wait_for_disconnect()))
         assert [re.findall(r"user=(\S+)", line)[0] for line in ended] == ["alice", "pin1", "push"]
 
 
@@ -150,29 +150,29 @@ class TestTyping:
         person.leaves()
         assert "123456" not in person.screen
         assert after_the_name(person).startswith("alice\n" + PASSWORD_PROMPT + "\n" + PAGE)
-        session_ended(demo.left())
+        session_ended(demo.wait_for_disconnect())
 
     def test_corrections(self, demo: Gateway, connect: LogIn) -> None:
         person = connect(demo).types("bob\x15alix密\x7f\x7fcé\x7fe").sees(PASSWORD_PROMPT).types("12344\x7f56")
         assert "gateway user  alice\nserver user   alice\n" in person.leaves()
-        session_ended(demo.left())
+        session_ended(demo.wait_for_disconnect())
 
     @pytest.mark.parametrize("key", ["\x03", "\x04"], ids=["ctrl-c", "ctrl-d"])
     def test_keys_that_hang_up(self, demo: Gateway, connect: LogIn, key: str) -> None:
         person = connect(demo).types("alice").sees(PASSWORD_PROMPT).presses(key)
         person.to_the_end()
         assert PAGE not in person.screen
-        assert "user=alice" in session_ended(demo.left())
+        assert "user=alice" in session_ended(demo.wait_for_disconnect())
 
     def test_hanging_up_at_a_question(self, demo: Gateway, connect: LogIn) -> None:
         connect(demo).types("alice").sees(PASSWORD_PROMPT).hang_up()
-        session_ended(demo.left())
+        session_ended(demo.wait_for_disconnect())
 
     def test_hanging_up_before_the_name_opens_no_session(self, demo: Gateway, connect: LogIn) -> None:
         before = demo.printed.count(" telnet from ")
         connect(demo).hang_up()
         connect(demo).types("gu=alice@otp=123456@root").leaves()
-        session_ended(demo.left())
+        session_ended(demo.wait_for_disconnect())
         assert demo.printed.count(" telnet from ") == before + 1
 
 
@@ -197,7 +197,7 @@ def test_any_plugin(connect: LogIn, tmp_path: Path) -> None:
     with Gateway("telnet", zip_of(PLAYER, tmp_path), tmp_path) as gateway:
         person = connect(gateway).types("root").sees("or 密码? ").types("yes")
         person.to_the_end()
-        session_ended(gateway.left())
+        session_ended(gateway.wait_for_disconnect())
         assert after_the_name(person) == (
             "root\nGrün\\x1b[2J\\x07\nor 密码? yes\nZugang gesperrt für \\x1b]0;title\\x07\\x9b31m Müller\nTwice\n"
             "Connection closed by foreign host.\n"
@@ -205,12 +205,15 @@ def test_any_plugin(connect: LogIn, tmp_path: Path) -> None:
         broken = connect(gateway).types("breaks")
         broken.to_the_end()
         assert after_the_name(broken) == "breaks\nConnection closed by foreign host.\n"
-        assert "SPS ends the session: authenticate: RuntimeError: what only the log may say" in gateway.left()
+        assert (
+            "SPS ends the session: authenticate: RuntimeError: what only the log may say"
+            in gateway.wait_for_disconnect()
+        )
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
 def test_signal_ends_every_session(plugin_zip: Path, connect: LogIn, tmp_path: Path, number: int) -> None:
-    with Gateway("telnet", plugin_zip, tmp_path) as gateway:
+    with Gateway("telnet", plugin_zip, tmp_path, fork=True) as gateway:
         people = [connect(gateway) for _ in range(4)]
         people[1].types("alice").sees(PASSWORD_PROMPT)
         people[2].types("gu=alice@otp=123456@root").sees(LEAVE)
@@ -268,7 +271,7 @@ class TestOtherClients:
         assert b"123456" not in self.read_until(client, LEAVE.encode("ascii") + b"\r\n")
         client.write(b"\n")
         assert client.read() == b""
-        session_ended(demo.left())
+        session_ended(demo.wait_for_disconnect())
 
     @pytest.mark.parametrize("enter", [b"\r\n", b"\r\0", b"\r", b"\n"], ids=["CR LF", "CR NUL", "CR", "LF"])
     def test_line_ends(self, demo: Gateway, client: Any, enter: bytes) -> None:
@@ -276,14 +279,14 @@ class TestOtherClients:
         screen = self.read_until(client, LEAVE.encode("ascii") + b"\r\n")
         assert screen.count(PASSWORD_PROMPT.encode("ascii")) == 2
         client.write(enter)
-        session_ended(demo.left())
+        session_ended(demo.wait_for_disconnect())
 
     def test_interrupt_process_hangs_up(self, demo: Gateway, client: Any) -> None:
         client.write(b"alice\r\n")
         self.read_until(client, PASSWORD_PROMPT.encode("ascii"))
         client.write(bytes((IAC, 244)))
         assert client.read() == b""
-        session_ended(demo.left())
+        session_ended(demo.wait_for_disconnect())
 
     def test_name_that_is_not_utf_8_is_asked_for_again(self, demo: Gateway, client: Any) -> None:
         client.write(b"al\xedce\r\n")
@@ -291,7 +294,7 @@ class TestOtherClients:
         client.write(b"gu=alice@otp=123456@root\r\n")
         self.read_until(client, LEAVE.encode("ascii") + b"\r\n")
         client.write(b"\r\n")
-        session_ended(demo.left())
+        session_ended(demo.wait_for_disconnect())
 
     def test_endless_line(self, demo: Gateway, client: Any) -> None:
         client.write(bytes((IAC, DO, ECHO)) + b"a" * 5000)
@@ -300,4 +303,4 @@ class TestOtherClients:
         client.write(b"\x15gu=alice@otp=123456@root\r")
         self.read_until(client, LEAVE.encode("ascii") + b"\r\n")
         client.write(b"\r")
-        session_ended(demo.left())
+        session_ended(demo.wait_for_disconnect())

@@ -14,7 +14,16 @@ from simulator.gateway import Session
 from tests.support import radsecproxy
 from tests.support.cases import Cases
 from tests.support.certificates import HOST_NAME, Authority
-from tests.support.misbehaving import ACCEPT, CHALLENGE, REJECT, REPLY_MESSAGE, STATE, USER_PASSWORD, Request
+from tests.support.misbehaving import (
+    ACCEPT,
+    CHALLENGE,
+    PROXY_STATE,
+    REJECT,
+    REPLY_MESSAGE,
+    STATE,
+    USER_PASSWORD,
+    Request,
+)
 from tests.support.plugin import OpenSession, code, metadata, prompts, section, text
 from tests.support.radiusd import AUTHORITY, RSA_ANSWERS, FreeRadius, running
 from tests.support.tls_peer import VERSION_1_0, VERSION_1_1, Connection, Peer, answer, answering
@@ -33,7 +42,7 @@ def port(request: Any, freeradius: FreeRadius, tmp_path_factory: Any) -> Iterato
         yield freeradius.tls_port
     else:
         with radsecproxy.running(tmp_path_factory.mktemp("radsecproxy"), freeradius) as found:
-            yield found
+            yield found.tls
 
 
 def over_tls(port: int, name: str = "radius", ca: Authority = AUTHORITY, **options: Any) -> str:
@@ -266,10 +275,9 @@ def wrong_token(connection: Connection) -> None:
     connection.wait_for_end()
 
 
-def two_replies(connection: Connection) -> None:
+def garbage_before_the_answer(connection: Connection) -> None:
     connection.shake_hands()
-    request = connection.receive()
-    connection.send(answer(connection, request) + answer(connection, request))
+    connection.send(bytes(30) + answer(connection, connection.receive()))
     connection.wait_for_end()
 
 
@@ -299,7 +307,7 @@ def closing(connection: Connection) -> None:
 def test_failover_after_a_fault(open_session: OpenSession, protocols: List[str]) -> None:
     codes = {
         wrong_token: "bad-reply",
-        two_replies: "bad-reply",
+        garbage_before_the_answer: "bad-reply",
         garbage: "bad-reply",
         plain_text: "tls-failed",
         closing: "tls-failed",
@@ -315,6 +323,22 @@ def test_failover_after_a_fault(open_session: OpenSession, protocols: List[str])
                     session = open_session(one + over_tls(backup.port, "radius_2"), gateway_user="alice")
                     assert logged_in(session, "correct horse")["verdict"] == "ACCEPT"
                 assert "from [radius_2]" in text(session)
+
+
+@pytest.mark.parametrize("protocols", [[], [VERSION_1_1]], ids=["1.0", "1.1"])
+def test_answer_stands_whatever_follows_it(open_session: OpenSession, protocols: List[str]) -> None:
+    with Cases() as cases:
+        for follows in ("the answer", "half of it", "garbage"):
+
+            def script(connection: Connection, follows: str = follows) -> None:
+                connection.shake_hands()
+                octets = answer(connection, connection.receive(), ACCEPT, [(PROXY_STATE, b"5")])
+                connection.send(octets + {"the answer": octets, "half of it": octets[:12]}.get(follows, bytes(30)))
+                connection.wait_for_end()
+
+            with cases.case(follows), Peer(script, SERVER, protocols=protocols) as peer:
+                session = open_session(over_tls(peer.port), gateway_user="alice")
+                assert logged_in(session, "correct horse")["verdict"] == "ACCEPT"
 
 
 def test_invalid_server_certificates(open_session: OpenSession) -> None:

@@ -10,11 +10,13 @@ from typing import Any, Dict, Iterator, List, Tuple
 import pytest
 
 from lib.authenticator import Authenticator
+from lib.config.model import Settings
 from lib.login.state import Accept, Action, Ask, Deny, HookCall
 from lib.recovery_code import new_hash
 from lib.secret import Secret
 from lib.session import AcceptedUser, Session, SessionRecord
 from lib.state.directory import StateDirectories
+from lib.state.user_lock import UserLocks
 from tests.support.cases import for_each
 from tests.support.configuration import valid
 from tests.support.misbehaving import (
@@ -112,7 +114,7 @@ def test_challenge_continues_in_the_next_call() -> None:
 
 def test_no_response_is_a_deny_and_no_attempt() -> None:
     with closed_port() as port:
-        one = authenticator(section(port))
+        one = authenticator(section(port, conn_timeout=0.1, conn_retries=1))
         record, action = one.run(NEW, call({"otp": "123456"}))
     assert action == Deny("connection-refused")
     assert (record.attempts, record.server, record.method, record.radius_user) == (0, "", "pap", "CORP\\alice")
@@ -154,7 +156,11 @@ def test_dialogue_of_challenges_never_locks_the_user_who_completes_it(tmp_path: 
 def test_request_without_a_reply_does_not_count(tmp_path: pathlib.Path) -> None:
     with closed_port() as port:
         for _ in range(20):
-            record, action = run(section(port) + "[lockout]\nmax_failures=1\n", {"otp": "x"}, persistent=str(tmp_path))
+            record, action = run(
+                section(port, conn_timeout=0.1, conn_retries=1) + "[lockout]\nmax_failures=1\n",
+                {"otp": "x"},
+                persistent=str(tmp_path),
+            )
             assert action == Deny("connection-refused") and record.attempt == ""
     assert os.listdir(str(tmp_path / "lockout")) == []
 
@@ -171,6 +177,32 @@ def test_unusable_state_is_one_warning_a_call(tmp_path: pathlib.Path, caplog: An
     heads = ("Lockout cannot count", "Logins of one user do not wait", "Server status is not shared")
     assert [warning.startswith(head) for warning, head in zip(sorted(warnings), heads)] == [True] * 3
     assert len(warnings) == 3
+
+
+def test_an_echoed_push_password_is_not_shown(caplog: Any) -> None:
+    def script(request: Request) -> List[bytes]:
+        return [reply(request, SECRET, REJECT, [(REPLY_MESSAGE, b"Wrong: " + request.password(SECRET))])]
+
+    with Server(script) as server, caplog.at_level(logging.INFO):
+        for password, shown in (("hunter22", "***"), ("push", "push"), ("Phone", "Phone")):
+            record, action = run(section(server) + f"[auth]\npush_password={password}\n", {"otp": ""})
+            assert isinstance(action, Ask) and f"Wrong: {shown}." in action.prompt
+            assert record.login.attempts == (f"Wrong: {shown}",)
+    assert "hunter22" not in caplog.text and "Wrong: ***" in caplog.text
+
+
+def test_another_spelling_does_not_get_past_the_lock_of_a_user(tmp_path: pathlib.Path) -> None:
+    def log_in(name: str, settings: Settings) -> None:
+        session = SESSION._replace(username=name, identity=name)
+        one = Authenticator(settings, session, "sps", StateDirectories(ephemeral=str(tmp_path)))
+        assert one.run(NEW, call({"otp": "x"}))[1] == Deny("login-in-progress")
+
+    with Server(answering(SECRET)) as server, UserLocks(str(tmp_path)).locked("alice", 0.0) as is_ours:
+        assert is_ours
+        text = section(server, total_timeout=1, conn_timeout=1, conn_retries=1) + "[auth]\nserialize_user=yes\n"
+        for name in ("alice", "ALICE", "álice", "CORP\\alice", "alice@corp.example", "alice@one@two"):
+            join([forked(log_in, name, valid(text))])
+    assert server.requests == []
 
 
 def test_total_timeout_ends_the_wait_for_four_silent_servers(caplog: Any) -> None:
@@ -192,7 +224,9 @@ CODES = f"[recovery_codes]\nalice = {new_hash(Secret(CODE), bytes)}\n"
 
 def recover(port: int, state: str, session: Session, limit: int = 0) -> Tuple[Action, Action, SessionRecord]:
     """Give a code and then the recovery code, with at most `limit` descriptors if it is set."""
-    one = Authenticator(valid(section(port) + CODES), session, "sps", StateDirectories(state, state))
+    one = Authenticator(
+        valid(section(port, conn_timeout=0.1, conn_retries=1) + CODES), session, "sps", StateDirectories(state, state)
+    )
     if limit:
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     record, first = one.run(NEW, call({"otp": "123456"}))
@@ -226,4 +260,5 @@ def test_without_descriptors_nobody_gets_in(tmp_path: pathlib.Path) -> None:
     with Server(answering(SECRET)) as server:
         recover(server.port, str(tmp_path / "warm"), SESSION)  # imports all that needs a descriptor
         join([forked(run_out, server.port)])
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    warm = tmp_path / "warm"
+    assert [path for path in tmp_path.rglob("*") if path.is_file() and warm not in path.parents] == []

@@ -13,13 +13,15 @@ import pytest
 
 from lib import reasons
 from lib.radius import client, packet
-from lib.radius.request import LoginRequest, Origin
+from lib.radius.accounting import Record
+from lib.radius.request import AccountingRequest, LoginRequest, Origin
 from lib.radius.result import Answer, NoAnswer, NotSent, OriginGone
 from lib.radius.server import ServerSettings
 from lib.radius.transport.base import Address, Unreachable
 from lib.radius.transport.resolve import resolve
 from lib.radius.transport.udp import UdpTransport
 from lib.secret import Secret
+from lib.state.server_status import SharedServerStatus
 from tests.support.cases import Cases
 from tests.support.loopback import needs_ipv6
 from tests.support.misbehaving import (
@@ -50,6 +52,7 @@ PASSWORD = "correct horse battery"
 ELSEWHERE = "127.0.0.2"  # loopback too, on Linux
 LONG = 60.0  # seconds; only a test that fails waits that long
 SHORT = 2.0  # seconds; waited in full where no valid reply comes, so long enough for a reply on a busy machine
+SILENCE = ": server down, packets lost or filtered, this SPS not among its clients, or shared secret differs"
 DISCARD_REASONS = [value for value in vars(packet).values() if isinstance(value, packet.DiscardReason)]
 
 Addressed = Union[Server, Tuple[str, int]]
@@ -74,7 +77,7 @@ def configured(
     host, port = (server.host, server.port) if isinstance(server, Server) else server
     secret_text = Secret(secret.decode("utf-8"))
     return ServerSettings(
-        section, host, port, secret_text, "pap", timeout, retries, retransmit_after, required, "", "none", 3.0, 3.0
+        section, host, port, secret_text, "pap", timeout, retries, retransmit_after, required, "", "none", 3.0, 3.0, 3.0
     )
 
 
@@ -158,7 +161,7 @@ def test_ipv6_server() -> None:
         assert answer.origin.host == "::1"
         expect_accept(ask(configured(server), origin=answer.origin), server)
     with closed_port("::1") as port:
-        assert no_answer(configured(("::1", port))).log_lines[0].startswith(f"[radius] [::1]:{port}: ")
+        assert no_answer(configured(("::1", port), timeout=0.1)).log_lines[0].startswith(f"[radius] [::1]:{port}: ")
 
 
 def appending(octets: bytes) -> Callable[[Request], List[bytes]]:
@@ -266,7 +269,7 @@ def test_failover_sends_a_new_request_with_the_secret_of_the_next_server() -> No
         request = login(*servers)._replace(user_names={"radius": "alice", "radius_2": "alice@example.com"})
         answer = client.ask(servers, request, LONG)
     expect_accept(answer, living, "radius_2")
-    assert answer.log_lines == (f"[radius] 127.0.0.1:{dead.port}: no response to 2 transmissions",)
+    assert answer.log_lines == (f"[radius] 127.0.0.1:{dead.port}: no response to 2 transmissions{SILENCE}",)
     first, second = dead.requests[0], living.requests[0]
     assert (first.values(USER_NAME), second.values(USER_NAME)) == ([b"alice"], [b"alice@example.com"])
     assert first.authenticator != second.authenticator
@@ -347,10 +350,6 @@ BAD_REPLIES: Dict[str, Tuple[packet.DiscardReason, Callable[[Request], bytes]]] 
     "attribute-length-1": (packet.MALFORMED_ATTRIBUTES, with_tail(b"\x1a\1")),
     "attribute-past-the-end": (packet.MALFORMED_ATTRIBUTES, with_tail(b"\x1a\xff\0\0\0\0")),
     "attribute-without-length": (packet.MALFORMED_ATTRIBUTES, with_tail(b"\x1a")),
-    "201-attributes": (
-        packet.TOO_MANY_ATTRIBUTES,
-        lambda request: reply(request, SECRET, ACCEPT, [(REPLY_MESSAGE, b"x")] * 200),
-    ),
     "unsigned": (packet.MISSING_MESSAGE_AUTHENTICATOR, lambda request: reply(request, SECRET, signature=None)),
     "blast-radius": (packet.MISSING_MESSAGE_AUTHENTICATOR, forged_accept),
     "signed-twice": (packet.MALFORMED_MESSAGE_AUTHENTICATOR, with_tail(pack([(MESSAGE_AUTHENTICATOR, bytes(16))]))),
@@ -397,7 +396,10 @@ def test_bad_replies_alone_decide_the_reason() -> None:
             error = no_answer(configured(server, timeout=SHORT, retransmit_after=LONG))
         place = f"[radius] 127.0.0.1:{server.port}: "
         assert error.code == reason.code
-        assert error.log_lines == (place + "discarded 1 reply: " + reason.text, place + "no response to 1 transmission")
+        assert error.log_lines == (
+            place + "discarded 1 reply: " + reason.text,
+            place + "no response to 1 transmission" + SILENCE,
+        )
 
     names = ("empty", "unsigned", "other-secret", "wrongly-signed")
     with Cases() as cases:
@@ -407,7 +409,9 @@ def test_bad_replies_alone_decide_the_reason() -> None:
 def test_gravest_reason_is_returned() -> None:
     with Server(lambda request: [b"", reply(request, OTHER_SECRET)]) as wrong, closed_port() as port:
         error = no_answer(
-            configured(wrong, timeout=SHORT), configured(("127.0.0.1", port), "radius_2"), configured(("x.invalid", 1))
+            configured(wrong, timeout=SHORT),
+            configured(("127.0.0.1", port), "radius_2", timeout=0.1),
+            configured(("x.invalid", 1)),
         )
     assert error.code == "wrong-secret"
 
@@ -499,7 +503,7 @@ def test_replies_from_another_port_do_not_count() -> None:
 # Unreachable servers
 
 
-def test_closed_port_is_skipped_at_once() -> None:
+def test_closed_port_is_skipped_soon() -> None:
     """If the client waited out its timeout, no time would be left for the next server."""
     with closed_port() as port, Server(answering(SECRET)) as living:
         closed = configured(("127.0.0.1", port), timeout=100, retries=3)
@@ -510,7 +514,7 @@ def test_closed_port_is_skipped_at_once() -> None:
 
 def test_only_server_has_a_closed_port() -> None:
     with closed_port() as port:
-        error = no_answer(configured(("127.0.0.1", port)))
+        error = no_answer(configured(("127.0.0.1", port), timeout=0.6, retries=100))
     assert error.code == "connection-refused"
     assert error.log_lines == (f"[radius] 127.0.0.1:{port}: connection refused",)
 
@@ -631,6 +635,32 @@ def test_addresses_of_a_name_are_tried_in_order(mocker: Any) -> None:
     assert dead.requests[0].authenticator != living.requests[0].authenticator
 
 
+def test_dead_address_of_a_name_delays_two_accounting_records(mocker: Any, tmp_path: Any) -> None:
+    """One record left unanswered may be at fault itself."""
+    resolve_to(mocker, "127.0.0.2", "127.0.0.1")
+    status = SharedServerStatus(str(tmp_path), 60.0)
+
+    def acknowledge(request: Request) -> List[bytes]:
+        return [reply(request, SECRET, 5, signature=None)]
+
+    with Server(acknowledge) as living, Server(silent, "127.0.0.2", living.port) as dead:
+        server = configured(("radius.example", living.port), timeout=0.3)
+        for number in range(4):
+            record = AccountingRequest(Record("Start", 1000.0, f"session {number}", "alice"))
+            answer = client.ask([server], record, LONG, status)
+            assert answer.origin.host == "127.0.0.1"
+            assert len(answer.log_lines) == (1 if number < 2 else 0)
+    assert len({request.octets for request in dead.requests}) == 2
+
+
+def test_accounting_requests_have_the_key_of_their_record() -> None:
+    start = Record("Start", 1000.0, "session", "alice")
+    records = [start, start, start._replace(kind="Stop", session_seconds=7), start._replace(session_id="another")]
+    keys = [AccountingRequest(record).key for record in records]
+    assert keys[0] == keys[1] and len(set(keys)) == 3
+    assert login().key == ""
+
+
 def test_address_listed_twice_is_tried_once(mocker: Any) -> None:
     """A duplicate line in the hosts file lists it twice."""
     resolve_to(mocker, "127.0.0.1", "127.0.0.1")
@@ -647,7 +677,7 @@ def test_no_more_than_8_addresses_of_a_name_are_asked(mocker: Any) -> None:
     with closed_port() as port:
         found = [entry[:4] + ((entry[4][0], port),) for entry in entries]
         mocker.patch("socket.getaddrinfo", lambda *args, **options: found)
-        error = no_answer(configured(("radius.example", port)))
+        error = no_answer(configured(("radius.example", port), timeout=0.1, retries=10))
     first, *others = error.log_lines
     assert first == "[radius] radius.example: only the first 8 of 20000 addresses are asked"
     assert others == [f"[radius] 127.9.0.{number}:{port}: connection refused" for number in range(8)]
@@ -812,8 +842,8 @@ def test_second_send_to_a_closed_port_fails() -> None:
 
 def received(connection: UdpTransport) -> bytes:
     """Return the next datagram."""
-    ((packets, at_probe_port, is_more, error),) = connection.receive(LONG)
-    assert (at_probe_port, is_more, error) == (False, False, None)
+    ((packets, at_probe_port, error),) = connection.receive(LONG)
+    assert (at_probe_port, error) == (False, None)
     (datagram,) = packets
     return datagram
 

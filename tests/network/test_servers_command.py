@@ -3,9 +3,11 @@
 import contextlib
 import datetime
 import re
-from typing import Any, Dict, Iterator, List
+import socket
+from typing import Any, Callable, Dict, Iterator, List
 
 import pytest
+from pytest_mock import MockerFixture
 
 from tests.support import tls_peer
 from tests.support.certificates import Authority
@@ -13,12 +15,16 @@ from tests.support.command_line import END_OF_INPUT, CommandLine
 from tests.support.misbehaving import (
     ACCEPT,
     CHALLENGE,
+    FIRST,
     REJECT,
     SECRET,
     USER_NAME,
+    Datagram,
     Request,
     Server,
     answering,
+    closed_port,
+    listening,
     reply,
     silent,
 )
@@ -68,7 +74,9 @@ def test_closed_port(cli: CommandLine, down: str) -> None:
 def test_silence_lists_the_possible_causes(cli: CommandLine) -> None:
     with Server(silent) as server:
         dead = facts(cli, section(server, retransmit_after=0.1), timeout=0.5)["radius"]
-        assert len(server.requests) > 1 and len({each.octets for each in server.requests}) == 1
+        *sent, last = server.requests
+        assert len(sent) > 1 and len({each.octets for each in sent}) == 1
+        assert last.octets not in [each.octets for each in sent], "the one that finds replies from another address"
     assert (dead["ok"], dead["code"], dead["signed"]) == (False, "no-reply", None)
     for words in ("down", "client", "secret differs", "RFC 3579", "not answer Status-Server", "--probe-user"):
         assert words in dead["text"]
@@ -130,6 +138,91 @@ def test_probe_user_and_silence(cli: CommandLine) -> None:
     assert "--probe-user" not in dead["text"] and "not answer Status-Server" not in dead["text"]
 
 
+def printed(cli: CommandLine, configuration: str, *arguments: str) -> List[str]:
+    """Return the lines that `servers` prints for each result."""
+    lines = cli.run("servers", "--timeout", "1", cli.file(configuration), *arguments).out.splitlines()
+    return [line for line in lines if line.startswith("[")]
+
+
+def test_probe_user_is_asked_although_status_server_is_answered(cli: CommandLine) -> None:
+    with Server(answering(SECRET)) as server:
+        status, login = printed(cli, section(server), "--probe-user", "nobody")
+        assert [each.octets[0] for each in server.requests] == [STATUS_SERVER, ACCESS_REQUEST]
+    assert ": ok: responded to Status-Server in " in status
+    assert ": ok: responded to a login in " in login
+    with Server(lambda request: answering(SECRET)(request) if request.octets[0] == STATUS_SERVER else []) as server:
+        status, login = printed(cli, section(server), "--probe-user", "nobody")
+    assert ": ok: " in status and ": not ok: no response " in login
+
+
+def signing(*codes: int) -> Callable[[Request], List[bytes]]:
+    """Return a script that answers every request, but signs only replies to requests with these codes."""
+    return lambda request: [reply(request, SECRET, signature=FIRST if request.octets[0] in codes else None)]
+
+
+def test_unsigned_status_server_is_no_reason_to_accept_unsigned_logins(cli: CommandLine) -> None:
+    risk = "accept the risk with require_message_authenticator=no"
+    with Server(signing(ACCESS_REQUEST)) as server:
+        (alone,) = printed(cli, section(server))
+        status, login = printed(cli, section(server), "--probe-user", "nobody")
+    assert ": not ok: " in alone and risk not in alone and "set status_check=none if --probe-user shows" in alone
+    assert ": ok: " in status and risk not in status and "set status_check=none" in status
+    assert ": ok: " in login and login.endswith(", with Message-Authenticator")
+    for codes in ((), (STATUS_SERVER,)):
+        with Server(signing(*codes)) as server:
+            lines = printed(cli, section(server), "--probe-user", "nobody")
+        assert lines[-1].endswith(risk) and ": not ok: " in lines[-1]
+
+
+def from_another_address(secret: bytes, *codes: int) -> Callable[[Request], Iterator[Datagram]]:
+    """Return a script that replies to requests with these codes from 127.0.0.2."""
+
+    def script(request: Request) -> Iterator[Datagram]:
+        if request.octets[0] in codes:
+            with listening("127.0.0.2") as other:
+                yield Datagram(reply(request, secret), via=other)
+
+    return script
+
+
+def test_reply_from_another_address_is_reported_and_not_believed(cli: CommandLine) -> None:
+    with Server(from_another_address(SECRET, STATUS_SERVER)) as server:
+        found = facts(cli, section(server), timeout=1)["radius"]
+    assert (found["ok"], found["code"], found["signed"]) == (False, "no-reply", None)
+    assert found["other_address"].startswith("127.0.0.2:")
+    assert found["text"].startswith("the server replies from 127.0.0.2:")
+    with Server(from_another_address(SECRET, ACCESS_REQUEST)) as server:
+        found = facts(cli, section(server), "--probe-user", "nobody", timeout=1)["radius"]
+    assert (found["ok"], found["code"]) == (False, "no-reply") and found["other_address"].startswith("127.0.0.2:")
+
+
+def test_invalid_reply_from_another_address_is_not_reported(cli: CommandLine) -> None:
+    with Server(from_another_address(b"another secret", STATUS_SERVER)) as server:
+        found = facts(cli, section(server), timeout=1)["radius"]
+    assert (found["ok"], found["code"], found["other_address"]) == (False, "no-reply", "")
+    assert found["text"].startswith("no response in 1 s: ")
+
+
+def test_name_with_more_addresses_than_are_asked(cli: CommandLine, mocker: MockerFixture) -> None:
+    look_up = socket.getaddrinfo
+    with closed_port() as port:
+
+        def getaddrinfo(host: str, *arguments: Any, **named: Any) -> Any:
+            if host != "many.example":
+                return look_up(host, *arguments, **named)
+            numbers = (divmod(number, 256) for number in range(1000))
+            kind = socket.SOCK_DGRAM
+            return [(socket.AF_INET, kind, 17, "", (f"127.9.{high}.{low}", port)) for high, low in numbers]
+
+        mocker.patch("socket.getaddrinfo", getaddrinfo)
+        configuration = section(port, server="many.example")
+        out = cli.run("servers", cli.file(configuration)).out
+        found = facts(cli, configuration)["radius"]
+    assert out.count(": not ok: connection refused") == 8
+    assert out.count("    the name has 1000 addresses: the plugin asks only the first 8\n") == 1
+    assert found["addresses"] == 1000
+
+
 # Secrets of the Credential Store
 
 
@@ -144,7 +237,7 @@ def stored() -> Iterator[str]:
 def stored_twice() -> Iterator[str]:
     """The same with a second server."""
     with stored() as configuration, Server(answering(STORED.encode("ascii"))) as second:
-        yield configuration + "[radius_2]\nport={}\n".format(second.port)
+        yield configuration + f"[radius_2]\nport={second.port}\n"
 
 
 NOT_STORED = "[radius] secret: the Credential Store has no password for host=radius user=secret"
@@ -156,7 +249,7 @@ def test_secret_from_the_environment(cli: CommandLine) -> None:
 
 
 def test_secret_from_a_file(cli: CommandLine) -> None:
-    secrets = cli.file("[radius]\nsecret = {}\n".format(STORED), "secrets.ini")
+    secrets = cli.file(f"[radius]\nsecret = {STORED}\n", "secrets.ini")
     with stored() as configuration:
         assert facts(cli, configuration, "--secret-file", secrets)["radius"]["ok"]
         # The file replaces the whole store.
@@ -211,14 +304,31 @@ def over_tls(peer: Peer) -> str:
 def test_radius_1_1(cli: CommandLine) -> None:
     with Peer(tls_peer.answering(), CERTIFICATE, protocols=[VERSION_1_1]) as peer:
         asked = cli.run("servers", cli.file(over_tls(peer)))
-    assert asked.status == 0 and " over TLSv1.3, RADIUS/1.1, certificate valid for " in asked.out
+    assert asked.status == 0 and " over TLSv1.3, RADIUS/1.1\n    certificate: subject " in asked.out
     assert [octets[0] for octets in peer.requests] == [STATUS_SERVER]
 
 
 def test_days_until_the_certificate_expires(cli: CommandLine) -> None:
     with Peer(tls_peer.answering(), AUTHORITY.issue(ends=datetime.timedelta(days=12, hours=12))) as peer:
         asked = cli.run("servers", cli.file(over_tls(peer)))
-    assert asked.out.endswith(", certificate valid for 12 days\n")
+    assert asked.out.endswith(" (12 days)\n")
+
+
+def test_certificate_is_described_once_per_server(cli: CommandLine) -> None:
+    ends = datetime.timedelta(days=12, hours=12)
+    with Peer(tls_peer.answering(), AUTHORITY.issue(["radius.example.com"], ends=ends)) as peer:
+        configuration = over_tls(peer) + "[accounting]\nenabled=yes\n"
+        printed = cli.run("servers", cli.file(configuration)).out
+        found = facts(cli, configuration)["radius"]
+    until = (datetime.datetime.now(datetime.timezone.utc) + ends).strftime("%Y-%m-%d")
+    assert re.findall("^    certificate: (.*)$", printed, re.MULTILINE) == [
+        "subject CN=issued; alternative names radius.example.com, 127.0.0.1, 0:0:0:0:0:0:0:1; issuer CN=the CA; "
+        f"valid until {until} (12 days)"
+    ]
+    assert [line[:6] for line in printed.splitlines()] == ["[radiu", "    ce", "[accou"]
+    assert (found["certificate_subject"], found["certificate_issuer"]) == ("CN=issued", "CN=the CA")
+    assert found["certificate_names"][:2] == ["radius.example.com", "127.0.0.1"]
+    assert (found["certificate_until"], found["certificate_days"]) == (until, 12)
 
 
 def test_tls_failures(cli: CommandLine) -> None:

@@ -2,12 +2,14 @@
 
 import contextlib
 import datetime
+import errno
 import os
 import socket
 import ssl
 import struct
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Callable, Dict, Iterator, List, Sequence, Tuple
 
@@ -23,7 +25,7 @@ from lib.radius.server import ServerSettings, TlsSettings
 from lib.radius.server_status import NO_MEMORY, ServerStatus
 from lib.secret import Secret
 from lib.state import accounting_queue
-from lib.state.server_status import Health
+from lib.state.server_status import SharedServerStatus
 from tests.support.cases import Cases
 from tests.support.certificates import HOST_NAME, Authority, Identity
 from tests.support.loopback import needs_ipv6
@@ -32,6 +34,7 @@ from tests.support.misbehaving import (
     CHALLENGE,
     FIRST,
     MESSAGE_AUTHENTICATOR,
+    PROXY_STATE,
     REJECT,
     REPLY_MESSAGE,
     STATE,
@@ -83,7 +86,12 @@ def configured(peer: Any, section: str = "radius", authority: Authority = AUTHOR
     host, port = peer if isinstance(peer, tuple) else (peer.host, peer.port)
     values = dict(auth_type="pap", conn_timeout=LONG, conn_retries=1, retransmit_after=0.01, source_ip="")
     values.update(
-        require_message_authenticator=True, status_check="none", status_check_after=LONG, connect_timeout=LONG, tls=tls
+        require_message_authenticator=True,
+        status_check="none",
+        status_check_after=LONG,
+        status_check_timeout=SHORT,
+        connect_timeout=LONG,
+        tls=tls,
     )
     values.update(options)
     return ServerSettings(section, host, port, Secret(SECRET.decode("ascii")), **values)  # type: ignore[arg-type]
@@ -232,7 +240,7 @@ def test_record_refused_with_error_cause_stays_in_the_queue(tmp_path: Any) -> No
         for script in (refusing, answering(accounting.ACCOUNTING_RESPONSE)):
             with Peer(script, SERVER, protocols=protocols) as peer:
                 settings = AccountingSettings((configured(peer),), 2 * LONG)
-                log_lines += delivery.deliver(settings, queue, Health(None, 0.0))
+                log_lines += delivery.deliver(settings, queue, SharedServerStatus(None, 0.0))
             assert len(peer.requests) == 1
             assert "Error-Cause reports that nothing was recorded" in log_lines[0]
         assert len(log_lines) == 2, "the second server has no fault"
@@ -479,6 +487,19 @@ def test_end_with_a_client_certificate_names_another_cause() -> None:
     assert error.log_lines[0].endswith("; it may not accept this client certificate")
 
 
+def test_end_because_of_a_status_server_does_not_suggest_a_certificate() -> None:
+    def script(connection: Connection) -> None:
+        connection.shake_hands()
+        connection.receive()
+        connection.receive()
+        close(connection)
+
+    with Peer(script, SERVER) as peer:
+        error = no_answer(configured(peer, status_check="status-server", status_check_after=0.1))
+    words = "the server closed the connection after Status-Server; if it always does, set status_check=none"
+    assert error.log_lines == (f"[radius] 127.0.0.1:{peer.port}: {words}",)
+
+
 def test_end_after_a_status_reply_names_no_cause() -> None:
     def script(connection: Connection) -> None:
         connection.shake_hands()
@@ -625,16 +646,8 @@ def wrong_mark(connection: Connection, request: Request) -> bytes:
     return bytes(octets)
 
 
-def second_reply(connection: Connection, request: Request) -> bytes:
-    return answer(connection, request, REJECT) + answer(connection, request)
-
-
-def reply_and_one_octet(connection: Connection, request: Request) -> bytes:
-    return answer(connection, request) + b"\2"
-
-
-def reply_and_garbage(connection: Connection, request: Request) -> bytes:
-    return answer(connection, request) + b"\0" * 50
+def right_one_too_late(connection: Connection, request: Request) -> bytes:
+    return wrong_mark(connection, request) + answer(connection, request)
 
 
 def protocol_error(connection: Connection, request: Request) -> bytes:
@@ -660,9 +673,7 @@ def the_request_itself(connection: Connection, request: Request) -> bytes:
 
 WRONG_REPLIES: Dict[Callable[[Connection, Request], bytes], str] = {
     wrong_mark: "discarded 1 reply: unexpected ",
-    second_reply: "unsolicited data after the answer",
-    reply_and_one_octet: "unsolicited data after the answer",
-    reply_and_garbage: "unsolicited data after the answer",
+    right_one_too_late: "discarded 1 reply: unexpected ",
     protocol_error: "unexpected code",
     too_long: "malformed header or length",
     too_short: "malformed header or length",
@@ -692,6 +703,83 @@ def test_wrong_reply_ends_the_connection() -> None:
                         == f"[radius] 127.0.0.1:{peer.port}: connection closed because of an invalid reply"
                     )
                     assert error.code == "bad-reply"
+
+
+# What follows the answer in the same read does not matter
+
+
+def the_answer_again(connection: Connection, request: Request) -> None:
+    connection.send(answer(connection, request, CHALLENGE) * 2)
+
+
+def another_answer(connection: Connection, request: Request) -> None:
+    connection.send(answer(connection, request, CHALLENGE) + answer(connection, request))
+
+
+def another_packet(connection: Connection, request: Request) -> None:
+    connection.send(answer(connection, request, CHALLENGE) + wrong_mark(connection, request))
+
+
+def one_octet(connection: Connection, request: Request) -> None:
+    connection.send(answer(connection, request, CHALLENGE) + b"\2")
+
+
+def half_a_packet(connection: Connection, request: Request) -> None:
+    connection.send(answer(connection, request, CHALLENGE) + answer(connection, request)[:10])
+
+
+def garbage(connection: Connection, request: Request) -> None:
+    connection.send(answer(connection, request, CHALLENGE) + bytes(50))
+
+
+def a_packet_and_the_end(connection: Connection, request: Request) -> None:
+    connection.send(answer(connection, request, CHALLENGE) + wrong_mark(connection, request))
+    connection.end()
+
+
+def octets_that_are_not_tls(connection: Connection, request: Request) -> None:
+    connection.joins = True
+    connection.send(answer(connection, request, CHALLENGE))
+    connection.send_raw(b"\x17\3\3\0\x30" + bytes(48))
+    connection.let_go()
+
+
+def test_answer_stands_whatever_follows_it() -> None:
+    followed = (the_answer_again, another_answer, another_packet, one_octet, half_a_packet, garbage)
+    with Cases() as cases:
+        for protocols in PROTOCOLS:
+            for send in followed + (a_packet_and_the_end, octets_that_are_not_tls):
+
+                def script(connection: Connection, send: Callable[..., None] = send) -> None:
+                    connection.shake_hands()
+                    send(connection, connection.receive())
+                    connection.wait_for_end()
+
+                with cases.case((protocols, send.__name__)):
+                    with Peer(script, SERVER, protocols=protocols) as peer:
+                        found = ask(configured(peer))
+                    assert (found.reply.code, found.log_lines) == (CHALLENGE, ())
+
+
+def test_status_reply_before_the_answer_in_the_same_read() -> None:
+    def script(connection: Connection) -> None:
+        connection.shake_hands()
+        request, probe = connection.receive(), connection.receive()
+        connection.send(answer(connection, probe) + answer(connection, request, REJECT) + bytes(50))
+        connection.wait_for_end()
+
+    with Peer(script, SERVER) as peer:
+        found = ask(configured(peer, status_check="status-server", status_check_after=0.1))
+    assert (found.reply.code, found.log_lines) == (REJECT, ())
+
+
+def test_proxy_state_in_a_reply() -> None:
+    with Cases() as cases:
+        for protocols in PROTOCOLS:
+            for code in (ACCEPT, REJECT, CHALLENGE):
+                with cases.case((protocols, code)):
+                    with Peer(answering(code, [(PROXY_STATE, b"5")]), SERVER, protocols=protocols) as peer:
+                        assert ask(configured(peer)).reply.values(PROXY_STATE) == [b"5"]
 
 
 def test_other_secret() -> None:
@@ -724,6 +812,11 @@ def slow(answers_status: bool, hurry: threading.Event) -> Script:
     return script
 
 
+def endpoint(peer: Peer) -> str:
+    """Return the name under which the status of the peer is remembered."""
+    return f"127.0.0.1:{peer.port}-tls-login-127.0.0.1"
+
+
 class RecordedStatus(ServerStatus):
     """Records what it is asked to remember, in `facts`; calls back when a Status-Server is answered."""
 
@@ -731,29 +824,32 @@ class RecordedStatus(ServerStatus):
         self.facts: List[Tuple[str, str]] = []
         self._on_status = on_status
 
-    def failed(self, server: str) -> None:
-        self.facts.append(("failed", server))
+    def mark(self, endpoint: str) -> None:
+        self.facts.append(("marked", endpoint))
 
-    def answered(self, server: str) -> None:
-        self.facts.append(("answered", server))
+    def suspect(self, endpoint: str, key: str) -> None:
+        self.facts.append(("suspected", endpoint))
 
-    def answered_status(self, server: str) -> None:
-        self.facts.append(("status", server))
+    def answered(self, endpoint: str) -> None:
+        self.facts.append(("answered", endpoint))
+
+    def answered_status(self, endpoint: str) -> None:
+        self.facts.append(("status", endpoint))
         self._on_status()
 
 
 def test_status_server_is_sent_once_over_the_same_connection() -> None:
     def check(protocols: Sequence[str]) -> None:
         hurry = threading.Event()
-        health = RecordedStatus(hurry.set)
+        status = RecordedStatus(hurry.set)
         with Peer(slow(True, hurry), SERVER, protocols=protocols) as peer:
             server = configured(peer, status_check="status-server", status_check_after=0.1)
-            found = ask(server, memory=health)
+            found = ask(server, memory=status)
         assert (found.reply.code, found.transmissions) == (ACCEPT, 1)
         (connection,) = peer.connections
         assert [octets[0] for octets in connection.requests] == [1, STATUS_SERVER]
-        name = f"127.0.0.1:{peer.port}/tls"
-        assert health.facts == [("status", name), ("answered", name)]
+        name = endpoint(peer)
+        assert status.facts == [("status", name), ("answered", name)]
 
     with Cases() as cases:
         cases.run_together({protocols: partial(check, protocols) for protocols in PROTOCOLS})
@@ -770,11 +866,11 @@ def test_other_reply_to_status_server_does_not_end_the_login() -> None:
             connection.wait_for_end()
 
         hurry = threading.Event()
-        health = RecordedStatus(hurry.set)
+        status = RecordedStatus(hurry.set)
         with Peer(script, SERVER, protocols=protocols) as peer:
-            found = ask(configured(peer, status_check="status-server", status_check_after=0.1), memory=health)
+            found = ask(configured(peer, status_check="status-server", status_check_after=0.1), memory=status)
         assert (found.reply.code, found.log_lines) == (ACCEPT, ())
-        assert [fact for fact, _ in health.facts] == ["status", "answered"]
+        assert [fact for fact, _ in status.facts] == ["status", "answered"]
 
     codes = (REJECT, accounting.ACCOUNTING_RESPONSE, PROTOCOL_ERROR)
     with Cases() as cases:
@@ -785,18 +881,18 @@ def test_other_reply_to_status_server_does_not_end_the_login() -> None:
 
 def test_server_known_to_answer_status_server_is_marked_dead_if_it_does_not(tmp_path: Any) -> None:
     hurry = threading.Event()
-    health = Health(str(tmp_path), 60.0)
+    status = SharedServerStatus(str(tmp_path), 60.0)
     with Peer(slow(False, hurry), SERVER) as peer, Peer(answering(), SERVER) as backup:
-        health.answered_status(f"127.0.0.1:{peer.port}/tls")
+        status.answered_status(endpoint(peer))
         server = configured(peer, status_check="status-server", status_check_after=0.1)
-        found = ask(server, configured(backup, "radius_2"), memory=health)
+        found = ask(server, configured(backup, "radius_2"), memory=status)
         assert found.origin.section == "radius_2"
         assert found.log_lines == (
             f"[radius] 127.0.0.1:{peer.port}: no response to 1 transmission or to Status-Server",
         )
-        assert health.status_of(f"127.0.0.1:{peer.port}/tls").dead
+        assert status.status_of(endpoint(peer)).is_marked
         hurry.set()
-        assert ask(server, configured(backup, "radius_2"), memory=health).log_lines == ()
+        assert ask(server, configured(backup, "radius_2"), memory=status).log_lines == ()
         assert len(backup.connections) == 2
     assert len(peer.connections) == 1
 
@@ -808,10 +904,57 @@ def test_request_is_sent_once() -> None:
     assert len(peer.requests) == 1
 
 
+def test_restart_of_the_only_server_goes_unnoticed(mocker: Any) -> None:
+    refused = threading.Event()
+
+    class Noticing(socket.socket):
+        """Notices that a connection is refused, at once or later."""
+
+        def connect_ex(self, address: Any) -> int:
+            return int(self._noticed(super().connect_ex(address)))
+
+        def getsockopt(self, *arguments: Any) -> Any:
+            return self._noticed(super().getsockopt(*arguments))
+
+        def _noticed(self, number: Any) -> Any:
+            if number == errno.ECONNREFUSED:
+                refused.set()
+            return number
+
+    mocker.patch("socket.socket", Noticing)
+    with ThreadPoolExecutor(1) as pool:
+        with contextlib.closing(socket.socket()) as held:  # bound, and not listening
+            held.bind(("127.0.0.1", 0))
+            host, port = held.getsockname()
+            answer = pool.submit(ask, configured((host, port)))
+            assert refused.wait(LONG)
+        with Peer(answering(), SERVER, port=port):
+            assert answer.result().reply.code == ACCEPT
+
+
+def test_server_that_takes_no_accounting_is_not_marked_dead_for_logins(tmp_path: Any) -> None:
+    def script(connection: Connection) -> None:
+        connection.shake_hands()
+        request = connection.receive()
+        if request.octets[0] != accounting.ACCOUNTING_REQUEST:
+            connection.send(answer(connection, request))
+
+    status = SharedServerStatus(str(tmp_path), 60.0)
+    record = accounting.Record("Stop", 1000.0, "a session", "alice", (), 7)
+    with Peer(script, SERVER) as peer:
+        assert not client.all_dead([configured(peer)], status)
+        with pytest.raises(NoAnswer):
+            client.ask([configured(peer)], AccountingRequest(record), LONG, status)
+        assert client.all_dead([configured(peer)], status)
+        assert not status.status_of(endpoint(peer)).is_marked
+        assert ask(configured(peer), memory=status).reply.code == ACCEPT
+        assert client.all_dead([configured(peer)], status)
+
+
 def test_closed_port() -> None:
     with contextlib.closing(socket.socket()) as held:  # bound, and not listening
         held.bind(("127.0.0.1", 0))
-        error = no_answer(configured(held.getsockname()))
+        error = no_answer(configured(held.getsockname(), conn_timeout=0.6, conn_retries=100))
     assert error.code == "connection-refused"
 
 

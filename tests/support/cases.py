@@ -6,8 +6,7 @@ import inspect
 import itertools
 import traceback
 from concurrent.futures import ThreadPoolExecutor
-from types import TracebackType
-from typing import Any, Callable, Iterable, Iterator, List, Mapping, Optional, Type
+from typing import Any, Callable, Iterable, Iterator, List, Mapping, Optional
 
 import pytest
 
@@ -66,12 +65,7 @@ class Cases:
     def __enter__(self) -> "Cases":
         return self
 
-    def __exit__(
-        self,
-        exception_type: Optional[Type[BaseException]],
-        exception: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
+    def __exit__(self, kind: object, exception: Optional[BaseException], trace: object) -> None:
         if exception is None:
             assert self._count, "no cases"
             _fail(self._failures, self._count)

@@ -13,7 +13,7 @@ import warnings
 import zipfile
 from io import StringIO
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Dict, List, Mapping, Optional, Sequence
 
 import pexpect
 import pytest
@@ -44,7 +44,7 @@ def telnet_command() -> str:
 def _installed(name: str, package: str) -> str:
     path = shutil.which(name)
     if path is None:
-        pytest.skip("{} is not installed (Debian, Ubuntu: apt-get install {})".format(name, package))
+        pytest.skip(f"{name} is not installed (Debian, Ubuntu: apt-get install {package})")
     return path
 
 
@@ -53,6 +53,7 @@ class Gateway:
 
     directory: an existing directory for its files.
     configuration: the plugin's configuration; without one it uses the demo's own RADIUS server and users.
+    fork: whether to fork the hooks instead of starting a new interpreter for each.
     options: further options of the demo.
     printed: what it has printed so far.
     """
@@ -63,14 +64,16 @@ class Gateway:
         plugin_zip: Path,
         directory: Path,
         configuration: Optional[str] = None,
+        fork: bool = False,
         options: Sequence[str] = (),
     ) -> None:
         self.protocol = protocol
         self.directory = directory
         self.printed = ""
+        options = [*options, *(["--fork"] if fork else [])]
         if configuration is not None:
             (directory / "plugin.cfg").write_text(configuration, encoding="utf-8")
-            options = [*options, "--configuration", str(directory / "plugin.cfg")]
+            options += ["--configuration", str(directory / "plugin.cfg")]
         self.temporary = directory / "temporary"
         self.temporary.mkdir()
         self._arguments = [sys.executable, "-m", "simulator.demo", "--" + protocol, *options, str(plugin_zip)]
@@ -90,7 +93,7 @@ class Gateway:
         self.read_until(re.escape(_READY))
         return self
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, *_: object) -> None:
         if self.process.returncode is None:
             self.stop()
 
@@ -117,14 +120,14 @@ class Gateway:
         match = self._output.match
         return str(match.group(1)) if match.lastindex else ""
 
-    def left(self) -> List[str]:
-        """Wait until a client disconnects, and return the lines about its visit."""
+    def wait_for_disconnect(self) -> List[str]:
+        """Wait until a client disconnects, and return the lines about its session."""
         number = self.read_until(r"\[(\d+)\] disconnected[^\n]*\n")
-        return self.visit(int(number))
+        return self.session(int(number))
 
-    def visit(self, number: int) -> List[str]:
-        """Return the lines about a visit so far."""
-        mark = "[{}] ".format(number)
+    def session(self, number: int) -> List[str]:
+        """Return the lines about a session so far."""
+        mark = f"[{number}] "
         return [line[len(mark) :] for line in self.printed.splitlines() if line.startswith(mark)]
 
     def stop(self, number: int = signal.SIGINT) -> int:
@@ -171,7 +174,7 @@ class Person:
     def __enter__(self) -> "Person":
         return self
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, *_: object) -> None:
         self.hang_up()
 
     @property
@@ -236,7 +239,7 @@ def by_telnet(command: str, gateway: Gateway) -> Person:
 
 
 def session_ended(lines: Sequence[str]) -> str:
-    """Return the only line that session_ended logged in a visit; check that nothing but `disconnected` follows it."""
+    """Return the only line that session_ended logged in a session; check that nothing but `disconnected` follows it."""
     ended = [line for line in lines if "Session ended" in line]
     assert len(ended) == 1, lines
     assert lines[-2] == ended[0]

@@ -139,7 +139,7 @@ class Zip:
 
 def fact(output: str, name: str) -> str:
     """Return a fact of the verdict that `try` printed."""
-    facts = re.findall("^    {} +(.*)$".format(name), output, re.MULTILINE)
+    facts = re.findall(f"^    {name} +(.*)$", output, re.MULTILINE)
     assert len(facts) == 1, output
     return str(facts[0])
 

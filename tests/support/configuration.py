@@ -22,7 +22,7 @@ class Checked(NamedTuple):
 
 def no_store(section: str, option: str) -> Optional[str]:
     """Fail: this configuration needs no password from the Credential Store."""
-    raise AssertionError("looked up [{}] {}".format(section, option))
+    raise AssertionError(f"looked up [{section}] {option}")
 
 
 def empty_store(section: str, option: str) -> Optional[str]:
@@ -75,7 +75,9 @@ def with_option(section: str, option: str, value: str) -> str:
     required = {"prompt": "Ticket", "key": "ticket"} if section.startswith("question_") else {}
     rest = ""
     if section == "whitelist source=ldap_server_group":
-        required, rest = {"except": "group"}, "[ldap_server]\nname = directory\n"
+        required, rest = {"allow": "no_user", "except": "group"}, "[ldap_server]\nname = directory\n"
+    if section == "gateway_groups":
+        required = {"attribute": "Class"}
     required.pop(option, None)
     others = "".join("{} = {}\n".format(*item) for item in required.items())
-    return "{}[{}]\n{} = {}\n{}{}".format(text, section, option, value, others, rest)
+    return f"{text}[{section}]\n{option} = {value}\n{others}{rest}"

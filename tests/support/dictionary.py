@@ -10,4 +10,4 @@ VALUES = [(line[1], line[2], int(line[3])) for line in LINES if line[0] == "VALU
 
 def number_of(vendor: int, number: int) -> str:
     """Return how a configuration writes an attribute by number."""
-    return "26.{}.{}".format(vendor, number) if vendor else str(number)
+    return f"26.{vendor}.{number}" if vendor else str(number)

@@ -8,13 +8,12 @@ import contextlib
 import gc
 import hashlib
 import hmac
-import select
+import selectors
 import socket
 import struct
 import threading
 import warnings
-from types import TracebackType
-from typing import Any, Callable, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Type, Union
+from typing import Any, Callable, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 ACCEPT, REJECT, CHALLENGE = 2, 3, 11
 USER_NAME, USER_PASSWORD, REPLY_MESSAGE, STATE, PROXY_STATE, MESSAGE_AUTHENTICATOR = 1, 2, 18, 24, 33, 80
@@ -94,12 +93,7 @@ class Server:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        exception_type: Optional[Type[BaseException]],
-        exception: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
+    def __exit__(self, kind: object, exception: Optional[BaseException], trace: object) -> None:
         self._wake.close()
         self._thread.join()
         self._woken.close()
@@ -108,15 +102,18 @@ class Server:
             raise self._error
 
     def _run(self) -> None:
-        while self._woken not in select.select([self._socket, self._woken], [], [])[0]:
-            request = self._received()
-            if self._error is None:
-                try:
-                    self._answer(request)
-                except Exception as error:
-                    self._error = error
-        while select.select([self._socket], [], [], 0)[0]:
-            self._received()
+        with selectors.DefaultSelector() as selector:
+            for each in (self._socket, self._woken):
+                selector.register(each, selectors.EVENT_READ)
+            while self._woken not in _ready(selector, None):
+                request = self._received()
+                if self._error is None:
+                    try:
+                        self._answer(request)
+                    except Exception as error:
+                        self._error = error
+            while self._socket in _ready(selector, 0):
+                self._received()
 
     def _received(self) -> Request:
         octets, source = self._socket.recvfrom(65535)
@@ -127,6 +124,10 @@ class Server:
         for each in self._script(request):
             datagram = each if isinstance(each, Datagram) else Datagram(each)
             (datagram.via or self._socket).sendto(datagram.octets, datagram.to or request.source)
+
+
+def _ready(selector: selectors.BaseSelector, timeout: Optional[float]) -> List[Any]:
+    return [key.fileobj for key, _ in selector.select(timeout)]
 
 
 def silent(request: Request) -> Iterable[bytes]:

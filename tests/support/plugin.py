@@ -24,7 +24,7 @@ def section(target: Union[FreeRadius, Server, Peer, int], name: str = "radius", 
         secret=None if options.get("transport") == "tls" else getattr(target, "secret", SECRET),
     )
     values.update(options)
-    lines = ["[{}]".format(name)]
+    lines = [f"[{name}]"]
     for option, value in values.items():
         if value is not None:
             text = value.decode("utf-8") if isinstance(value, bytes) else str(value)
@@ -41,7 +41,7 @@ def code(verdict: Dict[str, Any]) -> str:
     """Return the code of a DENY, which the reason and the metadata must have in common."""
     assert verdict["verdict"] == "DENY"
     found = str(metadata(verdict)["code"])
-    assert verdict["reason"].endswith("[{}]".format(found))
+    assert verdict["reason"].endswith(f"[{found}]")
     return found
 
 
@@ -50,7 +50,7 @@ def outcome(session: Session, *answers: str) -> str:
     try:
         verdict = session.log_in(*answers)
     except GatewayError as error:
-        return "{}: {}".format(type(error).__name__, error)
+        return f"{type(error).__name__}: {error}"
     return "ACCEPT" if verdict["verdict"] == "ACCEPT" else code(verdict)
 
 

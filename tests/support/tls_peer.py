@@ -12,8 +12,7 @@ import struct
 import tempfile
 import threading
 import warnings
-from types import TracebackType
-from typing import Any, Callable, List, Optional, Sequence, Type
+from typing import Any, Callable, List, Optional, Sequence
 
 from tests.support.certificates import Authority, Identity
 from tests.support.misbehaving import ACCEPT, Attribute, Request, pack, reply
@@ -171,12 +170,7 @@ class Peer:
         self._threads[0].start()
         return self
 
-    def __exit__(
-        self,
-        exception_type: Optional[Type[BaseException]],
-        exception: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
+    def __exit__(self, kind: object, exception: Optional[BaseException], trace: object) -> None:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:

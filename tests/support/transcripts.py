@@ -9,7 +9,7 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, Iterator, List, NamedTuple, Tuple
+from typing import Iterator, List, NamedTuple, Optional, Tuple
 
 from simulator.demo import RECOVERY_CODE, RECOVERY_HASH
 from tests.support import ROOT
@@ -89,17 +89,18 @@ def document(ssh: str, telnet: str, plugin_zip: Path, directory: Path) -> str:
     with closed_port() as port, contextlib.ExitStack() as running:
         codes = f"[recovery_codes]\nalice={RECOVERY_HASH}\n"
 
-        def start(name: str, *options: Any) -> Gateway:
-            return running.enter_context(Gateway("ssh", plugin_zip, gateways[name], *options))
+        def start(name: str, configuration: Optional[str] = None, fork: bool = False, *options: str) -> Gateway:
+            return running.enter_context(Gateway("ssh", plugin_zip, gateways[name], configuration, fork, options))
 
-        reached, cut_off = start("ssh"), start("down", section(port))
-        recovering = start("recovery", section(port) + codes, ["--authenticated"])
+        down = section(port, conn_timeout=0.1, conn_retries=1)
+        reached, cut_off = start("ssh", fork=True), start("down", down)
+        recovering = start("recovery", down + codes, True, "--authenticated")
         for scene in SSH:
             gateway = reached if scene.server_runs else recovering if scene.has_codes else cut_off
             with by_ssh(ssh, gateway, scene.login_name) as person:
                 parts += _played(scene, person, f"ssh {scene.login_name}@bastion")
     parts.append("## Telnet\n")
-    with Gateway("telnet", plugin_zip, gateways["telnet"]) as gateway:
+    with Gateway("telnet", plugin_zip, gateways["telnet"], fork=True) as gateway:
         for scene in TELNET:
             with by_telnet(telnet, gateway) as person:
                 person.sees("Username: ").types(scene.login_name)

@@ -98,7 +98,7 @@ def test_deliver_stops_at_the_first_unacknowledged_record(queue: AccountingQueue
     server = Collector(2)
     deliver(queue, server, NOW)
     assert [len(server.accepted), len(server.refused)] == [2, 1]
-    assert due(queue) == [start(str(second), NOW + second) for second in (2, 3, 4)]
+    assert due(queue) == [start(str(second), NOW + second) for second in (3, 4, 2)]
 
 
 def test_all_records_of_an_outage_are_sent_after_it(queue: AccountingQueue) -> None:
@@ -139,6 +139,30 @@ def test_record_that_the_server_never_acknowledges_delays_no_other(queue: Accoun
     assert sorted(sent) == logins
     assert 3 < len(tried) < 25
     assert [record.user_name for record in due(queue, now + 3600)] == ["poison"]
+
+
+def test_rejected_record_is_held_back_by_itself_in_every_process(tmp_path: pathlib.Path) -> None:
+    def send(record: Record) -> bool:
+        return record.session_id != "poison"
+
+    def run(now: float, *sessions: str) -> List[str]:
+        """Add the Start of these sessions and send what is due, as a new process; return what is still due."""
+        queue = AccountingQueue(str(tmp_path))
+        for number, session in enumerate(sessions):
+            queue.add(start(session, now + number / 10))
+        deliver(queue, send, now)
+        return left(now)
+
+    def left(now: float) -> List[str]:
+        return [record.session_id for record in due(AccountingQueue(str(tmp_path)), now)]
+
+    assert run(NOW, "poison", "a") == ["a", "poison"]
+    assert run(NOW + 1, "b") == []
+    assert [left(NOW + seconds) for seconds in (60, 62)] == [[], ["poison"]]
+    assert run(NOW + 62, "c") == []
+    assert [left(NOW + 62 + seconds) for seconds in (119, 121)] == [[], ["poison"]]
+    assert left(NOW - 7200) == ["poison"], "the clock was set back"
+    assert run(NOW - 7200, "d") == []
 
 
 def test_excess_records_are_dropped_with_one_warning(queue: AccountingQueue) -> None:

@@ -165,6 +165,8 @@ def test_no_module_waits_with_select() -> None:
     for name, found in IMPORTS.items():
         assert "select" not in found, name
         assert "SelectSelector" not in PATHS[name].read_text("utf-8"), name
+    for path in [*(ROOT / "simulator").rglob("*.py"), *(ROOT / "tests" / "support").rglob("*.py")]:
+        assert not re.search(r"^\s*(import|from) select\b|SelectSelector", path.read_text("utf-8"), re.MULTILINE), path
 
 
 def test_no_hook_imports_the_command_line() -> None:

@@ -1,6 +1,9 @@
 """`check`: what it finds in a configuration, and how it prints it."""
 
+import random
 import re
+import sys
+from types import FrameType
 from typing import Any, List
 
 from lib.cli import check
@@ -28,7 +31,7 @@ FINDINGS = [
         [
             "3: error: [radius] server: is missing",
             "3: error: [radius] secret: is missing",
-            "4: error: [radius] port: expected a whole number from 1 to 65535",
+            "4: error: [radius] port: expected a whole number from 1 to 65535, found a smaller number",
             "3: note: [radius]: unlike the vendor's plugin, this plugin hides typed codes (unless [auth] "
             "disable_echo=no) and requires Message-Authenticator in replies (unless require_message_authenticator=no)",
         ],
@@ -38,7 +41,7 @@ FINDINGS = [
     (MINIMAL + "[auth]\nport=5\n", ["7: warning: [auth] port: unknown option; it belongs in [radius]"]),
     (
         MINIMAL + "[auth]\nmax_attempts=many\n",
-        ["7: error: [auth] max_attempts: expected a whole number from 1 to 100"],
+        ["7: error: [auth] max_attempts: expected a whole number from 1 to 100, found text"],
     ),
     (
         MINIMAL.replace("server=a", "auth_type=pep\nserver=a"),
@@ -219,8 +222,8 @@ FINDINGS = [
     (
         MINIMAL.replace("server=a", "server=10.0.0.1, 10.0.0.2"),
         [
-            "2: error: [radius] server: expected one host name or address; put each further server into its own "
-            "section",
+            "2: error: [radius] server: expected one host name or address; a further server goes into a section of its "
+            "own, such as [radius_2]",
         ],
     ),
 ]
@@ -240,11 +243,11 @@ def test_an_error_hides_no_warning() -> None:
     )
     erroneous = (
         "[auth]\nmax_attempts=no\n",
-        "[gateway_groups]\npattern=(\n[radius_attributes]\nNo-Such = 1\n[question_2]\nkey=otp\n",
+        "[gateway_groups]\npattern=(\n[radius_attributes]\nNo-Such = 1\n[question_1]\nprompt=x\nkey=otp\n",
         "[radius_attributes]\nNAS-Identifier =\nNAS-IP-Address =\n",
         "[radius_2]\nserver=c d\nconn_timeout=1\nport=x\n[auth]\nmax_attempts=no\n",
         "[accounting]\nenabled=yes\nserver=c d\n",
-        "[whitelist source=ldap_server_group]\nallow=all_users\n[ldap_server]\nname=x\n",
+        "[whitelist source=user_list]\nname=\n",
     )
     expected = [
         "warning: [radius] conn_timeout: times conn_retries is 200 s, but total_timeout ends the wait after 150 s",
@@ -281,6 +284,48 @@ def test_differences_to_the_plugin_of_the_vendor_are_noted() -> None:
     assert found(vendors + "[radius_2]\nserver=b\n") == []
 
 
+def test_the_work_is_proportional_to_the_length() -> None:
+    def calls(line: str, count: int) -> int:
+        """Return how many functions are called for a configuration with this many such lines."""
+        text = MINIMAL + "".join(line.format(number) for number in range(count))
+        made = 0
+
+        def profile(frame: FrameType, event: str, argument: object) -> None:
+            nonlocal made
+            made += event in ("call", "c_call")
+
+        sys.setprofile(profile)
+        try:
+            check.findings(text)
+        finally:
+            sys.setprofile(None)
+        return made
+
+    for line in (
+        "option{0}=1\noption{0}=2\n",
+        "[section{}]\nx=1\n",
+        "[radius_{}]\nx=1\n",
+        "[question_{}]\nkey=a\n",
+        "no option\n",
+        " indented\n",
+        "[challenge_answers]\n(=1\n",
+        "[radius_attributes]\nNo-Such-{}=1\n",
+        "[usermapping source=explicit]\nu{}=$\n",
+    ):
+        assert calls(line, 2000) < 20 * calls(line, 200), line
+
+
+def test_no_octets_make_it_fail(cli: CommandLine) -> None:
+    chance = random.Random(1)
+    odd = b"\n\r\t =:[]()-;#%$\"'\\aA0\xc3\xa4\xff\x00\x1b"
+    long = [b"\0" * 2**20, b"[radius]\n" + b"a=b\n" * 50000]
+    for octets in [*long, *(bytes(chance.choices(odd, k=chance.randint(0, 300))) for _ in range(100))]:
+        (cli.directory / "x.cfg").write_bytes(octets)
+        for arguments in (["check", "x.cfg"], ["check", "--json", "x.cfg"]):
+            checked = cli.run(*arguments)
+            assert (checked.status, checked.err) == (2, ""), octets[:300]
+
+
 # TLS
 
 
@@ -290,7 +335,7 @@ def over_tls(port: int, **options: Any) -> str:
 
 def without_lines(text: str) -> List[str]:
     """Return the findings in a text without their lines."""
-    return ["{0.level}: [{0.section}] {0.option}: {0.text}".format(each) for each in check.findings(text)]
+    return [f"{each.level}: [{each.section}] {each.option}: {each.text}" for each in check.findings(text)]
 
 
 def test_valid_tls_configurations() -> None:
@@ -347,7 +392,7 @@ def test_errors(cli: CommandLine) -> None:
 def test_json(cli: CommandLine) -> None:
     checked = cli.run("check", "--json", cli.file(CLEAN + "[auth]\nx=1\n", "x.cfg"))
     assert checked.status == 0
-    finding = {"level": "warning", "line": 7, "section": "auth", "option": "x", "text": "unknown option"}
+    finding = {"level": "warning", "line": 7, "column": 0, "section": "auth", "option": "x", "text": "unknown option"}
     assert checked.document == {"file": "x.cfg", "errors": 0, "warnings": 1, "notes": 0, "findings": [finding]}
 
 
@@ -371,9 +416,9 @@ def test_secrets_are_never_printed(cli: CommandLine) -> None:
     text = PASSWORD + "\n"
     for each in SECTIONS:
         text += "[{}]\n".format(each.name.replace("_N", "_2"))
-        text += "".join("{}={}\n".format(option.name, PASSWORD) for option in each.options)
+        text += "".join(f"{option.name}={PASSWORD}\n" for option in each.options)
     text += "{0}\n[challenge_answers]\n({0}\n({0} = {0}\n[radius_dictionary]\nx={0}\n".format(PASSWORD)
-    text += "[radius_attributes]\nUser-Password={0}\nClass = {{{0}\n".format(PASSWORD)
+    text += f"[radius_attributes]\nUser-Password={PASSWORD}\nClass = {{{PASSWORD}\n"
     checked = cli.run("check", cli.file(text))
     assert checked.status == 2 and len(checked.out.splitlines()) > 50
     assert PASSWORD not in checked.out + checked.err

@@ -102,8 +102,8 @@ def test_the_option_that_they_replace_is_gone() -> None:
     assert check(MINIMAL + "[auth]\nbypass_when_unreachable=alice\n").warnings == [text]
 
 
-def test_no_question_can_have_the_key_of_a_recovery_code() -> None:
-    for key in ("recovery", "recovery2", "recovery17"):
+def test_no_question_can_have_the_key_of_a_prompt_of_the_plugin() -> None:
+    for key in ("recovery", "recovery2", "recovery17", "typed_username", "typed_username2"):
         found = check(MINIMAL + f"[question_1]\nprompt=x\nkey={key}\n")
         assert found.errors and "[question_1] key: is reserved" in found.errors[0]
     assert check(MINIMAL + "[question_1]\nprompt=x\nkey=recovery_ticket\n").errors == []

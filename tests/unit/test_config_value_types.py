@@ -5,7 +5,8 @@ from typing import Any, List, Tuple
 from lib.config.model import Settings
 from lib.config.options import SECTIONS
 from lib.secret import Secret
-from tests.support.configuration import HIDDEN, check, store_of, with_option
+from tests.support.certificates import Authority, in_configuration
+from tests.support.configuration import HIDDEN, MINIMAL, check, store_of, valid, with_option
 
 
 def read(settings: Settings, section: str, option: str) -> Any:
@@ -63,6 +64,7 @@ VALID: List[Tuple[str, str, str, Any]] = [
     ("auth", "max_attempts", "100", 100),
     ("auth", "max_challenges", "0", 0),
     ("auth", "max_challenges", "100", 100),
+    ("auth", "show_reject_reason", "no", False),
     ("username", "prompt", "Who?", "Who?"),
     ("username", "disable_echo", "no", False),
     ("username", "allow_override", "yes", True),
@@ -79,27 +81,62 @@ def test_valid_values_are_converted() -> None:
     assert wrong == []
 
 
+PORT, WAIT, RETRIES = (
+    "expected a whole number from 1 to 65535",
+    "expected seconds from 0.1 to 280",
+    "expected a whole number from 1 to 30",
+)
+LIMIT, CACHE = "expected a whole number from 0 to 1000000", "expected seconds from 0 to 1000000000"
+LEVELS = "expected one of debug, info, warning, error, critical"
+NOTHING, TEXT, SMALLER, LARGER = (
+    ", found nothing",
+    ", found text",
+    ", found a smaller number",
+    ", found a larger number",
+)
+A_COMMENT, QUOTES = "; a comment needs a line of its own", "; write it without quotes"
+YES, NO = "; write yes", "; write no"
+PLACEHOLDER = "is a placeholder; replace it with a value"
+
 INVALID: List[Tuple[str, str, List[str], str]] = [
     ("radius", "server", ["radius.example.com:1812", "192.0.2.1:1812"], "the port has its own option, `port`"),
+    ("radius", "server", ["a b", "a\tb", "radius/1", "<server>"], "expected a host name or an address"),
     (
         "radius",
         "server",
-        ["a b", "[::1]", "[::1]:1812", "http://radius", "a\tb", "radius/1"],
-        "expected a host name or an address",
+        ["[::1]", "[::1]:1812"],
+        "expected a host name or an address; write an IPv6 address without brackets",
     ),
     (
         "radius",
-        "port",
-        ["", "0", "65536", "-1", "18.12", "0x714", "1812/udp", "radius", "1812 ; old", "9" * 5000],
-        "expected a whole number from 1 to 65535",
+        "server",
+        ["http://radius", "radius://radius/"],
+        "expected a host name or an address; write the name without the scheme and the path",
     ),
-    (
-        "radius",
-        "conn_timeout",
-        ["", "0", "0.09", "280.1", "-5", "5s", "nan", "inf", "-inf", "1e999", "5,5"],
-        "expected seconds from 0.1 to 280",
-    ),
-    ("radius", "conn_retries", ["", "0", "31", "3.0", "nan"], "expected a whole number from 1 to 30"),
+    ("radius", "server", ["192.0.2.1 ; primary", "a # b", "a ;b"], "expected a host name or an address" + A_COMMENT),
+    ("radius", "server", ['"radius.example.com"', "'::1'"], "expected a host name or an address" + QUOTES),
+    ("radius", "server", ["radius\u200b.example.com"], "contains the invisible character U+200B"),
+    ("radius", "server", ["<radius-server-ip-or-hostname>"], PLACEHOLDER),
+    ("radius", "secret", ["<$-or-shared-secret-with-radius-server>"], PLACEHOLDER),
+    ("whitelist source=user_list", "name", ["<name-of-user-list-policy>"], PLACEHOLDER),
+    ("whitelist source=ldap_server_group", "except", ["<group-1>,<group-2>,..."], PLACEHOLDER),
+    ("usermapping source=explicit", "alice", ["<id-1>"], PLACEHOLDER),
+    ("username_transform", "append_domain", ["<domain-without-at-sign>"], PLACEHOLDER),
+    ("radius", "port", [""], PORT + NOTHING),
+    ("radius", "port", ["0", "-1"], PORT + SMALLER),
+    ("radius", "port", ["65536"], PORT + LARGER),
+    ("radius", "port", ["18.12", "0x714", "1812/udp", "radius", "nan"], PORT + TEXT),
+    ("radius", "port", ["1812 ; old", "1812 # old"], PORT + A_COMMENT),
+    ("radius", "port", ['"1812"'], PORT + QUOTES),
+    ("radius", "conn_timeout", [""], WAIT + NOTHING),
+    ("radius", "conn_timeout", ["0", "0.09", "-5", "-inf"], WAIT + SMALLER),
+    ("radius", "conn_timeout", ["inf", "1e999", "9" * 5000], WAIT + LARGER),
+    ("radius", "conn_timeout", ["nan", "five", "5;5"], WAIT + TEXT),
+    ("radius", "conn_timeout", ["5s", "5 min"], WAIT + "; write the number without a unit"),
+    ("radius", "conn_timeout", ["5,5"], WAIT + "; write a point instead of the comma"),
+    ("radius", "conn_retries", [""], RETRIES + NOTHING),
+    ("radius", "conn_retries", ["0"], RETRIES + SMALLER),
+    ("radius", "conn_retries", ["3.0", "nan"], RETRIES + TEXT),
     (
         "radius",
         "source_ip",
@@ -107,55 +144,97 @@ INVALID: List[Tuple[str, str, List[str], str]] = [
         + [":", ":::", "1:2", "1::2::3"],
         "expected an IP address",
     ),
-    ("radius", "status_check", ["", "yes"], "expected one of status-server, none"),
-    ("radius", "status_check_after", ["", "0", "281", "nan"], "expected seconds from 0.1 to 280"),
-    ("radius", "connect_timeout", ["", "0", "281", "nan"], "expected seconds from 0.1 to 280"),
-    ("radius", "dead_time", ["", "-1", "86401", "inf"], "expected seconds from 0 to 86400"),
-    ("radius", "total_timeout", ["", "0.9", "290.5", "nan", "5 min"], "expected seconds from 1 to 290"),
-    ("radius", "require_message_authenticator", ["", "true", "1", "y", "nо"], "expected yes or no"),
-    ("radius", "auth_type", ["", "eap-tls"], "expected one of pap, chap, mschapv2"),
+    ("radius", "source_ip", ["192.0.2.1 ; eth0"], "expected an IP address" + A_COMMENT),
+    ("radius", "status_check", [""], "expected one of status-server, none" + NOTHING),
+    ("radius", "status_check", ["yes"], "expected one of status-server, none"),
+    ("radius", "status_check_after", [""], WAIT + NOTHING),
+    ("radius", "status_check_after", ["0"], WAIT + SMALLER),
+    ("radius", "status_check_after", ["281"], WAIT + LARGER),
+    ("radius", "status_check_after", ["nan"], WAIT + TEXT),
+    ("radius", "connect_timeout", [""], WAIT + NOTHING),
+    ("radius", "connect_timeout", ["0"], WAIT + SMALLER),
+    ("radius", "connect_timeout", ["281"], WAIT + LARGER),
+    ("radius", "connect_timeout", ["nan"], WAIT + TEXT),
+    ("radius", "dead_time", [""], "expected seconds from 0 to 86400" + NOTHING),
+    ("radius", "dead_time", ["-1"], "expected seconds from 0 to 86400" + SMALLER),
+    ("radius", "dead_time", ["86401", "inf"], "expected seconds from 0 to 86400" + LARGER),
+    ("radius", "total_timeout", [""], "expected seconds from 1 to 290" + NOTHING),
+    ("radius", "total_timeout", ["0.9"], "expected seconds from 1 to 290" + SMALLER),
+    ("radius", "total_timeout", ["290.5"], "expected seconds from 1 to 290" + LARGER),
+    ("radius", "total_timeout", ["nan"], "expected seconds from 1 to 290" + TEXT),
+    ("radius", "total_timeout", ["5 min"], "expected seconds from 1 to 290; write the number without a unit"),
+    ("radius", "require_message_authenticator", [""], "expected yes or no" + NOTHING),
+    ("radius", "require_message_authenticator", ["true", "1", "y"], "expected yes or no" + YES),
+    ("radius", "require_message_authenticator", ["n\u043e"], "expected yes or no"),
+    ("radius", "auth_type", [""], "expected one of pap, chap, mschapv2" + NOTHING),
+    ("radius", "auth_type", ["eap-tls"], "expected one of pap, chap, mschapv2"),
     ("radius", "auth_type", ["chpa", "CHAPP"], "expected one of pap, chap, mschapv2; did you mean chap?"),
+    ("radius", "auth_type", ["chap ; old"], "expected one of pap, chap, mschapv2" + A_COMMENT),
+    ("radius", "auth_type", ["'chap'"], "expected one of pap, chap, mschapv2" + QUOTES),
     ("radius", "transport", ["tsl"], "expected one of udp, tls; did you mean tls?"),
-    ("auth", "disable_echo", ["", "off", "true", "0"], "expected yes or no"),
-    ("auth", "serialize_user", ["1"], "expected yes or no"),
-    ("auth", "max_attempts", ["", "0", "101", "three"], "expected a whole number from 1 to 100"),
-    ("auth", "max_challenges", ["", "-1", "101"], "expected a whole number from 0 to 100"),
-    ("username", "disable_echo", ["", "never"], "expected yes or no"),
-    ("username", "allow_override", ["", "always"], "expected yes or no"),
+    ("auth", "disable_echo", [""], "expected yes or no" + NOTHING),
+    ("auth", "disable_echo", ["true"], "expected yes or no" + YES),
+    ("auth", "disable_echo", ["off", "0"], "expected yes or no" + NO),
+    ("auth", "disable_echo", ["yes ; hide", "no # show"], "expected yes or no" + A_COMMENT),
+    ("auth", "serialize_user", ["1"], "expected yes or no" + YES),
+    ("auth", "interactive_protocols", ["ssh;rdp", "ssh rdp"], "expected names of protocols, separated by commas"),
+    ("auth", "interactive_protocols", ["ssh ; x"], "expected names of protocols, separated by commas" + A_COMMENT),
+    ("auth", "max_attempts", [""], "expected a whole number from 1 to 100" + NOTHING),
+    ("auth", "max_attempts", ["0"], "expected a whole number from 1 to 100" + SMALLER),
+    ("auth", "max_attempts", ["101"], "expected a whole number from 1 to 100" + LARGER),
+    ("auth", "max_attempts", ["three"], "expected a whole number from 1 to 100" + TEXT),
+    ("auth", "max_challenges", [""], "expected a whole number from 0 to 100" + NOTHING),
+    ("auth", "max_challenges", ["-1"], "expected a whole number from 0 to 100" + SMALLER),
+    ("auth", "max_challenges", ["101"], "expected a whole number from 0 to 100" + LARGER),
+    ("username", "disable_echo", [""], "expected yes or no" + NOTHING),
+    ("username", "disable_echo", ["never"], "expected yes or no" + NO),
+    ("username", "allow_override", [""], "expected yes or no" + NOTHING),
+    ("username", "allow_override", ["always"], "expected yes or no"),
     ("username", "strip_realm", ["perhaps"], "expected yes or no"),
     ("radius_2", "strip_domain", ["perhaps"], "expected yes or no"),
     ("accounting", "server", ["a:1813"], "the port has its own option, `port`"),
-    ("accounting", "timeout", ["31"], "expected seconds from 0.1 to 30"),
-    ("lockout", "max_failures", ["-1"], "expected a whole number from 0 to 1000"),
+    ("accounting", "timeout", ["31"], "expected seconds from 0.1 to 30" + LARGER),
+    ("lockout", "max_failures", ["-1"], "expected a whole number from 0 to 1000" + SMALLER),
     ("lockout", "scope", ["users"], "expected one of user, client, both; did you mean user?"),
     ("messages", "locked", ["{name}"], "unknown placeholder; expected {reason}, {minutes}"),
     ("messages", "server_gone", ["{left}"], "unknown placeholder; expected none"),
     ("messages", "retry", ["}"], "a brace stands alone; one that is meant is written {{ or }}"),
-    (
-        "connection_limit by=client_ip_gateway_user",
-        "limit",
-        ["", "-1", "1.5"],
-        "expected a whole number from 0 to 1000000",
-    ),
-    ("authentication_cache", "reuse_limit", ["", "-2", "x"], "expected a whole number from -1 to 1000000"),
-    ("authentication_cache", "soft_timeout", ["", "-1", "nan"], "expected seconds from 0 to 1000000000"),
-    ("authentication_cache", "hard_timeout", ["", "-1", "inf"], "expected seconds from 0 to 1000000000"),
+    ("connection_limit by=client_ip_gateway_user", "limit", [""], LIMIT + NOTHING),
+    ("connection_limit by=client_ip_gateway_user", "limit", ["-1"], LIMIT + SMALLER),
+    ("connection_limit by=client_ip_gateway_user", "limit", ["1.5"], LIMIT + TEXT),
+    ("authentication_cache", "reuse_limit", [""], "expected a whole number from -1 to 1000000" + NOTHING),
+    ("authentication_cache", "reuse_limit", ["-2"], "expected a whole number from -1 to 1000000" + SMALLER),
+    ("authentication_cache", "reuse_limit", ["x"], "expected a whole number from -1 to 1000000" + TEXT),
+    ("authentication_cache", "soft_timeout", [""], CACHE + NOTHING),
+    ("authentication_cache", "soft_timeout", ["-1"], CACHE + SMALLER),
+    ("authentication_cache", "soft_timeout", ["nan"], CACHE + TEXT),
+    ("authentication_cache", "hard_timeout", [""], CACHE + NOTHING),
+    ("authentication_cache", "hard_timeout", ["-1"], CACHE + SMALLER),
+    ("authentication_cache", "hard_timeout", ["inf"], CACHE + LARGER),
     (
         "whitelist source=ldap_server_group",
         "allow",
         ["no_users"],
         "expected one of no_user, all_users; did you mean no_user?",
     ),
-    ("ignore_upn_suffix_for_rdp", "ignore", ["yes", ""], "expected one of true, false"),
-    ("question_1", "disable_echo", ["true", ""], "expected yes or no"),
-    ("logging", "log_level", ["", "3"], "expected one of debug, info, warning, error, critical"),
-    (
-        "logging",
-        "log_level",
-        ["warn", "warnings"],
-        "expected one of debug, info, warning, error, critical; did you mean warning?",
-    ),
+    ("question_1", "disable_echo", ["true"], "expected yes or no" + YES),
+    ("question_1", "disable_echo", [""], "expected yes or no" + NOTHING),
+    ("logging", "log_level", [""], LEVELS + NOTHING),
+    ("logging", "log_level", ["3"], LEVELS),
+    ("logging", "log_level", ["warn", "warnings"], LEVELS + "; did you mean warning?"),
     ("logging", "destination", ["syslog"], "expected one of stderr, messages"),
+    (
+        "gateway_groups",
+        "encoding",
+        ["ansi", "utf8x", "hex", "utf-16", "cp037", "../x", "ü"],
+        "expected the name of an encoding that contains ASCII, such as utf-8 or cp1252",
+    ),
+    (
+        "gateway_groups",
+        "required_groups",
+        ['"a', '"a"b'],
+        "expected a comma or nothing after the closing quote of a name",
+    ),
 ]
 
 
@@ -164,7 +243,7 @@ def test_invalid_values_are_one_error_each() -> None:
     for section, option, texts, expected in INVALID:
         for text in texts:
             _, errors, warnings = check(with_option(section, option, text))
-            if errors + warnings != ["[{}] {}: {}".format(section, option, expected)]:
+            if errors + warnings != [f"[{section}] {option}: {expected}"]:
                 wrong.append((section, option, text, errors, warnings))
     assert wrong == []
 
@@ -197,9 +276,27 @@ def test_secrets_that_cannot_be_sent_are_errors() -> None:
     for section, option, text, expected in cases:
         stored = "[credential_store]\nname=x\n"
         errors = check(with_option(section, option, "$") + stored, store_of(text)).errors
-        if errors != ["[{}] {}: {}".format(section, option, expected)]:
+        if errors != [f"[{section}] {option}: {expected}"]:
             wrong.append((section, option, text, errors))
         in_file = check(with_option(section, option, text)).errors
         if len(in_file) != 1 or HIDDEN in repr(in_file):
             wrong.append((section, option, text, in_file))
+    assert wrong == []
+
+
+def test_values_have_the_types_of_their_fields() -> None:
+    # mypy does not check this: the values of a section are a dictionary.
+    text = (
+        MINIMAL + "[radius_2]\ntransport=tls\nca_certificate={}\n[lockout]\nmax_failures=1\n[accounting]\nenabled=yes\n"
+    )
+    settings = valid(text.format(in_configuration(Authority("the CA").certificate)))
+    tls_server = settings.servers[1]
+    assert settings.lockout and settings.accounting and tls_server.tls
+    records = [settings, settings.auth, settings.username, settings.name_rules["radius"], settings.servers[0]]
+    records += [tls_server, tls_server.tls, settings.lockout, settings.accounting, settings.accounting.servers[0]]
+    wrong = []
+    for record in records:
+        for field, kind in type(record).__annotations__.items():
+            if kind in (str, int, float, bool, Secret) and type(getattr(record, field)) is not kind:
+                wrong.append((record, field))
     assert wrong == []

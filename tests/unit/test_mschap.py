@@ -227,7 +227,7 @@ def test_only_the_same_password_is_proved(name: str, password: str) -> None:
     for identifier in (b"\x07", b"\x00", b"\n", b"E", b"=", b"")
 )
 def test_error_codes_are_explained(code: int, message: str, identifier: bytes) -> None:
-    text = "E={} R=1 C=0123456789ABCDEF0123456789ABCDEF V=3 M=Call 4444".format(code).encode()
+    text = f"E={code} R=1 C=0123456789ABCDEF0123456789ABCDEF V=3 M=Call 4444".encode()
     assert mschap.parse_error(identifier + text) == mschap.Error(code, message, b"Call 4444")
 
 
@@ -305,9 +305,9 @@ def test_des_keys_are_those_of_rfc_2759(raw: str, key: str) -> None:
 
 @given(st.binary(min_size=7, max_size=7))
 def test_des_keys_have_odd_parity_and_keep_every_bit(raw: bytes) -> None:
-    bits = ["{:08b}".format(octet) for octet in _md4_des.des_key(raw)]
+    bits = [f"{octet:08b}" for octet in _md4_des.des_key(raw)]
     assert all(octet.count("1") % 2 for octet in bits)
-    assert "".join(octet[:7] for octet in bits) == "".join("{:08b}".format(octet) for octet in raw)
+    assert "".join(octet[:7] for octet in bits) == "".join(f"{octet:08b}" for octet in raw)
 
 
 # The known answers of NIST SP 800-17, appendix A, for the substitution tables: they use every entry of every S-box.

@@ -18,7 +18,7 @@ class Light(namedtuple.NamedTuple):
     @property
     def place(self) -> str:
         """A property made from fields."""
-        return "{}:{}".format(self.host, self.port)
+        return f"{self.host}:{self.port}"
 
     @classmethod
     def nowhere(cls) -> "Light":
@@ -36,7 +36,7 @@ class Heavy(typing.NamedTuple):
     @property
     def place(self) -> str:
         """A property made from fields."""
-        return "{}:{}".format(self.host, self.port)
+        return f"{self.host}:{self.port}"
 
     @classmethod
     def nowhere(cls) -> "Heavy":

@@ -63,3 +63,23 @@ def test_text_is_cut_between_characters(long: str, octets: int) -> None:
 def test_any_text_fits(text: str) -> None:
     for _, _, value in nas.attributes(text, text, text):
         assert 0 < len(value) <= 253
+
+
+@for_each(
+    [
+        ("h" * 40, "root", "root@" + "h" * 40 + ":2222"),
+        ("h" * 41, "root", "root@" + "h" * 41),
+        ("h" * 45, "root", "root@" + "h" * 45),
+        ("h" * 46, "root", "h" * 46),
+        ("h" * 41, "", "h" * 41 + ":2222"),
+        ("h" * 45, "", "h" * 45 + ":2222"),
+        ("h" * 45, "u" * 300, "h" * 45 + ":2222"),
+        ("h" * 50, "root", "h" * 50),
+        ("h" * 51, "root", "h" * 50),
+        ("ü" * 30, "root", "ü" * 25),
+        ("h" + "ü" * 30, "root", "h" + "ü" * 24),
+        ("", "u" * 300, ":2222"),
+    ]
+)
+def test_called_station_id_has_at_most_50_octets_and_keeps_the_host(host: str, user: str, expected: str) -> None:
+    assert (0, nas.CALLED_STATION_ID, expected.encode("utf-8")) in nas.target(None, 2222, host, user)

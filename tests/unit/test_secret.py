@@ -24,7 +24,7 @@ def log_line(secret: Secret) -> str:
 def error_of(call: Callable[..., Any], *arguments: Any) -> BaseException:
     """Return what a call raises."""
     try:
-        return AssertionError("no error, but {!r}".format(call(*arguments)))
+        return AssertionError(f"no error, but {call(*arguments)!r}")
     except Exception as error:
         return error
 

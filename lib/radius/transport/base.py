@@ -18,11 +18,15 @@ _SELECTOR = getattr(selectors, "PollSelector", selectors.DefaultSelector)
 
 
 class Unreachable(Exception):
-    """An address that cannot be asked: `code` is the code of a denial, the text is for the log."""
+    """An address that cannot be asked: `code` is the code of a denial, the text is for the log.
 
-    def __init__(self, code: str, text: str) -> None:
+    `is_local` is whether the cause is on this machine and says nothing about the server.
+    """
+
+    def __init__(self, code: str, text: str, is_local: bool = False) -> None:
         super().__init__(text)
         self.code = code
+        self.is_local = is_local
 
 
 class Address(NamedTuple):
@@ -43,16 +47,24 @@ class Address(NamedTuple):
 
 
 class Received(NamedTuple):
-    """Packets that have arrived, in order, and whether octets of another have followed them.
+    """Packets that have arrived, in order.
 
     `at_probe_port` is whether they came to the port of the probe; None if one port serves the request and the probe.
-    `error` is set if those octets cannot be the start of a packet.
+    `error` is set if octets follow them that cannot be the start of another packet.
     """
 
     packets: Iterable[bytes]
     at_probe_port: Optional[bool]
-    is_more: bool = False
     error: "Optional[DiscardReason]" = None
+
+
+class Certificate(NamedTuple):
+    """The certificate of a server: distinguished names, the names and addresses it is for, when it expires (epoch)."""
+
+    subject: str
+    names: Tuple[str, ...]
+    issuer: str
+    until: float
 
 
 class Transport(abc.ABC):
@@ -62,8 +74,8 @@ class Transport(abc.ABC):
     """Whether packets travel in one stream that only the server can write to, each once."""
     description = ""
     """What the log says of the transport; empty for UDP."""
-    certificate_until: Optional[float] = None
-    """When the certificate of the server expires, in seconds since the epoch, if it has one."""
+    certificate: Optional[Certificate] = None
+    """The certificate of the server, if it has one."""
 
     @property
     @abc.abstractmethod
@@ -101,8 +113,8 @@ def local_ip(bound: socket.socket) -> str:
     return str(bound.getsockname()[0]).partition("%")[0]
 
 
-def unreachable(error: OSError) -> Unreachable:
-    """Return what an error of the system means for the address."""
+def unreachable(error: OSError, is_local: bool = True) -> Unreachable:
+    """Return what an error of the system means for the address; `is_local` is whether no packet has led to it."""
     if error.errno == errno.ECONNREFUSED:
         return Unreachable(reasons.CONNECTION_REFUSED, log_lines.CONNECTION_REFUSED.text)
-    return Unreachable(reasons.NETWORK, log_lines.CANNOT_SEND.format(error=system_words(error)))
+    return Unreachable(reasons.NETWORK, log_lines.CANNOT_SEND.format(error=system_words(error)), is_local)

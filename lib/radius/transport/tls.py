@@ -12,13 +12,13 @@ import socket
 import ssl
 import tempfile
 import time
-from typing import Iterator, List, Optional, Tuple
+from typing import Any, Iterable, Iterator, List, Mapping, Optional, Tuple
 
 from ... import log_lines, reasons
 from ...secret import Secret
 from .. import packet, radius11
 from ..server import TlsSettings
-from .base import Address, Received, Transport, Unreachable, local_ip, unreachable, wait_for
+from .base import Address, Certificate, Received, Transport, Unreachable, local_ip, unreachable, wait_for
 
 _CHUNK, _CHUNKS = 65536, 16  # octets, and how often at a time: in a flood, the time limits must still be checked
 _CLOSED, _RESET = "the server closed the connection", "the server reset the connection"
@@ -27,6 +27,8 @@ _HAS_TLS_1_3 = bool(getattr(ssl, "OP_NO_TLSv1_3", 0))
 _PROTOCOLS = [radius11.ALPN, "radius/1.0"] if _HAS_TLS_1_3 else ["radius/1.0"]
 
 _PARTIAL_CHAIN = 0x80000  # X509_V_FLAG_PARTIAL_CHAIN, which the ssl module has since Python 3.10
+
+_SHORT_NAMES = {"commonName": "CN", "organizationName": "O", "organizationalUnitName": "OU", "countryName": "C"}
 
 # X509_V_ERR_* of OpenSSL: the reason why a certificate does not verify, since Python 3.7.
 _CERTIFICATE_ERRORS = {
@@ -75,16 +77,16 @@ class TlsTransport(Transport):
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = _wrap(settings, server_name, self._incoming, self._outgoing)
         self._unsent = self._stream = b""
-        self._has_received = self._has_answered = False
+        self._has_received = self._has_answered = self._has_probed = False
         self._ended = ""
+        self._broken: Optional[Unreachable] = None
         self._malformed: Optional[packet.DiscardReason] = None
         self._socket = _connect(address, source_ip, until)
         try:
             self._shake_hands(until)
             self.is_radius_1_1 = self._tls.selected_alpn_protocol() == radius11.ALPN
             self.description = str(self._tls.version()) + (", RADIUS/1.1" if self.is_radius_1_1 else "")
-            expires = (self._tls.getpeercert() or {})["notAfter"]
-            self.certificate_until = float(ssl.cert_time_to_seconds(str(expires)))
+            self.certificate = _certificate(self._tls.getpeercert() or {})
         except BaseException:
             self._socket.close()
             raise
@@ -102,13 +104,14 @@ class TlsTransport(Transport):
 
     def send_probe(self, octets: bytes) -> None:
         """Send a Status-Server over the same connection."""
+        self._has_probed = True
         self.send(octets)
 
     def receive(self, timeout: float) -> Iterator[Received]:
         # The end of the connection, or octets that came with the handshake, would wake no wait.
-        is_due = self._ended or self._malformed or self._incoming.pending
+        is_due = self._ended or self._broken or self._malformed or self._incoming.pending
         if is_due or wait_for({self._socket: _events(bool(self._unsent))}, timeout):
-            yield Received(self._packets(), None, bool(self._stream), self._malformed)
+            yield Received(self._packets(), None, self._malformed)
 
     def close(self) -> None:
         """End TLS, if that is possible at once, and close the socket."""
@@ -120,15 +123,15 @@ class TlsTransport(Transport):
     def _packets(self) -> List[bytes]:
         """Return the packets that have arrived whole, after sending what is left to send.
 
-        If there are none, raise Unreachable if the connection has ended.
+        If there are none, raise Unreachable if the connection has ended or TLS has failed.
         """
         self._flush()
         self._fill()
         self._stream += self._read()
         self._flush()
         packets, self._stream, self._malformed = packet.split_stream(self._stream)
-        if self._ended and not packets and not self._malformed:
-            raise self._end(self._ended)
+        if not packets and not self._malformed and (self._broken or self._ended):
+            raise self._broken or self._end(self._ended)
         self._has_answered = self._has_answered or bool(packets)
         return packets
 
@@ -193,7 +196,8 @@ class TlsTransport(Transport):
             except ssl.SSLZeroReturnError:
                 chunk = b""
             except ssl.SSLError as error:
-                raise self._failed(error) from None
+                self._broken = self._failed(error)  # an answer before it stands
+                return octets
             if not chunk:
                 self._ended = self._ended or _CLOSED
                 return octets
@@ -202,9 +206,8 @@ class TlsTransport(Transport):
     def _end(self, text: str) -> Unreachable:
         # Some servers close the connection without an alert if they do not like the certificate.
         if self._has_received and not self._has_answered:
-            has_certificate = self._has_certificate
-            hint = log_lines.MAY_REJECT_CERTIFICATE if has_certificate else log_lines.MAY_REQUIRE_CERTIFICATE
-            text = hint.format(ended=text)
+            hint = log_lines.MAY_REJECT_CERTIFICATE if self._has_certificate else log_lines.MAY_REQUIRE_CERTIFICATE
+            text = (log_lines.ENDED_AFTER_STATUS if self._has_probed else hint).format(ended=text)
         return Unreachable(reasons.TLS_FAILED, text)
 
     def _failed(self, error: Exception) -> Unreachable:
@@ -227,6 +230,8 @@ def _connect(address: Address, source_ip: str, until: float) -> socket.socket:
             if not _is_ready(connecting, True, until):
                 raise Unreachable(reasons.NO_REPLY, log_lines.TCP_TIMED_OUT.text)
             number = connecting.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if number:
+                raise unreachable(OSError(number, os.strerror(number)), is_local=False)
         if number:
             raise unreachable(OSError(number, os.strerror(number)))
     except BaseException as error:
@@ -274,9 +279,19 @@ def _wrap(settings: TlsSettings, server_name: str, incoming: ssl.MemoryBIO, outg
         raise Unreachable(reasons.TLS_CERTIFICATE, text) from None
 
 
+def _certificate(found: Mapping[str, Any]) -> Certificate:
+    names = tuple(str(value) for _, value in found.get("subjectAltName", ()))
+    until = float(ssl.cert_time_to_seconds(found["notAfter"]))
+    return Certificate(_distinguished_name(found["subject"]), names, _distinguished_name(found["issuer"]), until)
+
+
+def _distinguished_name(parts: Iterable[Iterable[Tuple[str, str]]]) -> str:
+    return ", ".join(f"{_SHORT_NAMES.get(name, name)}={value}" for part in parts for name, value in part)
+
+
 def _unusable(option: str, error: Exception) -> Unreachable:
     text = log_lines.CERTIFICATE_UNUSABLE.format(option=option, error=_openssl_text(error))
-    return Unreachable(reasons.TLS_CERTIFICATE, text)
+    return Unreachable(reasons.TLS_CERTIFICATE, text, is_local=True)
 
 
 @contextlib.contextmanager

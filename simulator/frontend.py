@@ -1,7 +1,7 @@
 """The common part of SSH and Telnet: the session of a client with the plugin, step by step, and what the client sees.
 
-A Visit turns the input of a client into hook calls, each a process, and returns the next Step. The edges (`ssh.py`,
-`telnet.py`) only transport questions and answers. Everything runs in one event loop; threads wait for the hooks.
+A ClientSession turns the input of a client into hook calls, each a process, and returns the next Step. `ssh.py` and
+`telnet.py` only transport questions and answers. Everything runs in one event loop; threads wait for the hooks.
 """
 
 import asyncio
@@ -19,26 +19,26 @@ _KILL_EVERY = 0.1  # seconds
 _PORTS = {"ssh": 22, "telnet": 23}
 
 
-class Page(NamedTuple):
+class AccessGranted(NamedTuple):
     """Access is granted, and the client sees this text."""
 
     text: str
 
 
-class Refusal(NamedTuple):
+class AccessDenied(NamedTuple):
     """Access is denied. The client may see this text; it is empty if SPS ends the session without a message."""
 
     text: str
 
 
-Step = Union[Question, Page, Refusal]
+Step = Union[Question, AccessGranted, AccessDenied]
 
 
 class Listener(NamedTuple):
     """A gateway that accepts clients on `port`.
 
     `command` returns the command that logs in with a login name, `note` is a further line of help. `close` stops
-    listening and disconnects every client; the Front ends their sessions.
+    listening and disconnects every client; the Frontend ends their sessions.
     """
 
     port: int
@@ -47,21 +47,21 @@ class Listener(NamedTuple):
     close: Callable[[], None]
 
 
-Start = Callable[["Front"], Awaitable[Listener]]
+Start = Callable[["Frontend"], Awaitable[Listener]]
 
 
-class Visit:
+class ClientSession:
     """The session of one client, from the login name to the end. Its hooks run one after another in a thread."""
 
-    def __init__(self, front: "Front", number: int, session: Session, server_username: Optional[str]) -> None:
-        self._front = front
+    def __init__(self, frontend: "Frontend", number: int, session: Session, server_username: Optional[str]) -> None:
+        self._frontend = frontend
         self._number = number
         self._session = session
         self._server_username = server_username
         self._thread = ThreadPoolExecutor(1)
         self._ending: "Optional[asyncio.Future[None]]" = None
 
-    async def begin(self) -> Step:
+    async def start(self) -> Step:
         """Call the plugin for the first time."""
         return await self._step(self._session.authenticate)
 
@@ -69,10 +69,10 @@ class Visit:
         """Pass on the answer to the question of the last step."""
         return await self._step(self._session.answer, text)
 
-    def leave(self) -> "asyncio.Future[None]":
+    def close(self) -> "asyncio.Future[None]":
         """Call session_ended once, after the running hook if there is one."""
         if self._ending is None:
-            self._ending = self._front.start(self._end())
+            self._ending = self._frontend.start_task(self._end())
         return self._ending
 
     async def _step(self, hook: Callable[..., Any], *arguments: str) -> Step:
@@ -86,39 +86,39 @@ class Visit:
                 result = await self._call("authorize", self._session.authorize)
                 metadata = result.get("additional_metadata", metadata)
         except GatewayError as error:
-            self._front.say(self._number, f"SPS ends the session: {error}")
-            return Refusal("")
-        self._front.say(self._number, result["verdict"])
+            self._frontend.say(self._number, f"SPS ends the session: {error}")
+            return AccessDenied("")
+        self._frontend.say(self._number, result["verdict"])
         if result["verdict"] == "DENY":
-            return Refusal(printable(result.get("reason", "")))
-        return Page(self._page(metadata))
+            return AccessDenied(printable(result.get("reason", "")))
+        return AccessGranted(self._page(metadata))
 
     async def _call(self, name: str, hook: Callable[..., Any], *arguments: str) -> Any:
         if self._ending:
-            raise GatewayError("the client has left")
+            raise GatewayError("the client has disconnected")
         return await self._in_thread(name, hook, *arguments)
 
     async def _end(self) -> None:
         try:
             await self._in_thread("session_ended", self._session.end)
         except GatewayError as error:
-            self._front.say(self._number, str(error))
+            self._frontend.say(self._number, str(error))
         finally:
             self._thread.shutdown(wait=False)
-            self._front.left(self, self._number)
+            self._frontend.remove(self, self._number)
 
     async def _in_thread(self, name: str, hook: Callable[..., Any], *arguments: str) -> Any:
         loop = asyncio.get_event_loop()
 
         def run() -> Any:
             # Logged here, because a client that disconnects before the thread starts cancels the call.
-            loop.call_soon_threadsafe(self._front.say, self._number, name)
+            loop.call_soon_threadsafe(self._frontend.say, self._number, name)
             before = len(self._session.log)
             try:
                 return hook(*arguments)
             finally:
-                # Logged here, because the caller may have gone: the client can disconnect at any time.
-                loop.call_soon_threadsafe(self._front.log, self._number, self._session.log[before:])
+                # Logged here, because the caller may have ended: the client can disconnect at any time.
+                loop.call_soon_threadsafe(self._frontend.log, self._number, self._session.log[before:])
 
         return await loop.run_in_executor(self._thread, run)
 
@@ -134,10 +134,10 @@ class Visit:
         return "\n".join(["Access granted. SPS would now connect you to the server."] + lines)
 
 
-class Front:
-    """The gateway behind its protocols: the visits, and the output on the terminal of the gateway.
+class Frontend:
+    """The gateway behind its protocols: the sessions of its clients, and the output on the terminal of the gateway.
 
-    `news` returns a text to print when a client has disconnected. `authenticates` is whether SPS has authenticated
+    `status` returns a text to print when a client has disconnected. `authenticates` is whether SPS has authenticated
     the users before the plugin.
     """
 
@@ -145,24 +145,24 @@ class Front:
         self,
         plugin: UnpackedPlugin,
         console: Console,
-        news: Callable[[], str] = lambda: "",
+        status: Callable[[], str] = lambda: "",
         authenticates: bool = False,
     ) -> None:
         self._running: "Dict[Any, str]" = {}
         self._plugin = plugin._replace(running=self._running)
         self._console = console
-        self._news = news
+        self._status = status
         self._authenticates = authenticates
-        self._visits: Set[Visit] = set()
+        self._sessions: Set[ClientSession] = set()
         self._tasks: "Set[asyncio.Future[None]]" = set()
         self._count = 0
-        self._hurried = False
+        self._aborted = False
 
-    def open(self, protocol: str, client_ip: str, client_port: int, login_name: str) -> Visit:
-        """Return the visit of a client with this login name, before any hook call."""
+    def open(self, protocol: str, client_ip: str, client_port: int, login_name: str) -> ClientSession:
+        """Return the session of a client with this login name, before any hook call."""
         name = parse_login_name(login_name, protocol)
         self._count += 1
-        session = Session(
+        plugin_session = Session(
             self._plugin,
             protocol=protocol,
             client_ip=client_ip,
@@ -172,13 +172,13 @@ class Front:
             server_port=_PORTS[protocol],
             key_value_pairs=name.pairs,
         )
-        visit = Visit(self, self._count, session, name.server_username)
-        self._visits.add(visit)
+        session = ClientSession(self, self._count, plugin_session, name.server_username)
+        self._sessions.add(session)
         # Not the login name: it may contain a one-time code.
         self.say(self._count, f"{protocol} from {client_ip} port {client_port}")
-        return visit
+        return session
 
-    def start(self, work: Awaitable[None]) -> "asyncio.Future[None]":
+    def start_task(self, work: Awaitable[None]) -> "asyncio.Future[None]":
         """Start work in the event loop; `close` waits for it."""
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
@@ -186,22 +186,22 @@ class Front:
         return task
 
     async def close(self) -> None:
-        """End every visit: kill the running hooks, except session_ended, which is called for each visit."""
-        while self._tasks or self._visits:
-            for visit in self._visits:
-                visit.leave()
+        """End every session: kill the running hooks, except session_ended, which is called for each session."""
+        while self._tasks or self._sessions:
+            for session in self._sessions:
+                session.close()
             # More than once: a process may be about to start.
             for process, hook in list(self._running.items()):
-                if self._hurried or hook != "session_ended":
+                if self._aborted or hook != "session_ended":
                     kill(process)
             await asyncio.wait(set(self._tasks), timeout=_KILL_EVERY)
 
-    def hurry(self) -> None:
+    def abort(self) -> None:
         """Let `close` kill session_ended too."""
-        self._hurried = True
+        self._aborted = True
 
     def say(self, number: int, text: str) -> None:
-        """Print a line about a visit."""
+        """Print a line about a session."""
         line = printable(text).replace("\n", " ")
         self._print(lambda: self._console.say(f"[{number}] {line}"))
 
@@ -209,11 +209,11 @@ class Front:
         """Print lines of the plugin's log."""
         self._print(lambda: self._console.log([printable(line) for line in lines], f"[{number}] "))
 
-    def left(self, visit: Visit, number: int) -> None:
-        """Remove a visit that has ended."""
-        self._visits.discard(visit)
-        news = self._news()
-        self.say(number, "disconnected" + (f" ({news})" if news else ""))
+    def remove(self, session: ClientSession, number: int) -> None:
+        """Remove a session that has ended."""
+        self._sessions.discard(session)
+        status = self._status()
+        self.say(number, "disconnected" + (f" ({status})" if status else ""))
 
     def _print(self, write: Callable[[], None]) -> None:
         try:
@@ -222,7 +222,7 @@ class Front:
             pass
 
 
-def run(front: Front, start: Start, ready: Callable[[Listener], None]) -> int:
+def run(frontend: Frontend, start: Start, ready: Callable[[Listener], None]) -> int:
     """Accept clients until Ctrl-C, SIGTERM or SIGHUP, and return the exit status. Call `ready` once it listens.
 
     A second Ctrl-C kills the hooks that still run.
@@ -230,31 +230,31 @@ def run(front: Front, start: Start, ready: Callable[[Listener], None]) -> int:
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     try:
-        return loop.run_until_complete(_run(front, start, ready))
+        return loop.run_until_complete(_run(frontend, start, ready))
     finally:
         asyncio.set_event_loop(None)
         loop.close()
 
 
-async def _run(front: Front, start: Start, ready: Callable[[Listener], None]) -> int:
+async def _run(frontend: Frontend, start: Start, ready: Callable[[Listener], None]) -> int:
     loop = asyncio.get_event_loop()
     stopped = loop.create_future()
 
     def stop(number: int) -> None:
         if stopped.done():
-            front.hurry()
+            frontend.abort()
         else:
             stopped.set_result(number)
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stop, number)
-    listener = await start(front)
+    listener = await start(frontend)
     try:
         ready(listener)
         received = await stopped
     finally:
         listener.close()
-        await front.close()
+        await frontend.close()
     return 0 if received == signal.SIGINT else 128 + int(received)
 
 

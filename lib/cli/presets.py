@@ -1,0 +1,241 @@
+"""The configuration for each product, which `new` prints and docs/servers/ shows."""
+
+from typing import Mapping, Sequence
+
+from ..namedtuple import NamedTuple
+
+
+class Preset(NamedTuple):
+    """A product in one of its modes.
+
+    page: the page about it in docs/servers/.
+    server: the host name in examples.
+    radius: the lines that follow `server` in [radius].
+    sections: the further sections, without [credential_store].
+    """
+
+    product: str
+    page: str
+    server: str
+    radius: str
+    sections: str = ""
+
+
+DEFAULT_STORE = "my_store"
+
+_SHARED = """\
+# In the Credential Store below: host radius, user secret.
+secret=$
+"""
+_PUSH = """\
+# Wait up to 25 s x 3, so that users can reach their phones.
+conn_timeout=25
+conn_retries=3
+"""
+_FIRST_PROMPT = """\
+[auth]
+prompt=Password:
+"""
+_PIN = """\
+[auth]
+prompt=PIN and code, or PIN alone:
+"""
+_COMMA_PROMPT = """\
+[auth]
+prompt=Password, or password,code:
+"""
+_PAP = (
+    _SHARED
+    + """\
+# The server supports no other method of the plugin.
+auth_type=pap
+"""
+)
+_DUO = (
+    _SHARED
+    + _PUSH
+    + """\
+# The proxy ignores Status-Server.
+status_check=none
+"""
+)
+
+PRESETS: Mapping[str, Preset] = {
+    "freeradius": Preset(
+        "FreeRADIUS",
+        "freeradius",
+        "radius.example.com",
+        _SHARED
+        + """\
+# Wait 12 s x 3: slightly longer than max_request_time of the server, for push.
+conn_timeout=12
+conn_retries=3
+""",
+    ),
+    "freeradius-tls": Preset(
+        "FreeRADIUS over TLS",
+        "freeradius",
+        "radius.example.com",
+        """\
+# RADIUS over TLS, port 2083. The secret is always radsec.
+transport=tls
+# The trusted CA list on SPS with the CA of the server.
+ca_certificate=$[radius_ca]
+# The X.509 key in the Credential Store below: host radius, user client_certificate.
+client_certificate=$
+conn_timeout=12
+conn_retries=3
+""",
+    ),
+    "nps": Preset(
+        "NPS with Entra MFA",
+        "nps",
+        "nps.example.com",
+        _SHARED
+        + """\
+# pap for codes; mschapv2 for approvals and phone calls only.
+auth_type=pap
+"""
+        + _PUSH
+        + """\
+# NPS logs each retransmission as a discarded request: send few.
+retransmit_after=2
+# NPS does not answer Status-Server.
+status_check=none
+""",
+        _FIRST_PROMPT
+        + """\
+# The extension discards a second login within 10 s: process them one at a time.
+serialize_user=yes
+""",
+    ),
+    "rsa": Preset(
+        "RSA Authentication Manager",
+        "rsa",
+        "am.example.com",
+        _SHARED,
+        """\
+[auth]
+# The PIN followed by the tokencode.
+prompt=Passcode:
+""",
+    ),
+    "duo-only": Preset(
+        "Duo Authentication Proxy, section radius_server_duo_only",
+        "duo",
+        "duo.example.com",
+        _DUO,
+        """\
+[auth]
+prompt=Press Enter for Duo Push or type a passcode:
+# Sent if the user only presses Enter, because the proxy refuses an empty password.
+push_password=push
+""",
+    ),
+    "duo-auto": Preset(
+        "Duo Authentication Proxy, section radius_server_auto",
+        "duo",
+        "duo.example.com",
+        _DUO,
+        """\
+[auth]
+# The password alone lets Duo choose the factor.
+prompt=Password, or password,passcode:
+""",
+    ),
+    "duo-challenge": Preset(
+        "Duo Authentication Proxy, section radius_server_challenge",
+        "duo",
+        "duo.example.com",
+        _DUO,
+        _FIRST_PROMPT
+        + """\
+[challenge_answers]
+# Choose push for every user whose first choice it is. Without this line, users choose.
+1\\. Duo Push = 1
+""",
+    ),
+    "duo-concat": Preset(
+        "Duo Authentication Proxy, section radius_server_concat",
+        "duo",
+        "duo.example.com",
+        _DUO,
+        """\
+[auth]
+prompt=Password followed by passcode:
+""",
+    ),
+    "okta": Preset(
+        "Okta RADIUS agent",
+        "okta",
+        "okta-agent.example.com",
+        _SHARED
+        + """\
+# The port of the RADIUS application in Okta.
+port=1812
+# The agent supports no other method of the plugin.
+auth_type=pap
+"""
+        + _PUSH,
+        _FIRST_PROMPT,
+    ),
+    "privacyidea": Preset(
+        "privacyIDEA",
+        "privacyidea",
+        "radius.example.com",
+        _PAP + _PUSH,
+        _PIN,
+    ),
+    "edumfa": Preset("eduMFA", "privacyidea", "radius.example.com", _PAP + _PUSH, _PIN),
+    "linotp": Preset("LinOTP", "privacyidea", "radius.example.com", _PAP + _PUSH, _PIN),
+    "fortiauthenticator": Preset(
+        "FortiAuthenticator", "fortiauthenticator", "fac.example.com", _SHARED + _PUSH, _FIRST_PROMPT
+    ),
+    "safenet": Preset(
+        "Thales SafeNet Trusted Access",
+        "safenet",
+        "radius.example.com",
+        _SHARED + _PUSH,
+        """\
+[auth]
+prompt=Press Enter for push or type a passcode:
+# Sent if the user only presses Enter: a passcode of one letter requests a push.
+push_password=p
+""",
+    ),
+    "pingid": Preset(
+        "PingID",
+        "pingid",
+        "pingfederate.example.com",
+        _SHARED + _PUSH,
+        """\
+[auth]
+# The password alone leads to a push or a challenge.
+prompt=Password, or password,passcode:
+""",
+    ),
+    "symantec-vip": Preset(
+        "Symantec VIP Enterprise Gateway",
+        "symantec-vip",
+        "vip.example.com",
+        _PAP + _PUSH,
+        """\
+[auth]
+# For the mode User ID - Security Code. For the others, name the password or the PIN too.
+prompt=Security code:
+""",
+    ),
+    "onelogin": Preset("OneLogin", "onelogin", "radius.example.com", _PAP + _PUSH, _COMMA_PROMPT),
+    "jumpcloud": Preset("JumpCloud", "jumpcloud", "radius.example.com", _SHARED + _PUSH, _COMMA_PROMPT),
+    "cisco-ise": Preset("Cisco ISE", "cisco-ise", "ise.example.com", _SHARED + _PUSH, _FIRST_PROMPT),
+}
+
+
+def configuration(preset: Preset, servers: Sequence[str] = (), store: str = DEFAULT_STORE) -> str:
+    """Return the configuration for these servers, by default that of the example."""
+    first, *others = servers or (preset.server,)
+    further = "".join(f"[radius_{number}]\nserver={server}\n" for number, server in enumerate(others, 2))
+    return (
+        f"# {preset.product}: see docs/servers/{preset.page}.md\n[radius]\nserver={first}\n{preset.radius}"
+        f"{further}{preset.sections}[credential_store]\nname={store}\n"
+    )

@@ -1,0 +1,46 @@
+"""The command `new`: every configuration that it prints is valid."""
+
+from lib.cli.presets import PRESETS
+from lib.config.ini import parse_ini
+from tests.support import ROOT
+from tests.support.cases import Cases
+from tests.support.command_line import CommandLine
+
+
+def test_every_configuration_passes_check(cli: CommandLine) -> None:
+    with Cases() as cases:
+        for name in PRESETS:
+            for servers in ([], ["one.example.com"], ["192.0.2.1", "2001:db8::2", "three.example.com"]):
+                with cases.case((name, servers)):
+                    arguments = [word for server in servers for word in ("--server", server)]
+                    made = cli.run("new", name, *arguments, "--store", "the store")
+                    assert (made.status, made.err) == (0, "")
+                    checked = cli.run("check", "--strict", cli.file(made.out))
+                    assert checked.status == 0, checked.out
+                    sections = parse_ini(made.out).sections
+                    found = [sections[each]["server"] for each in sections if each.startswith("radius")]
+                    assert found == (servers or [PRESETS[name].server])
+                    assert sections["credential_store"]["name"] == "the store"
+
+
+def test_every_preset_has_a_page() -> None:
+    pages = {path.stem for path in (ROOT / "docs" / "servers").iterdir()}
+    assert {preset.page for preset in PRESETS.values()} == pages
+
+
+def test_servers_that_are_not_valid(cli: CommandLine) -> None:
+    wrong = {
+        ("a b",): "[radius] server: expected a host name or an address",
+        ("a", "A"): "[radius_2] server: is the same server and port as in an earlier section",
+        ("",): "[radius] server: is empty",
+    }
+    for servers, words in wrong.items():
+        refused = cli.run("new", "rsa", *[f"--server={server}" for server in servers])
+        assert (refused.status, refused.out) == (2, "")
+        assert refused.err == f"python3 plugin.zip: error: {words}\n"
+
+
+def test_unknown_product(cli: CommandLine) -> None:
+    refused = cli.run("new", "duo")
+    assert (refused.status, refused.out) == (2, "")
+    assert "argument PRODUCT: invalid choice: 'duo' (choose from" in refused.err and "duo-only" in refused.err
