@@ -47,7 +47,7 @@ class TestScript:
         return printed
 
     def test_every_outcome_is_as_expected(self, transcript: str) -> None:
-        assert transcript.endswith("10 of 10 outcomes as expected.\n")
+        assert transcript.endswith("12 of 12 outcomes as expected.\n")
         assert "NOT AS EXPECTED" not in transcript
 
     def test_transcript_shows_every_outcome(self, transcript: str) -> None:
@@ -73,6 +73,12 @@ class TestScript:
                 "gateway user +alice",
                 "authorize +ACCEPT",
             ],
+            "accepted with a recovery code because no server responds": [
+                r"Enter a recovery code: \*{6}\n",
+                "Recovery code accepted for user alice: no server responded; codes left: 0",
+                '"recovery_code": true',
+            ],
+            "denied with a recovery code that was used before": ["it was used before", "too-many-attempts"],
         }
         scenes = re.split(r"^== \d+\. ", transcript, flags=re.MULTILINE)[1:]
         assert [scene.split("\n")[0] for scene in scenes] == list(expected)
@@ -86,7 +92,7 @@ class TestScript:
 
     def test_hidden_answers_are_not_shown(self, transcript: str) -> None:
         typed = [line for line in transcript.splitlines() if not line.startswith(LOGIN_PROMPT)]
-        assert [line for line in typed if re.search(r"\b(123456|4711|246810|000000|111111)\b", line)] == []
+        assert [line for line in typed if re.search(r"\b(123456|4711|246810|000000|111111|7K3M)\b", line)] == []
 
     def test_no_color_without_a_terminal(self, transcript: str) -> None:
         assert "\033" not in transcript
@@ -103,7 +109,7 @@ class TestScript:
         assert played.returncode == 1
         assert "NOT AS EXPECTED: 7. denied with the server's message: ACCEPT instead of DENY\n" in printed
         assert "NOT AS EXPECTED: 6. " in printed
-        assert printed.endswith("0 of 10 outcomes as expected.\n")
+        assert printed.endswith("0 of 12 outcomes as expected.\n")
 
 
 ACCEPTING = """\
