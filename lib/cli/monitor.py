@@ -24,7 +24,7 @@ CERTIFICATE_DAYS = 30
 _NAMES = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
 _MAX_TEXT = 800  # characters; NRPE cuts the line at 1024 octets
 # The texts of these go on with advice after a colon.
-_WITH_ADVICE = (reasons.NO_REPLY, reasons.NO_MESSAGE_AUTHENTICATOR)
+_WITH_ADVICE = (reasons.NO_REPLY, reasons.CONNECTION_REFUSED, reasons.NO_MESSAGE_AUTHENTICATOR)
 
 
 class Status(NamedTuple):
@@ -47,14 +47,15 @@ def run(probe: Callable[[], Status]) -> int:
         try:
             found = probe()
         except CommandError as error:
-            found = Status(UNKNOWN, str(error))
+            found = Status(UNKNOWN, str(error).replace(":\n", ": ").replace("\n", "; "))
         except KeyboardInterrupt:
             found = Status(UNKNOWN, "interrupted")
         except SystemExit as ended:
             if not ended.code:  # --help
                 raise
-            # argparse prints the usage and then the error; a signal prints nothing.
-            found, errors = Status(UNKNOWN, (errors.getvalue().splitlines() or ["terminated"])[-1]), io.StringIO()
+            # argparse prints the usage and the error; a signal prints nothing.
+            found = Status(UNKNOWN, errors.getvalue().partition(": error: ")[2] or "terminated")
+            errors = io.StringIO()
         except OSError as error:
             found = Status(UNKNOWN, system_words(error))
         except Exception as error:  # a traceback would exit with 1, which is WARNING; its text may hold anything
@@ -91,8 +92,7 @@ def _is_usable(result: "ProbeResult") -> bool:
 
 
 def _brief(result: "ProbeResult") -> str:
-    text = result.text.partition(": ")[0] if result.code in _WITH_ADVICE else result.text
-    return f"{text} [{result.code}]"
+    return result.text.partition(": ")[0] if result.code in _WITH_ADVICE else result.text
 
 
 def _soonest(results: "Iterable[ProbeResult]") -> "Dict[str, ProbeResult]":
@@ -111,7 +111,7 @@ def _performance_data(usable: "Iterable[ProbeResult]", expiring: "Dict[str, Prob
         seconds.setdefault(result.section, result.seconds or 0.0)
     data: List[str] = [f"{section}={taken:.6f}s;;;0;{timeout:g}" for section, taken in seconds.items()]
     data += [
-        f"{section}_certificate_days={result.certificate_days};{CERTIFICATE_DAYS}:"
+        f"{section}-certificate-days={result.certificate_days};{CERTIFICATE_DAYS}:"
         for section, result in expiring.items()
     ]
     return " ".join(data)
