@@ -7,8 +7,8 @@ from typing import Iterator, Optional
 
 from lib.cli import check
 from lib.config.build import build
-from lib.config.checks import MAX_PROBLEMS
 from lib.config.ini import Problem, line_of, parse_ini
+from lib.config.reader import MAX_PROBLEMS
 from lib.config.sdk_sections import sdk_text
 
 MAX_INPUT = 4096
@@ -29,8 +29,11 @@ def read(octets: bytes) -> None:
     sdk_text(ini)
     found = check.findings(text)
     assert all(SECRET not in finding.text for finding in found), "a finding shows a value"
-    errors = {Problem(True, *finding[2:]) for finding in found if finding.level == check.ERROR}
-    assert set(errors_of_file(text)) <= errors, "`check` finds less than the plugin"
+    errors = {finding[3:] for finding in found if finding.level == check.ERROR}
+    assert {problem[1:4] for problem in errors_of_file(text)} <= errors, "`check` finds less than the plugin"
+    lines = text.split("\n")
+    for finding in found:
+        assert 0 <= finding.column <= len(lines[finding.line - 1]), "a column that does not exist"
     check.report("file", found)
 
 

@@ -1,4 +1,4 @@
-"""The seeds of the fuzzer: `python3 -m fuzz.seeds` adds these replies to fuzz/corpus."""
+"""The seeds of the fuzzer: `python3 -m fuzz.seeds` adds these inputs to fuzz/corpus."""
 
 import json
 import pathlib
@@ -8,6 +8,7 @@ from fuzz.configuration import SECRET
 from fuzz.replies import MAX_INPUT, PROVED
 from lib.login.state import State
 from lib.session import AcceptedUser, AccountingSession, SessionRecord
+from tests.support.doubtful import DOUBTFUL
 from tests.support.misbehaving import (
     ACCEPT,
     CHALLENGE,
@@ -117,6 +118,10 @@ CONFIGURATIONS: Dict[str, str] = {
     f"Class={{username}}\n{SECRET}\n[radius_dictionary]\nOwn = 26.32473.1 string\n",
     "groups": "[gateway_groups]\nattribute=Class, 26.9.1\npattern=OU=([^;]+)\n required_groups=admins\nunmapped=drop\n",
     "references": f"[DEFAULT]\na=%(b)s%(b)s\nb={SECRET}\n[auth]\nprompt=%(a)s %% %(c)s\n[auth]\nprompt=x\n",
+    **{name: text for name, (text, _) in DOUBTFUL.items()},
+    "pem": "[radius]\nserver=a\ntransport=tls\nca_certificate=\n-----BEGIN CERTIFICATE-----\nMAA=\n"
+    "-----END CERTIFICATE-----\n"
+    f"port=1\nclient_certificate=-----BEGIN PRIVATE KEY-----\n{SECRET}\n[auth]\n-----BEGIN X-----\n{SECRET}==\n",
     "sdk": "[logging]\nlog_level=$\n[question_1]\nprompt=x\nkey=otp\n[whitelist source=user_list]\nname=\n"
     "[https-proxy]\npassword=$\n[lockouts]\nmax_failures=3\n[accounting]\nenabled=yes\nserver=c\n[messages]\nretry={x}\n",
 }

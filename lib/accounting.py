@@ -15,7 +15,7 @@ from .request_attributes import request_attributes
 from .session import AcceptedUser, AccountingSession, Session
 from .state.accounting_queue import AccountingQueue
 from .state.directory import StateDirectories
-from .state.server_status import Health
+from .state.server_status import SharedServerStatus
 
 __all__ = ["START", "STOP", "account", "begin", "deliver"]
 
@@ -53,11 +53,11 @@ def account(
     queue.add(_record(kind, session, time.time()))
     if settings is None or settings.accounting is None:
         return queue.warnings
-    server_status = Health(directories.ephemeral, settings.dead_time)
+    server_status = SharedServerStatus(directories.ephemeral, settings.dead_time)
     return deliver(settings.accounting, queue, server_status) + queue.warnings + server_status.warnings
 
 
-def deliver(settings: AccountingSettings, queue: AccountingQueue, server_status: Health) -> List[str]:
+def deliver(settings: AccountingSettings, queue: AccountingQueue, server_status: SharedServerStatus) -> List[str]:
     """Send the records in the queue, oldest first, for at most `timeout` seconds; return the failures for the log.
 
     A record that is not acknowledged stays. While all servers are marked dead, no login waits for them.

@@ -39,7 +39,7 @@ from .session import AcceptedUser, Session, SessionRecord
 from .state.directory import StateDirectories
 from .state.lockout import Lockout, Login, new_attempt
 from .state.recovery_codes import UsedCodes
-from .state.server_status import Health
+from .state.server_status import SharedServerStatus
 from .state.user_lock import UserLocks
 from .text import canonical, counted, field, one_line, printable, reply_message, without_inputs
 
@@ -75,7 +75,7 @@ class Authenticator:
         self._counted = Login(account_name(session.identity), session.identity, session.client_ip or "")
         self._locks = UserLocks(directories.ephemeral)
         self._used_codes = UsedCodes(directories.persistent)
-        self._server_status = Health(directories.ephemeral, settings.dead_time)
+        self._server_status = SharedServerStatus(directories.ephemeral, settings.dead_time)
         self._attribute_warnings: List[str] = []
         self._record = SessionRecord(0.0)
         self._typed: Tuple[str, ...] = ()
@@ -141,7 +141,7 @@ class Authenticator:
             self._keep_traces(no_answer.section, no_answer.packets, no_answer.seconds)
             for line in no_answer.log_lines:
                 log_lines.NO_SERVER_ANSWERED.log(_log, cause=one_line(line))
-            return NoResponse(no_answer.code)
+            return NoResponse(no_answer.code, no_answer.is_alive)
         self._keep_traces(answer.origin.section, answer.packets, answer.seconds)
         for line in answer.log_lines:
             log_lines.SERVER_FAILED.log(_log, cause=one_line(line))
@@ -253,6 +253,7 @@ class Authenticator:
             try:
                 with time_limit(max(_LEAST_SECONDS, deadline - time.monotonic())):
                     if line.pattern.search(message):
+                        log_lines.ANSWERED.log(_log, place=line.place)
                         return number
             except TimeoutError:
                 log_lines.ANSWER_SKIPPED.log(_log, place=line.place)

@@ -90,6 +90,8 @@ INDENTED = Cause(
     LINE_ERROR, "is indented, so it belongs to the value above: remove the indentation, or write the value on one line"
 )
 """Remove the white space at the beginning of the line. Only PEM continues on indented lines."""
+MISPLACED_PEM = Cause(LINE_ERROR, "is PEM, which is a value of ca_certificate or client_certificate only")
+"""Put the certificate or the key behind `ca_certificate=` or `client_certificate=` in the section of the server."""
 AFTER_HEADER = Cause(LINE_ERROR, "has text after [section]: it needs a line of its own")
 """Move the text into the next line."""
 BEFORE_FIRST_SECTION = Cause(LINE_ERROR, "is before the first [section]")
@@ -124,6 +126,41 @@ RECOVERY_WITHOUT_EFFECT = Cause(
 """Remove `required_groups`, or the recovery codes."""
 NO_LDAP_SERVER = Cause(SECTION_WARNING, "has no effect without [ldap_server] name")
 """Set `[ldap_server] name` to the LDAP Server policy."""
+INCOMPLETE = Cause(SECTION_WARNING, "has no effect without {option}")
+"""Set the option, or remove the section. A whitelist without it admits nobody."""
+NEVER_ASKED = Cause(SECTION_WARNING, "is never asked: {cause}")
+"""A question needs `prompt` and a `key` of its own, and all the questions before it."""
+CAPPED = Cause(OPTION_WARNING, "is above the maximum; the plugin uses {limit:g}")
+"""Set the option to the maximum or less."""
+IN_QUOTES = Cause(OPTION_WARNING, "is in quotes, which are part of the value")
+"""Remove the quotes, unless the value has them. Quotes are removed from names in a list with commas, and from a value
+with white space at its ends."""
+WITH_COMMENT = Cause(OPTION_WARNING, "seems to end in a comment, which is part of the value")
+"""There are no inline comments: a comment needs a line of its own."""
+INVISIBLE = Cause(OPTION_WARNING, "contains the invisible character {code}")
+"""The character probably came from a document or a web page by copy and paste. Type the value anew, or on the other
+side the same character."""
+WHITE_SPACE = Cause(OPTION_WARNING, "begins or ends with white space ({code})")
+"""The value in the Credential Store has white space that the server's value probably lacks. Store it anew. The plugin
+removes line breaks at the end."""
+SEMICOLON = Cause(OPTION_WARNING, "contains a semicolon, which does not separate names")
+"""Separate the names with commas."""
+DN_SPLIT = Cause(OPTION_WARNING, "contains a distinguished name, whose commas separate names")
+"""Put a name that contains commas in double quotes. In `[whitelist source=ldap_server_group] except`, write the name of
+the group alone, because the SDK knows no quotes."""
+NO_BACKSLASH = Cause(OPTION_WARNING, "has no separator at its end, such as the backslash after a domain")
+"""The plugin sends the text directly before the name. A domain is `CORP\\`, with one backslash."""
+TWO_BACKSLASHES = Cause(OPTION_WARNING, "contains two backslashes, and both are sent")
+"""Write one backslash."""
+NO_AT_SIGN = Cause(OPTION_WARNING, "has no separator at its beginning, such as the `@` before a realm")
+"""The plugin sends the text directly after the name. A realm is `@example.com`."""
+SECOND_AT_SIGN = Cause(OPTION_WARNING, "begins with `@`, and the SDK adds another")
+"""Write the domain without `@`."""
+KEEPS_SUFFIX = Cause(OPTION_WARNING, "is not `true`: the suffix stays")
+"""Write `true` to remove the suffix, or `false` to keep it. The SDK takes every word but `true`, in lower case, for
+`false`."""
+UNMAPPED_GROUP = Cause(OPTION_WARNING, "with unmapped=drop, no line of [gateway_groups map] makes {which}")
+"""Nobody can have such a group. Add a line to `[gateway_groups map]` that makes the group, or set `unmapped=keep`."""
 REPLIES_CAN_BE_FORGED = Line(
     WARNING, "Replies from [{section}] can be forged: require_message_authenticator=no (CVE-2024-3596)"
 )
@@ -140,18 +177,26 @@ NO_SERVER_ANSWERED = Line(ERROR, "RADIUS: {cause}")
 SERVER_FAILED = Line(WARNING, "RADIUS: {cause}")
 ATTEMPT = Cause(NO_SERVER_ANSWERED, "{server}: {cause}")
 NO_RESPONSE = Cause(ATTEMPT, "no response to {sent}")
-"""Check that the server runs, that UDP passes in both directions, and that the server lists this SPS as a client, with
-the address that its packets come from. Check the shared secret: a server silently discards requests that were signed
-with a different one, but its own log may say so. A server with several addresses may reply from the wrong one: `servers
-FILE` shows it. If users need time for a phone, raise `conn_timeout`."""
+"""Over TLS, the server accepted the connection and did not answer: read its log. Otherwise, see the next line."""
 NO_RESPONSE_TO_STATUS = Cause(ATTEMPT, "no response to {sent} or to Status-Server")
-"""Check the same as for `no response` above. Many servers never answer Status-Server; for those, set
-`status_check=none`."""
+"""The same, and Status-Server did not help to tell whether the server is up. Many servers never answer Status-Server;
+for those, set `status_check=none`."""
+POSSIBLE_CAUSES = Cause(
+    ATTEMPT,
+    "{failure}: server down, packets lost or filtered, this SPS not among its clients, or shared secret differs",
+)
+"""`{failure}` is one of the two lines above. RADIUS cannot tell these causes apart. Check that the server runs, that
+UDP passes in both directions, that the server lists this SPS as a client with the address that its packets come from,
+and that both sides have the same shared secret; the server's own log may say which. A server with several addresses may
+reply from the wrong one: `servers FILE` shows it. If users need time for a phone, raise `conn_timeout`."""
 STATUS_ANSWERED = Cause(ATTEMPT, "{failure}, but Status-Server was answered")
 """`{failure}` is a line above, or with TLS `the server closed the connection`. The server is up, knows SPS, and has the
 right secret. It was slow or waited for the user: raise `conn_timeout`, and read the server's log."""
+OTHERS_ANSWERED = Cause(ATTEMPT, "{failure}, but other requests were answered")
+"""`{failure}` is a line above. The server is up: in the meantime it answered another login. Causes as above."""
 CONNECTION_REFUSED = Cause(ATTEMPT, "connection refused")
-"""Check `port`, and check that the RADIUS service runs."""
+"""Check `port`, and check that the RADIUS service runs. The plugin tries a refused port again: once if another server
+is left, else until `conn_timeout` has passed."""
 RESOLUTION_FAILED = Cause(ATTEMPT, "name resolution failed: {error}")
 """Check `server` and the DNS servers of SPS, or use an address."""
 TOO_MANY_ADDRESSES = Cause(ATTEMPT, "only the first {limit} of {count} addresses are asked")
@@ -193,9 +238,9 @@ server's own log shows which."""
 MAY_REJECT_CERTIFICATE = Cause(ATTEMPT, "{ended}; it may not accept this client certificate")
 """The causes are the same as for `during the TLS handshake` above, or the server rejects the `client_certificate`. The
 server's own log shows which."""
-ENDED_AFTER_STATUS = Cause(ATTEMPT, "{ended} after Status-Server")
-"""The server does not support Status-Server over TLS: set `status_check=none`. If it closes the connection without it
-too, the causes are the same as for the two lines above."""
+ENDED_AFTER_STATUS = Cause(ATTEMPT, "{ended} after Status-Server; if it always does, set status_check=none")
+"""The server does not support Status-Server over TLS. If it closes the connection without it too, the causes are the
+same as for the two lines above."""
 NOT_TLS = Cause(ATTEMPT, "reply is not TLS; check that the port is that of RADIUS over TLS")
 """Correct `port`. Most servers use 2083."""
 NOT_RADIUS_PORT = Cause(ATTEMPT, "the server does not offer RADIUS on this port")
@@ -222,6 +267,8 @@ NO_MATCHING_NAME = Cause(ATTEMPT, "no certificate can match the name {name}")
 # Discarded replies
 
 DISCARDED = Cause(ATTEMPT, "discarded {replies}: {cause}")
+STATUS_FLAWED = Cause(ATTEMPT, "invalid {replies} to Status-Server: {cause}")
+"""`{cause}` is one of those below. The login is not affected, but the plugin may take a slow server for a dead one."""
 WRONG_AUTHENTICATOR = Cause(DISCARDED, "wrong Response Authenticator; the shared secret probably differs")
 """Set the same secret on both sides. Look for white space at its end, and for non-ASCII letters that the server stores
 in an encoding other than UTF-8."""
@@ -275,6 +322,8 @@ RECOVERY_CODE_USED = Cause(RECOVERY_CODE_REFUSED, "it was used before")
 GROUPS_WARNING = Line(WARNING, "Groups of {user}: {cause}")
 PATTERN_TIMED_OUT = Cause(GROUPS_WARNING, "no groups: [gateway_groups] pattern takes too long")
 r"""The regular expression has too many ways to match, as in `(\w+)+`. Remove repetitions inside repetitions."""
+ANSWERED = Line(INFO, "Challenge answered by [challenge_answers] {place}")
+"""For information. The user was not asked."""
 ANSWER_SKIPPED = Line(WARNING, "Automatic answer skipped: [challenge_answers] {place}: pattern takes too long")
 """The regular expression in this line has too many ways to match. The plugin tries the next line, or asks the user."""
 NO_GROUP = Cause(GROUPS_WARNING, "no group in {values}")

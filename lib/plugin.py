@@ -208,7 +208,7 @@ class Plugin(GuardedPlugin):
         log_lines.STARTED.log(_log, version=__version__)
         for warning in opening_warnings(self._settings, self._problems):
             _log.warning(warning)
-        if not self.connection.gateway_user and self._relies_on_names():
+        if not self.connection.gateway_user and self._relies_on_names:
             log_lines.USER_NOT_AUTHENTICATED.log(_log)
         return SessionRecord(time.time(), self.connection.client_ip)
 

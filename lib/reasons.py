@@ -17,6 +17,7 @@ NO_USERNAME = "no-username"
 BAD_USERNAME = "bad-username"
 BAD_PASSWORD = "bad-password"
 NO_REPLY = "no-reply"
+NO_ANSWER = "no-answer"
 CONNECTION_REFUSED = "connection-refused"
 NAME_LOOKUP = "name-lookup"
 NETWORK = "network"
@@ -114,6 +115,15 @@ _DENIALS = (
         "Check that the server is running, that UDP (TCP with tls) passes in both directions, and that the server "
         "lists this SPS as a client. Check the shared secret: a server silently discards requests made with a "
         "different one. For push, raise `[radius] conn_timeout`.",
+    ),
+    Denial(
+        NO_ANSWER,
+        "No response in time. Approve the request on your device and try again.",
+        "A server is up, since it answered Status-Server or another login in the meantime, but it did not answer this "
+        "login in time. Usually the user did not approve a push.",
+        "If users need more time, raise `[radius] conn_timeout`: times `conn_retries` it is the longest wait for one "
+        "address. Raise `total_timeout` too if it is less. If logins without push end like this, read the log of the "
+        "server.",
     ),
     Denial(
         CONNECTION_REFUSED,

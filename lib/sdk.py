@@ -26,7 +26,7 @@ from . import log_lines, reasons
 from .config.build import build
 from .config.ini import Problem, parse_ini
 from .config.reader import ConfigurationError
-from .config.sdk_sections import sdk_text
+from .config.sdk_sections import relies_on_names, sdk_text
 from .login.state import Accept, Action, Ask, Deny, HookCall
 from .login.username import account_name
 from .session import Session, SessionRecord, format_metadata
@@ -48,6 +48,7 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
     def __init__(self, configuration: str = "") -> None:
         """Take the configuration as the admin wrote it; its errors are logged, and deny every session."""
         ini = parse_ini(configuration or "")
+        self._relies_on_names = relies_on_names(ini)
         refused = ""
         try:
             super().__init__(sdk_text(ini))
@@ -147,11 +148,6 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
     def _extract_username(self) -> Optional[str]:
         """Return the user name for the SDK, which calls this only if no step of ours has set one."""
         return self.connection.gateway_user or None
-
-    def _relies_on_names(self) -> bool:
-        """Whether a whitelist or the cache admits users by their names."""
-        sections = ("whitelist source=user_list", "whitelist source=ldap_server_group", "authentication_cache")
-        return any(self.plugin_configuration.get_options(section) for section in sections)
 
     def _has_typed_name(self) -> bool:
         """Whether the user typed the name at our prompt: whitelists and cache must not rely on it."""

@@ -118,4 +118,4 @@ def radius(freeradius: FreeRadius) -> str:
 def down() -> Iterator[str]:
     """The [radius] section for a closed port on loopback."""
     with closed_port() as port:
-        yield section(port)
+        yield section(port, conn_timeout=1, conn_retries=30)

@@ -23,7 +23,7 @@ REQUIREMENTS = ROOT / "requirements" / "zip.txt"
 WHEEL_CACHE = ROOT / "build" / "wheels"
 
 LICENSES_FILE = "THIRD-PARTY-LICENSES"
-OWN_FILES = ("MANIFEST", "main.py", "default.cfg", "LICENSE")
+OWN_FILES = ("MANIFEST", "main.py", "default.cfg", "LICENSE", "README.md", "CHANGELOG.md")
 # Python runs it when it runs the zip. SPS imports main.py only.
 COMMAND_LINE, COMMAND_LINE_IN_TREE = "__main__.py", "lib/__main__.py"
 DICTIONARY = "lib/radius/dictionary"
@@ -39,6 +39,8 @@ FIELD_RULES = {
     "type": (r"aa", "must be aa"),
     "api": (r"[0-9]+\.[0-9]+", "must be <major>.<minor>"),
     "entry_point": (r"main\.py", "must be main.py"),
+    "author_name": (r"(?s).*\S.*", "must be text"),
+    "author_email": (r"[-+_.a-zA-Z0-9]+@[-_a-zA-Z0-9]+(\.[-_a-zA-Z0-9]+)*", "must be an address"),
     "scb_min_version": (r"[0-9]+(\.[0-9]+)*", "must be a version, such as 6.7.0"),
     "scb_max_version": (r"[0-9]+(\.[0-9]+)*~?", "must be a version, such as 6.7.0 or 6.7.0~"),
 }

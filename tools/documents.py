@@ -102,8 +102,6 @@ def default_cfg() -> str:
             if section.name not in _WITHOUT_HELP:
                 lines.append("# " + option.help)
             lines.append(_setting(option))
-        if section.name == "question_N":  # a question without its required options would be an error
-            lines[0] = "; " + lines[0]
         blocks.append("\n".join(lines) + "\n")
     return "\n".join(blocks)
 

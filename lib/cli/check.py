@@ -3,6 +3,7 @@
 import argparse
 import ipaddress
 import json
+import re
 from typing import Callable, Iterable, Iterator, List, Optional, Sequence, Set, Tuple
 
 from .. import log_lines
@@ -10,7 +11,7 @@ from ..config import options as declared
 from ..config.build import build
 from ..config.ini import Ini, Problem, line_of, parse_ini
 from ..config.model import Settings
-from ..config.reader import ConfigurationError
+from ..config.reader import MAX_PROBLEMS, ConfigurationError
 from ..namedtuple import NamedTuple
 from ..recovery_code import RecoveryHash
 from ..text import counted
@@ -33,10 +34,11 @@ _VALID_CA = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n"
 
 
 class Finding(NamedTuple):
-    """An error, a warning or a note; `line` is 0 if it belongs to no line."""
+    """An error, a warning or a note; `line` is 0 if it belongs to no line, `column` if to no place in the line."""
 
     level: str
     line: int
+    column: int
     section: str
     option: str
     text: str
@@ -58,7 +60,11 @@ def findings(text: str) -> List[Finding]:
     rest, errors = ini, problems
     for _ in range(_MAX_ROUNDS):
         # With an invalid transport, it is unknown which options have an effect.
-        if built is not None or any(problem.error and problem.option == "transport" for problem in errors):
+        if (
+            built is not None
+            or len(errors) > MAX_PROBLEMS
+            or any(problem.error and problem.option == "transport" for problem in errors)
+        ):
             break
         rest = _without_errors(rest, errors)
         built, errors = build(rest, look_up, trusted_ca)
@@ -66,8 +72,9 @@ def findings(text: str) -> List[Finding]:
     problems += tuple(_missing_store(ini)) + tuple(_warnings(ini, built))
     leveled = [(ERROR if problem.error else WARNING, problem) for problem in problems]
     leveled += [(NOTE, problem) for problem in _notes(ini)]
-    found = [Finding(level, line_of(problem, ini.places), *problem[1:]) for level, problem in leveled]
-    return sorted(found, key=lambda finding: finding.line)
+    lines = text.split("\n")
+    found = [_finding(level, problem, ini, lines) for level, problem in leveled]
+    return sorted(found, key=lambda finding: (finding.line, finding.column))
 
 
 def report(
@@ -75,7 +82,8 @@ def report(
 ) -> List[str]:
     """Return the lines that show the findings in the file of this name."""
     lines = [
-        format_problem(name, each.line, Problem(True, *each[2:]), styled(each.level, each.level)) for each in found
+        format_problem(name, each.line, Problem(True, *each[3:]), styled(each.level, each.level), each.column)
+        for each in found
     ]
     errors, warnings = (len([each for each in found if each.level == level]) for level in (ERROR, WARNING))
     result = "; the plugin denies every session" if errors else ""
@@ -90,7 +98,7 @@ def run(options: argparse.Namespace) -> int:
         source = read(options.file)
         name, found = source.name, findings(source.text)
     except NotUtf8 as error:
-        name, found = error.name, [Finding(ERROR, error.line, "", "", "not valid UTF-8")]
+        name, found = error.name, [Finding(ERROR, error.line, 0, "", "", "not valid UTF-8")]
     levels = {each.level for each in found}
     if options.json:
         counts = {level + "s": sum(each.level == level for each in found) for level in (ERROR, WARNING, NOTE)}
@@ -104,6 +112,19 @@ def run(options: argparse.Namespace) -> int:
     return exit_status.FAILED if options.strict and WARNING in levels else exit_status.OK
 
 
+def _finding(level: str, problem: Problem, ini: Ini, lines: Sequence[str]) -> Finding:
+    """Return a problem with its line, and with its column if it has a place in a value."""
+    number, column = line_of(problem, ini.places), 0
+    if number and problem.offset >= 0:
+        line = lines[number - 1]
+        before = r"\s*" if problem.option == f"line {number}" else r"[^=:]*[=:]\s*"
+        start = len(line) - len(re.sub(before, "", line, count=1))
+        # The value is not what is written there if quotes or references were replaced.
+        is_verbatim = "%" not in line and line[start : start + 1] != '"'
+        column = start + 1 + (problem.offset if is_verbatim else 0)
+    return Finding(level, number, column, problem.section, problem.option, problem.text)
+
+
 def _without_errors(ini: Ini, problems: Iterable[Problem]) -> Ini:
     """Return a configuration without its errors, so that the rest can be checked.
 
@@ -111,11 +132,12 @@ def _without_errors(ini: Ini, problems: Iterable[Problem]) -> Ini:
     """
     sections = {section: dict(values) for section, values in ini.sections.items()}
     lines = {section: list(ini.lines[section]) for section in ini.lines}
-    for _, section, option, _ in (each for each in problems if each.error and each not in ini.problems):
+    syntax_errors = set(ini.problems)
+    for section, option in (each[1:3] for each in problems if each.error and each not in syntax_errors):
         if section in lines:
             lines[section] = [line for line in lines[section] if option and f"line {line[0]}" != option]
-        elif option == "server":
-            sections.setdefault(section, {})[option] = section  # a name that no other server has
+        elif option in ("server", "key"):
+            sections.setdefault(section, {})[option] = section  # a name that no other server or question has
         elif option in sections.get(section, ()):
             del sections[section][option]
         elif section.startswith("radius"):

@@ -87,6 +87,8 @@ def read(path: str) -> Source:
                 raise CommandError(f"{name}: closed")
             octets = sys.stdin.buffer.read(_MAX_OCTETS + 1)
         else:
+            if _is_named_pipe(path):  # opening it would wait for a writer
+                raise CommandError(f"{name}: is a pipe, not a file; for standard input, write -")
             with open(path, "rb") as file:
                 if _is_device(file.fileno()):
                     raise CommandError(f"{name}: is a device, not a file")
@@ -131,6 +133,12 @@ def secret_source(path: Optional[str], ask_user: Ask = ask) -> SecretSource:
     return SecretSource(ini, {}, ask_user)
 
 
+def _is_named_pipe(path: str) -> bool:
+    """Whether this is a pipe in the file system, and not one that a shell has opened, as for `<(command)`."""
+    is_open = os.path.realpath(path).startswith(("/dev/", "/proc/"))
+    return stat.S_ISFIFO(os.stat(path).st_mode) and not is_open
+
+
 def _is_device(descriptor: int) -> bool:
     """Whether this is a device, and not the terminal or a pipe."""
     mode = os.fstat(descriptor).st_mode
@@ -145,10 +153,10 @@ def _warn_of_readers(path: str, name: str) -> None:
         sys.stderr.write(encodable(text + "\n", sys.stderr))
 
 
-def format_problem(name: str, line: int, problem: Problem, level: str = "error") -> str:
-    """Return a problem as one line that begins with the file and line, in the format of compilers."""
+def format_problem(name: str, line: int, problem: Problem, level: str = "error", column: int = 0) -> str:
+    """Return a problem as one line that begins with the file, line and column, in the format of compilers."""
     if re.match("line [0-9]+\\Z", problem.option):
         problem = problem._replace(option="")
-    place = f"{name}:{line}" if line else name
+    place = ":".join([name, *(str(number) for number in (line, column) if number)])
     text = str(problem) if problem.section or problem.option else problem.text
     return f"{place}: {level}: {one_line(text)}"

@@ -29,7 +29,7 @@ def find_group_attributes(
 ) -> Tuple[Tuple[int, int], ...]:
     """Return vendor and type of the attributes that [gateway_groups] names."""
     keys: List[Tuple[int, int]] = []
-    for name in names:
+    for name in dict.fromkeys(names):
         with reader.reporting("gateway_groups", "attribute"):
             attribute = attributes.find(name, own)
             if attributes.refusal(attribute) and attribute.key != (0, 1):
@@ -43,7 +43,12 @@ def find_group_attributes(
 def read_attributes(reader: Reader, own: Sequence[Attribute]) -> Tuple[RadiusAttribute, ...]:
     """Read [radius_attributes]."""
     sent: List[RadiusAttribute] = []
+    octets = 0
     for place, left, text in reader.pairs(_SECTION, "Name = value"):
+        octets += len(text.encode("utf-8", "replace")) + _MAX_HEADER_OCTETS
+        if octets > _MAX_OCTETS:
+            reader.report(_SECTION, "", "is too long for a request")
+            break
         with reader.reporting(_SECTION, place):
             name, mark, rest = left.partition("?")
             attribute = attributes.find(left if rest else name.rstrip(), own)
@@ -52,8 +57,6 @@ def read_attributes(reader: Reader, own: Sequence[Attribute]) -> Tuple[RadiusAtt
                 raise ValueError(refusal)
             attributes.check(attribute, unquoted(text), PLACEHOLDERS)
             sent.append(RadiusAttribute(attribute, unquoted(text), place, bool(mark)))
-    if sum(len(line.text.encode("utf-8", "replace")) + _MAX_HEADER_OCTETS for line in sent) > _MAX_OCTETS:
-        reader.report(_SECTION, "", "is too long for a request")
     kept = {line.attribute.key for line in sent if line.text}
     removed = {line.attribute.key for line in sent} - kept
     if _NAS_IDENTIFIER in removed and not kept.intersection(_NAS_ADDRESSES):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Dict, List, Mapping, Optional, Sequence, Set, 
 from ..radius.server import ServerSettings, TlsSettings
 from ..secret import Secret
 from . import options
-from .checks import MAX_PROBLEMS, doubts, limited, unknown_names
+from .checks import doubts, limited, unknown_names
 from .ini import Ini, Problem, unquoted
 from .model import (
     AccountingSettings,
@@ -19,7 +19,16 @@ from .model import (
     Settings,
     UsernameSettings,
 )
-from .reader import CredentialLookup, OptionValues, Reader, TrustedCaLookup, no_trusted_ca, split_at_last
+from .reader import (
+    MAX_PROBLEMS,
+    CredentialLookup,
+    OptionValues,
+    Reader,
+    TrustedCaLookup,
+    no_trusted_ca,
+    split_at_blanks,
+    split_at_last,
+)
 from .sdk_sections import sdk_problems
 from .value_types import compile_pattern
 
@@ -78,8 +87,9 @@ def build(
 
 
 def _numbered(ini: Ini, name: str) -> List[str]:
-    """Return the sections `name`, `name_2`, `name_3` ... of the file, and always the first."""
-    sections = [section for section in ini.sections if re.match(name + r"_[1-9][0-9]{0,3}\Z", section)]
+    """Return the sections `name`, `name_2`, `name_3` ... of the file that have options, and always the first."""
+    numbered = (section for section in ini.sections if re.match(name + r"_[1-9][0-9]{0,3}\Z", section))
+    sections = [section for section in numbered if set(ini.sections[section]) != ini.from_default[section]]
     return [name] + sorted(sections, key=lambda section: int(section.rpartition("_")[2]))
 
 
@@ -210,9 +220,9 @@ def _recovery_codes(ini: Ini, reader: Reader) -> "Mapping[str, Tuple[RecoveryHas
 
 def _challenge_answers(reader: Reader) -> Tuple[ChallengeAnswer, ...]:
     answers = []
-    for place, pattern, answer in reader.pairs("challenge_answers", "pattern = answer"):
+    for place, pattern, answer in reader.pairs("challenge_answers", "pattern = answer", split_at_blanks):
         with reader.reporting("challenge_answers", place):
-            compiled = compile_pattern(pattern, re.IGNORECASE)
+            compiled = compile_pattern(pattern, re.IGNORECASE | re.MULTILINE)
             answers.append(ChallengeAnswer(compiled, Secret(unquoted(answer)), place))
     return tuple(answers)
 
@@ -231,7 +241,7 @@ def _attributes(
     lines = reader.pairs("gateway_groups map", "radius-name = sps-group", split_at_last, False)
     mapping = tuple((name, group) for _, name, group in lines)
     given = ini.sections.get("gateway_groups", {})
-    if given.get("required_groups") and not values["required_groups"]:
+    if given.get("required_groups") and values["required_groups"] == ():
         reader.report("gateway_groups", "required_groups", "contains no group")
     names = values["attribute"]
     if not names:

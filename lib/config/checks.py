@@ -1,14 +1,17 @@
 """Checks of a whole configuration: unknown names, and what is valid but has no effect."""
 
-from typing import Iterator, Mapping, Sequence, Tuple
+import re
+from typing import Callable, Iterator, Mapping, Sequence, Tuple
 
 from .. import log_lines, reasons
 from ..text import canonical, closest, did_you_mean
-from .ini import Ini, Problem
-from .model import Settings
+from .doubts import option_doubts, text_doubts
+from .ini import Ini, Problem, further_server, unquoted
+from .model import GroupRules, Settings
 from .options import NEEDING_TLS, SECTIONS, declaration
+from .reader import MAX_PROBLEMS, split_at_blanks, split_at_first, split_at_last
+from .value_types import TEXT
 
-MAX_PROBLEMS = 100
 PLUGIN_TIME_LIMIT = 300.0  # seconds: half of the proxy's time limit, by default
 _GATES = (
     "gateway_groups",
@@ -54,8 +57,9 @@ def unknown_names(ini: Ini) -> Iterator[Problem]:
             return
         if declared is None:
             meant = _similar_section(section, list(known_sections))
-            advice = f"; did you mean {meant}?" if meant else ""
-            yield Problem(meant in _GATES, section, "", log_lines.UNKNOWN_SECTION.format(advice=advice))
+            advice = f"; did you mean {meant}?" if meant else _another_server(section)
+            is_error = meant in _GATES and set(values) != ini.from_default[section]  # without options, it does nothing
+            yield Problem(is_error, section, "", log_lines.UNKNOWN_SECTION.format(advice=advice))
         elif not declared.open:
             for name in unknown:
                 renamed = _RENAMED.get((declared.first or declared.name, name))
@@ -73,7 +77,9 @@ def limited(problems: Sequence[Problem]) -> Tuple[Problem, ...]:
 
 
 def doubts(ini: Ini, settings: Settings) -> Iterator[Problem]:
-    """Yield what is valid and has no effect, or is cut short."""
+    """Yield what is valid, and has no effect, is cut short, or is hardly meant."""
+    yield from _value_doubts(ini)
+    yield from _line_doubts(ini)
     yield from _cut_short(settings)
     if not any(server.tls for server in settings.servers):
         for server in settings.servers:
@@ -85,6 +91,48 @@ def doubts(ini: Ini, settings: Settings) -> Iterator[Problem]:
     cache = ini.sections.get("authentication_cache", {})
     if settings.groups and cache.get("reuse_limit", "0") not in ("", "0"):
         yield Problem(False, "authentication_cache", "reuse_limit", log_lines.CACHE_WITHOUT_EFFECT.text)
+    if settings.groups:
+        yield from _unmapped_groups(settings.groups)
+
+
+def _value_doubts(ini: Ini) -> Iterator[Problem]:
+    """Yield the doubts about the values of declared options, and of names that the user chooses."""
+    for section, values in ini.sections.items():
+        declared = declaration(section)
+        kinds = {option.name: option.kind for option in declared.options if not option.ignored} if declared else {}
+        if declared and declared.open:
+            kinds = dict.fromkeys(set(values) - ini.from_default[section], TEXT)
+        for name in kinds.keys() & values.keys():
+            for doubt in option_doubts(name, kinds[name], values[name], is_prose=section == "messages"):
+                yield Problem(False, section, name, *doubt)
+
+
+_Split = Callable[[str], Tuple[str, str, str]]
+_SPLITS: Sequence[Tuple[str, _Split, bool]] = (
+    ("challenge_answers", split_at_blanks, False),
+    ("gateway_groups map", split_at_last, True),
+    ("radius_attributes", split_at_first, False),
+)
+"""The sections of lines with text, how their lines are split, and whether the left side is text, too."""
+
+
+def _line_doubts(ini: Ini) -> Iterator[Problem]:
+    for section, split, both in _SPLITS:
+        for number, line in ini.lines[section]:
+            left, _, right = split(line)
+            sides = [(0, left.strip())] * both + [(line.index(right, len(left)), right.strip())]
+            for start, side in sides:
+                for doubt in text_doubts(unquoted(side)):
+                    yield Problem(False, section, f"line {number}", doubt.text, start + doubt.offset)
+
+
+def _unmapped_groups(rules: GroupRules) -> Iterator[Problem]:
+    """Yield that nobody can have a required group."""
+    made = {group for _, group in rules.mapping}
+    lost = [group not in made for group in rules.required_groups]
+    if not rules.keep_unmapped and any(lost):
+        which = "any of these groups" if all(lost) else f"{sum(lost)} of these {len(lost)} groups"
+        yield Problem(False, "gateway_groups", "required_groups", log_lines.UNMAPPED_GROUP.format(which=which))
 
 
 def _similar_section(name: str, known: Sequence[str]) -> str:
@@ -97,7 +145,16 @@ def _similar_section(name: str, known: Sequence[str]) -> str:
         return name
     longer = [each for each in known if each.startswith(name)] if len(name) >= _MIN_BEGINNING else []
     begun = [each for each in _GATES if name.startswith(each.split(" ")[0])]
+    if _another_server(name):
+        meant = closest(name, [each for each in known if "_" in each and not each.endswith("_N")], 0.8)
+        return meant or next(iter(longer), "")
     return closest(name, known) or next(iter(longer + begun), "")
+
+
+def _another_server(section: str) -> str:
+    """Return where the server goes that was probably meant by a section such as [radius2] or [radius_backup]."""
+    match = re.match("(radius|accounting).", canonical(section))
+    return further_server(match.group(1)) if match else ""
 
 
 def _similar_option(name: str, known: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ would refuse is an ordinary character, and a value in double quotes keeps white 
 are read line by line instead: such lines keep their case and may contain `:`.
 
 An indented line is an error, unless it continues PEM: a leading blank would otherwise make an option, or a section that
-decides who is admitted, part of the value above it.
+decides who is admitted, part of the value above it. PEM between BEGIN and END needs no indentation.
 
 The work is proportional to the length of the text, which is limited, and so are the values that references make.
 """
@@ -25,12 +25,16 @@ MAX_CHARACTERS = 2**20
 
 
 class Problem(NamedTuple):
-    """One error or warning in a configuration; no text in it quotes a value."""
+    """One error or warning in a configuration; no text in it quotes a value.
+
+    `offset` is where in the value, or in the line of a section that is read line by line, the cause is; -1: nowhere.
+    """
 
     error: bool
     section: str
     option: str
     text: str
+    offset: int = -1
 
     def __str__(self) -> str:
         place = f"[{self.section}]" if self.section else ""
@@ -61,7 +65,7 @@ _DEFAULT = configparser.DEFAULTSECT
 _LINE_SECTIONS = frozenset(section.name for section in SECTIONS if section.lines)
 _BARE_HEADER = r"\[[^]]+\]\s*([#;].*)?\Z"  # a pattern may begin with a bracket, too
 _OPTION = r"([^=:]*)[=:](.*)\Z"
-_PADDED_BASE64 = r"[A-Za-z0-9+/]+={1,2}\s*\Z"
+_PADDED_BASE64 = r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)\Z"
 _REFERENCE = r"%(?:(%)|\(([^)]{1,100})\)s)?"
 _NO_VALUE = sys.maxsize
 _MAX_DEPTH = 10  # of references in referenced values, as in ConfigParser
@@ -93,6 +97,11 @@ def line_of(problem: Problem, places: Places) -> int:
     return next((places[key] for key in keys if key in places), 0)
 
 
+def further_server(section: str) -> str:
+    """Return where a further server goes, for a second section of this name; nothing if it can have none."""
+    return f"; a further server goes into [{section}_2]" if section in ("radius", "accounting") else ""
+
+
 def unquoted(value: str) -> str:
     """Return a value without its double quotes if they keep white space at its ends."""
     inside = value[1:-1]
@@ -115,6 +124,7 @@ class _Parser:
         self._value: List[str] = []
         self._indent = _NO_VALUE  # a line indented deeper than that continues the value
         self._inside_pem = False
+        self._refused_pem = False
 
     def take(self, number: int, line: str) -> None:
         """Take the next line."""
@@ -126,12 +136,12 @@ class _Parser:
         if self._section in self._lines and not _ends_lines(stripped):
             if stripped and not is_comment:
                 self._lines[self._section].append((number, stripped))
-        elif self._is_exposed_pem(line):
-            self._report("", f"line {number}", log_lines.NOT_AN_OPTION.text)
         elif is_comment:
             pass
         elif not stripped:
             self._value.append("")
+        elif self._is_pem(stripped, bool(section)):
+            self._take_pem(number, stripped, indent)
         elif indent > self._indent and section not in self._lines:
             self._continue_value(number, stripped, bool(section))
         elif section:
@@ -150,7 +160,7 @@ class _Parser:
     def result(self) -> Ini:
         """Return all that was found."""
         for (section, name), numbers in self._repetitions.items():
-            self._report(section, name, _repeated(numbers))
+            self._report(section, name, _repeated(numbers) + ("" if name else further_server(section)))
         joined = {
             section: {name: "\n".join(lines).rstrip() for name, lines in options.items()}
             for section, options in self._options.items()
@@ -175,7 +185,7 @@ class _Parser:
     def _begin_section(self, number: int, name: str) -> None:
         if name in self._options and name != _DEFAULT:
             self._repetitions.setdefault((name, ""), []).append(number)
-        self._section, self._value, self._indent = name, [], _NO_VALUE
+        self._section, self._option, self._value, self._indent = name, "", [], _NO_VALUE
         self._options.setdefault(name, {})
         self._places.setdefault((name, ""), number)
 
@@ -186,7 +196,10 @@ class _Parser:
         if not match or not name:
             self._report("", f"line {number}", log_lines.NOT_AN_OPTION.text)
             return
-        self._option, self._value, self._indent = name, [match.group(2).strip()], indent
+        value = match.group(2).strip()
+        self._option, self._value, self._indent = name, [value], indent
+        self._inside_pem = value.rfind("-----BEGIN ") > value.rfind("-----END ")
+        self._refused_pem = False
         if name in self._options[section]:
             self._repetitions.setdefault((section, name), []).append(number)
         self._options[section].setdefault(name, self._value)
@@ -194,27 +207,32 @@ class _Parser:
 
     def _continue_value(self, number: int, line: str, is_header: bool) -> None:
         """Take an indented line, which ConfigParser takes for a part of the value above it."""
-        name = re.split("[=:]", line, maxsplit=1)[0].rstrip().lower()
-        if self._option in _PEM_NAMES and (self._inside_pem or not is_header and name not in _NAMES):
+        if self._option in _PEM_NAMES and not is_header and _option_name(line) not in _NAMES:
             self._value.append(line)
         else:
             self._report("", f"line {number}", log_lines.INDENTED.text)
 
-    def _is_exposed_pem(self, line: str) -> bool:
-        """Whether a line of PEM is not indented and its Base64 ends in `=`.
+    def _is_pem(self, line: str, is_header: bool) -> bool:
+        """Whether a line is PEM, indented or not; a header or a known option ends PEM that lacks its END."""
+        if line.startswith("-----BEGIN "):
+            self._inside_pem = self._section is not None
+        elif self._inside_pem and not re.match(_PADDED_BASE64, line):
+            self._inside_pem = not is_header and _option_name(line) not in _NAMES
+        return self._inside_pem
 
-        It would be an option, and its name would be shown as an unknown one: here a piece of a private key.
-        """
-        if self._inside_pem and re.match(_PADDED_BASE64, line):
-            return True
-        if "-----BEGIN " in line:
-            self._inside_pem = True
-        elif "-----END " in line or line.startswith("["):
-            self._inside_pem = False
-        return False
+    def _take_pem(self, number: int, line: str, indent: int) -> None:
+        """Take a line of PEM. Other options than those for PEM get one error, which shows nothing of a private key."""
+        if "-----END " in line:
+            self._inside_pem = line.rfind("-----BEGIN ") > line.rfind("-----END ")
+        if self._option in _PEM_NAMES:
+            self._value.append(line)
+        elif not self._refused_pem:
+            self._refused_pem = True
+            cause = log_lines.INDENTED if indent > self._indent else log_lines.MISPLACED_PEM
+            self._report("", f"line {number}", cause.text)
 
     def _report(self, section: str, option: str, text: str) -> None:
-        self._problems.append(Problem(True, section, option, text))
+        self._problems.append(Problem(True, section, option, text, -1))
 
 
 def _ends_lines(line: str) -> bool:
@@ -234,6 +252,12 @@ class _Budget:
         self._left -= work
         if self._left < 0:
             raise OverflowError()
+
+
+def _option_name(line: str) -> str:
+    """Return the name of the option that a line may begin, or nothing."""
+    name, separator = (re.split("([=:])", line, maxsplit=1) + [""])[:2]
+    return name.rstrip().lower() if separator else ""
 
 
 def _repeated(numbers: Sequence[int]) -> str:

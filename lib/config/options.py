@@ -14,11 +14,11 @@ from .value_types import (
     CERTIFICATE_AND_KEY,
     CERTIFICATES,
     HOST,
-    LOWER_CASE_NAMES,
     NAMES,
     OPTIONAL_ADDRESS,
     OPTIONAL_HOST,
     OPTIONAL_PATTERN,
+    PROTOCOLS,
     SECRET,
     TEXT,
     YES_NO,
@@ -52,15 +52,20 @@ SERVER_OPTIONS = (
     Option("auth_type", choice("pap", "chap", "mschapv2"), "pap", "Password protocol. NPS often requires mschapv2."),
     Option(
         "conn_timeout",
-        seconds(0.1, 280),
+        seconds(0.1, 280, is_capped=True),
         "5",
         "Seconds per try; times conn_retries it is the longest wait for one address. Use 25 for push.",
     ),
-    Option("conn_retries", whole_number(1, 30), "3", "Multiplier of conn_timeout, not a limit of transmissions."),
+    Option(
+        "conn_retries",
+        whole_number(1, 30, is_capped=True),
+        "3",
+        "Multiplier of conn_timeout, not a limit of transmissions.",
+    ),
     Option(
         "retransmit_after",
         seconds(0, 280),
-        "0.3",
+        "2",
         "Seconds before the first retransmission; doubles each time. 0 disables retransmission. No effect with tls.",
     ),
     Option(
@@ -82,6 +87,12 @@ SERVER_OPTIONS = (
         "3",
         "Seconds of silence before the server is probed with Status-Server.",
     ),
+    Option(
+        "status_check_timeout",
+        seconds(0.1, 280),
+        "3",
+        "Seconds of silence to Status-Server after which the next server is asked, if the server usually answers it.",
+    ),
     _CONNECT_TIMEOUT,
 )
 TLS_OPTIONS = (
@@ -90,13 +101,13 @@ TLS_OPTIONS = (
         "ca_certificate",
         CERTIFICATES,
         "",
-        "CA of the server's certificate, required with tls: PEM with further lines indented, or $[trusted CA list].",
+        "CA of the server's certificate, required with tls: PEM, or $[trusted CA list].",
     ),
     Option(
         "client_certificate",
         CERTIFICATE_AND_KEY,
         "",
-        "Client certificate and its private key, if the server requires one: PEM with further lines indented, or $.",
+        "Client certificate and its private key, if the server requires one: PEM, or $.",
     ),
 )
 NEEDING_TLS = (_CONNECT_TIMEOUT,) + TLS_OPTIONS
@@ -129,9 +140,9 @@ AUTH_OPTIONS = (
     Option("disable_echo", YES_NO, "yes", "Hide what the user types, unless the server says otherwise in a challenge."),
     Option(
         "interactive_protocols",
-        LOWER_CASE_NAMES,
+        PROTOCOLS,
         "rdp,ssh,telnet",
-        "Protocols in which SPS can prompt the user. In others, the plugin uses the code in the login name, or push.",
+        "Protocols with a password prompt. In others, the plugin uses the code in the login name, or push.",
     ),
     Option(
         "push_password", SECRET, "", "Password to send when the user only presses Enter. Set to push for Duo's proxy."
@@ -209,7 +220,7 @@ SECTIONS: Tuple[Section, ...] = (
         "challenge_answers",
         (),
         open="`pattern = answer`: answer a challenge that matches the regular expression, without asking the user. "
-        "Once per attempt; case does not matter. Write `=` in the pattern as `\\x3d`.",
+        "Once per attempt; case does not matter. The pattern ends at the first ` = `, or without one at the first `=`.",
         lines=True,
         example=("1\\) push = 1",),
     ),
@@ -253,6 +264,7 @@ SECTIONS: Tuple[Section, ...] = (
     *SDK_SECTIONS,
 )
 
+_BY_NAME = {section.name: section for section in SECTIONS}
 _ALIASES = {"https_proxy": "https-proxy"}
 _NUMBERED = r"(radius|accounting|question)_[1-9][0-9]{0,3}\Z"
 
@@ -264,4 +276,4 @@ def declaration(section: str) -> Optional[Section]:
         name = name.split("_")[0] + "_N"
     elif name.endswith("_N"):
         return None
-    return next((declared for declared in SECTIONS if declared.name == name), None)
+    return _BY_NAME.get(name)

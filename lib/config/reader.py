@@ -5,9 +5,10 @@ import re
 from typing import Any, Callable, Container, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from .. import log_lines
+from .doubts import stored_secret_doubts
 from .ini import Ini, Problem
 from .option import Option
-from .value_types import CERTIFICATES
+from .value_types import CERTIFICATES, SECRET
 
 CredentialLookup = Callable[[str, str], Optional[str]]
 """(section, option) -> the password that the Credential Store has for host=section, user=option, or None.
@@ -26,6 +27,8 @@ class ConfigurationError(Exception):
     """A look-up failed; the text is shown in the log."""
 
 
+MAX_PROBLEMS = 100
+"""So many are shown; the lines after so many errors are not read."""
 _TRUSTED_CA = r"\$\[(.+)\]\Z"
 
 
@@ -37,6 +40,11 @@ def no_trusted_ca(name: str) -> Optional[str]:
 def split_at_first(line: str) -> Tuple[str, str, str]:
     """Split a line whose left side contains no `=`."""
     return line.partition("=")
+
+
+def split_at_blanks(line: str) -> Tuple[str, str, str]:
+    """Split a line whose left side may contain `=` without blanks around it, as in `1=Push = 1`."""
+    return line.partition(" = " if " = " in line else "=")
 
 
 def split_at_last(line: str) -> Tuple[str, str, str]:
@@ -87,6 +95,8 @@ class Reader:
     ) -> Iterator[Tuple[str, str, str]]:
         """Yield the place, as in `line 5`, and both sides of each line of a section that is read line by line."""
         for number, line in self._ini.lines[section]:
+            if len(self.problems) > MAX_PROBLEMS:
+                return
             left, equals, right = (part.strip() for part in split(line))
             if left and equals and (right or may_be_empty):
                 yield f"line {number}", left, right
@@ -124,7 +134,12 @@ class Reader:
                 raise ValueError(absent.format(kind=option.kind.stored, section=section, option=option.name))
             if not text and option.required:
                 raise ValueError(log_lines.MISSING.text if given is None else "is empty")
-            return option.kind.parse(text)
+            if option.kind is SECRET and given == "$":
+                text = re.sub(r"(?:\r?\n)+\Z", "", text)
+                self.problems += [
+                    Problem(False, section, option.name, doubt.text) for doubt in stored_secret_doubts(text)
+                ]
+            return option.kind.read(text)
         return None
 
     def _text(self, section: str, option: Option, given: Optional[str]) -> Optional[str]:

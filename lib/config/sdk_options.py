@@ -3,7 +3,7 @@
 from typing import Tuple
 
 from .option import Option, Section
-from .value_types import TEXT, YES_NO, choice, seconds, whole_number
+from .value_types import SUFFIX_SWITCH, TEXT, YES_NO, choice, seconds, whole_number
 
 _NO_HTTP = "has no effect: RADIUS does not use HTTP"
 
@@ -68,7 +68,10 @@ SDK_SECTIONS: Tuple[Section, ...] = (
         "ignore_upn_suffix_for_rdp",
         (
             Option(
-                "ignore", choice("true", "false"), "true", "Remove `@domain` from server user names in RDP (SDK 1.8+)."
+                "ignore",
+                SUFFIX_SWITCH,
+                "true",
+                "Remove `@domain` from server user names in RDP (SDK 1.8+).",
             ),
         ),
         sdk=True,

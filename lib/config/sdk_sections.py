@@ -7,19 +7,25 @@ from .. import log_lines
 from .ini import Ini, Problem
 from .option import Option
 from .options import declaration
-from .value_types import ValueType
+from .value_types import TEXT, ValueType
 
+_REQUIRED = {
+    "whitelist source=ldap_server_group": ("allow", "except"),
+    "usermapping source=ldap_server": ("user_attribute",),
+}
+"""The options without which the SDK ignores a section; it needs [ldap_server], too."""
+_QUESTION = ("prompt", "key", "disable_echo")
 _TAKEN_KEYS = r"((otp|recovery|typed_username)\d*|rp|radius_password)\Z"
 
 
 def sdk_problems(ini: Ini) -> Iterator[Problem]:
-    """Yield what is wrong in the sections of the SDK, which would stop the session at the first invalid value."""
+    """Yield what is wrong in the sections of the SDK, which stops the session at the first invalid value."""
     for section, name, value, option in _sdk_values(ini):
         try:
             if option is None:  # a user name, which may be stored
-                continue
-            if value != "$":
-                option.kind.parse("$" if value == "$$" else value)
+                TEXT.read(value)
+            elif value != "$":
+                option.kind.read("$" if value == "$$" else value)
             elif not option.ignored:
                 # The SDK logs such values, and shows some of them to users: a stored password must not be one.
                 raise ValueError("cannot come from the Credential Store; write $$ for a dollar sign")
@@ -27,9 +33,6 @@ def sdk_problems(ini: Ini) -> Iterator[Problem]:
             yield Problem(True, section, name, str(error))
     yield from _incomplete(ini)
     yield from _incomplete_questions(ini)
-    for section in ("whitelist source=ldap_server_group", "usermapping source=ldap_server"):
-        if ini.sections.get(section) and not ini.sections.get("ldap_server", {}).get("name"):
-            yield Problem(False, section, "", log_lines.NO_LDAP_SERVER.text)
 
 
 def sdk_text(ini: Ini) -> str:
@@ -45,6 +48,17 @@ def sdk_text(ini: Ini) -> str:
             text = _in_lower_case(option.kind if option else None, value).replace("%", "%%").replace("\n", "\n\t")
             lines[section].append(f"{name} = {text}")
     return "\n".join(line for each in lines.values() for line in each) + "\n"
+
+
+def relies_on_names(ini: Ini) -> bool:
+    """Whether a whitelist or the cache admits users by their names."""
+    values = ini.sections
+    groups = values.get("whitelist source=ldap_server_group", {})
+    return (
+        bool(values.get("whitelist source=user_list", {}).get("name"))
+        or bool(groups.get("allow") and groups.get("except") and values.get("ldap_server", {}).get("name"))
+        or values.get("authentication_cache", {}).get("reuse_limit", "0").strip("+-0") != ""
+    )
 
 
 def _is_read_by_sdk(section: str) -> bool:
@@ -70,23 +84,49 @@ def _in_lower_case(kind: Optional[ValueType], value: str) -> str:
 
 
 def _incomplete(ini: Ini) -> Iterator[Problem]:
-    """Yield the incomplete options that the SDK would ignore silently."""
+    """Yield the sections that lack an option without which the SDK ignores them, and an option that must not be empty.
+
+    An empty `except` would make `allow=all_users` a whitelist of everybody.
+    """
     if ini.sections.get("whitelist source=user_list", {}).get("name") == "":
         yield Problem(True, "whitelist source=user_list", "name", "is empty")
-    group = ini.sections.get("whitelist source=ldap_server_group", {})
-    if group.get("allow") and not group.get("except"):
-        yield Problem(True, "whitelist source=ldap_server_group", "except", "is missing: it lists the LDAP groups")
+    groups = ini.sections.get("whitelist source=ldap_server_group", {})
+    if "allow" in groups and groups.get("except") == "":
+        yield Problem(True, "whitelist source=ldap_server_group", "except", "is empty: it lists the LDAP groups")
+    for section, required in _REQUIRED.items():
+        values = ini.sections.get(section, {})
+        missing = [option for option in required if option not in values]
+        if len(missing) < len(required):
+            for option in missing:
+                yield Problem(False, section, "", log_lines.INCOMPLETE.format(option=option))
+            if not ini.sections.get("ldap_server", {}).get("name"):
+                yield Problem(False, section, "", log_lines.NO_LDAP_SERVER.text)
 
 
 def _incomplete_questions(ini: Ini) -> Iterator[Problem]:
-    """Yield the questions that the SDK would never ask, or whose answer it would lose."""
-    questions = sorted(int(name[9:]) for name in ini.sections if re.match(r"question_[1-9][0-9]{0,3}\Z", name))
-    for position, number in enumerate(questions, 1):
+    """Yield the questions that the SDK never asks, and those whose key is that of another answer."""
+    numbers = (int(name[9:]) for name in ini.sections if re.match(r"question_[1-9][0-9]{0,3}\Z", name))
+    asked: Dict[str, int] = {}  # key -> number
+    following = 1
+    for number in sorted(numbers):
         section = f"question_{number}"
-        if position != number:
-            yield Problem(True, section, "", f"is never asked because there is no [question_{position}]")
-        for option in ("prompt", "key"):
-            if not ini.sections[section].get(option):
-                yield Problem(True, section, option, log_lines.MISSING.text)
-        if re.match(_TAKEN_KEYS, ini.sections[section].get("key", "")):
-            yield Problem(True, section, "key", "is reserved for the answer to a prompt; choose another key")
+        values = {name: value for name, value in ini.sections[section].items() if name in _QUESTION}
+        missing = [name for name in ("prompt", "key") if name not in values]
+        key = values.get("key", "")
+        cause = ""
+        if re.match(_TAKEN_KEYS, key):
+            text = "is reserved for the answer to a prompt; choose another key"
+            yield Problem(True, section, "key", text)
+        elif values.get("key") == "":
+            yield Problem(True, section, "key", "is empty")
+        elif values and missing:
+            cause = f"{missing[0]} is missing"
+        elif values and number != following:
+            cause = f"there is no [question_{following}]"
+        elif key in asked:
+            cause = f"[question_{asked[key]}] has the same key"
+        if cause:
+            yield Problem(False, section, "", log_lines.NEVER_ASKED.format(cause=cause))
+        if number == following and not missing:
+            following += 1
+            asked.setdefault(key, number)

@@ -3,23 +3,36 @@
 import binascii
 import ipaddress
 import re
-from typing import Callable, Optional, Pattern, Tuple
+import warnings
+from typing import Callable, Optional, Pattern, Sequence, Tuple
 
 from .. import log_lines
 from ..namedtuple import NamedTuple
 from ..secret import Secret
-from ..text import did_you_mean, placeholders
+from ..text import did_you_mean, holds_control, holds_invisible, placeholders
 
 
 class ValueType(NamedTuple):
     """A type of value: `expects` describes it; `parse` converts text or raises ValueError, which never quotes the text.
 
-    `stored` names the type of entry in the Credential Store for a `$`.
+    `stored` names the type of entry in the Credential Store for a `$`. Numbers above `cap` count as `cap`.
     """
 
     expects: str
     parse: Callable[[str], object]
     stored: str = "password"
+    cap: Optional[float] = None
+
+    def read(self, text: str) -> object:
+        """Parse text from a configuration; refuse a placeholder of the vendor's default.cfg."""
+        if re.match(_PLACEHOLDER, text):
+            raise ValueError("is a placeholder; replace it with a value")
+        return self.parse(text)
+
+
+_PLACEHOLDER = r"<(?:[\w$]+-){2,}\w+>\Z|<(?:group|id)-[0-9]+>(?:,|\Z)"
+COMMENT = r"\s[;#]"
+QUOTED = r"""(["'])(.*)\1\Z"""
 
 
 def _text(value: str) -> str:
@@ -34,19 +47,61 @@ def _secret(value: str) -> Secret:
     return secret
 
 
-def _expected(values: str) -> ValueError:
-    return ValueError(log_lines.EXPECTED.format(values=values))
+Hints = Sequence[Tuple[str, str]]
+"""Patterns of wrong values, and what is said about them. The value itself is not shown: it may be a secret."""
+
+_HINTS: Hints = (
+    (r"\Z", ", found nothing"),
+    (f".*{COMMENT}", "; a comment needs a line of its own"),
+    (QUOTED, "; write it without quotes"),
+)
+_HOST_HINTS: Hints = (
+    (r"\[", "; write an IPv6 address without brackets"),
+    (r"\w+://", "; write the name without the scheme and the path"),
+)
+_WORD_HINTS: Hints = (
+    (r"(?i)(?:true|on|1|y)\Z", "; write yes"),
+    (r"(?i)(?:false|off|0|n|never)\Z", "; write no"),
+)
+_NUMBER_HINTS: Hints = (
+    (r"-?[0-9.]+\s*[A-Za-z]+\Z", "; write the number without a unit"),
+    (r"[0-9]+,[0-9]+\Z", "; write a point instead of the comma"),
+    (r".", ", found text"),
+)
+
+
+def expected(what: str, value: str, hints: Hints = ()) -> ValueError:
+    """Return the error for a value that is not what is expected, with what was found or probably meant."""
+    found = (hint for pattern, hint in (*_HINTS, *hints) if re.match(pattern, value, re.DOTALL))
+    return ValueError(log_lines.EXPECTED.format(values=what + next(found, "")))
+
+
+def invisible(value: str) -> int:
+    """Return where the first character is that looks like nothing, or like a blank and is none; -1 if there is none."""
+    odd = (match for match in re.finditer("[^ -~]", value) if _is_invisible(match.group()))
+    return next((match.start() for match in odd), -1)
+
+
+def _is_invisible(char: str) -> bool:
+    return char.isspace() or holds_control(char) or holds_invisible(char)
+
+
+def code_point(char: str) -> str:
+    """Return the name of a character in the form U+00A0."""
+    return f"U+{ord(char):04X}"
 
 
 def _host(value: str) -> str:
-    if re.search("[,;]", value):
-        raise ValueError(
-            log_lines.EXPECTED.format(values="one host name or address; put each further server into its own section")
-        )
+    at = invisible(value)
+    if at >= 0 and not value[at].isspace():
+        raise ValueError(log_lines.INVISIBLE.format(code=code_point(value[at])))
+    if re.search("[,;]", value) and not re.search(COMMENT, value):
+        what = "one host name or address; a further server goes into a section of its own, such as [radius_2]"
+        raise ValueError(log_lines.EXPECTED.format(values=what))
     if re.match(r"[^:]+:\d+\Z", value):
         raise ValueError("the port has its own option, `port`")
-    if not re.match(r"[^\s\[\]/]+\Z", value):
-        raise _expected("a host name or an address")
+    if not re.match(r"""[^\s\[\]/"'<>]+\Z""", value):
+        raise expected("a host name or an address", value, _HOST_HINTS)
     return value
 
 
@@ -59,28 +114,42 @@ def _optional_address(value: str) -> str:
         try:
             ipaddress.ip_address(value)
         except ValueError:
-            raise _expected("an IP address") from None
+            raise expected("an IP address", value) from None
     return value
 
 
 def _yes_no(value: str) -> bool:
     if value.lower() not in ("yes", "no"):
-        raise _expected("yes or no")
+        raise expected("yes or no", value, _WORD_HINTS)
     return value.lower() == "yes"
 
 
 def _names(value: str) -> Tuple[str, ...]:
-    return tuple(name.strip() for name in value.split(",") if name.strip())
+    """Split at commas; a name in double quotes may contain them, as in CSV."""
+    names = value.split(",")
+    if '"' in value:
+        import csv  # few lists have quotes
+
+        try:
+            (names,) = csv.reader([re.sub(r'"\s+,', '",', value)], skipinitialspace=True, strict=True)
+        except csv.Error:
+            raise ValueError("expected a comma or nothing after the closing quote of a name") from None
+    return tuple(name.strip() for name in names if name.strip())
 
 
-def _lower_case_names(value: str) -> Tuple[str, ...]:
-    return _names(value.lower())
+def _protocols(value: str) -> Tuple[str, ...]:
+    names = _names(value.lower())
+    if not all(re.match(r"[a-z0-9_.-]+\Z", name) for name in names):
+        raise expected("names of protocols, separated by commas", value)
+    return names
 
 
 def compile_pattern(pattern: str, flags: int = 0) -> Pattern[str]:
     """Compile a regular expression; raise ValueError, which does not quote it, if it is invalid."""
     try:
-        return re.compile(pattern, flags)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of syntax that may change in the future
+            return re.compile(pattern, flags)
     except (re.error, OverflowError, RecursionError, ValueError) as error:
         raise ValueError(f"invalid regular expression: {getattr(error, 'msg', 'too much')}") from None
 
@@ -89,29 +158,36 @@ def _optional_pattern(value: str) -> Optional[Pattern[str]]:
     return compile_pattern(value) if value else None
 
 
-def _number(convert: Callable[[str], float], what: str, low: float, high: float) -> ValueType:
+def _number(
+    convert: Callable[[str], float], what: str, low: float, high: float, cap: Optional[float] = None
+) -> ValueType:
     expects = f"{what} from {low} to {high}"
 
     def parse(value: str) -> float:
         try:
             number = convert(value)
+            if number != number:
+                raise ValueError
         except ValueError:
-            raise _expected(expects) from None
+            raise expected(expects, value, _NUMBER_HINTS) from None
+        if number > high and cap is not None and number != float("inf"):
+            return type(number)(high)
         if not low <= number <= high:
-            raise _expected(expects)
+            found = "smaller" if number < low else "larger"
+            raise expected(expects, value, [(".", f", found a {found} number")])
         return number
 
-    return ValueType(expects, parse)
+    return ValueType(expects, parse, cap=cap)
 
 
-def whole_number(low: int, high: int) -> ValueType:
-    """Return the type of integers from `low` to `high`."""
-    return _number(int, "a whole number", low, high)
+def whole_number(low: int, high: int, is_capped: bool = False) -> ValueType:
+    """Return the type of integers from `low` to `high`; if it is capped, larger ones count as `high`."""
+    return _number(int, "a whole number", low, high, high if is_capped else None)
 
 
-def seconds(low: float, high: float) -> ValueType:
-    """Return the type of durations from `low` to `high`."""
-    return _number(float, "seconds", low, high)
+def seconds(low: float, high: float, is_capped: bool = False) -> ValueType:
+    """Return the type of durations from `low` to `high`; if it is capped, longer ones count as `high`."""
+    return _number(float, "seconds", low, high, high if is_capped else None)
 
 
 def choice(*values: str) -> ValueType:
@@ -120,7 +196,8 @@ def choice(*values: str) -> ValueType:
     def parse(value: str) -> str:
         if value.lower() in values:
             return value.lower()
-        raise _expected(f"one of {', '.join(values)}{did_you_mean(value.lower(), values)}")
+        meant = did_you_mean(value.lower(), values)
+        raise expected(f"one of {', '.join(values)}", value, [(".", meant)])
 
     return ValueType(", ".join(values), parse)
 
@@ -147,9 +224,7 @@ def _certificates(value: str) -> str:
     """Return the certificates of a PEM text and drop everything else."""
     found = [match for match in re.finditer(_CERTIFICATES, value) if _is_der(match.group(2))]
     if value and (not found or len(found) < value.count("-----BEGIN CERTIFICATE")):
-        raise ValueError(
-            log_lines.EXPECTED.format(values="complete certificates in PEM, with every line after the first indented")
-        )
+        raise ValueError(log_lines.EXPECTED.format(values="complete certificates in PEM"))
     return "\n".join(_lines(match.group()) for match in found) + "\n" if found else ""
 
 
@@ -162,7 +237,7 @@ def _certificate_and_key(value: str) -> Secret:
     if "ENCRYPTED" in value:
         raise ValueError("the private key is encrypted, and the plugin cannot ask for the passphrase")
     if len(keys) != 1 or not _is_der(keys[0].group(2)):
-        raise _expected("one private key in PEM with the certificate")
+        raise ValueError(log_lines.EXPECTED.format(values="one private key in PEM with the certificate"))
     return Secret(certificates + _lines(keys[0].group()) + "\n")
 
 
@@ -184,13 +259,14 @@ def _is_der(base64: str) -> bool:
 
 
 TEXT = ValueType("text", _text)
+SUFFIX_SWITCH = ValueType("true, false", _text)
 HOST = ValueType("host name or address", _host)
 OPTIONAL_HOST = ValueType("host name or address", _optional_host)
 SECRET = ValueType("text, or `$`", _secret)
 OPTIONAL_ADDRESS = ValueType("IP address", _optional_address)
 YES_NO = ValueType("yes, no", _yes_no)
 NAMES = ValueType("comma-separated names", _names)
-LOWER_CASE_NAMES = ValueType("comma-separated names", _lower_case_names)
+PROTOCOLS = ValueType("comma-separated names", _protocols)
 OPTIONAL_PATTERN = ValueType("regular expression", _optional_pattern)
 CERTIFICATES = ValueType("PEM, or `$[list]`", _certificates)
 CERTIFICATE_AND_KEY = ValueType("PEM, or `$`", _certificate_and_key, "certificate")

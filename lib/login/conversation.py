@@ -150,7 +150,7 @@ def receive(settings: Settings, state: State, call: HookCall, outcome: Outcome) 
     if isinstance(outcome, NoResponse):
         if answered_challenge and call.can_ask and len(settings.servers) > 1:
             return _start_over(settings, state, call, outcome.code)
-        return _recover(settings, state, call, outcome.code)
+        return _recover(settings, state, call, outcome)
     if isinstance(outcome, OriginUnavailable):
         return _start_over(settings, state, call, reasons.NO_REPLY)
     code = reasons.BAD_PASSWORD if isinstance(outcome, PasswordUnusable) else reasons.REJECTED
@@ -179,11 +179,15 @@ def _locked(outcome: Locked) -> Deny:
     return Deny(reasons.LOCKED, minutes=math.ceil(outcome.seconds / 60))
 
 
-def _recover(settings: Settings, state: State, call: HookCall, code: str) -> Tuple[State, Action]:
-    """Ask for a recovery code if SPS has authenticated the user and the user has such codes; deny all others."""
+def _recover(settings: Settings, state: State, call: HookCall, outcome: NoResponse) -> Tuple[State, Action]:
+    """Ask for a recovery code if no server has proved that it is up and the user, authenticated by SPS, has such codes.
+
+    Otherwise, users could avoid a push by ignoring it.
+    """
+    code = outcome.code
     # Who typed the name at our prompt is not known to SPS.
     is_authenticated = bool(call.gateway_user) and not (state.typed_name or state.name_round)
-    if not is_authenticated or canonical(call.gateway_user or "") not in settings.recovery_codes:
+    if outcome.is_alive or not is_authenticated or canonical(call.gateway_user or "") not in settings.recovery_codes:
         return state, Deny(code)
     if call.can_ask:
         return _ask(settings, state, call, RECOVERY)

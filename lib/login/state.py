@@ -140,9 +140,10 @@ class PasswordUnusable(NamedTuple):
 
 
 class NoResponse(NamedTuple):
-    """No server gave a valid reply; `code` says why."""
+    """No server gave a valid answer; `code` says why, `is_alive` whether any of them proved that it is up."""
 
     code: str
+    is_alive: bool = False
 
 
 class NotSent(NamedTuple):

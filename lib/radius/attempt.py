@@ -19,6 +19,7 @@ _CODES_BY_GRAVITY = (
     reasons.TLS_CERTIFICATE,
     reasons.BAD_REPLY,
     reasons.TLS_FAILED,
+    reasons.NO_ANSWER,
     reasons.CONNECTION_REFUSED,
     reasons.NAME_LOOKUP,
     reasons.NETWORK,
@@ -27,42 +28,55 @@ _CODES_BY_GRAVITY = (
 
 
 class Attempt:
-    """What was sent to one address, and what came back."""
+    """What was sent to one address, and what came back; `refusal` is about the last transmission."""
 
-    def __init__(self, section: str, place: object) -> None:
+    def __init__(self, section: str, place: object, over_tls: bool = False) -> None:
         self.section = section
         self.name = f"[{section}] {place}"
         self.transmissions = 0
         self.probed = False
         self.probe_answered = False
+        self.is_alive = False
+        """Whether the address has answered anybody since the request was first sent to it, if it did not answer it."""
         self.discards: "Counter[DiscardReason]" = Counter()
+        self.status_flaws: "Counter[DiscardReason]" = Counter()
+        """What is wrong with the replies to Status-Server."""
         self.error: "Optional[Unreachable]" = None
+        self.refusal: "Optional[Unreachable]" = None
+        self._over_tls = over_tls
 
     @property
     def codes(self) -> List[str]:
-        """The codes of the denials that this attempt can lead to."""
+        """The codes of the denials that this attempt can lead to; they are about the request alone."""
         if self.discards:
             return [reason.code for reason in self.discards]
-        return [self.error.code if self.error else reasons.NO_REPLY]
+        error = self.error or self.refusal
+        return [error.code if error else reasons.NO_ANSWER if self.is_alive else reasons.NO_REPLY]
 
     def discarded(self) -> List[str]:
-        """Return a line for each reason to discard replies."""
+        """Return a line for each reason to discard replies, and for each flaw of replies to Status-Server."""
+        counters = ((self.discards, log_lines.DISCARDED), (self.status_flaws, log_lines.STATUS_FLAWED))
         return [
-            self._line(log_lines.DISCARDED.format(replies=counted(count, "reply", "replies"), cause=reason.text))
-            for reason, count in self.discards.items()
+            self._line(line.format(replies=counted(count, "reply", "replies"), cause=reason.text))
+            for counter, line in counters
+            for reason, count in counter.items()
         ]
 
     def failure(self) -> List[str]:
         """Return the lines of an attempt without an answer."""
-        if self.error:
-            text = str(self.error)
-        else:
-            is_silent = self.probed and not self.probe_answered
-            cause = log_lines.NO_RESPONSE_TO_STATUS if is_silent else log_lines.NO_RESPONSE
-            text = cause.format(sent=counted(self.transmissions, "transmission", "transmissions"))
+        error = self.error or self.refusal
+        text = str(error) if error else self._silence()
         if self.probe_answered:
             text = log_lines.STATUS_ANSWERED.format(failure=text)
+        elif self.is_alive:
+            text = log_lines.OTHERS_ANSWERED.format(failure=text)
         return self.discarded() + [self._line(text)]
+
+    def _silence(self) -> str:
+        is_silent = self.probed and not self.probe_answered
+        cause = log_lines.NO_RESPONSE_TO_STATUS if is_silent else log_lines.NO_RESPONSE
+        text = cause.format(sent=counted(self.transmissions, "transmission", "transmissions"))
+        return text if self.is_alive or self._over_tls else log_lines.POSSIBLE_CAUSES.format(failure=text)
 
     def _line(self, cause: str) -> str:
         return log_lines.ATTEMPT.format(server=self.name, cause=cause)

@@ -85,7 +85,9 @@ def find(name: str, own: Sequence[Attribute] = ()) -> Attribute:
     found = _named(name)
     if not found:
         known = [defined.name for defined in own] + re.findall(r"\nATTRIBUTE\t([^\t]+)", _dictionary()[0])
-        raise ValueError("unknown attribute" + did_you_mean(name, known))
+        known = [each for each in known if each[:1].lower() == name[:1].lower()]  # others are of another vendor
+        advice = did_you_mean(name, known) or "; define it, or write its number as 26.<vendor>.<type>"
+        raise ValueError("unknown attribute" + advice)
     return found
 
 

@@ -1,4 +1,4 @@
-"""Sends a request to the servers, as the schedule says, until one of them answers."""
+"""Sends a request to the endpoints of the servers, as the schedule says, until one of them answers."""
 
 import os
 import random
@@ -10,11 +10,24 @@ from . import packet, profile
 from .attempt import Attempt, gravest_code
 from .md5 import Md5Disabled
 from .profile import Profile
-from .request import EncodedRequest, Origin, Request, messages
+from .request import ACCOUNTING, EncodedRequest, LoginRequest, Origin, Request, messages
 from .result import Answer, NoAnswer, NotSent, OriginGone, TracedPacket
-from .schedule import MAX_PROBES, Connect, GiveUp, Probe, Resolve, Schedule, Send, Timing, Wait, put_dead_last
+from .schedule import (
+    MAX_PROBES,
+    Action,
+    Claim,
+    Connect,
+    Endpoint,
+    GiveUp,
+    Leave,
+    Probe,
+    Resolve,
+    Schedule,
+    Timing,
+    Wait,
+)
 from .server import ServerSettings, TlsSettings
-from .server_status import NO_MEMORY, ServerStatus
+from .server_status import NO_MEMORY, UNANSWERED, Observation, ServerStatus
 from .transport.base import Address, Received, Transport, Unreachable
 from .transport.resolve import MAX_ADDRESSES, numeric_address, resolve
 from .transport.udp import UdpTransport
@@ -27,13 +40,9 @@ def ask(
 ) -> Answer:
     """Ask the servers in their order, or only the origin of the request, for at most `total_timeout` seconds.
 
-    Servers that are marked dead come last. Raise NoAnswer, OriginGone, or NotSent if the request cannot be encoded.
+    Endpoints that are marked dead come last. Raise NoAnswer, OriginGone, or NotSent if the request cannot be encoded.
     """
-    servers = servers_for(servers, request.origin)
-    known = [memory.status_of(_name(server)) for server in servers]
-    order = put_dead_last([each.dead for each in known])
-    timings = [_timing(servers[index], known[index].answers_status) for index in order]
-    run = _Run([servers[index] for index in order], timings, request, total_timeout, memory)
+    run = _Run(servers_for(servers, request.origin), request, total_timeout, memory)
     try:
         return run.answer()
     finally:
@@ -41,8 +50,16 @@ def ask(
 
 
 def all_dead(servers: Sequence[ServerSettings], memory: ServerStatus) -> bool:
-    """Whether each of these servers is marked dead."""
-    return all(memory.status_of(_name(server)).dead for server in servers)
+    """Whether each endpoint of these servers is marked dead for accounting, by a mark that has not expired."""
+    for server in servers:
+        try:
+            addresses = resolve(server.server, server.port, server.bound)[:MAX_ADDRESSES]
+        except Unreachable:
+            return False
+        known = [memory.status_of(_name(server, address, ACCOUNTING)) for address in addresses]
+        if not all(each.is_marked and not each.is_expired for each in known):
+            return False
+    return True
 
 
 def servers_for(servers: Sequence[ServerSettings], origin: Optional[Origin]) -> Sequence[ServerSettings]:
@@ -88,55 +105,46 @@ class _Connection:
 
     def verify_probe_reply(self, octets: bytes) -> packet.Reply:
         """Return the reply to the Status-Server; raise packet.Discarded if it is not valid."""
-        # The login is on the same stream, which an invalid packet ends: any answer shows that the server is up.
-        codes = packet.STREAM_STATUS_CODES if self.transport.is_stream else packet.STATUS_CODES
-        return self.profile.verify(octets, self._probe, codes)
+        return self.profile.verify(octets, self._probe, packet.ANY_STATUS_CODES)  # any answer shows that it is up
 
 
 class _Run:
-    """One request on its way through the servers."""
+    """One request on its way through the endpoints."""
 
     def __init__(
-        self,
-        servers: Sequence[ServerSettings],
-        timings: Sequence[Timing],
-        request: Request,
-        total_timeout: float,
-        memory: ServerStatus,
+        self, servers: Sequence[ServerSettings], request: Request, total_timeout: float, memory: ServerStatus
     ) -> None:
         self._servers = servers
         self._request = request
         self._memory = memory
         self._started = time.monotonic()
+        timings = [_timing(server, isinstance(request, LoginRequest)) for server in servers]
         self._schedule = Schedule(timings, self._started, total_timeout, random.SystemRandom().random)
-        self._server = servers[0]
-        self._addresses: List[Address] = []
-        self._address = Address(0, ())
+        self._addresses: List[List[Address]] = []  # of each server that is resolved
         self._connection: Optional[_Connection] = None
         self._attempts: List[Attempt] = []
         self._lines: List[str] = []
         self._packets: List[TracedPacket] = []
         self._section = ""
+        # The endpoint that is asked
+        self._endpoint: Optional[Endpoint] = None
+        self._server = servers[0]
+        self._address = Address(0, ())
+        self._attempt = Attempt("", "")
 
     def answer(self) -> Answer:
-        """Run to the end, and remember which servers were dead."""
-        try:
-            while True:
-                action = self._schedule.next(time.monotonic())
-                if isinstance(action, GiveUp):
-                    raise self._no_answer()
-                try:
-                    answer = self._do(action)
-                except Unreachable as error:
-                    self._attempts[-1].error = error
-                    self._schedule.failed()
-                    continue
-                if answer is not None:
-                    self._memory.answered(_name(self._server))
-                    return answer
-        finally:
-            for index in self._schedule.dead:
-                self._memory.failed(_name(self._servers[index]))
+        """Run to the end."""
+        while True:
+            action = self._schedule.next(time.monotonic())
+            if isinstance(action, GiveUp):
+                raise self._no_answer()
+            try:
+                answer = self._do(action)
+            except Unreachable as error:
+                self._failed(action, error)
+                continue
+            if answer is not None:
+                return answer
 
     def close(self) -> None:
         """Close the sockets."""
@@ -144,46 +152,74 @@ class _Run:
             self._connection.transport.close()
             self._connection = None
 
-    def _do(self, action: object) -> Optional[Answer]:
+    def _do(self, action: Action) -> Optional[Answer]:
         if isinstance(action, Resolve):
             self._resolve(action.server)
+        elif isinstance(action, Claim):
+            is_ours = self._memory.claim(self._name_of(action.endpoint))
+            self._schedule.claimed(is_ours, time.monotonic())
         elif isinstance(action, Connect):
-            self._connect(self._addresses[action.address])
+            self._connect(action.endpoint)
+        elif isinstance(action, Leave):
+            self._leave(action)
+        elif isinstance(action, Wait):
+            return self._wait(action.until - time.monotonic())
         elif self._connection is not None:
-            if isinstance(action, Send):
-                self._attempts[-1].transmissions += 1
-                self._send(self._connection.transport.send, self._connection.request.octets)
-            elif isinstance(action, Probe):
-                self._attempts[-1].probed = True
-                self._send(self._connection.transport.send_probe, self._connection.probe)
-            elif isinstance(action, Wait):
-                return self._receive(self._connection, action.until - time.monotonic())
+            self._transmit(self._connection, isinstance(action, Probe))
         return None
 
-    def _send(self, send: Callable[[bytes], None], octets: bytes) -> None:
+    def _failed(self, action: Action, error: Unreachable) -> None:
+        if error.code == reasons.CONNECTION_REFUSED:
+            self._attempt.refusal = error
+            self._schedule.refused(time.monotonic())
+        elif isinstance(action, Probe) and error.is_local:
+            self._schedule.probe_failed()
+        else:
+            self._attempt.error = error
+            self._schedule.failed()
+
+    def _transmit(self, connection: _Connection, is_probe: bool) -> None:
+        octets = connection.probe if is_probe else connection.request.octets
         self._trace(True, octets)
-        send(octets)
+        if is_probe:
+            self._attempt.probed = True
+            connection.transport.send_probe(octets)
+        else:
+            self._attempt.transmissions += 1
+            self._attempt.refusal = None
+            connection.transport.send(octets)
 
     def _trace(self, sent: bool, octets: bytes, discarded: Optional[packet.DiscardReason] = None) -> None:
         seconds = time.monotonic() - self._started
-        self._packets.append(TracedPacket(sent, octets, self._attempts[-1].name, seconds, discarded))
+        self._packets.append(TracedPacket(sent, octets, self._attempt.name, seconds, discarded))
 
-    def _resolve(self, index: int) -> None:
-        server = self._server = self._servers[index]
-        self._attempts.append(Attempt(server.section, server.server))
+    def _resolve(self, number: int) -> None:
+        server = self._servers[number]
         timeout = min(server.bound, self._schedule.deadline - time.monotonic())
-        found = resolve(host_for(server, self._request.origin), server.port, timeout)
-        self._addresses = found[:MAX_ADDRESSES]
-        attempt = self._attempts.pop()
+        found: List[Address] = []
+        attempt = Attempt(server.section, server.server)
+        try:
+            found = resolve(host_for(server, self._request.origin), server.port, timeout)
+        except Unreachable as error:
+            attempt.error = error
+            self._attempts.append(attempt)
+        self._addresses.append(found[:MAX_ADDRESSES])
         if len(found) > MAX_ADDRESSES:
             cause = log_lines.TOO_MANY_ADDRESSES.format(limit=MAX_ADDRESSES, count=len(found))
             self._lines.append(log_lines.ATTEMPT.format(server=attempt.name, cause=cause))
-        self._schedule.resolved(len(self._addresses))
+        names = [self._name_of(Endpoint(number, each)) for each in range(len(self._addresses[number]))]
+        self._schedule.resolved([self._memory.status_of(name) for name in names], time.monotonic())
 
-    def _connect(self, address: Address) -> None:
+    def _connect(self, endpoint: Endpoint) -> None:
         self.close()
-        server, self._address = self._server, address
-        self._attempts.append(Attempt(server.section, address))
+        if endpoint != self._endpoint:
+            self._endpoint = endpoint
+            self._server = self._servers[endpoint.server]
+            self._address = self._addresses[endpoint.server][endpoint.address]
+            self._attempt = Attempt(self._server.section, self._address, over_tls=self._server.tls is not None)
+            self._attempts.append(self._attempt)
+        server = self._server
+        self._attempt.refusal = None
         transport, profile = self._open_udp(server) if server.tls is None else self._open_tls(server, server.tls)
         self._section = server.section
         try:
@@ -192,11 +228,30 @@ class _Run:
         except BaseException as error:
             transport.close()
             if isinstance(error, Md5Disabled):
-                raise Unreachable(reasons.FIPS, log_lines.MD5_DISABLED.text) from None
+                raise Unreachable(reasons.FIPS, log_lines.MD5_DISABLED.text, is_local=True) from None
             if isinstance(error, packet.RequestError):
                 raise NotSent(error, self._section, self._packets) from None
             raise
         self._connection = _Connection(transport, profile, request)
+
+    def _leave(self, action: Leave) -> None:
+        """Remember what the endpoint did not do; what went wrong here says nothing about it."""
+        error, attempt = self._attempt.error, self._attempt
+        end = UNANSWERED if error and error.code == reasons.BAD_REPLY else action.end
+        seen = Observation(end, action.seconds, attempt.probe_answered, self._request.key)
+        name = self._name_of(action.endpoint)
+        if error and error.is_local:
+            attempt.is_alive = seen.is_alive(self._memory.status_of(name))
+        else:
+            attempt.is_alive = self._memory.left_unanswered(name, seen)
+
+    @property
+    def _name(self) -> str:
+        return _name(self._server, self._address, self._request.purpose)
+
+    def _name_of(self, endpoint: Endpoint) -> str:
+        address = self._addresses[endpoint.server][endpoint.address]
+        return _name(self._servers[endpoint.server], address, self._request.purpose)
 
     def _open_udp(self, server: ServerSettings) -> Tuple[Transport, Profile]:
         encoding = profile.OriginalRadius(server.secret.octets(), server.require_message_authenticator)
@@ -212,12 +267,18 @@ class _Run:
             return transport, profile.Radius11()
         return transport, profile.OriginalRadius(server.secret.octets(), False, over_tls=True)
 
+    def _wait(self, seconds: float) -> Optional[Answer]:
+        if self._connection is not None:
+            return self._receive(self._connection, seconds)
+        time.sleep(max(0.0, seconds))  # until it is time to connect again
+        return None
+
     def _receive(self, connection: _Connection, seconds: float) -> Optional[Answer]:
         for received in connection.transport.receive(seconds):
             try:
                 answer = self._answer_in(connection, received)
             except packet.Discarded as discarded:
-                self._attempts[-1].discards[discarded.reason] += 1
+                self._attempt.discards[discarded.reason] += 1
                 if connection.transport.is_stream:  # only the server can have sent it (RFC 6613 section 2.6.4)
                     raise Unreachable(reasons.BAD_REPLY, log_lines.CONNECTION_CLOSED.text) from None
                 continue
@@ -229,15 +290,25 @@ class _Run:
         """Return the answer if it is among the packets; what follows it in a stream is ignored."""
         for octets in received.packets:
             if connection.is_probe_reply(octets, received.at_probe_port):
-                self._verified(octets, connection.verify_probe_reply)
-                self._attempts[-1].probe_answered = True
-                self._schedule.probe_answered()
-                self._memory.answered_status(_name(self._server))
+                self._receive_status(connection, octets)
             else:
                 return self._answer(connection, self._verified(octets, connection.request.verify))
         if received.error is not None:
             raise packet.Discarded(received.error)
         return None
+
+    def _receive_status(self, connection: _Connection, octets: bytes) -> None:
+        """Take a reply to the Status-Server; what is wrong with it does not affect the login."""
+        try:
+            reply = self._verified(octets, connection.verify_probe_reply)
+        except packet.Discarded as discarded:
+            self._attempt.status_flaws[discarded.reason] += 1
+            return
+        if reply.code not in packet.STATUS_CODES and not connection.transport.is_stream:
+            self._attempt.status_flaws[packet.UNEXPECTED_CODE] += 1
+        self._attempt.probe_answered = True
+        self._schedule.probe_answered()
+        self._memory.answered_status(self._name)
 
     def _verified(self, octets: bytes, verify: Callable[[bytes], packet.Reply]) -> packet.Reply:
         try:
@@ -249,13 +320,14 @@ class _Run:
         return reply
 
     def _answer(self, connection: _Connection, reply: packet.Reply) -> Answer:
-        attempt = self._attempts[-1]
-        failures = [line for each in self._attempts[:-1] for line in each.failure()]
+        attempt = self._attempt
+        self._memory.answered(self._name)
+        failures = [line for each in self._attempts if each is not attempt for line in each.failure()]
         lines = self._lines + failures + attempt.discarded()
         seconds = time.monotonic() - self._started
         if not connection.request.is_proved(reply):
             lines.append(log_lines.ATTEMPT.format(server=attempt.name, cause=log_lines.MUTUAL_AUTH_FAILED.text))
-            raise NoAnswer(reasons.MUTUAL_AUTH_FAILED, lines, seconds, self._section, self._packets)
+            raise NoAnswer(reasons.MUTUAL_AUTH_FAILED, lines, seconds, self._section, self._packets, is_alive=True)
         return Answer(
             reply=reply,
             messages=messages(reply),
@@ -275,7 +347,8 @@ class _Run:
         names = [f"[{server.section}] {server.server}" for server in untried]
         lines += [log_lines.ATTEMPT.format(server=name, cause=log_lines.NOT_TRIED.text) for name in names]
         seconds = time.monotonic() - self._started
-        return NoAnswer(gravest_code(self._attempts), lines, seconds, self._section, self._packets)
+        is_alive = any(attempt.is_alive for attempt in self._attempts)
+        return NoAnswer(gravest_code(self._attempts), lines, seconds, self._section, self._packets, is_alive)
 
 
 def _is_origin(server: ServerSettings, origin: Origin) -> bool:
@@ -284,19 +357,21 @@ def _is_origin(server: ServerSettings, origin: Origin) -> bool:
     return same and numeric_address(server.server) in ("", origin.host)
 
 
-def _name(server: ServerSettings) -> str:
-    """Return the name under which the status of a server is remembered."""
-    return f"{server.server}:{server.port}" + ("" if server.tls is None else "/tls")
+def _name(server: ServerSettings, address: Address, purpose: str) -> str:
+    """Return the name under which the status of an endpoint is remembered."""
+    transport = "udp" if server.tls is None else "tls"
+    return f"{address}-{transport}-{purpose}-{server.server}"
 
 
-def _timing(server: ServerSettings, answers_probes: bool) -> Timing:
+def _timing(server: ServerSettings, is_login: bool) -> Timing:
     over_tls = server.tls is not None
     return Timing(
         limit=server.bound,
         first_wait=0.0 if over_tls else server.retransmit_after,  # TCP retransmits itself, RFC 6613 section 2.6.1
         max_wait=min(server.conn_timeout, _MAX_WAIT),
+        refused_limit=server.conn_timeout if is_login else 0.0,  # records wait in their queue, and no user
         probe_after=server.status_check_after if server.status_check == "status-server" else None,
-        answers_probes=answers_probes,
+        probe_timeout=server.status_check_timeout,
         max_probes=1 if over_tls else MAX_PROBES,
         connect_timeout=server.connect_timeout if over_tls else None,
     )

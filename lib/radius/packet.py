@@ -21,9 +21,8 @@ ACCESS_REQUEST, ACCESS_ACCEPT, ACCESS_REJECT, ACCESS_CHALLENGE, STATUS_SERVER = 
 ACCOUNTING_REQUEST, ACCOUNTING_RESPONSE = 4, 5
 LOGIN_CODES = (ACCESS_ACCEPT, ACCESS_REJECT, ACCESS_CHALLENGE)
 STATUS_CODES = (ACCESS_ACCEPT,)  # the answer to a Status-Server on the port for logins, RFC 5997 section 4.2
-# Over TLS one port serves requests of every kind. A server may also answer as for accounting, with a reject, or with
-# Protocol-Error (RFC 7930).
-STREAM_STATUS_CODES = (ACCESS_ACCEPT, ACCESS_REJECT, ACCOUNTING_RESPONSE, 52)
+# A server may also answer as for accounting, with a reject, or with Protocol-Error (RFC 7930): it is up.
+ANY_STATUS_CODES = STATUS_CODES + (ACCESS_REJECT, ACCOUNTING_RESPONSE, 52)
 NAMES = {
     ACCESS_REQUEST: "Access-Request",
     ACCESS_ACCEPT: "Access-Accept",

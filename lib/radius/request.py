@@ -4,6 +4,7 @@ A request has no NAS-IP-Address: only the client knows the address that it sends
 has the attribute already. An attribute with an empty value is not sent, and keeps the client from adding it.
 """
 
+import hashlib
 from typing import TYPE_CHECKING, Container, List, Mapping, Optional, Tuple, Union
 
 from .. import reasons
@@ -48,10 +49,14 @@ class EncodedRequest:
         return True
 
 
+LOGIN, ACCOUNTING = "login", "accounting"
+"""The purposes of requests; an address may serve one of them and not the other."""
+
+
 class LoginRequest(NamedTuple):
     """A login, or the response to a challenge, with the `state` and the `origin` of the challenge.
 
-    `user_names` has the User-Name for each server, by section.
+    `user_names` has the User-Name for each server, by section. No two logins are the same, so none has a `key`.
     """
 
     user_names: Mapping[str, str]
@@ -59,6 +64,16 @@ class LoginRequest(NamedTuple):
     attributes: Attributes = ()
     state: Optional[bytes] = None
     origin: Optional[Origin] = None
+
+    @property
+    def purpose(self) -> str:
+        """Which port it is for."""
+        return LOGIN
+
+    @property
+    def key(self) -> str:
+        """What tells this request from others."""
+        return ""
 
     def encode(
         self, profile: Profile, server: ServerSettings, local_ip: str, random: Random, now: float
@@ -80,6 +95,16 @@ class StatusRequest(NamedTuple):
     is_for_accounting: bool = False
     origin: Optional[Origin] = None
 
+    @property
+    def key(self) -> str:
+        """What tells this request from others."""
+        return ""
+
+    @property
+    def purpose(self) -> str:
+        """Which port it is for."""
+        return ACCOUNTING if self.is_for_accounting else LOGIN
+
     def encode(
         self, profile: Profile, server: ServerSettings, local_ip: str, random: Random, now: float
     ) -> EncodedRequest:
@@ -98,6 +123,16 @@ class AccountingRequest(NamedTuple):
 
     record: "Record"
     origin: Optional[Origin] = None
+
+    @property
+    def purpose(self) -> str:
+        """Which port it is for."""
+        return ACCOUNTING
+
+    @property
+    def key(self) -> str:
+        """What tells this record from others."""
+        return hashlib.sha256(self.record.to_json().encode("ascii")).hexdigest()[:16]
 
     def encode(
         self, profile: Profile, server: ServerSettings, local_ip: str, random: Random, now: float

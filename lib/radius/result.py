@@ -45,7 +45,8 @@ class Answer(NamedTuple):
 class NoAnswer(Exception):
     """No server answered: `code` is the code of a denial, `log_lines` say what happened at each server.
 
-    `section` is that of the last server that a request was made for, if any.
+    `section` is that of the last server that a request was made for, if any. `is_alive` is whether a server has sent a
+    verified reply since it was asked: to a Status-Server, to another process, or one that did not prove enough.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class NoAnswer(Exception):
         seconds: float,
         section: str = "",
         packets: Sequence[TracedPacket] = (),
+        is_alive: bool = False,
     ) -> None:
         super().__init__(code)
         self.code = code
@@ -62,6 +64,7 @@ class NoAnswer(Exception):
         self.seconds = seconds
         self.section = section
         self.packets = tuple(packets)
+        self.is_alive = is_alive
 
 
 class NotSent(packet.RequestError):

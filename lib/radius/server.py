@@ -29,6 +29,7 @@ class ServerSettings(NamedTuple):
     source_ip: str
     status_check: str
     status_check_after: float
+    status_check_timeout: float
     connect_timeout: float
     tls: Optional[TlsSettings] = None
 

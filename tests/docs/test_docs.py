@@ -419,7 +419,9 @@ def test_security_page_lists_the_state_directories(
     recovery = new_code(os.urandom)
     codes = "[recovery_codes]\nalice = {}\n".format(new_hash(recovery, os.urandom))
     with closed_port() as port:
-        open_session(section(port) + codes, gateway_user="alice").log_in("x", recovery.reveal())
+        open_session(section(port, conn_timeout=0.1, conn_retries=1) + codes, gateway_user="alice").log_in(
+            "x", recovery.reveal()
+        )
     found = {}
     for kept in (True, False):
         directory = tmp_path / ("state" if kept else "state.ephemeral")

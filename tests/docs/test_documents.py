@@ -105,5 +105,6 @@ def test_manifest_fits_sps_6_7_to_9() -> None:
         "type": "aa",
         "api": "1.6",
         "entry_point": "main.py",
+        "author_name": "SPS_RADIUS maintainers",
         "scb_min_version": "6.7.0",
     }

@@ -9,6 +9,7 @@ import json
 import pathlib
 import re
 import socket
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Dict, List, Optional
 
@@ -29,6 +30,7 @@ from tests.support.misbehaving import (
     PROXY_STATE,
     REPLY_MESSAGE,
     SECRET,
+    USER_NAME,
     Request,
     Server,
     answering,
@@ -37,6 +39,7 @@ from tests.support.misbehaving import (
     silent,
 )
 from tests.support.plugin import section
+from tests.support.processes import WAIT_LIMIT
 from tests.support.radiusd import FreeRadius
 from tools.documents import declared_log_lines
 
@@ -92,6 +95,7 @@ def ordinary_session(stage: Stage) -> None:
         stage.radius + accounting + "[gateway_groups]\nattribute=Filter-Id\n", "correct horse", gateway_user="alice"
     )
     stage.whole(stage.radius, "1111", "222222", server_username="pin1")
+    stage.whole(stage.radius + "[challenge_answers]\n1\\) push = 1\n", "1111", server_username="menu")
     stage.whole(stage.radius + "[auth]\nmax_attempts=1\n", "wrong", server_username="alice")
 
 
@@ -118,13 +122,25 @@ def doubtful_configurations(stage: Stage) -> None:
         server_username="alice",
     ).authenticate()
     stage.open(least + "conn_timeout=70\n", server_username="alice").authenticate()
+    stage.open(
+        least
+        + 'conn_retries=31\nadd_prefix=CORP\nadd_suffix=x\n[auth]\npush_password="x ; y\u200b"\n[gateway_groups]\n'
+        + "attribute=Class\nunmapped=drop\nrequired_groups=CN=a,DC=b\n[username]\nadd_prefix=CORP\\\\\n"
+        + "[username_transform]\nappend_domain=@x\n[ignore_upn_suffix_for_rdp]\nignore=no\n[question_2]\nkey=x\n"
+        + "[whitelist source=ldap_server_group]\nallow=no_user\n",
+        server_username="alice",
+    ).authenticate()
+    stored = {"credential_stores": {"store": {"secret": {"radius": [["secret "]]}}}}
+    more = "[credential_store]\nname=store\n[gateway_groups]\nattribute=Class\nrequired_groups=a;b\n"
+    stage.open(least.replace("none that a server knows", "$") + more, stored, server_username="alice").authenticate()
+    stage.open(least + "[auth]\nprompt=x\n-----BEGIN X-----\n", server_username="alice").authenticate()
 
 
 def servers_that_do_not_answer(stage: Stage) -> None:
     def only_status(request: Request) -> List[bytes]:
         return [reply(request, SECRET)] if request.octets[0] == STATUS_SERVER else []
 
-    probed = {"status_check": "status-server", "status_check_after": 0.1}
+    probed: Dict[str, Any] = {"status_check": "status-server", "status_check_after": 0.1}
     with Server(silent) as first, Server(silent) as second, Server(only_status) as third, closed_port() as closed:
         configuration = section(first, conn_timeout=0.2, conn_retries=1, status_check="none")
         configuration += section(second, "radius_2", conn_timeout=1, **probed)
@@ -135,6 +151,9 @@ def servers_that_do_not_answer(stage: Stage) -> None:
         stage.open(configuration, server_username="alice").log_in("x")
         late = section(first, total_timeout=1, conn_timeout=2, conn_retries=1) + section(second, "radius_2")
         stage.open(late, server_username="alice").log_in("x")
+    with Server(lambda request: only_status(request) and [reply(request, SECRET, signature=None)]) as unsigned:
+        flawed = section(unsigned, conn_timeout=1, conn_retries=1, **probed)
+        stage.open(flawed, server_username="alice").log_in("x")
     with Server(answering(SECRET)) as accepting:
         stage.open(section(accepting, auth_type="mschapv2"), server_username="alice").log_in("x")
 
@@ -165,6 +184,10 @@ def servers_over_tls(stage: Stage) -> None:
         connection.receive()
         connection.send(tls_peer.answer(connection, connection.receive()))
 
+    def waiting_for_the_end(connection: tls_peer.Connection) -> None:
+        connection.shake_hands()
+        connection.wait_for_end()
+
     def answering_something_else(connection: tls_peer.Connection) -> None:
         connection.shake_hands()
         connection.send(reply(connection.receive(), b"radsec", code=5))
@@ -181,7 +204,9 @@ def servers_over_tls(stage: Stage) -> None:
         connection.send(octets[:4] + bytes([octets[4] ^ 1]) + octets[5:])
         connection.wait_for_end()
 
-    bad_certificate, closes_late = (tls_peer.Peer(each, server) for each in (saying("1503030002022a"), closing_then))
+    bad_certificate, closes_late, silent_peer = (
+        tls_peer.Peer(each, server) for each in (saying("1503030002022a"), closing_then, waiting_for_the_end)
+    )
     peers = [
         tls_peer.Peer(tls_peer.answering(), other.issue()),
         *(tls_peer.Peer(saying("150303000202" + alert), server) for alert in ("74", "28", "2a", "78", "46", "50")),
@@ -195,13 +220,14 @@ def servers_over_tls(stage: Stage) -> None:
     sections = [{"port": str(peer.port)} for peer in peers]
     with_certificate = {"client_certificate": in_configuration(client.certificate + client.key)}
     sections += [dict(with_certificate, port=str(peer.port)) for peer in (bad_certificate, closes_late)]
+    sections += [{"port": str(silent_peer.port), "status_check": each} for each in ("none", "status-server")]
     sections += [
         {"port": "1", "ca_certificate": "-----BEGIN CERTIFICATE-----\n  MAA=\n  -----END CERTIFICATE-----"},
         {"port": "2", "client_certificate": in_configuration(client.certificate + server.key)},
         {"port": "3", "tls_server_name": ".a"},
     ]
     with contextlib.ExitStack() as stack:
-        for peer in (*peers, bad_certificate, closes_late):
+        for peer in (*peers, bad_certificate, closes_late, silent_peer):
             stack.enter_context(peer)
         full = stack.enter_context(socket.socket())
         full.bind(("127.0.0.1", 0))
@@ -221,11 +247,38 @@ def servers_over_tls(stage: Stage) -> None:
         stage.open(configuration, server_username="alice").log_in("x")
 
 
+def server_that_answers_another_user(stage: Stage) -> None:
+    authority = Authority("the CA")
+    both_wait, is_boss_in = threading.Event(), threading.Event()
+
+    def script(connection: tls_peer.Connection) -> None:
+        connection.shake_hands()
+        request = connection.receive()
+        if request.values(USER_NAME) == [b"boss"]:
+            connection.send(tls_peer.answer(connection, request))
+        else:
+            both_wait.set()
+            assert is_boss_in.wait(WAIT_LIMIT)
+
+    with tls_peer.Peer(script, authority.issue()) as peer:
+        certificate = in_configuration(authority.certificate)
+        configuration = section(peer, transport="tls", ca_certificate=certificate, status_check="none", conn_timeout=60)
+        alice = stage.open(configuration, server_username="alice")
+        with ThreadPoolExecutor(1) as pool:
+            verdict = pool.submit(alice.log_in, "x")
+            assert both_wait.wait(WAIT_LIMIT)
+            stage.open(configuration, server_username="boss").log_in("x")
+            is_boss_in.set()
+            verdict.result()
+
+
 def processes_with_less_than_usual(stage: Stage) -> None:
     for name, sitecustomize in (("md5", NO_MD5), ("addresses", MANY_ADDRESSES)):
         with closed_port() as port:
             server = "many.example" if name == "addresses" else "127.0.0.1"
-            session = stage.open(section(port, server=server, conn_timeout=5), server_username="alice")
+            session = stage.open(
+                section(port, server=server, conn_timeout=0.5, conn_retries=20), server_username="alice"
+            )
             python = interpreter(stage.state.with_name(name), sitecustomize=sitecustomize)
             under(session, python)
             session.log_in("x")
@@ -273,15 +326,21 @@ def odd_users(stage: Stage) -> None:
 def recovery_codes(stage: Stage) -> None:
     codes = "[recovery_codes]\nboss = {}\n".format(new_hash(Secret(RECOVERY_CODE), bytes))
     with closed_port() as port:
-        stage.open(section(port) + codes, gateway_user="boss").log_in("x", "wrong", RECOVERY_CODE)
-        stage.open(section(port) + codes + "[auth]\nmax_attempts=1\n", gateway_user="boss").log_in("x", RECOVERY_CODE)
+        stage.open(section(port, conn_timeout=0.1, conn_retries=1) + codes, gateway_user="boss").log_in(
+            "x", "wrong", RECOVERY_CODE
+        )
+        stage.open(
+            section(port, conn_timeout=0.1, conn_retries=1) + codes + "[auth]\nmax_attempts=1\n", gateway_user="boss"
+        ).log_in("x", RECOVERY_CODE)
         for path in (stage.state / "recovery-codes").iterdir():
             path.unlink()
         (stage.state / "recovery-codes").rmdir()
         (stage.state / "recovery-codes").write_text("a file where a directory should be")
-        stage.open(section(port) + codes, gateway_user="boss").log_in("x", RECOVERY_CODE)
+        stage.open(section(port, conn_timeout=0.1, conn_retries=1) + codes, gateway_user="boss").log_in(
+            "x", RECOVERY_CODE
+        )
         groups = "[gateway_groups]\nattribute=Class\nrequired_groups=admins\n"
-        stage.open(section(port) + codes + groups, gateway_user="boss").authenticate()
+        stage.open(section(port, conn_timeout=0.1, conn_retries=1) + codes + groups, gateway_user="boss").authenticate()
 
 
 def users_who_need_no_login(stage: Stage) -> None:
@@ -388,6 +447,7 @@ SITUATIONS: List[Callable[[Stage], None]] = [
     doubtful_configurations,
     servers_that_do_not_answer,
     servers_over_tls,
+    server_that_answers_another_user,
     processes_with_less_than_usual,
     server_that_is_gone,
     replies_that_are_discarded,

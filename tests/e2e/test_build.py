@@ -93,7 +93,8 @@ def test_broken_tree_gives_a_line_for_each_rule_and_no_zip(built: Path, tmp_path
     shutil.copytree(str(build.WHEEL_CACHE), str(tmp_path / "build" / "wheels"))
     (tmp_path / "LICENSE").write_bytes(b"MIT\n")
     result = run(str(tmp_path / "tools" / "build.py"), "--output", str(tmp_path / "dist"))
-    missing = ["MANIFEST", "main.py", "default.cfg", "__main__.py", "lib/__init__.py", "lib/radius/dictionary"]
+    missing = ["MANIFEST", "main.py", "default.cfg", "README.md", "CHANGELOG.md"]
+    missing += ["__main__.py", "lib/__init__.py", "lib/radius/dictionary"]
     assert result.stderr.splitlines() == [f"{path}: missing" for path in missing]
     assert result.stdout == ""
     assert result.returncode == 1

@@ -244,7 +244,7 @@ def test_old_server_without_message_authenticator(open_session: OpenSession, fre
 
 def test_wrong_shared_secret(open_session: OpenSession, freeradius: FreeRadius) -> None:
     # FreeRADIUS verifies the Message-Authenticator of the request, and discards the request without a reply.
-    wrong = section(freeradius, secret="another one", conn_timeout=1.5, conn_retries=1)
+    wrong = section(freeradius, secret="another one", conn_timeout=1.5, conn_retries=1, retransmit_after=0.3)
     session = open_session(wrong, server_username="alice")
     verdict = session.log_in("correct horse")
     assert code(verdict) == "no-reply"

@@ -340,7 +340,7 @@ def tls_port_that_closes() -> Iterator[str]:
 @contextlib.contextmanager
 def port_that_is_closed() -> Iterator[str]:
     with closed_port() as port:
-        yield section(port)
+        yield section(port, conn_timeout=0.1, conn_retries=1)
 
 
 def at(**options: Any) -> Callable[[], ContextManager[str]]:

@@ -189,13 +189,9 @@ def test_a_stored_password_never_stands_in_the_log(open_session: OpenSession, ra
 
 def test_errors_that_the_sdk_would_ignore(open_session: OpenSession, radius: str) -> None:
     errors = {
-        "[question_1]\nprompt=Ticket:\n": "[question_1] key: is missing",
-        "[question_2]\nprompt=Ticket:\nkey=t\n": "[question_2]: is never asked because there is no [question_1]",
         "[question_1]\nprompt=Ticket:\nkey=otp\n": "[question_1] key: is reserved for the answer to a prompt",
         "[whitelist source=user_list]\nname=\n": "[whitelist source=user_list] name: is empty",
-        "[whitelist source=ldap_server_group]\nallow=all_users\nexcept=\n": (
-            "except: is missing: it lists the LDAP groups"
-        ),
+        "[whitelist source=ldap_server_group]\nallow=all_users\nexcept=\n": "except: is empty",
     }
     with Cases() as cases:
         for lines, error in errors.items():
@@ -203,6 +199,28 @@ def test_errors_that_the_sdk_would_ignore(open_session: OpenSession, radius: str
                 session = open_session(radius + lines, server_username="alice")
                 assert code(session.log_in()) == "bad-configuration"
                 assert error in text(session)
+
+
+def test_what_the_sdk_ignores_is_ignored_with_a_warning(open_session: OpenSession, radius: str) -> None:
+    directory = "[ldap_server]\nname=directory\n"
+    warnings = {
+        "[question_1]\nprompt=Ticket:\n": "[question_1]: is never asked: key is missing",
+        "[question_2]\nprompt=Ticket:\nkey=t\n": "[question_2]: is never asked: there is no [question_1]",
+        "[whitelist source=ldap_server_group]\nallow=all_users\n" + directory: (
+            "[whitelist source=ldap_server_group]: has no effect without except"
+        ),
+        "[usermapping source=ldap_server]\nuser_attribute=mail\n": (
+            "[usermapping source=ldap_server]: has no effect without [ldap_server] name"
+        ),
+        "[ignore_upn_suffix_for_rdp]\nignore=no\n": "ignore: is not `true`: the suffix stays",
+    }
+    with Cases() as cases:
+        for lines, warning in warnings.items():
+            with cases.case(lines):
+                session = open_session(radius + lines, gateway_user="alice")
+                assert session.log_in("correct horse")["verdict"] == "ACCEPT"
+                assert len(session.questions) == 1
+                assert text(session).count("Configuration warning: ") == 1 and warning in text(session)
 
 
 def test_questions_after_the_login(open_session: OpenSession, radius: str) -> None:

@@ -220,5 +220,9 @@ def test_hooks_only_write_marks_to_the_state_directory(
         session = open_session(one_second(dead) + second(freeradius), server_username="alice")
         session.log_in("correct horse")
     left = [path for path in (tmp_path / "state.ephemeral").rglob("*") if path.is_file()]
-    assert [path.name.rsplit("-", 1)[0] for path in left] == [f"dead-127.0.0.1_{dead.port}"]
+    assert sorted(path.name.rsplit("-", 1)[0] for path in left) == [
+        f"answered-127.0.0.1_{freeradius.port}-udp-login-127.0.0.1",
+        f"dead-127.0.0.1_{dead.port}-udp-login-127.0.0.1",
+    ]
+    assert not any(path.read_bytes() for path in left)
     assert socket.inet_aton(dead.host)

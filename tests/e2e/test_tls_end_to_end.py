@@ -42,7 +42,7 @@ def port(request: Any, freeradius: FreeRadius, tmp_path_factory: Any) -> Iterato
         yield freeradius.tls_port
     else:
         with radsecproxy.running(tmp_path_factory.mktemp("radsecproxy"), freeradius) as found:
-            yield found
+            yield found.tls
 
 
 def over_tls(port: int, name: str = "radius", ca: Authority = AUTHORITY, **options: Any) -> str:

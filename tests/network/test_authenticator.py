@@ -114,7 +114,7 @@ def test_challenge_continues_in_the_next_call() -> None:
 
 def test_no_response_is_a_deny_and_no_attempt() -> None:
     with closed_port() as port:
-        one = authenticator(section(port))
+        one = authenticator(section(port, conn_timeout=0.1, conn_retries=1))
         record, action = one.run(NEW, call({"otp": "123456"}))
     assert action == Deny("connection-refused")
     assert (record.attempts, record.server, record.method, record.radius_user) == (0, "", "pap", "CORP\\alice")
@@ -156,7 +156,11 @@ def test_dialogue_of_challenges_never_locks_the_user_who_completes_it(tmp_path: 
 def test_request_without_a_reply_does_not_count(tmp_path: pathlib.Path) -> None:
     with closed_port() as port:
         for _ in range(20):
-            record, action = run(section(port) + "[lockout]\nmax_failures=1\n", {"otp": "x"}, persistent=str(tmp_path))
+            record, action = run(
+                section(port, conn_timeout=0.1, conn_retries=1) + "[lockout]\nmax_failures=1\n",
+                {"otp": "x"},
+                persistent=str(tmp_path),
+            )
             assert action == Deny("connection-refused") and record.attempt == ""
     assert os.listdir(str(tmp_path / "lockout")) == []
 
@@ -220,7 +224,9 @@ CODES = f"[recovery_codes]\nalice = {new_hash(Secret(CODE), bytes)}\n"
 
 def recover(port: int, state: str, session: Session, limit: int = 0) -> Tuple[Action, Action, SessionRecord]:
     """Give a code and then the recovery code, with at most `limit` descriptors if it is set."""
-    one = Authenticator(valid(section(port) + CODES), session, "sps", StateDirectories(state, state))
+    one = Authenticator(
+        valid(section(port, conn_timeout=0.1, conn_retries=1) + CODES), session, "sps", StateDirectories(state, state)
+    )
     if limit:
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     record, first = one.run(NEW, call({"otp": "123456"}))
@@ -254,4 +260,5 @@ def test_without_descriptors_nobody_gets_in(tmp_path: pathlib.Path) -> None:
     with Server(answering(SECRET)) as server:
         recover(server.port, str(tmp_path / "warm"), SESSION)  # imports all that needs a descriptor
         join([forked(run_out, server.port)])
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    warm = tmp_path / "warm"
+    assert [path for path in tmp_path.rglob("*") if path.is_file() and warm not in path.parents] == []

@@ -50,6 +50,7 @@ PASSWORD = "correct horse battery"
 ELSEWHERE = "127.0.0.2"  # loopback too, on Linux
 LONG = 60.0  # seconds; only a test that fails waits that long
 SHORT = 2.0  # seconds; waited in full where no valid reply comes, so long enough for a reply on a busy machine
+SILENCE = ": server down, packets lost or filtered, this SPS not among its clients, or shared secret differs"
 DISCARD_REASONS = [value for value in vars(packet).values() if isinstance(value, packet.DiscardReason)]
 
 Addressed = Union[Server, Tuple[str, int]]
@@ -74,7 +75,7 @@ def configured(
     host, port = (server.host, server.port) if isinstance(server, Server) else server
     secret_text = Secret(secret.decode("utf-8"))
     return ServerSettings(
-        section, host, port, secret_text, "pap", timeout, retries, retransmit_after, required, "", "none", 3.0, 3.0
+        section, host, port, secret_text, "pap", timeout, retries, retransmit_after, required, "", "none", 3.0, 3.0, 3.0
     )
 
 
@@ -158,7 +159,7 @@ def test_ipv6_server() -> None:
         assert answer.origin.host == "::1"
         expect_accept(ask(configured(server), origin=answer.origin), server)
     with closed_port("::1") as port:
-        assert no_answer(configured(("::1", port))).log_lines[0].startswith(f"[radius] [::1]:{port}: ")
+        assert no_answer(configured(("::1", port), timeout=0.1)).log_lines[0].startswith(f"[radius] [::1]:{port}: ")
 
 
 def appending(octets: bytes) -> Callable[[Request], List[bytes]]:
@@ -266,7 +267,7 @@ def test_failover_sends_a_new_request_with_the_secret_of_the_next_server() -> No
         request = login(*servers)._replace(user_names={"radius": "alice", "radius_2": "alice@example.com"})
         answer = client.ask(servers, request, LONG)
     expect_accept(answer, living, "radius_2")
-    assert answer.log_lines == (f"[radius] 127.0.0.1:{dead.port}: no response to 2 transmissions",)
+    assert answer.log_lines == (f"[radius] 127.0.0.1:{dead.port}: no response to 2 transmissions{SILENCE}",)
     first, second = dead.requests[0], living.requests[0]
     assert (first.values(USER_NAME), second.values(USER_NAME)) == ([b"alice"], [b"alice@example.com"])
     assert first.authenticator != second.authenticator
@@ -393,7 +394,10 @@ def test_bad_replies_alone_decide_the_reason() -> None:
             error = no_answer(configured(server, timeout=SHORT, retransmit_after=LONG))
         place = f"[radius] 127.0.0.1:{server.port}: "
         assert error.code == reason.code
-        assert error.log_lines == (place + "discarded 1 reply: " + reason.text, place + "no response to 1 transmission")
+        assert error.log_lines == (
+            place + "discarded 1 reply: " + reason.text,
+            place + "no response to 1 transmission" + SILENCE,
+        )
 
     names = ("empty", "unsigned", "other-secret", "wrongly-signed")
     with Cases() as cases:
@@ -403,7 +407,9 @@ def test_bad_replies_alone_decide_the_reason() -> None:
 def test_gravest_reason_is_returned() -> None:
     with Server(lambda request: [b"", reply(request, OTHER_SECRET)]) as wrong, closed_port() as port:
         error = no_answer(
-            configured(wrong, timeout=SHORT), configured(("127.0.0.1", port), "radius_2"), configured(("x.invalid", 1))
+            configured(wrong, timeout=SHORT),
+            configured(("127.0.0.1", port), "radius_2", timeout=0.1),
+            configured(("x.invalid", 1)),
         )
     assert error.code == "wrong-secret"
 
@@ -495,7 +501,7 @@ def test_replies_from_another_port_do_not_count() -> None:
 # Unreachable servers
 
 
-def test_closed_port_is_skipped_at_once() -> None:
+def test_closed_port_is_skipped_soon() -> None:
     """If the client waited out its timeout, no time would be left for the next server."""
     with closed_port() as port, Server(answering(SECRET)) as living:
         closed = configured(("127.0.0.1", port), timeout=100, retries=3)
@@ -506,7 +512,7 @@ def test_closed_port_is_skipped_at_once() -> None:
 
 def test_only_server_has_a_closed_port() -> None:
     with closed_port() as port:
-        error = no_answer(configured(("127.0.0.1", port)))
+        error = no_answer(configured(("127.0.0.1", port), timeout=0.6, retries=100))
     assert error.code == "connection-refused"
     assert error.log_lines == (f"[radius] 127.0.0.1:{port}: connection refused",)
 
@@ -643,7 +649,7 @@ def test_no_more_than_8_addresses_of_a_name_are_asked(mocker: Any) -> None:
     with closed_port() as port:
         found = [entry[:4] + ((entry[4][0], port),) for entry in entries]
         mocker.patch("socket.getaddrinfo", lambda *args, **options: found)
-        error = no_answer(configured(("radius.example", port)))
+        error = no_answer(configured(("radius.example", port), timeout=0.1, retries=10))
     first, *others = error.log_lines
     assert first == "[radius] radius.example: only the first 8 of 20000 addresses are asked"
     assert others == [f"[radius] 127.9.0.{number}:{port}: connection refused" for number in range(8)]

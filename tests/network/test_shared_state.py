@@ -33,7 +33,7 @@ from lib.state import accounting_queue, lockout, server_status, user_lock
 from lib.state.accounting_queue import AccountingQueue
 from lib.state.lockout import Lockout, Login, new_attempt
 from lib.state.recovery_codes import UsedCodes
-from lib.state.server_status import Health
+from lib.state.server_status import SharedServerStatus
 from lib.state.user_lock import UserLocks
 from tests.support import radiusd
 from tests.support.accounting import NOW, Collector, deliver, start, stop
@@ -278,17 +278,39 @@ def test_logins_of_many_users_do_not_wait(tmp_path: pathlib.Path) -> None:
 
 def test_a_hundred_processes_share_the_status_of_servers(tmp_path: pathlib.Path) -> None:
     def use(number: int) -> None:
-        health = Health(str(tmp_path), 120)
+        status = SharedServerStatus(str(tmp_path), 120)
         for _ in range(50):
-            health.failed("a:1")
-            health.status_of("a:1")
-            health.answered("a:1")
-            health.answered_status("b:1")
-        assert not health.warnings
+            status.mark("a:1")
+            status.suspect("a:1", "key")
+            status.status_of("a:1")
+            status.answered("a:1")
+            status.answered_status("b:1")
+        assert not status.warnings
 
     join(forked_together(100, use))
-    (left,) = (tmp_path / server_status.DIRECTORY).iterdir()
-    assert left.name.startswith("status-b_1-")
+    left = SharedServerStatus(str(tmp_path), 120)
+    assert not left.status_of("a:1").is_marked and not left.status_of("a:1").is_suspected
+    assert left.status_of("b:1").answers_status
+
+
+def test_one_of_a_hundred_processes_claims_an_expired_mark(tmp_path: pathlib.Path) -> None:
+    SharedServerStatus(str(tmp_path), 120).mark("a:1")
+    (mark,) = (tmp_path / server_status.DIRECTORY).iterdir()
+    os.utime(str(mark), (time.time() - 121,) * 2)
+    all_know = FORK.Barrier(100)
+
+    def claim(number: int) -> None:
+        status = SharedServerStatus(str(tmp_path), 120)
+        assert status.status_of("a:1").is_expired
+        all_know.wait(WAIT_LIMIT)
+        if status.claim("a:1"):
+            (tmp_path / str(number)).touch()
+        assert not status.warnings
+
+    join([forked(claim, number) for number in range(100)])
+    assert len(list(tmp_path.iterdir())) == 2, "one winner, and the directory"
+    status = SharedServerStatus(str(tmp_path), 120).status_of("a:1")
+    assert status.is_marked and not status.is_expired
 
 
 # Accounting queue

@@ -23,7 +23,7 @@ from lib.radius.server import ServerSettings, TlsSettings
 from lib.radius.server_status import NO_MEMORY, ServerStatus
 from lib.secret import Secret
 from lib.state import accounting_queue
-from lib.state.server_status import Health
+from lib.state.server_status import SharedServerStatus
 from tests.support.cases import Cases
 from tests.support.certificates import HOST_NAME, Authority, Identity
 from tests.support.loopback import needs_ipv6
@@ -84,7 +84,12 @@ def configured(peer: Any, section: str = "radius", authority: Authority = AUTHOR
     host, port = peer if isinstance(peer, tuple) else (peer.host, peer.port)
     values = dict(auth_type="pap", conn_timeout=LONG, conn_retries=1, retransmit_after=0.01, source_ip="")
     values.update(
-        require_message_authenticator=True, status_check="none", status_check_after=LONG, connect_timeout=LONG, tls=tls
+        require_message_authenticator=True,
+        status_check="none",
+        status_check_after=LONG,
+        status_check_timeout=SHORT,
+        connect_timeout=LONG,
+        tls=tls,
     )
     values.update(options)
     return ServerSettings(section, host, port, Secret(SECRET.decode("ascii")), **values)  # type: ignore[arg-type]
@@ -233,7 +238,7 @@ def test_record_refused_with_error_cause_stays_in_the_queue(tmp_path: Any) -> No
         for script in (refusing, answering(accounting.ACCOUNTING_RESPONSE)):
             with Peer(script, SERVER, protocols=protocols) as peer:
                 settings = AccountingSettings((configured(peer),), 2 * LONG)
-                log_lines += delivery.deliver(settings, queue, Health(None, 0.0))
+                log_lines += delivery.deliver(settings, queue, SharedServerStatus(None, 0.0))
             assert len(peer.requests) == 1
             assert "Error-Cause reports that nothing was recorded" in log_lines[0]
         assert len(log_lines) == 2, "the second server has no fault"
@@ -805,6 +810,11 @@ def slow(answers_status: bool, hurry: threading.Event) -> Script:
     return script
 
 
+def endpoint(peer: Peer) -> str:
+    """Return the name under which the status of the peer is remembered."""
+    return f"127.0.0.1:{peer.port}-tls-login-127.0.0.1"
+
+
 class RecordedStatus(ServerStatus):
     """Records what it is asked to remember, in `facts`; calls back when a Status-Server is answered."""
 
@@ -812,29 +822,32 @@ class RecordedStatus(ServerStatus):
         self.facts: List[Tuple[str, str]] = []
         self._on_status = on_status
 
-    def failed(self, server: str) -> None:
-        self.facts.append(("failed", server))
+    def mark(self, endpoint: str) -> None:
+        self.facts.append(("marked", endpoint))
 
-    def answered(self, server: str) -> None:
-        self.facts.append(("answered", server))
+    def suspect(self, endpoint: str, key: str) -> None:
+        self.facts.append(("suspected", endpoint))
 
-    def answered_status(self, server: str) -> None:
-        self.facts.append(("status", server))
+    def answered(self, endpoint: str) -> None:
+        self.facts.append(("answered", endpoint))
+
+    def answered_status(self, endpoint: str) -> None:
+        self.facts.append(("status", endpoint))
         self._on_status()
 
 
 def test_status_server_is_sent_once_over_the_same_connection() -> None:
     def check(protocols: Sequence[str]) -> None:
         hurry = threading.Event()
-        health = RecordedStatus(hurry.set)
+        status = RecordedStatus(hurry.set)
         with Peer(slow(True, hurry), SERVER, protocols=protocols) as peer:
             server = configured(peer, status_check="status-server", status_check_after=0.1)
-            found = ask(server, memory=health)
+            found = ask(server, memory=status)
         assert (found.reply.code, found.transmissions) == (ACCEPT, 1)
         (connection,) = peer.connections
         assert [octets[0] for octets in connection.requests] == [1, STATUS_SERVER]
-        name = f"127.0.0.1:{peer.port}/tls"
-        assert health.facts == [("status", name), ("answered", name)]
+        name = endpoint(peer)
+        assert status.facts == [("status", name), ("answered", name)]
 
     with Cases() as cases:
         cases.run_together({protocols: partial(check, protocols) for protocols in PROTOCOLS})
@@ -851,11 +864,11 @@ def test_other_reply_to_status_server_does_not_end_the_login() -> None:
             connection.wait_for_end()
 
         hurry = threading.Event()
-        health = RecordedStatus(hurry.set)
+        status = RecordedStatus(hurry.set)
         with Peer(script, SERVER, protocols=protocols) as peer:
-            found = ask(configured(peer, status_check="status-server", status_check_after=0.1), memory=health)
+            found = ask(configured(peer, status_check="status-server", status_check_after=0.1), memory=status)
         assert (found.reply.code, found.log_lines) == (ACCEPT, ())
-        assert [fact for fact, _ in health.facts] == ["status", "answered"]
+        assert [fact for fact, _ in status.facts] == ["status", "answered"]
 
     codes = (REJECT, accounting.ACCOUNTING_RESPONSE, PROTOCOL_ERROR)
     with Cases() as cases:
@@ -866,18 +879,18 @@ def test_other_reply_to_status_server_does_not_end_the_login() -> None:
 
 def test_server_known_to_answer_status_server_is_marked_dead_if_it_does_not(tmp_path: Any) -> None:
     hurry = threading.Event()
-    health = Health(str(tmp_path), 60.0)
+    status = SharedServerStatus(str(tmp_path), 60.0)
     with Peer(slow(False, hurry), SERVER) as peer, Peer(answering(), SERVER) as backup:
-        health.answered_status(f"127.0.0.1:{peer.port}/tls")
+        status.answered_status(endpoint(peer))
         server = configured(peer, status_check="status-server", status_check_after=0.1)
-        found = ask(server, configured(backup, "radius_2"), memory=health)
+        found = ask(server, configured(backup, "radius_2"), memory=status)
         assert found.origin.section == "radius_2"
         assert found.log_lines == (
             f"[radius] 127.0.0.1:{peer.port}: no response to 1 transmission or to Status-Server",
         )
-        assert health.status_of(f"127.0.0.1:{peer.port}/tls").dead
+        assert status.status_of(endpoint(peer)).is_marked
         hurry.set()
-        assert ask(server, configured(backup, "radius_2"), memory=health).log_lines == ()
+        assert ask(server, configured(backup, "radius_2"), memory=status).log_lines == ()
         assert len(backup.connections) == 2
     assert len(peer.connections) == 1
 
@@ -892,7 +905,7 @@ def test_request_is_sent_once() -> None:
 def test_closed_port() -> None:
     with contextlib.closing(socket.socket()) as held:  # bound, and not listening
         held.bind(("127.0.0.1", 0))
-        error = no_answer(configured(held.getsockname()))
+        error = no_answer(configured(held.getsockname(), conn_timeout=0.6, conn_retries=100))
     assert error.code == "connection-refused"
 
 

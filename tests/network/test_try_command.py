@@ -103,6 +103,7 @@ def test_failed_server_is_asked_last(cli: CommandLine, down: str) -> None:
     assert "2 attempts left" in tried.out
     assert [line[:14] for line in packets(tried.out) if line.startswith("To")] == [
         "To [radius] Ac",
+        "To [radius] Ac",
         "To [radius_2] ",
         "To [radius_2] ",
     ]

@@ -75,7 +75,9 @@ def with_option(section: str, option: str, value: str) -> str:
     required = {"prompt": "Ticket", "key": "ticket"} if section.startswith("question_") else {}
     rest = ""
     if section == "whitelist source=ldap_server_group":
-        required, rest = {"except": "group"}, "[ldap_server]\nname = directory\n"
+        required, rest = {"allow": "no_user", "except": "group"}, "[ldap_server]\nname = directory\n"
+    if section == "gateway_groups":
+        required = {"attribute": "Class"}
     required.pop(option, None)
     others = "".join("{} = {}\n".format(*item) for item in required.items())
     return f"{text}[{section}]\n{option} = {value}\n{others}{rest}"

@@ -3,12 +3,21 @@
 import multiprocessing
 import os
 import signal
+import time
 import warnings
 from multiprocessing.context import ForkProcess
 from typing import Any, Callable, List, Sequence
 
 FORK = multiprocessing.get_context("fork")
 WAIT_LIMIT = 60.0  # seconds until a test fails instead of hanging
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    """Wait until a condition holds that another process or thread brings about, and fail the test if it never does."""
+    deadline = time.monotonic() + WAIT_LIMIT
+    while not condition():
+        assert time.monotonic() < deadline, "the condition never held"
+        time.sleep(0.02)
 
 
 def default_signals() -> None:

@@ -48,6 +48,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -189,6 +190,16 @@ class FreeRadius:
             process.kill()
             process.wait()
 
+    @contextlib.contextmanager
+    def hanging(self) -> Iterator[None]:
+        """Suspend its process for the block: its port stays open, and packets wait."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
+
     @property
     def log(self) -> str:
         """Its log since the first start."""
@@ -319,6 +330,13 @@ def _free_ports() -> Tuple[int, int, int, Optional[int]]:
 def free_tcp_port() -> int:
     """Return a TCP port on loopback that is free now."""
     with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def free_udp_port() -> int:
+    """Return a UDP port on loopback that is free now."""
+    with socket.socket(type=socket.SOCK_DGRAM) as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
 

@@ -1,6 +1,7 @@
-"""A real radsecproxy on loopback: RADIUS over TLS in front of a FreeRADIUS, which it reaches over UDP.
+"""A real radsecproxy on loopback: RADIUS over TLS and UDP in front of a FreeRADIUS, which it reaches over UDP.
 
-It accepts every client that has a certificate from the CA of the tests; their shared secret is `radsec`.
+It accepts every client that has a certificate from the CA of the tests, with the shared secret `radsec`, and every UDP
+client with the shared secret `SECRET`. It answers Status-Server itself, whether or not FreeRADIUS runs.
 """
 
 import contextlib
@@ -9,26 +10,33 @@ import shutil
 import socket
 import subprocess
 import time
-from typing import Iterator, Optional, Union
+from typing import Iterator, NamedTuple, Optional, Union
 
 import pytest
 
-from tests.support.radiusd import AUTHORITY, HOST, FreeRadius, free_tcp_port
+from tests.support.radiusd import AUTHORITY, HOST, FreeRadius, free_tcp_port, free_udp_port
 
+SECRET = "the secret of the proxy"
 _START_SECONDS = 60.0
 _CONFIGURATION = """\
-ListenTLS {host}:{port}
+ListenUDP {host}:{ports.udp}
+ListenTLS {host}:{ports.tls}
 LogLevel 3
 tls default {{
 	CACertificateFile {directory}/ca.pem
 	CertificateFile {directory}/server.pem
 	CertificateKeyFile {directory}/server.pem
 }}
-client sps {{
+client tls {{
 	host {host}
 	type tls
 	secret radsec
 	certificateNameCheck off
+}}
+client udp {{
+	host {host}
+	type udp
+	secret "{client_secret}"
 }}
 server logins {{
 	host {radiusd.host}
@@ -49,23 +57,32 @@ realm * {{
 """
 
 
+class Ports(NamedTuple):
+    """The ports of a radsecproxy; the one over UDP takes logins and accounting."""
+
+    udp: int
+    tls: int
+
+
 def find() -> Optional[str]:
     """Return the path of radsecproxy, or None if it is not installed."""
     return shutil.which("radsecproxy") or shutil.which("radsecproxy", path="/usr/sbin:/usr/local/sbin")
 
 
 @contextlib.contextmanager
-def running(directory: Union[str, pathlib.Path], radiusd: FreeRadius) -> Iterator[int]:
-    """Run radsecproxy and yield its port; skip the test if it is not installed."""
+def running(directory: Union[str, pathlib.Path], radiusd: FreeRadius) -> Iterator[Ports]:
+    """Run radsecproxy and yield its ports; skip the test if it is not installed."""
     binary = find()
     if binary is None:
         pytest.skip("radsecproxy is not installed (Debian, Ubuntu: apt-get install radsecproxy)")
     path = pathlib.Path(str(directory))
     AUTHORITY.issue().written(path, "server")
     (path / "ca.pem").write_text(AUTHORITY.certificate, encoding="ascii")
-    port = free_tcp_port()
+    ports = Ports(free_udp_port(), free_tcp_port())
     secret = "".join("%{:02x}".format(octet) for octet in radiusd.secret.encode("utf-8"))
-    text = _CONFIGURATION.format(host=HOST, port=port, directory=path, radiusd=radiusd, secret=secret)
+    text = _CONFIGURATION.format(
+        host=HOST, ports=ports, directory=path, radiusd=radiusd, secret=secret, client_secret=SECRET
+    )
     (path / "radsecproxy.conf").write_text(text, encoding="utf-8")
     with (path / "radsecproxy.log").open("wb") as log:
         process = subprocess.Popen(
@@ -75,8 +92,8 @@ def running(directory: Union[str, pathlib.Path], radiusd: FreeRadius) -> Iterato
             stderr=subprocess.STDOUT,
         )
     try:
-        _wait_for(port, process, path / "radsecproxy.log")
-        yield port
+        _wait_for(ports.tls, process, path / "radsecproxy.log")
+        yield ports
     finally:
         process.kill()
         process.wait()

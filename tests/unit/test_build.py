@@ -31,6 +31,8 @@ def good_tree() -> Dict[str, bytes]:
         "main.py": b"#!/usr/bin/env pluginwrapper3\nfrom lib.plugin import Plugin\n",
         "default.cfg": b"[radius]\n",
         "LICENSE": b"MIT\n",
+        "README.md": b"# SPS_RADIUS\n",
+        "CHANGELOG.md": b"# Changelog\n",
         "__main__.py": b"",
         "THIRD-PARTY-LICENSES": b"six\n",
         "lib/__init__.py": b'__version__ = "4.0.0"\n',
@@ -100,6 +102,9 @@ def test_every_broken_rule_is_reported_with_its_file() -> None:
         (manifest("6.7.0", "6.7.0~"), ["MANIFEST: scb_min_version must be a version, such as 6.7.0"]),
         (manifest("6.7.0", "6.10"), ["MANIFEST: scb_min_version must be in quotes, 6.10 is read as 6.1"]),
         (manifest("9.0.0~", "nine"), ["MANIFEST: scb_max_version must be a version, such as 6.7.0 or 6.7.0~"]),
+        (manifest("api:", "author_name: we\nauthor_email: we@example.com\napi:"), []),
+        (manifest("api:", "author_name: ''\napi:"), ["MANIFEST: author_name must be text"]),
+        (manifest("api:", "author_email: nobody\napi:"), ["MANIFEST: author_email must be an address"]),
         (manifest("api:", "author: me\napi:"), ["MANIFEST: author is not a field that SPS knows"]),
         ({"main.py": b"from lib.plugin import Plugin\n"}, [SHEBANG_RULE]),
         ({"main.py": b"#!/usr/bin/env pluginwrapper3\r\nclass Plugin: pass\r\n"}, [SHEBANG_RULE]),
@@ -185,7 +190,7 @@ def test_entries_are_plain_files_with_a_fixed_time() -> None:
 
 def test_own_files_leave_out_caches_and_hidden_files(tmp_path: Path) -> None:
     kept = ["MANIFEST", "main.py", "lib/__init__.py", "lib/cli/__init__.py", "lib/radius/dictionary"]
-    left = ["README.md", "lib/__pycache__/x.cpython-36.pyc", "lib/old.pyc", "lib/.login.py.swp", "lib/.git/x"]
+    left = ["README.txt", "lib/__pycache__/x.cpython-36.pyc", "lib/old.pyc", "lib/.login.py.swp", "lib/.git/x"]
     for name in kept + left:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(name.encode())

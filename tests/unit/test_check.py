@@ -1,6 +1,9 @@
 """`check`: what it finds in a configuration, and how it prints it."""
 
+import random
 import re
+import sys
+from types import FrameType
 from typing import Any, List
 
 from lib.cli import check
@@ -28,7 +31,7 @@ FINDINGS = [
         [
             "3: error: [radius] server: is missing",
             "3: error: [radius] secret: is missing",
-            "4: error: [radius] port: expected a whole number from 1 to 65535",
+            "4: error: [radius] port: expected a whole number from 1 to 65535, found a smaller number",
             "3: note: [radius]: typed codes are hidden (unless [auth] disable_echo=no) and replies need a "
             "Message-Authenticator (unless require_message_authenticator=no)",
         ],
@@ -38,7 +41,7 @@ FINDINGS = [
     (MINIMAL + "[auth]\nport=5\n", ["7: warning: [auth] port: unknown option; it belongs in [radius]"]),
     (
         MINIMAL + "[auth]\nmax_attempts=many\n",
-        ["7: error: [auth] max_attempts: expected a whole number from 1 to 100"],
+        ["7: error: [auth] max_attempts: expected a whole number from 1 to 100, found text"],
     ),
     (
         MINIMAL.replace("server=a", "auth_type=pep\nserver=a"),
@@ -219,8 +222,8 @@ FINDINGS = [
     (
         MINIMAL.replace("server=a", "server=10.0.0.1, 10.0.0.2"),
         [
-            "2: error: [radius] server: expected one host name or address; put each further server into its own "
-            "section",
+            "2: error: [radius] server: expected one host name or address; a further server goes into a section of its "
+            "own, such as [radius_2]",
         ],
     ),
 ]
@@ -240,11 +243,11 @@ def test_an_error_hides_no_warning() -> None:
     )
     erroneous = (
         "[auth]\nmax_attempts=no\n",
-        "[gateway_groups]\npattern=(\n[radius_attributes]\nNo-Such = 1\n[question_2]\nkey=otp\n",
+        "[gateway_groups]\npattern=(\n[radius_attributes]\nNo-Such = 1\n[question_1]\nprompt=x\nkey=otp\n",
         "[radius_attributes]\nNAS-Identifier =\nNAS-IP-Address =\n",
         "[radius_2]\nserver=c d\nconn_timeout=1\nport=x\n[auth]\nmax_attempts=no\n",
         "[accounting]\nenabled=yes\nserver=c d\n",
-        "[whitelist source=ldap_server_group]\nallow=all_users\n[ldap_server]\nname=x\n",
+        "[whitelist source=user_list]\nname=\n",
     )
     expected = [
         "warning: [radius] conn_timeout: times conn_retries is 200 s, but total_timeout ends the wait after 150 s",
@@ -280,6 +283,48 @@ def test_differences_to_the_plugin_of_the_vendor_are_noted() -> None:
     (note,) = found(vendors.replace("prompt=OTP", "disable_echo=no"))
     assert "disable_echo" not in note and "Message-Authenticator" in note
     assert found(vendors + "[radius_2]\nserver=b\n") == []
+
+
+def test_the_work_is_proportional_to_the_length() -> None:
+    def calls(line: str, count: int) -> int:
+        """Return how many functions are called for a configuration with this many such lines."""
+        text = MINIMAL + "".join(line.format(number) for number in range(count))
+        made = 0
+
+        def profile(frame: FrameType, event: str, argument: object) -> None:
+            nonlocal made
+            made += event in ("call", "c_call")
+
+        sys.setprofile(profile)
+        try:
+            check.findings(text)
+        finally:
+            sys.setprofile(None)
+        return made
+
+    for line in (
+        "option{0}=1\noption{0}=2\n",
+        "[section{}]\nx=1\n",
+        "[radius_{}]\nx=1\n",
+        "[question_{}]\nkey=a\n",
+        "no option\n",
+        " indented\n",
+        "[challenge_answers]\n(=1\n",
+        "[radius_attributes]\nNo-Such-{}=1\n",
+        "[usermapping source=explicit]\nu{}=$\n",
+    ):
+        assert calls(line, 2000) < 20 * calls(line, 200), line
+
+
+def test_no_octets_make_it_fail(cli: CommandLine) -> None:
+    chance = random.Random(1)
+    odd = b"\n\r\t =:[]()-;#%$\"'\\aA0\xc3\xa4\xff\x00\x1b"
+    long = [b"\0" * 2**20, b"[radius]\n" + b"a=b\n" * 50000]
+    for octets in [*long, *(bytes(chance.choices(odd, k=chance.randint(0, 300))) for _ in range(100))]:
+        (cli.directory / "x.cfg").write_bytes(octets)
+        for arguments in (["check", "x.cfg"], ["check", "--json", "x.cfg"]):
+            checked = cli.run(*arguments)
+            assert (checked.status, checked.err) == (2, ""), octets[:300]
 
 
 # TLS
@@ -348,7 +393,7 @@ def test_errors(cli: CommandLine) -> None:
 def test_json(cli: CommandLine) -> None:
     checked = cli.run("check", "--json", cli.file(CLEAN + "[auth]\nx=1\n", "x.cfg"))
     assert checked.status == 0
-    finding = {"level": "warning", "line": 7, "section": "auth", "option": "x", "text": "unknown option"}
+    finding = {"level": "warning", "line": 7, "column": 0, "section": "auth", "option": "x", "text": "unknown option"}
     assert checked.document == {"file": "x.cfg", "errors": 0, "warnings": 1, "notes": 0, "findings": [finding]}
 
 

@@ -90,6 +90,8 @@ def test_no_file_is_read_without_end(cli: CommandLine) -> None:
     check_refused("/dev/zero", "is a device, not a file")
     check_refused("/dev/null", "is a device, not a file")
     check_refused(cli.file("#" * 1048577, "x"), "is longer than 1048576 octets")
+    os.mkfifo(str(cli.directory / "pipe"))
+    check_refused("pipe", "is a pipe, not a file; for standard input, write -")
     assert cli.run("check", cli.file(MINIMAL + "#" * (1048576 - len(MINIMAL)))).status == 0
 
 
@@ -103,6 +105,16 @@ def test_an_endless_pipe_is_not_read_without_end(cli: CommandLine) -> None:
         os.close(reader)
         endless.join()
     assert refused.status == 2 and refused.err.endswith(": is longer than 1048576 octets\n")
+
+
+def test_a_pipe_of_the_shell_is_read(cli: CommandLine) -> None:
+    reader, writer = os.pipe()
+    with open(writer, "wb") as pipe:
+        pipe.write(MINIMAL.encode("ascii"))
+    try:
+        assert cli.run("check", "/dev/fd/{}".format(reader)).status == 0
+    finally:
+        os.close(reader)
 
 
 def write_until_closed(descriptor: int) -> None:
@@ -145,8 +157,8 @@ def test_configuration_with_errors(cli: CommandLine) -> None:
     assert (refused.status, refused.out) == (2, "")
     assert refused.err.splitlines() == [
         "python3 plugin.zip: error: radius.cfg: the configuration has errors:",
-        "radius.cfg:4: error: [radius] port: expected a whole number from 1 to 65535",
-        "radius.cfg:6: error: [auth] max_attempts: expected a whole number from 1 to 100",
+        "radius.cfg:4: error: [radius] port: expected a whole number from 1 to 65535, found text",
+        "radius.cfg:6: error: [auth] max_attempts: expected a whole number from 1 to 100, found a smaller number",
         "2 errors; `check` also shows warnings",
     ]
 

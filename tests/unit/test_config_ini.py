@@ -83,7 +83,9 @@ def test_duplicate_option() -> None:
 
 
 def test_duplicate_section() -> None:
-    assert check(MINIMAL + "[auth]\n[radius]\n").errors == ["[radius]: given twice, again in line 5"]
+    assert check(MINIMAL + "[auth]\n[radius]\n").errors == [
+        "[radius]: given twice, again in line 5; a further server goes into [radius_2]"
+    ]
 
 
 def test_all_duplicates_are_reported_at_once() -> None:
@@ -99,7 +101,7 @@ def test_duplicates_and_other_syntax_errors_are_reported_at_once() -> None:
     errors = check(MINIMAL + "secret=again\n[auth]\n" + HIDDEN + "\n[auth]\n[radius]\n").errors
     assert errors.count("[radius] secret: given twice, again in line 4") == 1
     assert errors.count("[auth]: given twice, again in line 7") == 1
-    assert errors.count("[radius]: given twice, again in line 8") == 1
+    assert errors.count("[radius]: given twice, again in line 8; a further server goes into [radius_2]") == 1
     assert errors.count("line 6: is not `option = value`") == 1
 
 
@@ -231,13 +233,29 @@ def test_problems_name_their_place() -> None:
 # Values
 
 
+IN_QUOTES, WITH_COMMENT = (
+    "is in quotes, which are part of the value",
+    "seems to end in a comment, which is part of the value",
+)
+DOUBTS = {
+    '""': [IN_QUOTES],
+    '"quoted"': [IN_QUOTES],
+    "'single'": [IN_QUOTES],
+    "a ; b": [WITH_COMMENT],
+}
+DOUBTS.update(
+    (f"a{char}b", [f"contains the invisible character U+{ord(char):04X}"]) for char in "\t\xa0\x85\u2028\x0c\x1c"
+)
+"""The doubts about some of the secrets that are read verbatim."""
+
+
 def test_secrets_are_read_verbatim() -> None:
     wrong = []
     for secret in VERBATIM:
         for line in ("secret={}", "secret = {}", "secret: {}", "SECRET =\t{}  "):
             settings, errors, warnings = check("[radius]\nserver=a\n" + line.format(secret) + "\n[auth]\n")
             found = settings.servers[0].secret.reveal() if settings else None
-            if found != secret or warnings:
+            if found != secret or warnings != [f"[radius] secret: {doubt}" for doubt in DOUBTS.get(secret, [])]:
                 wrong.append((line, secret, found, errors, warnings))
     assert wrong == []
 

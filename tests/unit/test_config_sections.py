@@ -87,7 +87,7 @@ def test_invalid_patterns_are_errors_that_do_not_quote_the_answer() -> None:
 
 
 def test_groups() -> None:
-    settings = valid(
+    settings, errors, warnings = check(
         MINIMAL
         + """
 [gateway_groups]
@@ -105,7 +105,11 @@ a = b = c
 Own = 26.32473.1 string
 """
     )
-    assert settings.groups is not None
+    assert settings is not None and settings.groups is not None and errors == []
+    assert warnings == [
+        "[gateway_groups] required_groups: with unmapped=drop, no line of [gateway_groups map] makes any of these "
+        "groups"
+    ]
     assert settings.groups._replace(pattern=None) == GroupRules(
         attributes=((0, 11), (0, 25), (12356, 1), (32473, 1)),
         separator=",",

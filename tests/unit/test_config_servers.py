@@ -37,7 +37,9 @@ require_message_authenticator=no
 source_ip=192.0.2.1
 status_check=none
 status_check_after=7
+status_check_timeout=4
 [radius_2]
+port=1645
 [radius_3]
 server=c
 secret=t
@@ -50,11 +52,18 @@ require_message_authenticator=yes
 source_ip=
 status_check=status-server
 status_check_after=3
+status_check_timeout=3
 """
     assert valid(text).servers == (
-        ServerSettings("radius", "a", 1645, Secret(" s "), "chap", 2.5, 7, 1.5, False, "192.0.2.1", "none", 7.0, 3.0),
-        ServerSettings("radius_2", "a", 1645, Secret(" s "), "chap", 2.5, 7, 1.5, False, "192.0.2.1", "none", 7.0, 3.0),
-        ServerSettings("radius_3", "c", 1812, Secret("t"), "pap", 5.0, 3, 0.3, True, "", "status-server", 3.0, 3.0),
+        ServerSettings(
+            "radius", "a", 1645, Secret(" s "), "chap", 2.5, 7, 1.5, False, "192.0.2.1", "none", 7.0, 4.0, 3.0
+        ),
+        ServerSettings(
+            "radius_2", "a", 1645, Secret(" s "), "chap", 2.5, 7, 1.5, False, "192.0.2.1", "none", 7.0, 4.0, 3.0
+        ),
+        ServerSettings(
+            "radius_3", "c", 1812, Secret("t"), "pap", 5.0, 3, 0.3, True, "", "status-server", 3.0, 3.0, 3.0
+        ),
     )
 
 
@@ -65,16 +74,16 @@ def test_radius_n_inherits_from_radius_before_default() -> None:
 
 def test_an_invalid_value_is_reported_in_the_sections_that_set_it() -> None:
     text = "[radius]\nport=0\nsecret=s\nserver=a\n[radius_2]\nserver=b\n[radius_3]\nserver=c\n"
-    assert check(text).errors == ["[radius] port: expected a whole number from 1 to 65535"]
+    assert check(text).errors == ["[radius] port: expected a whole number from 1 to 65535, found a smaller number"]
     assert check("[radius]\nport=0\nsecret=s\nserver=a\n[radius_2]\nserver=b\nport=0\n").errors == [
-        "[radius] port: expected a whole number from 1 to 65535",
-        "[radius_2] port: expected a whole number from 1 to 65535",
+        "[radius] port: expected a whole number from 1 to 65535, found a smaller number",
+        "[radius_2] port: expected a whole number from 1 to 65535, found a smaller number",
     ]
 
 
 def test_name_rules_are_those_of_the_server_then_radius_then_username() -> None:
     text = MINIMAL + "add_prefix=p\\\n[radius_2]\nserver=b\nstrip_realm=no\nadd_suffix=@2\n[radius_3]\nserver=c\n"
-    text += "[username]\nstrip_realm=yes\nstrip_domain=yes\nadd_prefix=u\nadd_suffix=@u\n"
+    text += "[username]\nstrip_realm=yes\nstrip_domain=yes\nadd_prefix=u\\\nadd_suffix=@u\n"
     assert valid(text).name_rules == {
         "radius": NameRules(True, True, "p\\", "@u"),
         "radius_2": NameRules(False, True, "p\\", "@2"),
@@ -104,7 +113,12 @@ def test_waits_that_a_time_limit_cuts_short_are_a_warning() -> None:
 def test_dollar_is_looked_up_by_section_and_option() -> None:
     store = Store({("radius", "secret"): "s%(x)s ", ("auth", "push_password"): "$$", ("radius_2", "secret"): '" t "'})
     text = "[radius]\nserver=a\nsecret=$\n[auth]\npush_password = $ \n[radius_2]\nsecret=$\n"
-    settings = valid(text, store)
+    settings, errors, warnings = check(text, store)
+    assert settings is not None and errors == []
+    assert warnings == [
+        "[radius] secret: begins or ends with white space (U+0020)",
+        "[radius_2] secret: is in quotes, which are part of the value",
+    ]
     # A stored password is used as it is: nothing in it is syntax.
     assert [server.secret for server in settings.servers] == [Secret("s%(x)s "), Secret('" t "')]
     assert settings.auth.push_password == Secret("$$")
@@ -120,7 +134,7 @@ def test_radius_n_inherits_a_stored_secret() -> None:
 
 def test_a_secret_stored_for_radius_n_is_preferred_to_an_inherited_one() -> None:
     store = Store({("radius", "secret"): "first", ("radius_2", "secret"): "second"})
-    settings = valid("[radius]\nserver=a\nsecret=$\n[radius_2]\nserver=b\n[radius_3]\n", store)
+    settings = valid("[radius]\nserver=a\nsecret=$\n[radius_2]\nserver=b\n[radius_3]\nserver=c\n", store)
     assert [server.secret for server in settings.servers] == [Secret("first"), Secret("second"), Secret("first")]
 
 
@@ -148,7 +162,7 @@ def test_an_invalid_secret_stored_for_radius_n_is_an_error() -> None:
 def test_options_that_are_not_secret_can_be_stored_too() -> None:
     store = Store({("radius", "server"): "192.0.2.9", ("radius", "port"): "99999", ("auth", "prompt"): " Code: "})
     checked = check("[radius]\nserver=$\nsecret=s\nport=$\n[auth]\nprompt=$\n", store)
-    assert checked.errors == ["[radius] port: expected a whole number from 1 to 65535"]
+    assert checked.errors == ["[radius] port: expected a whole number from 1 to 65535, found a larger number"]
     assert ("radius", "server") in store.asked and ("auth", "prompt") in store.asked
 
 
@@ -181,7 +195,7 @@ def test_a_store_that_fails_is_an_error_beside_the_others() -> None:
 
     checked = check("[radius]\nserver=a\nsecret=$\nport=0\n[radius_2]\nserver=b\n", locked)
     assert set(checked.errors) >= {
-        "[radius] port: expected a whole number from 1 to 65535",
+        "[radius] port: expected a whole number from 1 to 65535, found a smaller number",
         "[radius] secret: the Credential Store is locked",
     }
 

@@ -117,10 +117,11 @@ ignore=false
             "chap",
             10.0,
             5,
-            0.3,
+            2.0,
             True,
             "",
             "status-server",
+            3.0,
             3.0,
             3.0,
         ),
@@ -284,34 +285,74 @@ def test_the_sdk_never_has_a_stored_password() -> None:
 
 def test_sections_that_the_sdk_would_ignore_are_errors() -> None:
     group = "[ldap_server]\nname=directory\n[whitelist source=ldap_server_group]\nallow=no_user\n"
-    no_group = "[whitelist source=ldap_server_group] except: is missing: it lists the LDAP groups"
     wrong = []
     for sections, expected in (
         ("[logging]\nlog_level=$\n", "[logging] log_level: " + NOT_STORED),
         ("[logging]\ndestination=$\n", "[logging] destination: " + NOT_STORED),
         ("[whitelist source=user_list]\nname=\n", "[whitelist source=user_list] name: is empty"),
-        (group, no_group),
-        (group + "except=\n", no_group),
-        ("[question_1]\nprompt=Ticket:\n", "[question_1] key: is missing"),
-        ("[question_1]\nkey=ticket\nprompt=\n", "[question_1] prompt: is missing"),
-        (
-            "[question_1]\nkey=otp\nprompt=a\n",
-            "[question_1] key: is reserved for the answer to a prompt; choose another key",
-        ),
-        (
-            "[question_1]\nkey=otp12\nprompt=a\n",
-            "[question_1] key: is reserved for the answer to a prompt; choose another key",
-        ),
-        ("[question_2]\nkey=b\nprompt=b\n", "[question_2]: is never asked because there is no [question_1]"),
-        (
-            "[question_1]\nkey=a\nprompt=a\n[question_3]\nkey=b\nprompt=b\n",
-            "[question_3]: is never asked because there is no [question_2]",
+        (group + "except=\n", "[whitelist source=ldap_server_group] except: is empty: it lists the LDAP groups"),
+        ("[question_1]\nkey=\nprompt=Ticket:\n", "[question_1] key: is empty"),
+        *(
+            (
+                f"[question_1]\nkey={key}\nprompt=a\n",
+                "[question_1] key: is reserved for the answer to a prompt; choose another key",
+            )
+            for key in ("otp", "otp12", "typed_username", "typed_username2", "recovery", "rp", "radius_password")
         ),
     ):
-        errors = check(MINIMAL + sections).errors
-        if errors != [expected]:
-            wrong.append((sections, errors))
+        _, errors, warnings = check(MINIMAL + sections)
+        if errors != [expected] or warnings:
+            wrong.append((sections, errors, warnings))
     assert wrong == []
+
+
+def test_sections_that_the_sdk_ignores_are_warnings() -> None:
+    question = "[question_{0}]\nkey={1}\nprompt={0}\n"
+    group, mapping = "[whitelist source=ldap_server_group]", "[usermapping source=ldap_server]"
+    directory = "[ldap_server]\nname=directory\n"
+    for sections, expected in (
+        (group + "\nallow=all_users\n" + directory, [group + ": has no effect without except"]),
+        (group + "\nexcept=admins\n" + directory, [group + ": has no effect without allow"]),
+        (mapping + "\nuser_attribute=mail\n", [mapping + ": has no effect without [ldap_server] name"]),
+        ("[question_1]\nprompt=Ticket:\n", ["[question_1]: is never asked: key is missing"]),
+        ("[question_1]\nkey=ticket\n", ["[question_1]: is never asked: prompt is missing"]),
+        (question.format(2, "b"), ["[question_2]: is never asked: there is no [question_1]"]),
+        (
+            question.format(1, "a") + question.format(3, "b"),
+            ["[question_3]: is never asked: there is no [question_2]"],
+        ),
+        (
+            question.format(1, "a") + question.format(2, "a"),
+            ["[question_2]: is never asked: [question_1] has the same key"],
+        ),
+        (
+            "[question_1]\nkey=a\n" + question.format(2, "b"),
+            [
+                "[question_1]: is never asked: prompt is missing",
+                "[question_2]: is never asked: there is no [question_1]",
+            ],
+        ),
+    ):
+        checked = check(MINIMAL + sections)
+        assert (checked.errors, checked.warnings) == ([], expected), sections
+
+
+def test_a_section_header_alone_does_nothing() -> None:
+    names = [section.name.replace("_N", "_2") for section in SECTIONS if section.name != "radius"]
+    names += ["question_1", "https_proxy", "radius_3", "accounting_7"]
+    for text in ("".join(f"[{name}]\n; x=1\n" for name in names), *(f"[{name}]\n" for name in names)):
+        assert valid(MINIMAL + text) == valid(MINIMAL)
+        values = PluginConfiguration(sdk_text(parse_ini(MINIMAL + text))).parser
+        assert not any(values.options(section) for section in values.sections())
+
+
+def test_the_suffix_stays_unless_the_word_is_true() -> None:
+    for word, is_doubtful in (("true", False), ("false", False), ("no", True), ("True", True), ("", True)):
+        text = MINIMAL + f"[ignore_upn_suffix_for_rdp]\nignore={word}\n"
+        expected = ["[ignore_upn_suffix_for_rdp] ignore: is not `true`: the suffix stays"] * is_doubtful
+        checked = check(text)
+        assert (checked.errors, checked.warnings) == ([], expected)
+        assert PluginConfiguration(sdk_text(parse_ini(text))).get("ignore_upn_suffix_for_rdp", "ignore") == word
 
 
 def test_questions_may_be_in_any_order() -> None:

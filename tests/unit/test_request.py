@@ -21,7 +21,7 @@ ADDRESS = (0, nas.NAS_IP_ADDRESS, b"\xc0\0\2\1")
 
 def server(auth_type: str = "pap", tls: Optional[TlsSettings] = None) -> ServerSettings:
     return ServerSettings(
-        "radius", "192.0.2.9", 1812, Secret("a shared secret"), auth_type, 5, 3, 2, True, "", "none", 3, 3, tls
+        "radius", "192.0.2.9", 1812, Secret("a shared secret"), auth_type, 5, 3, 2, True, "", "none", 3, 3, 3, tls
     )
 
 

@@ -8,7 +8,19 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import assume, given
 
-from lib.radius.schedule import END_MARGIN, Connect, GiveUp, Resolve, Schedule, Send, Timing, Wait
+from lib.radius.schedule import (
+    END_MARGIN,
+    Connect,
+    Endpoint,
+    GiveUp,
+    Leave,
+    Resolve,
+    Schedule,
+    Send,
+    Timing,
+    Wait,
+)
+from lib.radius.server_status import CUT_OFF, FAILED, UNANSWERED, Status
 from tests.support.cases import Cases
 
 LONG = 1000.0
@@ -21,7 +33,7 @@ def no_jitter() -> float:
 
 def timing_of(timeout: float, retries: int, first_wait: float = 2.0) -> Timing:
     """Return what conn_timeout, conn_retries and retransmit_after mean for the schedule."""
-    return Timing(timeout * retries, first_wait, timeout)
+    return Timing(timeout * retries, first_wait, timeout, timeout)
 
 
 class Address(NamedTuple):
@@ -30,7 +42,7 @@ class Address(NamedTuple):
     answers_after: float = NEVER
     connect_fails: bool = False
     send_fails: bool = False
-    refuses_after: float = NEVER
+    fails_after: float = NEVER
 
 
 class Sent(NamedTuple):
@@ -68,12 +80,15 @@ def simulate(
         if isinstance(action, Resolve):
             addresses = network[action.server]
             if addresses is None:
-                schedule.failed()
+                schedule.resolved([], now)
             else:
-                schedule.resolved(len(addresses))
+                schedule.resolved([Status()] * len(addresses), now)
+            continue
+        if isinstance(action, Leave):
+            assert action.endpoint == here
             continue
         if isinstance(action, Connect):
-            here, began = (action.server, action.address), now
+            here, began = (action.endpoint.server, action.endpoint.address), now
         address = (network[here[0]] or ())[here[1]]
         if isinstance(action, Connect):
             if address.connect_fails:
@@ -83,7 +98,7 @@ def simulate(
             if address.send_fails:
                 schedule.failed()
         elif isinstance(action, Wait):
-            answer, refusal = began + address.answers_after, began + address.refuses_after
+            answer, refusal = began + address.answers_after, began + address.fails_after
             event = min(answer, refusal)
             if event < action.until:
                 now = max(now, event)
@@ -120,17 +135,17 @@ def test_retransmission_times_without_jitter() -> None:
 
 
 def test_wait_between_transmissions_is_capped() -> None:
-    assert send_times(Timing(60, 2, 16)) == [0, 2, 6, 14, 30, 46]
+    assert send_times(Timing(60, 2, 16, 20)) == [0, 2, 6, 14, 30, 46]
 
 
 def test_request_is_sent_once_without_a_first_wait() -> None:
-    outcome = simulate([Timing(15, 0, 5), Timing(15, 0, 5)], [[Address()], [Address(14)]])
+    outcome = simulate([Timing(15, 0, 5, 5), Timing(15, 0, 5, 5)], [[Address()], [Address(14)]])
     assert outcome == Outcome([Sent(0, 0, 0), Sent(15, 1, 0)], (1, 0), 29)
 
 
 def test_nothing_is_sent_right_before_the_limit() -> None:
-    assert send_times(Timing(6.005, 2, 5)) == [0, 2]
-    assert send_times(Timing(6.5, 2, 5)) == [0, 2, 6]
+    assert send_times(Timing(6.005, 2, 5, 5)) == [0, 2]
+    assert send_times(Timing(6.5, 2, 5, 5)) == [0, 2, 6]
 
 
 def test_times_count_from_the_start_of_the_address() -> None:
@@ -162,8 +177,8 @@ def test_every_step_of_a_schedule() -> None:
     schedule = Schedule([timing_of(5, 2), timing_of(1, 1)], 100.0, 60.0, no_jitter)
     assert schedule.deadline == 160.0
     assert schedule.next(100.0) == Resolve(0)
-    schedule.resolved(1)
-    assert schedule.next(100.5) == Connect(0, 0)
+    schedule.resolved([Status()], 100.5)
+    assert schedule.next(100.5) == Connect(Endpoint(0, 0))
     assert schedule.next(100.5) == Send()
     assert schedule.next(100.5) == Wait(102.5)
     assert schedule.next(101.0) == Wait(102.5)  # after a datagram that was discarded
@@ -172,13 +187,16 @@ def test_every_step_of_a_schedule() -> None:
     assert schedule.next(106.6) == Send()
     assert schedule.next(106.6) == Wait(110.5)
     assert schedule.next(109.0) == Wait(110.5)
+    assert schedule.next(110.5) == Leave(Endpoint(0, 0), UNANSWERED, 10.0)
     assert schedule.next(110.5) == Resolve(1)
-    schedule.resolved(2)
-    assert schedule.next(111.0) == Connect(1, 0)
+    schedule.resolved([Status()] * 2, 111.0)
+    assert schedule.next(111.0) == Connect(Endpoint(1, 0))
     schedule.failed()
-    assert schedule.next(111.0) == Connect(1, 1)
+    assert schedule.next(111.0) == Leave(Endpoint(1, 0), FAILED, 0.0)
+    assert schedule.next(111.0) == Connect(Endpoint(1, 1))
     assert schedule.next(111.0) == Send()
     schedule.failed()
+    assert schedule.next(111.5) == Leave(Endpoint(1, 1), FAILED, 0.5)
     assert schedule.next(111.0) == GiveUp()
     assert schedule.next(111.0) == GiveUp()
 
@@ -216,7 +234,7 @@ def test_answer_is_awaited_until_the_limit() -> None:
 
 def test_immediate_failure_costs_no_time() -> None:
     with Cases() as cases:
-        for broken in (Address(connect_fails=True), Address(send_fails=True), Address(refuses_after=0.0)):
+        for broken in (Address(connect_fails=True), Address(send_fails=True), Address(fails_after=0.0)):
             with cases.case(broken):
                 network = [[broken, broken], None, [], [broken, Address(0.25)]]
                 outcome = simulate([timing_of(280, 30)] * 4, network)
@@ -265,10 +283,12 @@ def test_deadline_may_pass_during_any_step() -> None:
                 action = schedule.next(0.0)
                 while not isinstance(action, step):
                     if isinstance(action, Resolve):
-                        schedule.resolved(2)
+                        schedule.resolved([Status()] * 2, 0.0)
                     action = schedule.next(0.0)
                 if step is Resolve:
-                    schedule.resolved(2)
+                    schedule.resolved([Status()] * 2, 0.0)
+                else:
+                    assert schedule.next(1.0) == Leave(Endpoint(0, 0), CUT_OFF, 1.0)
                 assert schedule.next(1.0) == GiveUp()
                 schedule.failed()
                 assert schedule.next(1.0) == GiveUp()
@@ -277,43 +297,46 @@ def test_deadline_may_pass_during_any_step() -> None:
 def test_request_is_sent_once_while_the_clock_stands_still() -> None:
     schedule = Schedule([timing_of(5, 3)], 3.0, 60.0, no_jitter)
     schedule.next(3.0)
-    schedule.resolved(1)
+    schedule.resolved([Status()], 3.0)
     actions = [schedule.next(3.0) for _ in range(50)]
-    assert actions == [Connect(0, 0), Send()] + [Wait(5.0)] * 48
+    assert actions == [Connect(Endpoint(0, 0)), Send()] + [Wait(5.0)] * 48
 
 
 def test_jump_over_several_transmissions_sends_once() -> None:
     schedule = Schedule([timing_of(20, 5)], 0.0, LONG, no_jitter)
     schedule.next(0.0)
-    schedule.resolved(1)
-    assert [schedule.next(0.0) for _ in range(2)] == [Connect(0, 0), Send()]
+    schedule.resolved([Status()], 0.0)
+    assert [schedule.next(0.0) for _ in range(2)] == [Connect(Endpoint(0, 0)), Send()]
     assert [schedule.next(50.0) for _ in range(2)] == [Send(), Wait(54.0)]
 
 
 def test_jump_to_shortly_before_the_limit_does_not_extend_it() -> None:
     schedule = Schedule([timing_of(5, 3)], 0.0, LONG, no_jitter)
     schedule.next(0.0)
-    schedule.resolved(1)
-    assert [schedule.next(0.0) for _ in range(2)] == [Connect(0, 0), Send()]
+    schedule.resolved([Status()], 0.0)
+    assert [schedule.next(0.0) for _ in range(2)] == [Connect(Endpoint(0, 0)), Send()]
     assert [schedule.next(14.0) for _ in range(2)] == [Send(), Wait(15.0)]
+    assert schedule.next(15.0) == Leave(Endpoint(0, 0), UNANSWERED, 15.0)
     assert schedule.next(15.0) == GiveUp()
 
 
 def test_jump_over_the_limit_leaves_the_next_server_its_full_time() -> None:
     schedule = Schedule([timing_of(5, 3), timing_of(5, 1)], 0.0, LONG, no_jitter)
     schedule.next(0.0)
-    schedule.resolved(1)
-    assert [schedule.next(0.0) for _ in range(2)] == [Connect(0, 0), Send()]
+    schedule.resolved([Status()], 0.0)
+    assert [schedule.next(0.0) for _ in range(2)] == [Connect(Endpoint(0, 0)), Send()]
+    assert schedule.next(500.0) == Leave(Endpoint(0, 0), UNANSWERED, 500.0)
     assert schedule.next(500.0) == Resolve(1)
-    schedule.resolved(1)
-    assert [schedule.next(500.0) for _ in range(3)] == [Connect(1, 0), Send(), Wait(502.0)]
+    schedule.resolved([Status()], 500.0)
+    assert [schedule.next(500.0) for _ in range(3)] == [Connect(Endpoint(1, 0)), Send(), Wait(502.0)]
 
 
 def test_jump_over_the_deadline_ends_everything() -> None:
     schedule = Schedule([timing_of(5, 3)] * 2, 0.0, 60.0, no_jitter)
     schedule.next(0.0)
-    schedule.resolved(3)
+    schedule.resolved([Status()] * 3, 0.0)
     schedule.next(0.0)
+    assert schedule.next(1e9) == Leave(Endpoint(0, 0), UNANSWERED, 1e9)
     assert schedule.next(1e9) == GiveUp()
 
 
@@ -322,7 +345,7 @@ ADDRESSES = st.one_of(
     st.just(Address()),
     st.just(Address(connect_fails=True)),
     st.just(Address(send_fails=True)),
-    st.builds(lambda after: Address(refuses_after=after), QUARTERS),
+    st.builds(lambda after: Address(fails_after=after), QUARTERS),
     st.builds(Address, QUARTERS),
 )
 NETWORKS = st.lists(
@@ -345,7 +368,7 @@ def test_first_address_that_answers_in_time_is_found(
         for number, address in enumerate(addresses or ()):
             if found is not None or address.connect_fails or address.send_fails:
                 continue
-            spent = min(address.answers_after, address.refuses_after, timing.limit)
+            spent = min(address.answers_after, address.fails_after, timing.limit)
             if spent == address.answers_after < timing.limit and now + spent < total_timeout:
                 found = (server, number)
             now += spent

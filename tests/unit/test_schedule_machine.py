@@ -1,6 +1,7 @@
 """The schedule and the packets on a hostile network, in simulated time: no socket, no clock, no sleep.
 
-A client that follows the schedule, as lib/radius/client.py does with sockets, asks servers that die and come back.
+A client that follows the schedule, as lib/radius/client.py does with sockets, asks servers that die, come back, and
+refuse their ports. It remembers what it saw of each endpoint, and other logins may claim an expired mark first.
 Datagrams arrive late, twice, in any order or never, and others come that no server sent. Every step is checked against
 what was done before. In the end the network works, and a server that is up must be found.
 """
@@ -23,21 +24,25 @@ from lib.radius.result import OriginGone
 from lib.radius.schedule import (
     END_MARGIN,
     MAX_PROBES,
-    PROBE_TIMEOUT,
+    REFUSED_PAUSE,
     Action,
+    Claim,
     Connect,
+    Endpoint,
     GiveUp,
+    Leave,
     Probe,
     Resolve,
     Schedule,
     Send,
     Timing,
     Wait,
-    put_dead_last,
 )
 from lib.radius.server import ServerSettings
+from lib.radius.server_status import CUT_OFF, FAILED, REFUSED, UNANSWERED, Observation, Status
 from lib.radius.transport.resolve import numeric_address
 from lib.secret import Secret
+from tests.support.endpoints import StatusInMemory
 from tests.support.misbehaving import ACCEPT, CHALLENGE, REJECT, REPLY_MESSAGE, STATE, Request, reply
 
 SECRET, OTHER_SECRET = b"the servers' secret", b"an attacker's guess"
@@ -46,6 +51,7 @@ NAMES = ("one.example", "two.example")
 PORTS = (1812, 1645)
 LATENCY = 0.01  # seconds, while the network works
 ROUNDING = 1e-6
+NEVER = float("inf")
 
 Place = Tuple[str, int]
 
@@ -55,11 +61,6 @@ class Configured(NamedTuple):
 
     settings: ServerSettings
     timing: Timing
-
-    @property
-    def name(self) -> str:
-        """The name under which its status is remembered."""
-        return "{0.server}:{0.port}".format(self.settings)
 
 
 def configured(servers: List[Tuple[str, int, Timing]]) -> List[Configured]:
@@ -92,9 +93,12 @@ class Peer:
 class Connection:
     """What was sent to one address, and what it answered."""
 
-    def __init__(self, place: Place, timing: Timing, now: float, request: bytes, status_request: bytes) -> None:
+    def __init__(
+        self, place: Place, timing: Timing, answers_status: bool, now: float, request: bytes, status_request: bytes
+    ) -> None:
         self.place = place
         self.timing = timing
+        self.answers_status = answers_status
         self.began = now
         self.request = request
         self.status_request = status_request
@@ -102,26 +106,54 @@ class Connection:
         self.probes: List[float] = []
         self.lives = False
         self.failed = False
+        self.refusals: List[List[float]] = []  # after each transmission
+        self.waits_since = 0  # the number of the transmission from which the waits double
 
     @property
     def ends_at(self) -> float:
-        """When the client moves on: at the limit, or sooner if silence proves the server dead."""
-        limit_at = self.began + self.timing.limit
-        if self.timing.answers_probes and self.probes and not self.lives:
-            return min(limit_at, self.probes[0] + PROBE_TIMEOUT)
-        return limit_at
+        """When the client moves on, whatever is left to ask."""
+        return self.began + self.timing.limit
 
-    def is_over(self, now: float) -> bool:
-        """Whether the next address may be asked."""
-        return self.failed or now >= self.ends_at
+    @property
+    def silent_at(self) -> float:
+        """When the client moves on because of silence to Status-Server, if another endpoint is left."""
+        if self.answers_status and self.probes and not self.lives:
+            return self.probes[0] + self.timing.probe_timeout
+        return NEVER
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the last transmission was refused."""
+        return bool(self.refusals and self.refusals[-1])
+
+    @property
+    def is_refused_twice(self) -> bool:
+        """Whether the last transmission was refused soon, and was made because the one before it was refused."""
+        if len(self.refusals) < 2 or not self.refusals[-2] or not self.is_refused:
+            return False
+        return self.refusals[-1][0] < self.sends[-1] + REFUSED_PAUSE
+
+    def is_doubtful(self, now: float) -> bool:
+        """Whether another endpoint should be asked, if one is left."""
+        return self.is_refused_twice or now >= self.silent_at
+
+    def may_be_left(self, now: float, is_other_left: bool) -> bool:
+        """Whether the endpoint may be given up: it does not take much with another left, and a lot without."""
+        if self.failed or now >= self.ends_at or (is_other_left and self.is_doubtful(now)):
+            return True
+        return self.is_refused_twice and self.refusals[-1][0] >= self.sends[0] + self.timing.refused_limit
 
     def is_half_waited(self, now: float) -> bool:
-        """Whether a request was sent, an answer may still come, and half of the time is over."""
-        return bool(self.sends) and not self.is_over(now) and now >= self.began + self.timing.limit / 2
+        """Whether a request was sent, and half of the time is over."""
+        return bool(self.sends) and now >= self.began + self.timing.limit / 2
 
     def check_send(self, now: float) -> None:
-        """Check a transmission: the first at once, then after waits that double."""
-        if self.sends:
+        """Check a transmission: the first at once, then after waits that double, or half a second after a refusal."""
+        if self.is_refused:
+            limit_at = self.sends[0] + self.timing.refused_limit if self.is_refused_twice else NEVER
+            assert now >= min(self.refusals[-1][0] + REFUSED_PAUSE, limit_at) - ROUNDING, "tried again too soon"
+            self.waits_since = len(self.sends)
+        elif self.sends:
             assert self.timing.first_wait, "retransmitted although it must not be"
             assert now >= self.sends[-1] + 0.9 * self._wait - ROUNDING, "retransmitted too soon"
         assert now < self.began + self.timing.limit
@@ -135,19 +167,21 @@ class Connection:
         """Check a wait: it ends before anything is due."""
         assert self.sends
         assert now < until <= self.ends_at
-        if self.timing.first_wait:
+        if self.is_refused:
+            assert until <= self.refusals[-1][0] + REFUSED_PAUSE
+        elif self.timing.first_wait:
             again_at = self.sends[-1] + min(1.1 * self._wait, self.timing.max_wait)
             assert until <= again_at + ROUNDING or again_at >= self.began + self.timing.limit - END_MARGIN - ROUNDING
         if self.timing.probe_after is not None and not self.lives:
             if not self.probes:
                 assert until <= self.sends[0] + self.timing.probe_after
             elif len(self.probes) < MAX_PROBES:
-                assert until <= self.probes[-1] + PROBE_TIMEOUT / MAX_PROBES
+                assert until <= self.probes[-1] + self.timing.probe_timeout / MAX_PROBES
 
     @property
     def _wait(self) -> float:
         """The wait after the last transmission, without its jitter."""
-        return min(self.timing.first_wait * 2.0 ** (len(self.sends) - 1), self.timing.max_wait)
+        return min(self.timing.first_wait * 2.0 ** (len(self.sends) - 1 - self.waits_since), self.timing.max_wait)
 
 
 class Datagram(NamedTuple):
@@ -159,13 +193,14 @@ class Datagram(NamedTuple):
 
 
 TIMINGS = st.builds(
-    lambda timeout, retries, first_wait, probe_after: Timing(
-        timeout * retries, first_wait, min(timeout, 16.0), probe_after
+    lambda timeout, retries, first_wait, probe_after, probe_timeout: Timing(
+        timeout * retries, first_wait, min(timeout, 16.0), timeout, probe_after, probe_timeout
     ),
     st.one_of(st.sampled_from([5.0, 20.0]), st.floats(0.1, 280)),
     st.integers(1, 30),
     st.one_of(st.sampled_from([0.3, 2.0, 0.0]), st.floats(0.05, 280)),
     st.one_of(st.sampled_from([3.0, 0.5]), st.none(), st.floats(0.1, 280)),
+    st.sampled_from([3.0, 1.0, 20.0]),
 )
 CONFIGURATIONS = st.lists(
     st.tuples(st.sampled_from(NAMES + ("192.0.2.2", "2001:DB8:0::1")), st.sampled_from(PORTS), TIMINGS),
@@ -198,6 +233,8 @@ class AnyNetwork(RuleBasedStateMachine):
         total_timeout=st.one_of(st.sampled_from([150.0, 60.0]), st.floats(1, 290)),
         jitter=st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=5),
         pauses=st.lists(st.sampled_from([0.0] * 6 + [0.001, 1.0]), min_size=1, max_size=5),
+        claims=st.lists(st.booleans(), min_size=1, max_size=5),
+        dead_time=st.sampled_from([120.0, 12.0, 0.0]),
     )
     def begin(
         self,
@@ -210,6 +247,8 @@ class AnyNetwork(RuleBasedStateMachine):
         total_timeout: float,
         jitter: List[float],
         pauses: List[float],
+        claims: List[bool],
+        dead_time: float,
     ) -> None:
         self.now = now
         self.configuration = configured(configuration)
@@ -221,8 +260,9 @@ class AnyNetwork(RuleBasedStateMachine):
         self.pauses: Iterator[float] = itertools.cycle(pauses)
         self.numbers = itertools.count()
         # Remembered between logins
-        self.marked_dead: Set[str] = set()
-        self.known_to_answer_status = {each.name for each in self.configuration if status_is_known}
+        self.status = StatusInMemory(lambda: self.now, dead_time)
+        self.status_is_known = status_is_known
+        self.others_claim: Iterator[bool] = itertools.cycle(claims)
         self.challenge: Optional[Tuple[bytes, Origin]] = None
         # Sent by the servers: the replies to each request, all replies, and the owner of each State
         self.right: Dict[bytes, Set[bytes]] = {}
@@ -247,19 +287,17 @@ class AnyNetwork(RuleBasedStateMachine):
         except OriginGone:
             self.challenge = None
             allowed = [each.settings for each in self.configuration]
-        servers = [each for each in self.configuration if each.settings in allowed]
-        self.asked = [servers[index] for index in put_dead_last([each.name in self.marked_dead for each in servers])]
-        assert sorted(self.asked) == sorted(servers), "a server marked dead is asked last, not never"
+        self.asked = [each for each in self.configuration if each.settings in allowed]
         assert self.challenge is None or [each.settings.section for each in self.asked] == [self.challenge[1].section]
-        self.timings = [
-            each.timing._replace(answers_probes=each.name in self.known_to_answer_status) for each in self.asked
-        ]
-        self.schedule = Schedule(self.timings, self.now, self.total_timeout, lambda: next(self.jitter))
+        timings = [each.timing for each in self.asked]
+        self.schedule = Schedule(timings, self.now, self.total_timeout, lambda: next(self.jitter))
         self.deadline = self.now + self.total_timeout
-        self.server = self.address = -1
-        self.addresses: Optional[List[str]] = []
+        self.addresses: List[List[str]] = []  # of each server that is resolved
+        self.waiting: List[Endpoint] = []  # not tried yet, not marked dead, or with a mark that has expired
+        self.dead: Dict[Endpoint, float] = {}  # when each was marked
+        self.endpoint: Optional[Endpoint] = None
         self.connection: Optional[Connection] = None
-        self.alive: Set[int] = set()
+        self.must_poll = False
         self.found = None
         self.go_on()
 
@@ -280,70 +318,146 @@ class AnyNetwork(RuleBasedStateMachine):
 
     def check(self, action: Action) -> None:
         """Compare an action with what was done before."""
-        if isinstance(action, GiveUp):
-            assert self.now >= self.deadline or (self.server == len(self.asked) - 1 and self.is_exhausted())
-            return
-        assert self.now < self.deadline, "the schedule goes on after the deadline"
-        if isinstance(action, Resolve):
-            assert action.server == self.server + 1, "a server was skipped or asked again"
-            assert self.is_exhausted(), "the next server was asked too early"
-            return
         here = self.connection
-        if isinstance(action, Connect):
-            assert action == Connect(self.server, self.address + 1)
-            assert self.addresses is not None and action.address < len(self.addresses)
-            assert here is None or here.is_over(self.now), "the next address was asked too early"
-            return
-        assert here is not None and not here.is_over(self.now), "an address was asked after its limit"
+        if isinstance(action, GiveUp):
+            assert here is None
+            assert self.now >= self.deadline or not (self.are_names_left or self.waiting or self.dead)
+        elif isinstance(action, Leave):
+            self.check_leave(action)
+        elif isinstance(action, Resolve):
+            assert self.now < self.deadline, "the schedule goes on after the deadline"
+            assert action.server == len(self.addresses), "a server was skipped or resolved again"
+            assert not self.waiting
+            assert here is None or (here.is_doubtful(self.now) and not self.dead), "a name was resolved too early"
+        elif isinstance(action, (Claim, Connect)):
+            assert self.now < self.deadline, "the schedule goes on after the deadline"
+            assert here is None, "the next endpoint was asked too early"
+            assert action.endpoint == self.next_endpoint, "an endpoint was skipped or asked again"
+            if isinstance(action, Connect) and action.endpoint in self.waiting:
+                is_expired = self.status_at_first[action.endpoint].is_expired
+                assert not is_expired or action.endpoint in self.claimed, "an expired mark was not claimed"
+        else:
+            assert here is not None and self.now < min(self.deadline, here.ends_at)
+            self.check_step(here, action)
+
+    def check_step(self, here: Connection, action: Action) -> None:
         if isinstance(action, Send):
             here.check_send(self.now)
         elif isinstance(action, Probe):
             here.check_probe(self.now)
-        else:
+        elif isinstance(action, Wait):
             assert action.until <= self.deadline, "the wait ends after the deadline"
-            here.check_wait(self.now, action.until)
+            if not self.must_poll:
+                here.check_wait(self.now, action.until)
+            self.must_poll = False
 
-    def is_exhausted(self) -> bool:
-        """Whether the server has no address left to ask."""
-        if self.addresses is None or self.address + 1 < len(self.addresses):
-            return False
-        return self.connection is None or self.connection.is_over(self.now)
+    def check_leave(self, action: Leave) -> None:
+        here = self.connection
+        assert here is not None and action.endpoint == self.endpoint
+        is_late = self.now >= self.deadline
+        assert is_late or here.may_be_left(self.now, bool(self.waiting or self.dead)), "an endpoint was left too early"
+        assert action.seconds == self.now - (here.sends[0] if here.sends else here.began)
+        if here.failed:
+            assert action.end == FAILED
+        elif is_late and self.now < here.ends_at and not here.is_half_waited(self.now):
+            assert action.end == CUT_OFF
+        else:
+            assert action.end == (REFUSED if here.is_refused else UNANSWERED)
+
+    @property
+    def are_names_left(self) -> bool:
+        """Whether a server has not been resolved yet."""
+        return len(self.addresses) < len(self.asked)
+
+    @property
+    def next_endpoint(self) -> Optional[Endpoint]:
+        """The endpoint to ask next: as configured, but those marked dead come last, the longest marked first."""
+        if self.waiting:
+            return self.waiting[0]
+        return None if self.are_names_left or not self.dead else min(self.dead, key=lambda each: self.dead[each])
 
     def do(self, action: Action) -> None:
         """Do one action and report its outcome."""
         assert self.schedule is not None
         if isinstance(action, GiveUp):
             self.challenge = None
-            cut_off = self.connection is not None and self.connection.is_half_waited(self.now)
-            self.end(self.server + 1 if self.is_exhausted() or cut_off else self.server)
+            self.schedule = None
         elif isinstance(action, Resolve):
-            self.server, self.addresses, self.address, self.connection = action.server, None, -1, None
-            self.now += next(self.pauses)
-            found = self.look_up(client.host_for(self.asked[self.server].settings, self._origin))
-            self.addresses = found or []
-            if found is None:
-                self.schedule.failed()
-            else:
-                self.schedule.resolved(len(found))
+            self.resolve(action.server)
+        elif isinstance(action, Claim):
+            self.claim(action.endpoint)
         elif isinstance(action, Connect):
-            self.connect(action)
+            self.connect(action.endpoint)
+        elif isinstance(action, Leave):
+            here = self.connection
+            assert here is not None
+            self.connection = None
+            seen = Observation(action.end, action.seconds, here.lives)
+            self.status.left_unanswered(self.name(action.endpoint), seen)
         else:
             self.send(is_status=isinstance(action, Probe))
+
+    def name(self, endpoint: Endpoint) -> str:
+        """Return the name under which the status of an endpoint is remembered."""
+        settings = self.asked[endpoint.server].settings
+        return "{} {} {}".format(self.addresses[endpoint.server][endpoint.address], settings.port, settings.server)
+
+    def resolve(self, server: int) -> None:
+        assert self.schedule is not None
+        self.now += next(self.pauses)
+        found = self.look_up(client.host_for(self.asked[server].settings, self._origin)) or []
+        self.addresses.append(found)
+        endpoints = [Endpoint(server, number) for number in range(len(found))]
+        for each in endpoints:
+            if self.status_is_known:
+                self.status.answered_status(self.name(each))
+        statuses = {each: self.status.status_of(self.name(each)) for each in endpoints}
+        for each, status in statuses.items():
+            if status.is_marked and not status.is_expired:
+                self.dead[each] = self.now - (status.marked or 0.0)
+            else:
+                self.waiting.append(each)
+        if server == 0:
+            self.status_at_first: Dict[Endpoint, Status] = {}
+            self.claimed: Set[Endpoint] = set()
+        self.status_at_first.update(statuses)
+        self.must_poll = self.connection is not None
+        self.schedule.resolved([statuses[each] for each in endpoints], self.now)
+
+    def claim(self, endpoint: Endpoint) -> None:
+        """Claim an expired mark, perhaps after another login."""
+        assert self.schedule is not None
+        name = self.name(endpoint)
+        assert self.status_at_first[endpoint].is_expired
+        if next(self.others_claim):
+            self.status.mark(name)
+        is_ours = self.status.claim(name)
+        if is_ours:
+            self.claimed.add(endpoint)
+        else:
+            self.waiting.remove(endpoint)
+            self.dead[endpoint] = self.now
+        self.schedule.claimed(is_ours, self.now)
 
     def look_up(self, host: str) -> Optional[List[str]]:
         literal = numeric_address(host)
         return [literal] if literal else self.names[host]
 
-    def connect(self, action: Connect) -> None:
-        assert self.schedule is not None and self.addresses is not None
-        self.address = action.address
-        place = (self.addresses[self.address], self.asked[self.server].settings.port)
+    def connect(self, endpoint: Endpoint) -> None:
+        assert self.schedule is not None
+        self.endpoint = endpoint
+        if endpoint in self.waiting:
+            self.waiting.remove(endpoint)
+        self.dead.pop(endpoint, None)
+        place = (self.addresses[endpoint.server][endpoint.address], self.asked[endpoint.server].settings.port)
         state = self.challenge[0] if self.challenge else None
         identity = ((0, packet.NAS_IDENTIFIER, b"sps"),)
         request = packet.encode(packet.Login("alice", Secret("0"), "pap", state, identity), SECRET, self.random)
         status_request = packet.encode_status(identity, SECRET, self.random)
         self.right[request], self.right[status_request] = set(), set()
-        self.connection = Connection(place, self.timings[self.server], self.now, request, status_request)
+        answers_status = self.status_at_first[endpoint].answers_status
+        timing = self.asked[endpoint.server].timing
+        self.connection = Connection(place, timing, answers_status, self.now, request, status_request)
         # What is in flight to the old port is lost.
         self.flying: List[Datagram] = []
         if not self.peers[place[0]].connects:
@@ -353,7 +467,11 @@ class AnyNetwork(RuleBasedStateMachine):
     def send(self, is_status: bool) -> None:
         here = self.connection
         assert self.schedule is not None and here is not None
-        (here.probes if is_status else here.sends).append(self.now)
+        if is_status:
+            here.probes.append(self.now)
+        else:
+            here.sends.append(self.now)
+            here.refusals.append([])
         octets = here.status_request if is_status else here.request
         states = Request(octets, (), 0).values(STATE)
         assert states == ([self.challenge[0]] if self.challenge and not is_status else [])
@@ -379,28 +497,22 @@ class AnyNetwork(RuleBasedStateMachine):
             assert is_right, "a reply was accepted that the server did not send"
             if is_status:
                 here.lives = True
-                self.alive.add(self.server)
-                self.known_to_answer_status.add(self.asked[self.server].name)
+                assert self.endpoint is not None
+                self.status.answered_status(self.name(self.endpoint))
                 self.schedule.probe_answered()
             else:
                 self.answered(verified, here.place)
         self.go_on()
 
     def answered(self, verified: packet.Reply, place: Place) -> None:
-        server = self.asked[self.server]
-        self.marked_dead.discard(server.name)
+        assert self.endpoint is not None
+        self.status.answered(self.name(self.endpoint))
         self.found = place
         self.challenge = None
         if verified.code == CHALLENGE:
             assert verified.state is not None and self.owners[verified.state] == place
-            self.challenge = (verified.state, Origin(server.settings.section, *place))
-        self.end(self.server)
-
-    def end(self, given_up: int) -> None:
-        """Remember which servers are dead: those given up, except those that answered a probe."""
-        assert self.schedule is not None
-        assert self.schedule.dead == set(range(given_up)) - self.alive
-        self.marked_dead |= {self.asked[index].name for index in self.schedule.dead}
+            section = self.asked[self.endpoint.server].settings.section
+            self.challenge = (verified.state, Origin(section, *place))
         self.schedule = None
 
     def random(self, count: int) -> bytes:
@@ -475,9 +587,21 @@ class AnyNetwork(RuleBasedStateMachine):
         if self.log_in():
             self.flying.clear()
 
+    @rule(share=SHARES, is_forged=st.booleans())
+    def refuse(self, share: float, is_forged: bool) -> None:
+        """The host of a server that is down refuses the port, or an attacker says so."""
+        if not self.log_in():
+            return
+        assert self.schedule is not None and self.connection is not None
+        if is_forged or not self.peers[self.connection.place[0]].alive:
+            self.pass_time(share)
+            self.connection.refusals[-1].append(self.now)
+            self.schedule.refused(self.now)
+            self.go_on()
+
     @rule(share=SHARES)
-    def refuse(self, share: float) -> None:
-        """The host of a server that is down refuses the port."""
+    def fail(self, share: float) -> None:
+        """The system reports an error."""
         if not self.log_in():
             return
         assert self.schedule is not None and self.connection is not None
@@ -577,7 +701,9 @@ class AnyNetwork(RuleBasedStateMachine):
             lambda: self.arrive(share(), which(), share() < 0.3, None),
             lambda: self.deliver_all(None),
             self.lose,
-            lambda: self.refuse(share()),
+            lambda: self.refuse(share(), share() < 0.3),
+            lambda: self.refuse(0.0, False),
+            lambda: self.fail(share()),
             lambda: self.attack(chance.choice(ATTACKS), share(), which(), which(), share() < 0.5),
             lambda: self.change_a_host(chance.choice(HOSTS), Peer(share() < 0.7, share() < 0.7, share() < 0.9, True)),
             lambda: self.change_a_name(chance.choice(NAMES), chance.sample(HOSTS, chance.randint(1, 3))),
@@ -593,7 +719,7 @@ class AnyNetwork(RuleBasedStateMachine):
         if not hasattr(self, "schedule"):
             return
         self.storm(self.seed, 100)
-        self.pauses = itertools.repeat(0.0)
+        self.pauses, self.others_claim = itertools.repeat(0.0), itertools.repeat(False)
         must_be_found = self.log_in() and self.will_find_a_server()
         late = self.now
         for _ in range(10000):
@@ -611,21 +737,23 @@ class AnyNetwork(RuleBasedStateMachine):
         """Whether there is certainly time to reach a server that is up."""
         here = self.connection
         at = self.now
-        if here is not None and not here.is_over(self.now):
-            ends_at = min(here.ends_at, self.deadline)
+        if here is not None:
+            ends_at = min(here.ends_at, here.silent_at, self.deadline)
             if self.flying and self.peers[here.place[0]].alive and self.now + LATENCY * len(self.flying) < ends_at:
                 return not all(each.is_status for each in self.flying)
-            at = here.began + here.timing.limit
-        for index in range(max(self.server, 0), len(self.asked)):
-            found = self.look_up(client.host_for(self.asked[index].settings, self._origin)) or []
-            if index == self.server and self.addresses is not None:
-                found = self.addresses[self.address + 1 :]
-            limit = self.timings[index].limit
-            for host in found:
-                if self.peers[host].reachable:
-                    return limit > 3 * LATENCY and at + 3 * LATENCY < self.deadline
-                at += limit
-        return False
+            at = max(at, here.ends_at)
+        left = [(each, self.addresses[each.server][each.address]) for each in self.waiting]
+        for server in range(len(self.addresses), len(self.asked)):
+            found = self.look_up(client.host_for(self.asked[server].settings, self._origin)) or []
+            left += [(Endpoint(server, number), host) for number, host in enumerate(found)]
+        dead = [(each, self.addresses[each.server][each.address]) for each in self.dead]
+        # Any of them may be marked dead, and be asked after all others.
+        at += sum(self.asked[endpoint.server].timing.limit for endpoint, _ in left + dead)
+        return any(
+            self.peers[host].reachable and self.asked[endpoint.server].timing.limit > 3 * LATENCY
+            for endpoint, host in left + dead
+            if at - self.asked[endpoint.server].timing.limit + 3 * LATENCY < self.deadline
+        )
 
 
 TestAnyNetwork = pytest.mark.slow(AnyNetwork.TestCase)

@@ -18,11 +18,15 @@ _SELECTOR = getattr(selectors, "PollSelector", selectors.DefaultSelector)
 
 
 class Unreachable(Exception):
-    """An address that cannot be asked: `code` is the code of a denial, the text is for the log."""
+    """An address that cannot be asked: `code` is the code of a denial, the text is for the log.
 
-    def __init__(self, code: str, text: str) -> None:
+    `is_local` is whether the cause is on this machine and says nothing about the server.
+    """
+
+    def __init__(self, code: str, text: str, is_local: bool = False) -> None:
         super().__init__(text)
         self.code = code
+        self.is_local = is_local
 
 
 class Address(NamedTuple):
@@ -109,8 +113,8 @@ def local_ip(bound: socket.socket) -> str:
     return str(bound.getsockname()[0]).partition("%")[0]
 
 
-def unreachable(error: OSError) -> Unreachable:
-    """Return what an error of the system means for the address."""
+def unreachable(error: OSError, is_local: bool = True) -> Unreachable:
+    """Return what an error of the system means for the address; `is_local` is whether no packet has led to it."""
     if error.errno == errno.ECONNREFUSED:
         return Unreachable(reasons.CONNECTION_REFUSED, log_lines.CONNECTION_REFUSED.text)
-    return Unreachable(reasons.NETWORK, log_lines.CANNOT_SEND.format(error=system_words(error)))
+    return Unreachable(reasons.NETWORK, log_lines.CANNOT_SEND.format(error=system_words(error)), is_local)

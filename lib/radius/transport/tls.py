@@ -230,6 +230,8 @@ def _connect(address: Address, source_ip: str, until: float) -> socket.socket:
             if not _is_ready(connecting, True, until):
                 raise Unreachable(reasons.NO_REPLY, log_lines.TCP_TIMED_OUT.text)
             number = connecting.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if number:
+                raise unreachable(OSError(number, os.strerror(number)), is_local=False)
         if number:
             raise unreachable(OSError(number, os.strerror(number)))
     except BaseException as error:
@@ -296,7 +298,7 @@ def _distinguished_name(parts: Iterable[Iterable[Tuple[str, str]]]) -> str:
 
 def _unusable(option: str, error: Exception) -> Unreachable:
     text = log_lines.CERTIFICATE_UNUSABLE.format(option=option, error=_openssl_text(error))
-    return Unreachable(reasons.TLS_CERTIFICATE, text)
+    return Unreachable(reasons.TLS_CERTIFICATE, text, is_local=True)
 
 
 @contextlib.contextmanager
