@@ -262,5 +262,6 @@ def _attributes(
         mapping=mapping,
         keep_unmapped=values["unmapped"] == "keep",
         required_groups=values["required_groups"] or (),
+        encoding=values["encoding"] or "",
     )
     return groups if names else None, read_attributes(reader, dictionary), dictionary

@@ -334,12 +334,10 @@ def test_certificate_is_described_once_per_server(cli: CommandLine) -> None:
 def test_tls_failures(cli: CommandLine) -> None:
     expired = AUTHORITY.issue(ends=-datetime.timedelta(hours=1))
     with Peer(tls_peer.answering(), expired) as peer, Peer(lambda connection: None, CERTIFICATE) as closing:
-        for each, words in (
-            (peer, "the server's certificate has expired"),
-            (closing, "the server closed the connection"),
-        ):
+        # A server that closes at once may also reset the connection.
+        for each, words in ((peer, "the server's certificate has expired"), (closing, "the connection")):
             asked = cli.run("servers", cli.file(over_tls(each)))
-            assert asked.status == 1 and "not ok: " + words in asked.out
+            assert asked.status == 1 and "not ok: the server" in asked.out
             assert asked.out.count(words) == 1 and asked.out.count("127.0.0.1:{}".format(each.port)) == 1
 
 
