@@ -267,7 +267,7 @@ NO_MATCHING_NAME = Cause(ATTEMPT, "no certificate can match the name {name}")
 # Discarded replies
 
 DISCARDED = Cause(ATTEMPT, "discarded {replies}: {cause}")
-STATUS_FLAWED = Cause(ATTEMPT, "invalid {replies} to Status-Server: {cause}")
+STATUS_FLAWED = Cause(ATTEMPT, "{replies} to Status-Server invalid: {cause}")
 """`{cause}` is one of those below. The login is not affected, but the plugin may take a slow server for a dead one."""
 WRONG_AUTHENTICATOR = Cause(DISCARDED, "wrong Response Authenticator; the shared secret probably differs")
 """Set the same secret on both sides. Look for white space at its end, and for non-ASCII letters that the server stores
