@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import functools
 import getpass
+import os
 import signal
 import socket
 import sys
@@ -324,5 +325,14 @@ def main() -> int:
     return 0
 
 
+def _run() -> int:
+    """Run the demo; a reader that closes the output, such as `head`, ends it quietly."""
+    try:
+        return main()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes it once more
+        return 128 + signal.SIGPIPE
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(_run())

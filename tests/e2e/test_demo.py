@@ -29,6 +29,18 @@ def command(plugin_zip: Path, *options: str) -> List[str]:
     return [sys.executable, "-m", "simulator.demo", *options, str(plugin_zip)]
 
 
+def test_reader_that_leaves(plugin_zip: Path) -> None:
+    demo = subprocess.Popen(
+        command(plugin_zip, "--script"), cwd=str(ROOT), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    with demo:
+        assert demo.stdout is not None and demo.stderr is not None
+        assert demo.stdout.readline().startswith(b"Simulating SPS ")
+        demo.stdout.close()
+        assert demo.stderr.read() == b""
+    assert demo.returncode == 141
+
+
 @pytest.mark.slow
 class TestScript:
     @pytest.fixture(scope="class")
