@@ -9,7 +9,7 @@ from typing import List, Mapping, Optional
 from ..config.build import build
 from ..config.ini import MAX_CHARACTERS, Ini, Problem, line_of, parse_ini
 from ..config.model import Settings
-from ..config.reader import ConfigurationError
+from ..config.reader import ConfigurationError, CredentialLookup
 from ..namedtuple import NamedTuple
 from ..text import counted, one_line, system_words
 from .console import Ask, EndOfInput, NoTerminal, ask, encodable
@@ -75,7 +75,7 @@ class Configuration(NamedTuple):
     ini: Ini
     warnings: List[Problem]
     settings: Settings
-    secrets: SecretSource
+    secrets: CredentialLookup
 
 
 def read(path: str) -> Source:
@@ -110,6 +110,11 @@ def load(path: str, secret_file: Optional[str], ask_user: Ask = ask) -> Configur
         secrets = secret_source(secret_file, ask_user)
     except NotUtf8 as error:
         raise CommandError(str(error)) from None
+    return build_valid(source, secrets)
+
+
+def build_valid(source: Source, secrets: CredentialLookup) -> Configuration:
+    """Return the configuration in a text; raise CommandError with all of its errors if there are any."""
     ini = parse_ini(source.text)
     found, problems = build(ini, secrets)
     if found is not None:
