@@ -217,6 +217,15 @@ class TestTerminal:
                 assert person.to_the_end() == 0
         assert STORED not in person.shown
 
+    def test_monitor_asks_nothing_and_shows_no_progress(self, cli: Zip) -> None:
+        with cli.person("servers", "--monitor", cli.file("[radius]\nserver=a\nsecret=$\n")) as person:
+            assert person.to_the_end() == 3
+        assert person.shown.startswith("RADIUS UNKNOWN - ") and person.shown.count("\n") == 1
+        with Server(answering(SECRET)) as server:
+            with cli.person("servers", "--monitor", cli.file(section(server))) as person:
+                assert person.to_the_end() == 0
+        assert person.shown.startswith("RADIUS OK - 1 of 1 address usable | ") and "\x1b" not in person.shown
+
     def test_end_of_input_is_not_a_secret(self, cli: Zip) -> None:
         with cli.person("servers", cli.file("[radius]\nserver=a\nsecret=$\n")) as person:
             person.sees("has none): ").presses("\x04")
