@@ -29,6 +29,9 @@ from .gateway import GatewayError, Session, UnexpectedQuestion, UnpackedPlugin, 
 from .server import DemoServer
 
 LOGIN_PROMPT = "login name: "
+RECOVERY_CODE = "7K3M-9QXT-0GHV-W2BD"
+RECOVERY_HASH = "pbkdf2-sha256:10000:XaFGRNaUJW9SMjBn0WaMEg:9ZqtmFkzi-uxAqjj2r8IEemIvPP7qfLUYg3CQw0d_1o"
+"""Of the code, as the command `recovery-codes` of the zip prints it."""
 
 Ask = Callable[[str, bool], str]
 """(prompt, whether to hide the input) -> what the user typed; raises EOFError when the user disconnects."""
@@ -46,10 +49,11 @@ def ask_terminal(prompt: str, hidden: bool) -> str:
             raise
 
 
-def session_for(plugin: UnpackedPlugin, login_name: str) -> Session:
+def session_for(plugin: UnpackedPlugin, login_name: str, is_authenticated: bool = False) -> Session:
     """Return the SSH session of a user who connects with this login name, before any hook call."""
     name = parse_login_name(login_name)
-    return Session(plugin, server_username=name.server_username, key_value_pairs=name.pairs)
+    gateway_user = name.server_username if is_authenticated else None
+    return Session(plugin, gateway_user=gateway_user, server_username=name.server_username, key_value_pairs=name.pairs)
 
 
 def play(session: Session, ask: Ask, console: Console) -> Dict[str, Any]:
@@ -86,7 +90,8 @@ def play(session: Session, ask: Ask, console: Console) -> Dict[str, Any]:
 class Scene(NamedTuple):
     """A login of the fixed set: what the user types, in order, and the expected outcome.
 
-    The reason of the verdict must contain `reason`, and one of the questions must contain `asked`.
+    The reason of the verdict must contain `reason`, and one of the questions must contain `asked`. `is_authenticated`
+    is whether SPS has authenticated the user.
     """
 
     outcome: str
@@ -97,6 +102,7 @@ class Scene(NamedTuple):
     reason: str = ""
     asked: str = ""
     server_runs: bool = True
+    is_authenticated: bool = False
 
     def problem(self, result: Mapping[str, Any], session: Session) -> str:
         """Return how a played session differs from the expected outcome, or an empty string."""
@@ -131,6 +137,13 @@ def scenes(server: DemoServer) -> Iterator[Scene]:
     unreachable = "The login service is not responding. Try again later or contact your help desk."
     yield Scene("denied because no server responds", "alice", [code], "DENY", reason=unreachable, server_runs=False)
     yield Scene("accepted after a prompt for the user name", "", ["alice", code], "ACCEPT", "alice")
+    for outcome, verdict, answers in (
+        ("accepted with a recovery code because no server responds", "ACCEPT", [code, RECOVERY_CODE]),
+        ("denied with a recovery code that was used before", "DENY", [code, *3 * [RECOVERY_CODE]]),
+    ):
+        reason = refused if verdict == "DENY" else ""
+        asked = "Enter a recovery code:"
+        yield Scene(outcome, "alice", answers, verdict, "", reason, asked, server_runs=False, is_authenticated=True)
 
 
 def play_script(plugin: UnpackedPlugin, cut_off: UnpackedPlugin, server: DemoServer, console: Console) -> int:
@@ -149,7 +162,7 @@ def play_script(plugin: UnpackedPlugin, cut_off: UnpackedPlugin, server: DemoSer
         console.say()
         console.say(f"== {number}. {scene.outcome}")
         console.say(LOGIN_PROMPT + scene.login_name)
-        session = session_for(plugin if scene.server_runs else cut_off, scene.login_name)
+        session = session_for(plugin if scene.server_runs else cut_off, scene.login_name, scene.is_authenticated)
         try:
             problem = scene.problem(play(session, ask, console), session)
         except GatewayError as error:
@@ -206,24 +219,24 @@ def _log_in(plugin: UnpackedPlugin, login_name: str, console: Console) -> None:
         console.say("You disconnected.")
 
 
-def serve_ssh(plugin: UnpackedPlugin, server: Optional[DemoServer], console: Console, directory: Path) -> int:
+def serve_ssh(frontend: Frontend, server: Optional[DemoServer], console: Console, directory: Path) -> int:
     """Run a gateway for SSH clients until Ctrl-C and return the exit status. It writes known_hosts to `directory`.
 
     `server` is the server of the demo, None if the configuration names others.
     """
     from . import ssh  # asyncssh takes half a second
 
-    return _serve(plugin, server, console, functools.partial(ssh.start, directory=directory))
+    return _serve(frontend, server, console, functools.partial(ssh.start, directory=directory))
 
 
-def serve_telnet(plugin: UnpackedPlugin, server: Optional[DemoServer], console: Console) -> int:
+def serve_telnet(frontend: Frontend, server: Optional[DemoServer], console: Console) -> int:
     """Run a gateway for Telnet clients until Ctrl-C and return the exit status."""
     from . import telnet
 
-    return _serve(plugin, server, console, telnet.start)
+    return _serve(frontend, server, console, telnet.start)
 
 
-def _serve(plugin: UnpackedPlugin, server: Optional[DemoServer], console: Console, start: Start) -> int:
+def _serve(frontend: Frontend, server: Optional[DemoServer], console: Console, start: Start) -> int:
     def ready(listener: Listener) -> None:
         names = ("alice", "gu=alice@otp=123456@root", "otp=123456") if server else ("NAME",)
         console.say(f"The gateway listens on {ADDRESS} port {listener.port}. To log in, run in another terminal:")
@@ -234,8 +247,7 @@ def _serve(plugin: UnpackedPlugin, server: Optional[DemoServer], console: Consol
             _introduce(server, console)
         console.say("Press Ctrl-C to stop the gateway.")
 
-    status = functools.partial(_totp_status, server) if server else str
-    return run(Frontend(plugin, console, status), start, ready)
+    return run(frontend, start, ready)
 
 
 def free_port(address: str) -> int:
@@ -271,6 +283,9 @@ def _parser() -> argparse.ArgumentParser:
     how.add_argument("--ssh", action="store_true", help="run a gateway for SSH clients on loopback")
     how.add_argument("--telnet", action="store_true", help="run a gateway for Telnet clients on loopback")
     parser.add_argument("--configuration", metavar="FILE", help="plugin configuration with your own servers")
+    parser.add_argument(
+        "--authenticated", action="store_true", help="act as if SPS had authenticated the users of the gateway"
+    )
     parser.add_argument("--verbose", action="store_true", help="show every line of the log, those of the SDK too")
     parser.add_argument("--fork", action="store_true", help="fork hooks from a process that has imported the SDK")
     return parser
@@ -301,13 +316,16 @@ def _run(arguments: argparse.Namespace) -> int:
             template = configure(template, {"attribute": "Filter-Id"}, "gateway_groups")
             reached = {"server": server.address, "port": str(server.port), "secret": server.secret}
             plugin = plugin._replace(configuration=configure(template, reached))
-        if arguments.ssh:
-            return serve_ssh(plugin, server, console, directory)
-        if arguments.telnet:
-            return serve_telnet(plugin, server, console)
+        if arguments.ssh or arguments.telnet:
+            status = functools.partial(_totp_status, server) if server else str
+            frontend = Frontend(plugin, console, status, arguments.authenticated)
+            if arguments.ssh:
+                return serve_ssh(frontend, server, console, directory)
+            return serve_telnet(frontend, server, console)
         if server and script:
             closed = dict(reached, port=str(free_port(server.address)), conn_timeout="1", conn_retries="1")
-            cut_off = plugin._replace(configuration=configure(template, closed))
+            recovery = configure(configure(template, closed), {"alice": RECOVERY_HASH}, "recovery_codes")
+            cut_off = plugin._replace(configuration=recovery)
             return play_script(plugin, cut_off, server, console)
         play_terminal(plugin, server, console)
     return 0

@@ -36,6 +36,18 @@ def command(plugin_zip: Path, *options: str) -> List[str]:
     return [sys.executable, "-m", "simulator.demo", *options, str(plugin_zip)]
 
 
+def test_reader_that_leaves(plugin_zip: Path) -> None:
+    demo = subprocess.Popen(
+        command(plugin_zip, "--script"), cwd=str(ROOT), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    with demo:
+        assert demo.stdout is not None and demo.stderr is not None
+        assert demo.stdout.readline().startswith(b"Simulating SPS ")
+        demo.stdout.close()
+        assert demo.stderr.read() == b""
+    assert demo.returncode == 141
+
+
 @pytest.mark.slow
 class TestScript:
     @pytest.fixture(scope="class")
@@ -54,7 +66,7 @@ class TestScript:
         return printed
 
     def test_every_outcome_is_as_expected(self, transcript: str) -> None:
-        assert transcript.endswith("10 of 10 outcomes as expected.\n")
+        assert transcript.endswith("12 of 12 outcomes as expected.\n")
         assert "NOT AS EXPECTED" not in transcript
 
     def test_transcript_shows_every_outcome(self, transcript: str) -> None:
@@ -80,6 +92,12 @@ class TestScript:
                 "gateway user +alice",
                 r"authorize +ACCEPT\n",
             ],
+            "accepted with a recovery code because no server responds": [
+                r"Enter a recovery code: \*{6}\n",
+                "Recovery code accepted for user alice: no server responded; codes left: 0",
+                '"recovery_code": true',
+            ],
+            "denied with a recovery code that was used before": ["it was used before", "too-many-attempts"],
         }
         scenes = re.split(r"^== \d+\. ", transcript, flags=re.MULTILINE)[1:]
         assert [scene.split("\n")[0] for scene in scenes] == list(expected)
@@ -93,7 +111,7 @@ class TestScript:
 
     def test_hidden_answers_are_not_shown(self, transcript: str) -> None:
         typed = [line for line in transcript.splitlines() if not line.startswith(LOGIN_PROMPT)]
-        assert [line for line in typed if re.search(r"\b(123456|4711|246810|000000|111111)\b", line)] == []
+        assert [line for line in typed if re.search(r"\b(123456|4711|246810|000000|111111|7K3M)\b", line)] == []
 
     def test_lines_that_say_the_same_in_each_session_are_left_out(self, transcript: str) -> None:
         assert "log: RADIUS: Access-Accept for alice" in transcript
@@ -115,7 +133,7 @@ class TestScript:
         assert played.returncode == 1
         assert "NOT AS EXPECTED: 7. denied with the server's message: ACCEPT instead of DENY\n" in printed
         assert "NOT AS EXPECTED: 6. " in printed
-        assert printed.endswith("0 of 10 outcomes as expected.\n")
+        assert printed.endswith("0 of 12 outcomes as expected.\n")
 
     def test_closed_output_ends_the_demo(self, plugin_zip: Path) -> None:
         with subprocess.Popen(
