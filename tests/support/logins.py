@@ -2,9 +2,9 @@
 
 import logging
 import os
-import select
+import selectors
 import threading
-from typing import Any, Dict, List, NamedTuple, Optional, Union
+from typing import Dict, List, NamedTuple, Optional, Union
 
 from lib.authenticator import Authenticator
 from lib.config.model import Settings
@@ -70,12 +70,14 @@ class Logins:
     def wait(self) -> List[Finished]:
         """Wait until each hook call has returned or waits for a reply; return those that have returned."""
         while self._running > len(self.waiting):
-            sources: List[Any] = [self._socket, self._done]
-            ready = select.select(sources, [], [], WAIT_LIMIT)[0]
+            with selectors.DefaultSelector() as selector:
+                for source in (self._socket, self._done):
+                    selector.register(source, selectors.EVENT_READ)
+                ready = [key.fileobj for key, _ in selector.select(WAIT_LIMIT)]
             assert ready, "a hook call hangs"
             if self._socket in ready:
-                octets, source = self._socket.recvfrom(4096)
-                self.waiting.append(Request(octets, source, self.requests))
+                octets, client = self._socket.recvfrom(4096)
+                self.waiting.append(Request(octets, client, self.requests))
                 self.requests += 1
             if self._done in ready:
                 self._running -= len(os.read(self._done, 1))
