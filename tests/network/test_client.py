@@ -1,6 +1,7 @@
 """The client over real UDP on loopback, against servers that answer right, wrong or not at all."""
 
 import contextlib
+import errno
 import hashlib
 import hmac
 import socket
@@ -515,6 +516,31 @@ def test_only_server_has_a_closed_port() -> None:
         error = no_answer(configured(("127.0.0.1", port), timeout=0.6, retries=100))
     assert error.code == "connection-refused"
     assert error.log_lines == (f"[radius] 127.0.0.1:{port}: connection refused",)
+
+
+def test_error_of_the_network_ends_no_login_until_it_is_confirmed(mocker: Any) -> None:
+    """Anybody who guesses a port can forge an ICMP message of any kind."""
+    numbers = iter([errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENOPROTOOPT, errno.EMSGSIZE] * 2)
+
+    class Socket(socket.socket):
+        def recv(self, *arguments: Any) -> bytes:
+            octets = super().recv(*arguments)
+            if octets == b"ICMP":
+                raise OSError(next(numbers), "an error of the network")
+            return octets
+
+    def forged(request: Request) -> List[bytes]:
+        return [reply(request, SECRET)] if request.number else [b"ICMP"]
+
+    mocker.patch("socket.socket", Socket)
+    with Cases() as cases:
+        for number in range(5):
+            with cases.case(number), Server(forged) as server, Server(silent) as other:
+                expect_accept(ask(configured(server), configured(other, "radius_2")), server)
+    assert not other.requests
+    with Server(lambda request: [b"ICMP"]) as unreachable, Server(answering(SECRET)) as living:
+        expect_accept(ask(configured(unreachable), configured(living, "radius_2")), living, "radius_2")
+    assert len(unreachable.requests) == 2
 
 
 def test_name_that_does_not_resolve_is_skipped() -> None:
