@@ -4,15 +4,19 @@ import contextlib
 import errno
 import hashlib
 import hmac
+import pathlib
 import socket
 import struct
 import threading
+import time
 from functools import partial
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple, Union
 
 import pytest
 
+from lib import accounting as delivery
 from lib import reasons
+from lib.config.model import AccountingSettings
 from lib.radius import client, packet
 from lib.radius.request import LoginRequest, Origin
 from lib.radius.result import Answer, NoAnswer, NotSent, OriginGone
@@ -21,6 +25,9 @@ from lib.radius.transport.base import Address, Unreachable
 from lib.radius.transport.resolve import resolve
 from lib.radius.transport.udp import UdpTransport
 from lib.secret import Secret
+from lib.state.accounting_queue import AccountingQueue
+from lib.state.server_status import SharedServerStatus
+from tests.support.accounting import start
 from tests.support.cases import Cases
 from tests.support.loopback import needs_ipv6
 from tests.support.misbehaving import (
@@ -591,6 +598,23 @@ def test_hanging_lookup_leaves_time_for_the_next_server() -> None:
         hung = configured(("radius.example", 1812), timeout=0.2)
         answer = ask(hung, configured(living, "radius_2"), total_timeout=30)
     expect_accept(answer, living, "radius_2")
+
+
+@pytest.mark.usefixtures("hanging_lookup")
+def test_hanging_lookup_delays_a_login_no_longer_than_accounting_may(mocker: Any, tmp_path: pathlib.Path) -> None:
+    join, waits = threading.Thread.join, []
+
+    def noted(thread: threading.Thread, timeout: float) -> None:
+        waits.append(timeout)
+        join(thread, timeout)
+
+    mocker.patch("threading.Thread.join", noted)
+    queue = AccountingQueue(str(tmp_path))
+    queue.add(start("a", time.time()))
+    servers = tuple(configured(("radius.example", 1813), section, timeout=0.45) for section in ("accounting", "other"))
+    lines = delivery.deliver(AccountingSettings(servers, 1.0), queue, SharedServerStatus(str(tmp_path), 120.0))
+    assert len(waits) == 3 and sum(waits) <= 1.0
+    assert lines[0].endswith("[accounting] radius.example: name resolution failed: timed out")
 
 
 def test_address_that_the_system_refuses_is_skipped() -> None:
