@@ -17,8 +17,9 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
+from bench import selection
 from lib.radius.accounting import ACCOUNTING_RESPONSE, ACCT_SESSION_ID, START, Record
-from lib.radius.schedule import GiveUp, Resolve, Schedule, Send, Timing, Wait
+from lib.radius.client import timing_of
 from lib.state.accounting_queue import AccountingQueue
 from simulator.gateway import HOST, Session, UnpackedPlugin, unpack
 from simulator.host import RESULT_FD
@@ -29,7 +30,7 @@ from tests.support.tls_peer import VERSION_1_1, Peer, answering
 from tools import build
 
 CALLS = 40
-SIMULATED = 200
+SIMULATED = 2000
 REAL = 20
 STORM = 60
 BACKLOG, ACCOUNTING_TIMEOUT = 998, 2  # records, and seconds; with those of the first two sessions, the queue is full
@@ -276,23 +277,11 @@ def backlog(zip_directory: pathlib.Path, scratch: pathlib.Path, living: DemoServ
     line("", took, len(delays), statistics.median(delays), max(delays), ACCOUNTING_TIMEOUT)
 
 
-def simulated_login(loss: float, chance: random.Random) -> Optional[float]:
-    """Return the simulated seconds until a reply arrives over a network that loses packets; None if none does."""
-    schedule = Schedule([Timing(15, 0.3, 5)] * 2, 0.0, 150.0, chance.random)
-    now, arrives = 0.0, float("inf")
-    while True:
-        action = schedule.next(now)
-        if isinstance(action, GiveUp):
-            return None
-        if isinstance(action, Resolve):
-            schedule.resolved(1)
-            arrives = float("inf")
-        elif isinstance(action, Send) and chance.random() >= loss and chance.random() >= loss:
-            arrives = min(arrives, now + 0.02)
-        elif isinstance(action, Wait):
-            if arrives <= action.until:
-                return arrives
-            now = action.until
+def server_selection() -> None:
+    """Print what a dead server and lost packets cost, in simulated time."""
+    print("\n" + f"{'Server selection, simulated':<80}{'measured':>10}{'limit':>10}")
+    for name, measured, limit in selection.rows():
+        print(f"{name:<80}{measured:>10.3f}{limit:>10.3f}", flush=True)
 
 
 def losses(zip_directory: pathlib.Path, scratch: pathlib.Path) -> None:
@@ -300,7 +289,7 @@ def losses(zip_directory: pathlib.Path, scratch: pathlib.Path) -> None:
     heading("Packets lost", "simulated: median", "95th", "failed", "real: median", "95th")
     for percent in (10, 30, 50):
         chance = random.Random(percent)
-        times = [simulated_login(percent / 100, chance) for _ in range(SIMULATED)]
+        times = selection.loss_times(timing_of(selection.defaults()), percent / 100, SIMULATED)
         arrived = sorted(each for each in times if each is not None)
 
         def lossy(request: Request, chance: random.Random = chance, loss: float = percent / 100) -> Sequence[bytes]:
@@ -369,6 +358,7 @@ def main() -> int:
             handshakes(directory, scratch, ours)
             failover(directory, scratch, server)
             backlog(directory, scratch, server)
+            server_selection()
             losses(directory, scratch)
             storm(ours, floor)
     return 0

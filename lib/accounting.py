@@ -30,7 +30,7 @@ def begin(
     attributes, unfit = request_attributes(settings, session, nas_identifier)
     configured = {each[:2] for each in attributes}
     target = nas.target(session.server_ip, session.server_port, session.server_hostname, session.server_username)
-    user_name = radius_name(settings.name_rules[settings.servers[0].section], session.identity)
+    user_name = radius_name(settings.name_rules[settings.servers[0].section], session.identity, session.domains)
     begun = AccountingSession(
         started=time.time(),
         session_id=session.session_id or "",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Container, List, Optional, Sequence, Tuple, Un
 from . import log_lines, reasons
 from .config.model import LockoutRules, Settings
 from .login import conversation
-from .login.groups import gateway_groups
+from .login.groups import Groups, gateway_groups
 from .login.state import (
     Accept,
     Accepted,
@@ -32,7 +32,7 @@ from .login.state import (
     Rejected,
     SendRequest,
 )
-from .login.username import account_name, radius_name
+from .login.username import account_name, character_problem, radius_name
 from .radius.server import ServerSettings
 from .secret import Secret
 from .session import AcceptedUser, Session, SessionRecord
@@ -181,13 +181,17 @@ class Authenticator:
         from .request_attributes import request_attributes
 
         servers, seconds = self._settings.servers, self._settings.total_timeout - self._seconds
+        names = {server.section: self._user_name(server) for server in servers}
+        problem = next(filter(None, map(character_problem, names.values())), "")
+        if problem:
+            raise result.NotSent(packet.RequestError(reasons.BAD_USERNAME, f"the User-Name: {problem}"), "", ())
         attributes, unfit = request_attributes(self._settings, self._session, self._nas_identifier)
         for each in unfit:
             if not each.line.optional:
                 raise result.NotSent(packet.RequestError(reasons.BAD_CONFIGURATION, str(each)), "", ())
         self._attribute_warnings = [each.omission for each in unfit]
         login = LoginRequest(
-            {server.section: self._user_name(server) for server in servers},
+            names,
             request.password,
             attributes,
             request.server_state,
@@ -228,19 +232,23 @@ class Authenticator:
         rules = self._settings.groups
         if rules is None:
             return None
+        from .radius import attributes
         from .time_limit import time_limit  # imports signal, which the SDK does not
 
-        values = [value for vendor, number in rules.attributes for value in reply.values_of(vendor, number)]
+        dictionary = self._settings.dictionary
+        values = {attributes.by_key(*key, dictionary).name: reply.values_of(*key) for key in rules.attributes}
         try:
             with time_limit(_PATTERN_SECONDS):
-                found, warnings = gateway_groups(rules, values)
+                found = gateway_groups(rules, values)
         except TimeoutError:
-            found, warnings = (), (log_lines.PATTERN_TIMED_OUT.text,)
+            found = Groups((), (log_lines.PATTERN_TIMED_OUT.text,))
         user = field(self._session.username)
-        for warning in warnings:
+        for warning in found.warnings:
             log_lines.GROUPS_WARNING.log(_log, user=user, cause=warning)
-        log_lines.GROUPS.log(_log, user=user, groups=one_line(", ".join(map(field, found))) or "none")
-        return found
+        if found.has_binary_class:
+            log_lines.BINARY_CLASS.log(_log, user=user)
+        log_lines.GROUPS.log(_log, user=user, groups=one_line(", ".join(map(field, found.names))) or "none")
+        return found.names
 
     def _answered_by(self, used: Container[int], message: str) -> Optional[int]:
         """Return the first unused line of [challenge_answers] whose pattern matches in time, or None."""
@@ -260,7 +268,7 @@ class Authenticator:
         return None
 
     def _user_name(self, server: ServerSettings) -> str:
-        return radius_name(self._settings.name_rules[server.section], self._session.identity)
+        return radius_name(self._settings.name_rules[server.section], self._session.identity, self._session.domains)
 
     def _locked_for(self) -> float:
         return self._lockout.locked_for(self._counted, self._record.attempt, time.time())

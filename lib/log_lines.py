@@ -267,7 +267,7 @@ NO_MATCHING_NAME = Cause(ATTEMPT, "no certificate can match the name {name}")
 # Discarded replies
 
 DISCARDED = Cause(ATTEMPT, "discarded {replies}: {cause}")
-STATUS_FLAWED = Cause(ATTEMPT, "invalid {replies} to Status-Server: {cause}")
+STATUS_FLAWED = Cause(ATTEMPT, "{replies} to Status-Server invalid: {cause}")
 """`{cause}` is one of those below. The login is not affected, but the plugin may take a slow server for a dead one."""
 WRONG_AUTHENTICATOR = Cause(DISCARDED, "wrong Response Authenticator; the shared secret probably differs")
 """Set the same secret on both sides. Look for white space at its end, and for non-ASCII letters that the server stores
@@ -327,13 +327,22 @@ ANSWERED = Line(INFO, "Challenge answered by [challenge_answers] {place}")
 ANSWER_SKIPPED = Line(WARNING, "Automatic answer skipped: [challenge_answers] {place}: pattern takes too long")
 """The regular expression in this line has too many ways to match. The plugin tries the next line, or asks the user."""
 NO_GROUP = Cause(GROUPS_WARNING, "no group in {values}")
-"""The server sent none of the attributes in `[gateway_groups] attribute`, or `pattern` does not match their values."""
+"""`[gateway_groups] pattern` does not match the values, or they are empty."""
+GROUP_ATTRIBUTE_MISSING = Cause(GROUPS_WARNING, "the server sent no {names}")
+"""Configure the server to send one of the attributes in `[gateway_groups] attribute` for this user, or correct that
+option."""
+REQUIRED_GROUP_MISSING = Cause(GROUPS_WARNING, "no required group: expected one of {expected}, received {received}")
+"""The plugin denied the session. Add the user to a required group on the server, or correct
+`[gateway_groups] required_groups`, which is compared case-sensitively after the map."""
 GROUPS_NOT_MAPPED = Cause(GROUPS_WARNING, "not mapped: {names}")
 """With `unmapped=drop`, each of these names needs a line in `[gateway_groups map]`."""
-GROUPS_NOT_UTF_8 = Cause(GROUPS_WARNING, "discarded {number} of {values}: not UTF-8")
-"""Configure the server to send text in UTF-8."""
+GROUPS_NOT_DECODED = Cause(GROUPS_WARNING, "discarded {number} of {values}: not {encoding}")
+"""Configure the server to send text in UTF-8, or set `[gateway_groups] encoding` to what it sends."""
 GROUPS_WITH_CONTROLS = Cause(GROUPS_WARNING, "discarded {number} of {values}: with control characters")
 """Configure the server to send text without control characters."""
+BINARY_CLASS = Line(INFO, "Ignored binary Class of user {user}: another value is text")
+"""Servers such as NPS send a Class of their own beside that of the policy. No action is needed, unless a group is
+missing: then see `[gateway_groups] encoding`."""
 ATTRIBUTE_OMITTED = Line(WARNING, "Request omits [radius_attributes] {place}: {error}")
 """The value does not fit the attribute in this session. The plugin sent the request without the attribute, because the
 attribute is optional (`?`) or the request is for accounting."""

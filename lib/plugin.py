@@ -12,7 +12,7 @@ from . import __version__, log_lines, reasons
 from .authenticator import Authenticator
 from .login import conversation
 from .login.state import Identity
-from .login.username import name_problem, radius_name_problem
+from .login.username import character_problem, name_problem
 from .sdk import GuardedPlugin, Verdict, accept, locate, read_nas_identifier, rename_step
 from .session import SessionRecord, opening_warnings
 from .text import field, one_line
@@ -157,14 +157,14 @@ class Plugin(GuardedPlugin):
         if result.override:
             log_lines.OVERRIDDEN.log(_log, user=user, name=typed)
         elif result.ignored:
-            is_allowed = self._settings.username.allow_override
-            cause = log_lines.OVERRIDE_UNAUTHENTICATED if is_allowed else log_lines.OVERRIDE_OFF
+            is_authenticated = bool(self.connection.gateway_user)
+            cause = log_lines.OVERRIDE_OFF if is_authenticated else log_lines.OVERRIDE_UNAUTHENTICATED
             log_lines.NAME_IGNORED.log(_log, name=typed, user=user, cause=cause.text)
         return None
 
     def _check_radius_name(self) -> Verdict:
-        """Refuse a mapped name that must not be sent or logged: a directory may contain anything."""
-        problem = radius_name_problem(self.mfa_identity)
+        """Refuse a mapped name that must not be logged: a directory may contain anything."""
+        problem = character_problem(self.mfa_identity)
         return self._denied(reasons.BAD_USERNAME, problem) if problem else None
 
     def _check_name(self) -> Verdict:

@@ -86,8 +86,9 @@ _DENIALS = (
         CANNOT_ASK,
         _FAILED,
         "The server sent an Access-Challenge, or a `[question_N]` is due, in a protocol in which SPS cannot prompt.",
-        "Have users put the code into the login name or use push in this protocol, answer the challenge with "
-        "`[challenge_answers]`, or add the protocol to `[auth] interactive_protocols` if SPS can prompt there.",
+        "Have users put the code into the login name or use push in this protocol, or answer the challenge with "
+        "`[challenge_answers]`. SPS prompts in SSH, Telnet, and RDP; if yours does in another protocol, add it to "
+        "`[auth] interactive_protocols`.",
     ),
     Denial(
         NO_USERNAME,

@@ -112,11 +112,13 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
         pairs = {key: value for key, value in self.connection.key_value_pairs.items() if isinstance(value, str)}
         if "username" in pairs:
             pairs["username"] = self._without_upn_suffix(pairs["username"]) or ""
-        return HookCall(
-            gateway_user=self.connection.gateway_user,
-            server_username=self._without_upn_suffix(self.connection.server_username),
-            pairs=pairs,
-            can_ask=self._can_ask(),
+        assert self._settings is not None
+        return HookCall.of(
+            self.connection.protocol,
+            self._settings.auth.interactive_protocols,
+            self.connection.gateway_user,
+            self._without_upn_suffix(self.connection.server_username),
+            pairs,
         )
 
     def _session(self) -> Session:
@@ -196,6 +198,10 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
         log_lines.CACHE_FROM_FUTURE.log(_log, user=field(self.username))
         return True
 
+    def _transform_username(self) -> None:
+        if "@" not in self.mfa_identity:  # as SDK 1.8 and later do; earlier ones append a second domain
+            super()._transform_username()
+
     def _refresh_authentication_cache(self) -> None:
         # Cache only RADIUS logins: not those of a whitelist, and not those from the cache itself. SDK 1.6 caches the
         # latter again, so that reuse_limit and hard_timeout never take effect.
@@ -230,12 +236,7 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
 
     def _ask_questions(self) -> Verdict:
         verdict = super()._ask_questions()
-        return self._denied(reasons.CANNOT_ASK) if verdict and not self._can_ask() else verdict
-
-    def _can_ask(self) -> bool:
-        """Whether the user can be asked in this protocol."""
-        assert self._settings is not None
-        return self.connection.protocol.lower() in self._settings.auth.interactive_protocols
+        return self._denied(reasons.CANNOT_ASK) if verdict and not self._hook_call().can_ask else verdict
 
     def _without_upn_suffix(self, name: Optional[str]) -> Optional[str]:
         """Return a name without the `@domain` that the SDK drops from RDP user names, from 1.8 on."""

@@ -25,6 +25,7 @@ class Session(NamedTuple):
     client_port: Optional[int] = None
     client_hostname: Optional[str] = None
     gateway_user: Optional[str] = None
+    gateway_domain: Optional[str] = None
     server_username: Optional[str] = None
     server_domain: Optional[str] = None
     server_ip: Optional[str] = None
@@ -42,6 +43,11 @@ class Session(NamedTuple):
             if isinstance(value, str) and name != "gateway_user":
                 values[name] = printable(value)
         return cls(username, identity, **values)
+
+    @property
+    def domains(self) -> Dict[str, str]:
+        """The values of the placeholders in add_prefix and add_suffix."""
+        return {"gateway_domain": self.gateway_domain or "", "server_domain": self.server_domain or ""}
 
 
 class AcceptedUser(NamedTuple):

@@ -12,6 +12,7 @@ from ..config.build import build
 from ..config.ini import Ini, Problem, line_of, parse_ini
 from ..config.model import Settings
 from ..config.reader import MAX_PROBLEMS, ConfigurationError
+from ..login.state import PROTOCOLS_WITH_QUESTIONS
 from ..namedtuple import NamedTuple
 from ..recovery_code import RecoveryHash
 from ..text import counted
@@ -21,7 +22,6 @@ from .console import Console
 
 ERROR, WARNING, NOTE = "error", "warning", "note"
 SECRET_OCTETS = 16  # RFC 2865 section 3
-QUESTION_PROTOCOLS = ("rdp", "ssh", "telnet")  # in which SPS can ask questions
 
 # The options that the vendor's plugin knows besides the sections of the SDK
 _VENDOR_OPTIONS = {
@@ -200,8 +200,8 @@ def _warnings(ini: Ini, built: Optional[Settings]) -> Iterator[Problem]:
     yield from _without_effect(ini)
     if built is not None:
         yield from _server_warnings(ini, built)
-        if set(built.auth.interactive_protocols) - set(QUESTION_PROTOCOLS):
-            protocols = ", ".join(QUESTION_PROTOCOLS)
+        if set(built.auth.interactive_protocols) - set(PROTOCOLS_WITH_QUESTIONS):
+            protocols = ", ".join(PROTOCOLS_WITH_QUESTIONS)
             text = f"SPS can ask questions in {protocols} only; a login in another protocol would hang"
             yield _advice("auth", "interactive_protocols", text)
 

@@ -12,7 +12,7 @@ from .. import __version__, log_lines, reasons
 from ..authenticator import Authenticator
 from ..login import conversation
 from ..login.state import Accept, Action, Ask, Deny, HookCall, Identity
-from ..login.username import radius_name_problem
+from ..login.username import character_problem
 from ..session import Session, SessionRecord, format_metadata, opening_warnings
 from ..state.directory import StateDirectories
 from ..text import field, one_line, safe
@@ -125,18 +125,19 @@ class _Login:
     def _authenticate(self, pairs: Dict[str, str]) -> Action:
         """Do what one call of the hook `authenticate` does."""
         options, settings = self._options, self._configuration.settings
-        call = HookCall(
-            gateway_user=options.gateway_user or None,
-            server_username=self._without_upn_suffix(options.user) or None,
-            pairs=pairs,
-            can_ask=options.protocol in settings.auth.interactive_protocols,
+        call = HookCall.of(
+            options.protocol,
+            settings.auth.interactive_protocols,
+            options.gateway_user or None,
+            self._without_upn_suffix(options.user) or None,
+            pairs,
         )
         login, result = conversation.identify(settings, self._record.login, call)
         self._record = self._record._replace(login=login)
         if not isinstance(result, Identity):
             return result
         self._username, self._identity = result.name, self._mapped(result.override or result.name)
-        problem = radius_name_problem(self._identity)
+        problem = character_problem(self._identity)
         if problem:
             return Deny(reasons.BAD_USERNAME, problem)
         known = dict(
@@ -144,7 +145,9 @@ class _Login:
             connection_name=options.connection,
             client_ip=options.client_ip,
             gateway_user=options.gateway_user,
+            gateway_domain=options.gateway_domain,
             server_username=options.user,
+            server_domain=options.server_domain,
         )
         session = Session.of(self._username, self._identity, known)
         authenticator = Authenticator(settings, session, options.nas_identifier, self._directories)

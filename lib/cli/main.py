@@ -169,6 +169,8 @@ def _parser(program: str) -> argparse.ArgumentParser:
     login.add_argument(
         "--gateway-user", metavar="NAME", default="", help="user that SPS has authenticated before the plugin runs"
     )
+    for name in ("gateway", "server"):
+        login.add_argument(f"--{name}-domain", metavar="DOMAIN", default="", help=f"domain of the {name} user")
     login.add_argument(
         "--protocol", choices=("ssh", "rdp", "telnet"), default="ssh", help="protocol of the session (default: ssh)"
     )

@@ -66,7 +66,7 @@ def option_doubts(name: str, kind: ValueType, value: str, is_prose: bool = False
         yield from _list_doubts(value)
     elif kind is OPTIONAL_PATTERN:
         yield from text_doubts(value)
-    elif kind is TEXT:
+    elif kind is TEXT or name in _DOUBTS_BY_NAME:
         yield from _text_doubts(name, value)
 
 

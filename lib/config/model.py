@@ -21,6 +21,7 @@ class AuthSettings(NamedTuple):
     max_attempts: int
     max_challenges: int
     serialize_user: bool = False
+    show_reject_reason: bool = True
 
 
 class UsernameSettings(NamedTuple):
@@ -32,7 +33,10 @@ class UsernameSettings(NamedTuple):
 
 
 class NameRules(NamedTuple):
-    """How a server expects User-Names: the options strip_realm, strip_domain, add_prefix and add_suffix."""
+    """How a server expects User-Names: the options strip_realm, strip_domain, add_prefix and add_suffix.
+
+    Prefix and suffix may contain the names of `options.DOMAINS` in braces.
+    """
 
     strip_realm: bool = False
     strip_domain: bool = False
@@ -66,6 +70,7 @@ class GroupRules(NamedTuple):
     """Whether a name without a pair is a gateway group too."""
     required_groups: Tuple[str, ...] = ()
     """Gateway groups of which a login needs one; none is needed if empty."""
+    encoding: str = "utf-8"
 
 
 class RadiusAttribute(NamedTuple):

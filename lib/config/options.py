@@ -13,6 +13,7 @@ from .sdk_options import SDK_SECTIONS
 from .value_types import (
     CERTIFICATE_AND_KEY,
     CERTIFICATES,
+    ENCODING,
     HOST,
     NAMES,
     OPTIONAL_ADDRESS,
@@ -111,11 +112,16 @@ TLS_OPTIONS = (
     ),
 )
 NEEDING_TLS = (_CONNECT_TIMEOUT,) + TLS_OPTIONS
+
+DOMAINS = ("gateway_domain", "server_domain")
+"""Names that add_prefix and add_suffix may contain in braces."""
+
+_AFFIX = template(*DOMAINS)
 NAME_OPTIONS = (
     Option("strip_realm", YES_NO, "no", "Remove @realm from the User-Name."),
     Option("strip_domain", YES_NO, "no", "Remove DOMAIN\\ from the User-Name."),
-    Option("add_prefix", TEXT, "", "Text to put before the User-Name, such as DOMAIN\\."),
-    Option("add_suffix", TEXT, "", "Text to put after the User-Name, such as @example.com."),
+    Option("add_prefix", _AFFIX, "", "Text to put before the User-Name, such as DOMAIN\\ or {gateway_domain}\\."),
+    Option("add_suffix", _AFFIX, "", "Text to put after the User-Name, such as @example.com."),
 )
 _OWN_NAME_OPTIONS = tuple(each._replace(help=each.help + " If not set, [username] applies.") for each in NAME_OPTIONS)
 _ALL_SERVER_OPTIONS = SERVER_OPTIONS + TRANSPORT_OPTIONS + TLS_OPTIONS + _OWN_NAME_OPTIONS
@@ -150,6 +156,12 @@ AUTH_OPTIONS = (
     Option("max_attempts", whole_number(1, 100), "3", "Rejected attempts after which the session ends."),
     Option("max_challenges", whole_number(0, 100), "10", "Access-Challenges allowed per attempt."),
     Option(
+        "show_reject_reason",
+        YES_NO,
+        "yes",
+        "Show users the server's reason for a reject (Reply-Message). Set to no if it reveals account names.",
+    ),
+    Option(
         "serialize_user",
         YES_NO,
         "no",
@@ -168,6 +180,7 @@ USERNAME_OPTIONS = (
 )
 GROUP_OPTIONS = (
     Option("attribute", NAMES, "", "Attributes that contain group names: Filter-Id, Class, 26.<vendor>.<type>, ..."),
+    Option("encoding", ENCODING, "utf-8", "Encoding of the names. NPS may send those of Windows: cp1252, cp1250, ..."),
     Option(
         "pattern",
         OPTIONAL_PATTERN,
@@ -206,6 +219,7 @@ PLACEHOLDERS = (
     "session_id",
     "username",
     "gateway_user",
+    "gateway_domain",
     "server_username",
     "server_domain",
 )

@@ -144,6 +144,15 @@ def _protocols(value: str) -> Tuple[str, ...]:
     return names
 
 
+def _encoding(value: str) -> str:
+    try:
+        if b"group".decode(value) == "group":
+            return value
+    except (LookupError, ValueError):
+        pass
+    raise expected("the name of an encoding that contains ASCII, such as utf-8 or cp1252", value)
+
+
 def compile_pattern(pattern: str, flags: int = 0) -> Pattern[str]:
     """Compile a regular expression; raise ValueError, which does not quote it, if it is invalid."""
     try:
@@ -266,6 +275,7 @@ SECRET = ValueType("text, or `$`", _secret)
 OPTIONAL_ADDRESS = ValueType("IP address", _optional_address)
 YES_NO = ValueType("yes, no", _yes_no)
 NAMES = ValueType("comma-separated names", _names)
+ENCODING = ValueType("name of an encoding", _encoding)
 PROTOCOLS = ValueType("comma-separated names", _protocols)
 OPTIONAL_PATTERN = ValueType("regular expression", _optional_pattern)
 CERTIFICATES = ValueType("PEM, or `$[list]`", _certificates)

@@ -126,12 +126,13 @@ def proceed(settings: Settings, state: State, call: HookCall, locked_for: float 
             state = state._replace(prompt="")  # a server may have put a new PIN into it
             return state, SendRequest(Secret(answer), state.server_state, state.origin)
         return state, _first_request(settings, answer)
-    supplied = next((call.pairs[key] for key in PASSWORD_KEYS if call.pairs.get(key) is not None), None)
-    if supplied is None and not call.can_ask:
+    # As in the SDK, an empty `otp` is push, and the others count only if they are not empty.
+    supplied = next((call.pairs[key] for key in PASSWORD_KEYS if call.pairs.get(key)), call.pairs.get("otp"))
+    if supplied is None and not call.can_ask_password:
         supplied = ""
     if supplied is not None and not state.password_used:
         return state._replace(password_used=True), _first_request(settings, supplied)
-    return _ask(settings, state, call, PASSWORD) if call.can_ask else (state, Deny(reasons.CANNOT_ASK))
+    return _ask(settings, state, call, PASSWORD) if call.can_ask_password else (state, Deny(reasons.CANNOT_ASK))
 
 
 def receive(settings: Settings, state: State, call: HookCall, outcome: Outcome) -> Tuple[State, Action]:
@@ -148,13 +149,15 @@ def receive(settings: Settings, state: State, call: HookCall, outcome: Outcome) 
     if isinstance(outcome, Locked):
         return state, _locked(outcome)
     if isinstance(outcome, NoResponse):
-        if answered_challenge and call.can_ask and len(settings.servers) > 1:
+        if answered_challenge and call.can_ask_password and len(settings.servers) > 1:
             return _start_over(settings, state, call, outcome.code)
         return _recover(settings, state, call, outcome)
     if isinstance(outcome, OriginUnavailable):
         return _start_over(settings, state, call, reasons.NO_REPLY)
-    code = reasons.BAD_PASSWORD if isinstance(outcome, PasswordUnusable) else reasons.REJECTED
-    return _failed_attempt(settings, state, call, outcome.message, code)
+    if isinstance(outcome, PasswordUnusable):
+        return _failed_attempt(settings, state, call, outcome.message, reasons.BAD_PASSWORD)
+    message = outcome.message if settings.auth.show_reject_reason else ""
+    return _failed_attempt(settings, state, call, message, reasons.REJECTED)
 
 
 def typed_secrets(call: HookCall) -> Tuple[str, ...]:
@@ -197,7 +200,7 @@ def _recover(settings: Settings, state: State, call: HookCall, outcome: NoRespon
 
 def _start_over(settings: Settings, state: State, call: HookCall, code: str) -> Tuple[State, Action]:
     """Ask for the password again: a State must not go to another server, but a new login may."""
-    if not call.can_ask:
+    if not call.can_ask_password:
         return state, Deny(code)
     notice = format_text(settings.messages, reasons.SERVER_GONE)
     return _ask(settings, state._replace(notice=notice), call, PASSWORD)
@@ -234,7 +237,8 @@ def _failed_attempt(
         return state, Deny(code)
     if left <= 0 and settings.auth.max_attempts > 1:
         return state, Deny(reasons.TOO_MANY_ATTEMPTS, line)
-    if left <= 0 or not call.can_ask:
+    needs_no_password = code in (reasons.NO_USERNAME, reasons.WRONG_RECOVERY_CODE)
+    if left <= 0 or not (call.can_ask if needs_no_password else call.can_ask_password):
         return state, Deny(code, line)
     state = state._replace(notice=_retry_notice(settings, line.rstrip(". "), left))
     if code == reasons.WRONG_RECOVERY_CODE:

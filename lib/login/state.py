@@ -1,6 +1,6 @@
 """The data of a conversation: input from SPS, state in the cookie, actions, and the outcomes of requests."""
 
-from typing import Mapping, Optional, Tuple, Union
+from typing import Mapping, Optional, Sequence, Tuple, Union
 
 from ..namedtuple import NamedTuple
 from ..secret import Secret
@@ -9,17 +9,44 @@ USERNAME, PASSWORD, CHALLENGE, RECOVERY = "username", "password", "challenge", "
 QUESTIONS = (USERNAME, PASSWORD, CHALLENGE, RECOVERY)
 """What a question to the user can be for."""
 
+PROTOCOLS_WITH_QUESTIONS = ("rdp", "ssh", "telnet")
+"""The protocols in which SPS can show a question."""
+
 Origin = Tuple[str, str, int]
 """Section, address and port of the server that sent a challenge."""
 
 
 class HookCall(NamedTuple):
-    """What SPS passes to `authenticate`; `can_ask` is whether it can show a question in this protocol."""
+    """What SPS passes to `authenticate`.
+
+    `can_ask` is whether SPS can show a question in this protocol. Without `has_password_prompt`, none of them is for
+    the password: that in the login name is used, or push.
+    """
 
     gateway_user: Optional[str]
     server_username: Optional[str]
     pairs: Mapping[str, str]
     can_ask: bool
+    has_password_prompt: bool = True
+
+    @property
+    def can_ask_password(self) -> bool:
+        """Whether the user can be asked for the password."""
+        return self.can_ask and self.has_password_prompt
+
+    @classmethod
+    def of(
+        cls,
+        protocol: str,
+        password_protocols: Sequence[str],
+        gateway_user: Optional[str],
+        server_username: Optional[str],
+        pairs: Mapping[str, str],
+    ) -> "HookCall":
+        """Return a call in a protocol: `[auth] interactive_protocols` is about the password prompt, as in the SDK."""
+        has_password_prompt = protocol.lower() in password_protocols
+        can_ask = has_password_prompt or protocol.lower() in PROTOCOLS_WITH_QUESTIONS
+        return cls(gateway_user, server_username, pairs, can_ask, has_password_prompt)
 
 
 class State(NamedTuple):

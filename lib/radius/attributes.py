@@ -77,8 +77,7 @@ def find(name: str, own: Sequence[Attribute] = ()) -> Attribute:
     """
     match = _NUMBERS.match(name)
     if match:
-        vendor, number = _key(match)
-        return _numbered(vendor, number, own) or Attribute(name, vendor, number, "octets")
+        return by_key(*_key(match), own)
     for attribute in own:
         if attribute.name.lower() == name.lower():
             return attribute
@@ -89,6 +88,12 @@ def find(name: str, own: Sequence[Attribute] = ()) -> Attribute:
         advice = did_you_mean(name, known) or "; define it, or write its number as 26.<vendor>.<type>"
         raise ValueError("unknown attribute" + advice)
     return found
+
+
+def by_key(vendor: int, number: int, own: Sequence[Attribute] = ()) -> Attribute:
+    """Return the attribute of a vendor and a type; its number is its name if it has no other."""
+    name = f"26.{vendor}.{number}" if vendor else str(number)
+    return _numbered(vendor, number, own) or Attribute(name, vendor, number, "octets")
 
 
 def define(name: str, text: str) -> Attribute:

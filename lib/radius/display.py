@@ -5,7 +5,7 @@ import re
 from typing import Callable, Dict, Sequence, Tuple
 
 from ..text import counted, holds_control, one_line
-from .attributes import FORBIDDEN, Attribute, find, named_values
+from .attributes import FORBIDDEN, Attribute, by_key, named_values
 
 _NOT_SECRET = ("User-Name", "Vendor-Specific")  # FORBIDDEN in the configuration, but no secret
 _SECRET_NAME = re.compile("(?i)password|passwd|secret|key")
@@ -17,8 +17,8 @@ def describe(vendor: int, number: int, octets: bytes, own: Sequence[Attribute] =
     An attribute without a name may be a secret of its vendor. An attribute that is secret in the dictionary is secret
     under any configured name.
     """
-    attribute = _named(vendor, number, own)
-    if _is_secret(_named(vendor, number, ())) or _is_secret(attribute):
+    attribute = by_key(vendor, number, own)
+    if _is_secret(by_key(vendor, number)) or _is_secret(attribute):
         return attribute.name, f"<hidden, {_length(octets)}>"
     if attribute.name[0].isdigit():
         return attribute.name, f"<unknown, {_length(octets)}>"
@@ -29,14 +29,6 @@ def describe(vendor: int, number: int, octets: bytes, own: Sequence[Attribute] =
     if "avpair" in attribute.name.lower() and _SECRET_NAME.search(value.partition("=")[0]):
         return attribute.name, f"<hidden, {_length(octets)}>"
     return attribute.name, tag + value
-
-
-def _named(vendor: int, number: int, own: Sequence[Attribute]) -> Attribute:
-    name = f"26.{vendor}.{number}" if vendor else str(number)
-    try:
-        return find(name, own)
-    except ValueError:  # a server may send numbers that no configuration may have
-        return Attribute(name, vendor, number, "octets")
 
 
 def _is_secret(attribute: Attribute) -> bool:

@@ -99,6 +99,7 @@ OPTIONS: Dict[str, Set[str]] = {
 # Sections of other programs' files
 FOREIGN = {
     "duo.md": {"radius_server_" + kind for kind in ("duo_only", "auto", "challenge", "concat")},
+    "moving.md": {"cache", "ldap"},
     "privacyidea.md": {"Mapping user"},
 }
 CODE = re.compile(r"``(?P<two>.+?)``|`(?P<one>[^`\n]+)`", re.DOTALL)
@@ -117,6 +118,7 @@ OTHER_WORDS = {
         "with_ntdomain_hack",
         "reject_delay",
     },
+    "moving.md": {"radius_password", "typed_username"},
     "privacyidea.md": {
         "push_wait",
         "challenge_response",

@@ -45,7 +45,7 @@ from tools.documents import declared_log_lines
 
 DOCUMENT = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
 STATUS_SERVER = 12
-VENDOR_SPECIFIC, CLASS = 26, 25
+FILTER_ID, CLASS, VENDOR_SPECIFIC = 11, 25, 26
 RECOVERY_CODE = "7K3M-9QXT-0GHV-W2BD"
 ACCOUNTING_RESPONSE = 5
 NOTHING_RECORDED = b"\x65\x06" + (406).to_bytes(4, "big")  # Error-Cause: Unsupported Extension
@@ -382,12 +382,16 @@ def connection_limits(stage: Stage) -> None:
 
 
 def odd_groups_and_attributes(stage: Stage) -> None:
-    with Server(answering(SECRET, ACCEPT, [(CLASS, b"\xff"), (CLASS, b"\x1b[31m"), (CLASS, b"staff")])) as server:
+    values = [(FILTER_ID, b"\xff"), (FILTER_ID, b"\x1b[31m"), (FILTER_ID, b"staff"), (CLASS, b"\0\1"), (CLASS, b"x")]
+    with Server(answering(SECRET, ACCEPT, values)) as server:
         groups = section(server) + "[gateway_groups]\nattribute={}\nunmapped=drop\n[gateway_groups map]\na=b\n"
         unfit = "[radius_attributes]\nFramed-IP-Address{} = {{protocol}}\n"
         stage.open(section(server) + unfit.format(""), gateway_user="alice").log_in("x")
         stage.open(groups.format("Class") + unfit.format("?"), gateway_user="alice").log_in("x")
         stage.open(groups.format("Filter-Id"), gateway_user="alice").log_in("x")
+        stage.open(groups.format("Connect-Info"), gateway_user="alice").log_in("x")
+        unmatched = section(server) + "[gateway_groups]\nattribute=Class\npattern=OU=(.+)\nrequired_groups=a\n"
+        stage.open(unmatched, gateway_user="alice").log_in("x")
     with Server(answering(SECRET, ACCEPT, [(CLASS, b"a" * 60)])) as server:
         endless = section(server) + "[gateway_groups]\nattribute=Class\npattern=(\\w+\\s?)+;\n"
         stage.open(endless, gateway_user="alice").log_in("x")

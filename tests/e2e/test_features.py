@@ -32,6 +32,7 @@ from tests.support.processes import WAIT_LIMIT
 from tests.support.radiusd import FreeRadius
 
 VENDOR_SPECIFIC, FORTINET, CISCO = 26, 12356, 9
+FILTER_ID, CLASS = 11, 25
 ACCOUNTING_RESPONSE = 5
 TEXTS = (1, 25, 26, 30, 31, 32, 44, 77)  # attributes of text
 
@@ -322,11 +323,11 @@ ERRORS = [
 ]
 
 
-def test_configuration_errors(open_session: OpenSession, down: str) -> None:
+def test_configuration_errors(open_session: OpenSession) -> None:
     with Cases() as cases:
         for lines, error in ERRORS:
             with cases.case(lines):
-                session = open_session(down + lines, server_username="alice")
+                session = open_session(section(1812) + lines, server_username="alice")
                 assert code(session.log_in()) == "bad-configuration"
                 assert "Configuration error: " + error in text(session)
 
@@ -345,11 +346,16 @@ def test_user_name_options(open_session: OpenSession) -> None:
         ("[username]\nstrip_realm=yes\nadd_suffix=@radius", "alice@old", "alice@radius"),
         ("[usermapping source=explicit]\nalice=bob\n[username]\nadd_suffix=@r", "alice", "bob@r"),
         ("[username]\nstrip_realm=yes", "@example.com", "@example.com"),
+        ("[username]\nadd_prefix={gateway_domain}\\", "alice", "CORP\\alice"),
+        ("add_suffix=@{gateway_domain}", "alice", "alice@CORP"),
+        ("[username]\nstrip_domain=yes\nadd_prefix={gateway_domain}\\", "LAB\\alice", "CORP\\alice"),
+        ("[username]\nadd_prefix={server_domain}\\", "alice", "alice"),
+        ("[username_transform]\nappend_domain=example.com", "alice@corp", "alice@corp"),
     ]
     found = []
     for options, name, _ in cases:
         with Server(answering(SECRET)) as server:
-            verdict = open_session(section(server) + options, gateway_user=name).log_in("x")
+            verdict = open_session(section(server) + options, gateway_user=name, gateway_domain="CORP").log_in("x")
         assert verdict["verdict"] == "ACCEPT" and "gateway_user" not in verdict, options
         sent = server.requests[0].values(1)[0].decode("utf-8")
         assert metadata(verdict).get("radius_user") == (None if sent == name else sent)
@@ -371,6 +377,51 @@ def test_user_name_options_per_server(open_session: OpenSession) -> None:
 def test_user_name_too_long_with_its_suffix(open_session: OpenSession, down: str) -> None:
     session = open_session(down + "[username]\nadd_suffix=" + "x" * 250, gateway_user="alice")
     assert code(session.log_in("x")) == "bad-username"
+
+
+def test_the_name_that_is_sent_is_checked(open_session: OpenSession) -> None:
+    mapping = "[usermapping source=explicit]\nalice={}\n[username]\n"
+    long = "a" * 250
+    with Server(answering(SECRET)) as server, Cases() as cases:
+        for name, options, domain, expected in (
+            ("alice", "[username]\nadd_suffix=@x\u200by", None, "it holds a control character"),
+            ("alice", "[username]\nadd_prefix={gateway_domain}\\", "CO\u3164RP", "it holds an invisible character"),
+            ("alice", mapping.format("b\u3164ob"), None, "it holds an invisible character"),
+            ("alice", mapping.format(long) + "add_suffix=@example.com", None, "the user name is not 1 to 253 octets"),
+            ("alice", mapping.format(long + "@example.com") + "strip_realm=yes", None, ""),
+        ):
+            with cases.case((options, domain)):
+                session = open_session(section(server) + options, gateway_user=name, gateway_domain=domain)
+                asked = session.authenticate()["verdict"] == "NEEDINFO"
+                assert outcome(session, *["x"] * asked) == ("bad-username" if expected else "ACCEPT")
+                assert expected in text(session)
+    assert [request.values(1) for request in server.requests] == [[long.encode("ascii")]]
+
+
+def test_the_reason_of_a_reject_may_stay_in_the_log(open_session: OpenSession) -> None:
+    reason = "ERR904: User <mallory@example> does not exist"
+    with Server(answering(SECRET, REJECT, [(REPLY_MESSAGE, reason.encode("ascii"))])) as server:
+        for shown, attempts in (("yes", 2), ("no", 2), ("no", 1)):
+            options = "[auth]\nshow_reject_reason={}\nmax_attempts={}\n".format(shown, attempts)
+            session = open_session(section(server) + options, gateway_user="alice")
+            verdict = session.log_in(*["x"] * attempts)
+            told = " ".join(prompts(session) + [verdict["reason"], verdict["additional_metadata"]])
+            assert ("ERR904" in told) == (shown == "yes")
+            assert text(session).count(": " + reason) >= attempts
+
+
+def test_groups_in_the_encoding_of_windows(open_session: OpenSession) -> None:
+    values = [(FILTER_ID, "Büro\0".encode("cp1252")), (FILTER_ID, b"admins\r\n"), (CLASS, b"\0\1")]
+    groups = "[gateway_groups]\nattribute=Filter-Id, Class\n"
+    with Server(answering(SECRET, ACCEPT, values)) as server:
+        session = open_session(section(server) + groups + "encoding=cp1252\n", gateway_user="alice")
+        assert session.log_in("x")["gateway_groups"] == ["Büro", "admins"]
+        assert "Groups of alice: discarded" not in text(session)
+        assert text(session).count("Ignored binary Class of user alice: another value is text") == 1
+        session = open_session(section(server) + groups + "required_groups=dba\n", gateway_user="alice")
+        assert code(session.log_in("x")) == "not-in-group"
+    assert "Groups of alice: discarded 1 of 3 values: not UTF-8" in text(session)
+    assert "Groups of alice: no required group: expected one of dba, received admins" in text(session)
 
 
 # Lockout

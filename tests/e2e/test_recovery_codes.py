@@ -88,14 +88,15 @@ def test_recovery_codes_in_the_credential_store(open_session: OpenSession, down:
 
 
 def test_protocol_that_cannot_ask(open_session: OpenSession, down: str) -> None:
-    configuration = down + codes_of() + "[auth]\ninteractive_protocols=telnet\n"
+    configuration = down + codes_of()
     outcomes = []
     for pairs in ({}, {"recovery": ""}, {"recovery": "wrong"}, {"recovery": CODES[0]}, {"recovery": CODES[0]}):
-        outcomes.append(outcome(open_session(configuration, gateway_user="alice", key_value_pairs=pairs)))
+        session = open_session(configuration, gateway_user="alice", key_value_pairs=pairs, protocol="http")
+        outcomes.append(outcome(session))
     assert outcomes == ["connection-refused"] * 2 + ["wrong-recovery-code", "ACCEPT", "wrong-recovery-code"]
     with Server(answering(SECRET, REJECT)) as server:
-        rejecting = section(server) + codes_of() + "[auth]\ninteractive_protocols=telnet\n"
-        session = open_session(rejecting, gateway_user="alice", key_value_pairs={"recovery": CODES[1]})
+        rejecting, pairs = section(server) + codes_of(), {"recovery": CODES[1]}
+        session = open_session(rejecting, gateway_user="alice", key_value_pairs=pairs, protocol="http")
         assert code(session.log_in()) == "rejected"
 
 

@@ -18,7 +18,8 @@ from lib import accounting as delivery
 from lib import reasons
 from lib.config.model import AccountingSettings
 from lib.radius import client, packet
-from lib.radius.request import LoginRequest, Origin
+from lib.radius.accounting import Record
+from lib.radius.request import AccountingRequest, LoginRequest, Origin
 from lib.radius.result import Answer, NoAnswer, NotSent, OriginGone
 from lib.radius.server import ServerSettings
 from lib.radius.transport.base import Address, Unreachable
@@ -681,6 +682,32 @@ def test_addresses_of_a_name_are_tried_in_order(mocker: Any) -> None:
     assert answer.log_lines[1].startswith(f"[radius] 127.0.0.2:{living.port}: no response to 1 transmission")
     assert unasked.requests == []
     assert dead.requests[0].authenticator != living.requests[0].authenticator
+
+
+def test_dead_address_of_a_name_delays_two_accounting_records(mocker: Any, tmp_path: Any) -> None:
+    """One record left unanswered may be at fault itself."""
+    resolve_to(mocker, "127.0.0.2", "127.0.0.1")
+    status = SharedServerStatus(str(tmp_path), 60.0)
+
+    def acknowledge(request: Request) -> List[bytes]:
+        return [reply(request, SECRET, 5, signature=None)]
+
+    with Server(acknowledge) as living, Server(silent, "127.0.0.2", living.port) as dead:
+        server = configured(("radius.example", living.port), timeout=0.3)
+        for number in range(4):
+            record = AccountingRequest(Record("Start", 1000.0, f"session {number}", "alice"))
+            answer = client.ask([server], record, LONG, status)
+            assert answer.origin.host == "127.0.0.1"
+            assert len(answer.log_lines) == (1 if number < 2 else 0)
+    assert len({request.octets for request in dead.requests}) == 2
+
+
+def test_accounting_requests_have_the_key_of_their_record() -> None:
+    start = Record("Start", 1000.0, "session", "alice")
+    records = [start, start, start._replace(kind="Stop", session_seconds=7), start._replace(session_id="another")]
+    keys = [AccountingRequest(record).key for record in records]
+    assert keys[0] == keys[1] and len(set(keys)) == 3
+    assert login().key == ""
 
 
 def test_address_listed_twice_is_tried_once(mocker: Any) -> None:

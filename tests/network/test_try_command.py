@@ -61,6 +61,15 @@ def test_gateway_user_is_preferred(cli: CommandLine) -> None:
     assert (fact(tried.out, "gateway user"), fact(tried.out, "gateway groups")) == ("alice", "those of SPS")
 
 
+def test_domains_are_in_the_user_name(cli: CommandLine) -> None:
+    with Server(answering(SECRET)) as server:
+        path = cli.file(section(server, add_prefix="{gateway_domain}\\", add_suffix="@{server_domain}"))
+        tried = ("try", path, "--user", "alice")
+        assert cli.run(*tried, "--gateway-domain", "CORP", "--server-domain", "lab", answers=["x"]).status == 0
+        assert cli.run(*tried, answers=["x"]).status == 0
+    assert [request.values(USER_NAME) for request in server.requests] == [[b"CORP\\alice@lab"], [b"alice"]]
+
+
 def test_user_names_are_those_of_the_sdk(cli: CommandLine) -> None:
     expected = {
         "": b"alice",

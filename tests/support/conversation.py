@@ -100,9 +100,10 @@ class Conversation:
         can_ask: bool = True,
         gateway_user: Optional[str] = "alice",
         server_username: Optional[str] = None,
+        has_password_prompt: bool = True,
     ) -> None:
         self.settings = settings or configured()
-        self.hook_call = HookCall(gateway_user, server_username, dict(pairs or {}), can_ask)
+        self.hook_call = HookCall(gateway_user, server_username, dict(pairs or {}), can_ask, has_password_prompt)
         self.locked_for = 0.0
         self.identity: Optional[Identity] = None
         self.action: Optional[Action] = None

@@ -93,11 +93,12 @@ DOUBTFUL: Dict[str, Tuple[str, List[str]]] = {
         ],
     ),
     "no-separator": (
-        LEAST + "[username]\nadd_prefix=CORP\nadd_suffix=example.com\n[radius_2]\nserver=b\nadd_prefix={x}\n",
+        LEAST + "[username]\nadd_prefix=CORP\nadd_suffix=example.com\n[radius_2]\nserver=b\n"
+        "add_prefix={gateway_domain}\n",
         [
             f"5:15: warning: [username] add_prefix: {NO_BACKSLASH}",
             f"6:12: warning: [username] add_suffix: {NO_AT_SIGN}",
-            f"9:14: warning: [radius_2] add_prefix: {NO_BACKSLASH}",
+            f"9:27: warning: [radius_2] add_prefix: {NO_BACKSLASH}",
         ],
     ),
     "two-backslashes": (

@@ -74,7 +74,7 @@ def document(ssh: str, telnet: str, plugin_zip: Path, directory: Path) -> str:
     parts = [_INTRODUCTION, "## SSH\n"]
     with closed_port() as port:
         with Gateway("ssh", plugin_zip, gateways["ssh"], fork=True) as reached, Gateway(
-            "ssh", plugin_zip, gateways["down"], section(port)
+            "ssh", plugin_zip, gateways["down"], section(port, conn_timeout=0.1, conn_retries=1)
         ) as cut_off:
             for scene in SSH:
                 with by_ssh(ssh, reached if scene.server_runs else cut_off, scene.login_name) as person:

@@ -64,6 +64,7 @@ VALID: List[Tuple[str, str, str, Any]] = [
     ("auth", "max_attempts", "100", 100),
     ("auth", "max_challenges", "0", 0),
     ("auth", "max_challenges", "100", 100),
+    ("auth", "show_reject_reason", "no", False),
     ("username", "prompt", "Who?", "Who?"),
     ("username", "disable_echo", "no", False),
     ("username", "allow_override", "yes", True),
@@ -222,6 +223,12 @@ INVALID: List[Tuple[str, str, List[str], str]] = [
     ("logging", "log_level", ["3"], LEVELS),
     ("logging", "log_level", ["warn", "warnings"], LEVELS + "; did you mean warning?"),
     ("logging", "destination", ["syslog"], "expected one of stderr, messages"),
+    (
+        "gateway_groups",
+        "encoding",
+        ["ansi", "utf8x", "hex", "utf-16", "cp037", "../x", "ü"],
+        "expected the name of an encoding that contains ASCII, such as utf-8 or cp1252",
+    ),
     (
         "gateway_groups",
         "required_groups",

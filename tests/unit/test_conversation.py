@@ -17,6 +17,7 @@ from lib.login.state import (
     CodeNotRecorded,
     CodeRejected,
     Deny,
+    HookCall,
     Locked,
     NoResponse,
     NotSent,
@@ -84,6 +85,67 @@ def test_an_empty_password_requests_a_push(push_password: str, cumulative: bool)
     assert conversation.answer("") == first_request(push_password)
     assert Conversation(settings, pairs={"otp": ""}, cumulative=cumulative).call() == first_request(push_password)
     assert Conversation(settings, can_ask=False, cumulative=cumulative).call() == first_request(push_password)
+
+
+@for_each(key=("radius_password", "rp"), cumulative=EITHER_WAY)
+def test_an_empty_password_of_the_vendors_keys_is_passed_over(key: str, cumulative: bool) -> None:
+    """Only an empty `otp` is push, as in the SDK."""
+    assert Conversation(pairs={key: "", "otp": "1"}, cumulative=cumulative).call() == first_request("1")
+    assert Conversation(pairs={key: "", "otp": ""}, cumulative=cumulative).call() == first_request("")
+    assert prompt_of(Conversation(pairs={key: ""}, cumulative=cumulative).call()) == "Code: "
+
+
+@for_each(
+    protocol=(
+        ("ssh", "ssh,telnet,rdp", True, True),
+        ("SSH", "ssh", True, True),
+        ("ssh", "rdp", True, False),
+        ("Telnet", "", True, False),
+        ("rdp", "ssh", True, False),
+        ("mssql", "ssh", False, False),
+        ("http", "http", True, True),
+    )
+)
+def test_the_password_prompt_is_not_shown_in_every_protocol_with_questions(
+    protocol: Tuple[str, str, bool, bool],
+) -> None:
+    name, listed, can_ask, can_ask_password = protocol
+    call = HookCall.of(name, listed.split(","), "alice", None, {})
+    assert (call.can_ask, call.can_ask_password) == (can_ask, can_ask_password)
+
+
+@for_each(max_attempts=(1, 2))
+def test_the_reason_of_a_reject_may_be_hidden(max_attempts: int) -> None:
+    settings = configured(max_attempts=max_attempts)
+    settings = settings._replace(auth=settings.auth._replace(show_reject_reason=False))
+    conversation = after_password(settings)
+    action = conversation.receive(Rejected("No such user"))
+    if max_attempts == 1:
+        assert action == Deny("rejected")
+        return
+    assert prompt_of(action) == "Authentication failed. 1 attempt left.\nCode: "
+    conversation.answer("1")
+    assert conversation.receive(Rejected("No such user")) == Deny("too-many-attempts")
+
+
+@either_way
+def test_without_a_password_prompt_all_else_is_asked(cumulative: bool) -> None:
+    options: Dict[str, Any] = {"cumulative": cumulative, "has_password_prompt": False}
+    conversation = Conversation(**options)
+    assert conversation.call() == first_request("")
+    assert prompt_of(conversation.receive(challenge())) == "Token? "
+    assert password_of(conversation.answer("1")) == "1"
+    assert conversation.receive(Rejected("No")) == Deny("rejected", "No")
+    conversation = Conversation(gateway_user=None, **options)
+    assert prompt_of(conversation.call()) == "Name: "
+    assert prompt_of(conversation.answer("")).endswith("Name: ")
+    assert conversation.answer("alice") == first_request("")
+    assert conversation.receive(Rejected("")) == Deny("rejected")
+    conversation = Conversation(recoverable(), **options)
+    conversation.call()
+    assert isinstance(conversation.receive(NoResponse("no-reply")), Ask)
+    assert conversation.answer("7K3M") == CheckRecoveryCode(Secret("7K3M"))
+    assert isinstance(conversation.finish_check(CodeRejected()), Ask)
 
 
 @for_each(
@@ -371,6 +433,17 @@ def test_a_recovery_code_is_asked_for_when_no_server_responds(name: str, cumulat
     assert conversation.answer("7K3M") == CheckRecoveryCode(Secret("7K3M"))
     assert conversation.finish_check(CodeAccepted()) == Accept(by_recovery_code=True)
     assert conversation.state.attempts == ()
+
+
+@for_each(
+    code=("no-answer", "no-reply", "connection-refused", "wrong-secret", "mutual-auth-failed"), can_ask=EITHER_WAY
+)
+def test_nobody_is_asked_for_a_recovery_code_when_a_server_is_up(code: str, can_ask: bool) -> None:
+    """Otherwise, users could avoid a push by ignoring it."""
+    pairs = {"otp": "1", "recovery": "7K3M"}
+    conversation = Conversation(recoverable(), gateway_user="alice", can_ask=can_ask, pairs=pairs)
+    conversation.call()
+    assert conversation.receive(NoResponse(code, is_alive=True)) == Deny(code)
 
 
 def test_the_input_at_the_recovery_prompt_is_always_hidden() -> None:

@@ -1,7 +1,7 @@
 """Whole conversations: any answers and any outcomes in any order, and what must always hold."""
 
 import json
-from typing import Dict, Optional, Set, Union
+from typing import Dict, Optional, Set, Tuple, Union
 
 import hypothesis.strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -71,7 +71,7 @@ class AnyConversation(RuleBasedStateMachine):
         planted=PASSWORDS_IN_LOGIN_NAMES,
         names=NAMES_IN_LOGIN_NAMES,
         cumulative=st.booleans(),
-        can_ask=st.booleans(),
+        asks=st.sampled_from([(True, True), (True, False), (False, False)]),
         gateway_user=st.sampled_from([None, "", "alice", "../alice"]),
         has_codes=st.booleans(),
     )
@@ -81,13 +81,15 @@ class AnyConversation(RuleBasedStateMachine):
         planted: Dict[str, str],
         names: Dict[str, str],
         cumulative: bool,
-        can_ask: bool,
+        asks: Tuple[bool, bool],
         gateway_user: Optional[str],
         has_codes: bool,
     ) -> None:
         self.settings = settings = recoverable(settings) if has_codes else settings
         self.may_recover = has_codes and gateway_user == "alice"
-        self.conversation = Conversation(settings, dict(planted, **names), cumulative, can_ask, gateway_user)
+        self.conversation = Conversation(
+            settings, dict(planted, **names), cumulative, asks[0], gateway_user, has_password_prompt=asks[1]
+        )
         self.planted = planted
         self.keys: Set[str] = set()
         self.number = 0
@@ -102,9 +104,9 @@ class AnyConversation(RuleBasedStateMachine):
     def supplied(self) -> Optional[str]:
         """Return the password in the login name; where none can be asked for, an empty one stands for it."""
         for key in conversation.PASSWORD_KEYS:
-            if key in self.planted:
+            if self.planted.get(key) or key == "otp" in self.planted:
                 return self.planted[key]
-        return None if self.conversation.hook_call.can_ask else ""
+        return None if self.conversation.hook_call.can_ask_password else ""
 
     def check(self, action: Action, outcome: Union[None, Outcome, CheckOutcome]) -> None:
         """Check an action against everything that happened before."""
@@ -126,6 +128,7 @@ class AnyConversation(RuleBasedStateMachine):
             assert reasons.format_reason({}, action.code, action.detail)
         elif isinstance(action, Ask):
             assert self.conversation.hook_call.can_ask
+            assert self.conversation.hook_call.can_ask_password or self.conversation.state.question != PASSWORD
             assert action.key not in self.keys | set(self.conversation.hook_call.pairs)
             assert self.failures < self.settings.auth.max_attempts
             assert action.prompt.endswith(" ")
@@ -169,8 +172,9 @@ class AnyConversation(RuleBasedStateMachine):
         self.failures += not name.strip()
         if self.expected is None and self.supplied_left:
             self.expected = self.supplied()
-        if not self.conversation.cumulative:
-            self.expected = None
+        if not self.conversation.cumulative:  # what the login name had is gone
+            is_push = self.supplied_left and not self.conversation.hook_call.can_ask_password
+            self.expected = "" if is_push else None
         if name.strip() and self.expected is not None:
             self.supplied_left = False
         self.answer(name)

@@ -7,7 +7,7 @@ import hypothesis.strategies as st
 from hypothesis import given
 
 from lib.config.model import GroupRules
-from lib.login.groups import allowed, gateway_groups
+from lib.login.groups import Groups, allowed, gateway_groups
 from lib.text import holds_control
 from tests.support.cases import for_each
 
@@ -18,11 +18,11 @@ NAMES = st.text(st.characters(blacklist_categories=("Cc", "Cf", "Cs", "Zl", "Zp"
 
 
 def groups(rules: GroupRules, *values: str) -> Tuple[str, ...]:
-    return gateway_groups(rules, [value.encode("utf-8") for value in values])[0]
+    return gateway_groups(rules, {"Filter-Id": [value.encode(rules.encoding) for value in values]}).names
 
 
 def log_lines(rules: GroupRules, *values: bytes) -> Tuple[str, ...]:
-    return gateway_groups(rules, values)[1]
+    return gateway_groups(rules, {"Filter-Id": values}).warnings
 
 
 @for_each(
@@ -120,7 +120,9 @@ def test_unmapped_groups_are_logged() -> None:
 
 
 def test_missing_groups_are_logged() -> None:
-    assert log_lines(PLAIN) == ("no group in 0 values",)
+    assert log_lines(PLAIN) == ("the server sent no Filter-Id",)
+    assert gateway_groups(PLAIN, {"Filter-Id": [], "Class": []}).warnings == ("the server sent no Filter-Id or Class",)
+    assert gateway_groups(PLAIN, {"Filter-Id": [], "Class": [b"admins"]}).warnings == ()
     assert log_lines(PLAIN, b"admins") == ()
     assert log_lines(PLAIN._replace(pattern=OU), b"Admins", b"x") == ("no group in 2 values",)
     assert log_lines(PLAIN._replace(pattern=OU), b"Admins", b"\xff") == (
@@ -137,10 +139,10 @@ def test_missing_groups_are_logged() -> None:
     + [
         (text.encode("utf-8"), "with control characters")
         for text in (
-            "admins\0",
-            "\0",
+            "adm\0ins",
+            "\0admins",
             "adm\nins",
-            "admins\r",
+            "\radmins",
             "\x1b[31madmins",
             "a\x7f",
             "\x9b1m",
@@ -152,14 +154,51 @@ def test_missing_groups_are_logged() -> None:
 )
 def test_malformed_values_are_dropped_and_logged(value: bytes, why: str) -> None:
     for rules in (PLAIN, PLAIN._replace(separator="\n"), PLAIN._replace(pattern=re.compile("admins"))):
-        assert gateway_groups(rules, [b"admins!", value, b"admins!"])[1] == ("discarded 1 of 3 values: " + why,)
-        assert gateway_groups(rules, [value]) == ((), ("discarded 1 of 1 value: " + why,))
+        assert log_lines(rules, b"admins!", value, b"admins!") == ("discarded 1 of 3 values: " + why,)
+        assert gateway_groups(rules, {"Filter-Id": [value]}) == Groups((), ("discarded 1 of 1 value: " + why,))
+        assert gateway_groups(rules, {"Class": [value]}) == Groups((), ("discarded 1 of 1 value: " + why,))
 
 
 def test_dropped_values_are_counted_by_cause() -> None:
-    found, logged = gateway_groups(PLAIN, [b"\xff\xfe", b"a", b"b\0", b"\x80", b"c\n"])
+    found, logged, _ = gateway_groups(PLAIN, {"Filter-Id": [b"\xff\xfe", b"a", b"b\0b", b"\x80", b"\nc"]})
     assert found == ("a",)
     assert logged == ("discarded 2 of 5 values: not UTF-8", "discarded 2 of 5 values: with control characters")
+
+
+@for_each(end=("\0", "\r", "\n", "\r\n", "\r\n\0", "\0\0"), encoding=("utf-8", "cp1252"))
+def test_the_end_of_a_line_or_a_c_string_is_removed(end: str, encoding: str) -> None:
+    rules = PLAIN._replace(encoding=encoding)
+    assert groups(rules, "admins" + end, "dba") == ("admins", "dba")
+    assert groups(rules._replace(pattern=re.compile("OU=(.+)$")), "OU=admins" + end) == ("admins",)
+    assert groups(rules, end) == ()
+
+
+@for_each(encoding=("cp1252", "latin-1", "cp1250"))
+def test_names_may_be_in_another_encoding(encoding: str) -> None:
+    rules = PLAIN._replace(encoding=encoding)
+    assert groups(rules, "Büro", "admins") == ("Büro", "admins")
+    octets = "Büro".encode(encoding)
+    assert log_lines(PLAIN, octets, b"admins") == ("discarded 1 of 2 values: not UTF-8",)
+    assert log_lines(PLAIN._replace(encoding="ascii"), octets) == ("discarded 1 of 1 value: not ASCII",)
+
+
+@for_each(binary=(b"\x82\x04\0\0\x01\x37\0\x01", b"\0\x01", b"\xff\xfe"))
+def test_a_binary_class_beside_text_is_no_warning(binary: bytes) -> None:
+    """Servers such as NPS add a Class of their own."""
+    assert gateway_groups(PLAIN, {"Class": [binary, b"admins", binary]}) == Groups(("admins",), (), True)
+    assert gateway_groups(PLAIN, {"Filter-Id": [b"admins"], "Class": [binary]}) == Groups(("admins",), (), True)
+    (warning,) = gateway_groups(PLAIN, {"Filter-Id": [binary], "Class": [b"admins"]}).warnings
+    assert warning.startswith("discarded 1 of 2 values: ")
+
+
+def test_a_missing_required_group_is_named_beside_what_came() -> None:
+    rules = PLAIN._replace(required_groups=("sps admins", "dba"))
+    assert log_lines(rules, b"dba", b"guests") == ()
+    expected = 'no required group: expected one of "sps admins", dba, received {}'
+    assert log_lines(rules, b"DBA", b"guests") == (expected.format("DBA, guests"),)
+    assert log_lines(rules) == ("the server sent no Filter-Id", expected.format("none"))
+    (line,) = log_lines(rules, *(b"%0250d" % number for number in range(50)))
+    assert len(line) <= 600
 
 
 @for_each(
@@ -202,7 +241,7 @@ def test_any_values_become_safe_groups(
     keep: bool,
 ) -> None:
     rules = GroupRules(FILTER_ID, pattern, separator, tuple(mapping), keep, ("wheel",))
-    found, logged = gateway_groups(rules, values)
+    found, logged, _ = gateway_groups(rules, {"Filter-Id": values})
     ours = {group for _, group in mapping}
     assert len(set(found)) == len(found)
     for group in found:

@@ -21,9 +21,16 @@ def test_names_are_rewritten_by_the_rules() -> None:
         (NameRules(True, True), "@x", "@x"),
         (NameRules(True, True), "CORP\\", "CORP\\"),
         (NameRules(True, True), "alice", "alice"),
+        (NameRules(add_prefix="{gateway_domain}\\"), "alice", "CORP\\alice"),
+        (NameRules(add_suffix="@{gateway_domain}"), "alice", "alice@CORP"),
+        (NameRules(True, True, "{gateway_domain}\\"), "LAB\\alice@x", "CORP\\alice"),
+        (NameRules(add_prefix="{server_domain}\\", add_suffix="@{gateway_domain}"), "alice", "alice@CORP"),
+        (NameRules(add_prefix="{gateway_domain}.{server_domain}\\"), "alice", "alice"),
+        (NameRules(add_prefix="{{", add_suffix="}}"), "{gateway_domain}", "{{gateway_domain}}"),
     ):
-        if radius_name(rules, name) != sent:
-            wrong.append((rules, name, radius_name(rules, name)))
+        made = radius_name(rules, name, {"gateway_domain": "CORP", "server_domain": ""})
+        if made != sent:
+            wrong.append((rules, name, made))
     assert wrong == []
 
 
