@@ -2,9 +2,9 @@
 
 import logging
 import os
-import select
 import threading
-from typing import Any, Dict, List, NamedTuple, Optional, Union
+from multiprocessing.connection import wait
+from typing import Dict, List, NamedTuple, Optional, Union
 
 from lib.authenticator import Authenticator
 from lib.config.model import Settings
@@ -70,8 +70,7 @@ class Logins:
     def wait(self) -> List[Finished]:
         """Wait until each hook call has returned or waits for a reply; return those that have returned."""
         while self._running > len(self.waiting):
-            sources: List[Any] = [self._socket, self._done]
-            ready = select.select(sources, [], [], WAIT_LIMIT)[0]
+            ready = wait([self._socket, self._done], WAIT_LIMIT)
             assert ready, "a hook call hangs"
             if self._socket in ready:
                 octets, source = self._socket.recvfrom(4096)
