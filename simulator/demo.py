@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import functools
 import getpass
+import os
 import signal
 import socket
 import sys
@@ -17,6 +18,10 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence
 
+from lib.cli import exit_status
+from lib.cli.exit_status import CommandError
+
+from .configuration import configure, load
 from .console import Console, encodable
 from .fork_server import ForkServer
 from .frontend import ADDRESS, Frontend, Listener, Start, run
@@ -39,23 +44,9 @@ def ask_terminal(prompt: str, hidden: bool) -> str:
             return getpass.getpass(encodable(prompt)) if hidden else input(encodable(prompt))
         except UnicodeDecodeError:
             print("The input is not valid text. Try again:", flush=True)
-
-
-def configure(text: str, options: Mapping[str, str], section: str = "radius") -> str:
-    """Return the text of a configuration with these options added to a section, or replaced there."""
-    header = f"[{section}]"
-    wanted = [f"{name} = {value}" for name, value in options.items()]
-    lines: List[str] = []
-    inside = ""
-    for line in text.splitlines():
-        if line.startswith("["):
-            inside = line.strip()
-        elif inside == header and line.split("=")[0].strip() in options:
-            continue
-        lines.append(line)
-        if line.strip() == header:
-            lines += wanted
-    return "\n".join(lines if header in lines else lines + [header] + wanted) + "\n"
+        except (EOFError, KeyboardInterrupt):
+            print(flush=True)  # end the line of the prompt
+            raise
 
 
 def session_for(plugin: UnpackedPlugin, login_name: str, is_authenticated: bool = False) -> Session:
@@ -78,10 +69,6 @@ def play(session: Session, ask: Ask, console: Console) -> Dict[str, Any]:
         finally:
             console.log(session.log[before:])
 
-    def lines() -> str:
-        count = session.calls[-1].log.count("\n")
-        return f"log lines: {count}"
-
     try:
         result = call(session.authenticate)
         while result["verdict"] == "NEEDINFO":
@@ -94,10 +81,9 @@ def play(session: Session, ask: Ask, console: Console) -> Dict[str, Any]:
                 text = ", ".join(value) or "(none)" if isinstance(value, list) else value
                 console.fact(name.replace("additional_", "").replace("_", " "), text)
         if result["verdict"] == "ACCEPT":
-            console.fact("authorize", f"{call(session.authorize)['verdict']}, {lines()}")
+            console.fact("authorize", call(session.authorize)["verdict"])
     finally:
         call(session.end)
-        console.fact("session_ended", lines())
     return dict(result)
 
 
@@ -190,9 +176,13 @@ def play_script(plugin: UnpackedPlugin, cut_off: UnpackedPlugin, server: DemoSer
     return 1 if problems else 0
 
 
-def play_terminal(plugin: UnpackedPlugin, server: DemoServer, console: Console) -> None:
-    """Play logins until the user enters an empty login name or presses Ctrl-D or Ctrl-C."""
-    _introduce(server, console)
+def play_terminal(plugin: UnpackedPlugin, server: Optional[DemoServer], console: Console) -> None:
+    """Play logins until the user enters an empty login name or presses Ctrl-D or Ctrl-C.
+
+    `server` is the server of the demo, None if the configuration names others.
+    """
+    if server:
+        _introduce(server, console)
     console.say("A login name may contain key-value pairs: gu=alice@otp=123456@root")
     console.say("If it contains only pairs, such as otp=123456, the plugin asks for the user name.")
     console.say("To quit, press Enter without a login name.")
@@ -203,9 +193,10 @@ def play_terminal(plugin: UnpackedPlugin, server: DemoServer, console: Console) 
             if not login_name:
                 return
             _log_in(plugin, login_name, console)
-            console.say(f"({_totp_status(server)})")
+            if server:
+                console.say(f"({_totp_status(server)})")
     except (EOFError, KeyboardInterrupt):
-        console.say()
+        pass
 
 
 def _introduce(server: DemoServer, console: Console) -> None:
@@ -268,55 +259,71 @@ def free_port(address: str) -> int:
 
 def main() -> int:
     """Run the demo and return its exit status."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda received, frame: sys.exit(128 + received))
+    try:
+        return _run(_parser().parse_args())
+    except CommandError as error:
+        print(error, file=sys.stderr)
+        return exit_status.ERROR
+    except KeyboardInterrupt:
+        sys.stderr.write("\n")
+        return exit_status.INTERRUPTED
+    except BrokenPipeError:
+        # Python flushes stdout once more when it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return exit_status.BROKEN_PIPE
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python3 -m simulator.demo", description=__doc__.split("\n")[0])
     parser.add_argument("zip", help="zip of the plugin, built by build.sh")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--script", action="store_true", help="play a fixed set of logins, one for each outcome")
     how.add_argument("--ssh", action="store_true", help="run a gateway for SSH clients on loopback")
     how.add_argument("--telnet", action="store_true", help="run a gateway for Telnet clients on loopback")
-    parser.add_argument(
-        "--configuration", metavar="FILE", help="plugin configuration for the gateway, with your own servers"
-    )
+    parser.add_argument("--configuration", metavar="FILE", help="plugin configuration with your own servers")
     parser.add_argument(
         "--authenticated", action="store_true", help="act as if SPS had authenticated the users of the gateway"
     )
+    parser.add_argument("--verbose", action="store_true", help="show every line of the log, those of the SDK too")
     parser.add_argument("--fork", action="store_true", help="fork hooks from a process that has imported the SDK")
-    arguments = parser.parse_args()
-    if arguments.configuration and not (arguments.ssh or arguments.telnet):
-        parser.error("--configuration requires --ssh or --telnet")
-    console = Console()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda received, frame: sys.exit(128 + received))
+    return parser
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    console = Console(arguments.verbose)
+    script = arguments.script or not (arguments.ssh or arguments.telnet or sys.stdin.isatty())
+    if arguments.configuration and script:
+        raise CommandError("A configuration requires a terminal, --ssh, or --telnet.")
+    own = load(arguments.configuration, console) if arguments.configuration else None
     with contextlib.ExitStack() as stack:
         fork_server = stack.enter_context(ForkServer()) if arguments.fork else None
-        directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="sps-demo-"))
-        server = stack.enter_context(DemoServer())
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sps-demo-")))
         try:
-            unpacked = unpack(arguments.zip, Path(directory, "plugin"))
+            unpacked = unpack(arguments.zip, directory / "plugin")
             template = (unpacked / "default.cfg").read_text(encoding="utf-8")
         except (OSError, zipfile.BadZipFile) as error:
-            parser.error(f"{arguments.zip} is not the zip of a plugin: {error}")
-        template = configure(template, {"attribute": "Filter-Id"}, "gateway_groups")
-        reached = {"server": server.address, "port": str(server.port), "secret": server.secret}
-        closed = dict(reached, port=str(free_port(server.address)), conn_timeout="1", conn_retries="1")
-        plugin = UnpackedPlugin(unpacked, configure(template, reached), fork_server=fork_server)
+            raise CommandError(f"{arguments.zip} is not the zip of a plugin: {error}") from None
         console.say(f"Simulating SPS with {Path(arguments.zip).name}.")
-        ours: Optional[DemoServer] = server
-        if arguments.configuration:
-            ours = None
-            try:
-                plugin = plugin._replace(configuration=Path(arguments.configuration).read_text(encoding="utf-8"))
-            except (OSError, UnicodeDecodeError) as error:
-                parser.error(f"{arguments.configuration} cannot be read: {error}")
+        plugin = UnpackedPlugin(unpacked, "", fork_server=fork_server)
+        server = None
+        if own:
+            plugin = plugin._replace(configuration=own.text, fixtures=own.fixtures)
         else:
+            server = stack.enter_context(DemoServer())
             console.say(f"Started a RADIUS server on {server.address} port {server.port}.")
+            template = configure(template, {"attribute": "Filter-Id"}, "gateway_groups")
+            reached = {"server": server.address, "port": str(server.port), "secret": server.secret}
+            plugin = plugin._replace(configuration=configure(template, reached))
         if arguments.ssh or arguments.telnet:
-            status = functools.partial(_totp_status, server) if ours else str
+            status = functools.partial(_totp_status, server) if server else str
             frontend = Frontend(plugin, console, status, arguments.authenticated)
             if arguments.ssh:
-                return serve_ssh(frontend, ours, console, Path(directory))
-            return serve_telnet(frontend, ours, console)
-        if arguments.script or not sys.stdin.isatty():
+                return serve_ssh(frontend, server, console, directory)
+            return serve_telnet(frontend, server, console)
+        if server and script:
+            closed = dict(reached, port=str(free_port(server.address)), conn_timeout="1", conn_retries="1")
             recovery = configure(configure(template, closed), {"alice": RECOVERY_HASH}, "recovery_codes")
             cut_off = plugin._replace(configuration=recovery)
             return play_script(plugin, cut_off, server, console)
