@@ -1,8 +1,10 @@
 """Measures the cost of a login, as ratios within one run: `python3 -m bench`, in the environment of the tests.
 
+With --write, also writes the ratios and the simulated times to docs/performance.md.
 The floor is a plain AAPlugin that accepts, with the same Python and SDK, and run in the same way.
 """
 
+import argparse
 import json
 import os
 import pathlib
@@ -17,7 +19,6 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from bench import selection
 from lib.radius.accounting import ACCOUNTING_RESPONSE, ACCT_SESSION_ID, START, Record
 from lib.radius.client import timing_of
 from lib.state.accounting_queue import AccountingQueue
@@ -28,6 +29,8 @@ from tests.support.certificates import Authority, in_configuration
 from tests.support.misbehaving import Request, Server, reply, silent
 from tests.support.tls_peer import VERSION_1_1, Peer, answering
 from tools import build
+
+from . import figures, selection
 
 CALLS = 40
 SIMULATED = 2000
@@ -43,6 +46,10 @@ from safeguard.sessions.plugin import AAPlugin
 class Plugin(AAPlugin):
     pass
 """
+
+
+_tables: List[figures.Table] = []
+"""The tables printed so far."""
 
 
 class Cost(NamedTuple):
@@ -141,7 +148,7 @@ def hooks(ours: UnpackedPlugin, floor: UnpackedPlugin) -> None:
         ("authorize", "authorize", arguments(cookie=cookie, **target), arguments(cookie=cookie, **target)),
         ("session_ended", "session_ended", ended, ended),
     ]
-    heading("Hook", "CPU ms", "floor", "ratio", "memory MiB", "floor", "ratio")
+    heading("Hook", "CPU ms", "floor", "CPU ratio", "memory MiB", "floor", "memory ratio")
     for name, hook, mine, theirs in rows:
         a, b, ratio = compared((ours, hook, mine), (floor, hook, theirs))
         line(name, a.cpu * 1e3, b.cpu * 1e3, ratio, a.memory / 1024, b.memory / 1024, a.memory / b.memory)
@@ -153,7 +160,7 @@ def handshakes(zip_directory: pathlib.Path, scratch: pathlib.Path, udp: Unpacked
     ca = "ca_certificate=" + in_configuration(authority.certificate)
     client = "client_certificate=" + in_configuration(authority.issue(for_client=True).both)
     asked = ("authenticate", arguments(key_value_pairs={"otp": "123456"}))
-    heading("RADIUS over TLS", "CPU ms", "UDP", "ratio", "reply after ms", "UDP", "ratio")
+    heading("RADIUS over TLS", "CPU ms", "UDP", "CPU ratio", "reply after ms", "UDP", "reply ratio")
     rows: List[Tuple[str, List[str], Dict[str, Any]]] = [
         ("TLS 1.3", [], {}),
         ("TLS 1.2", [], {"newest": "TLSv1_2"}),
@@ -279,14 +286,14 @@ def backlog(zip_directory: pathlib.Path, scratch: pathlib.Path, living: DemoServ
 
 def server_selection() -> None:
     """Print what a dead server and lost packets cost, in simulated time."""
-    print("\n" + f"{'Server selection, simulated':<80}{'measured':>10}{'limit':>10}")
+    heading("Server selection, simulated", "measured", "limit", "of limit")
     for name, measured, limit in selection.rows():
-        print(f"{name:<80}{measured:>10.3f}{limit:>10.3f}", flush=True)
+        line(name, measured, limit, measured / limit)
 
 
 def losses(zip_directory: pathlib.Path, scratch: pathlib.Path) -> None:
     """Print how long a login takes if the network loses packets, equally in both directions."""
-    heading("Packets lost", "simulated: median", "95th", "failed", "real: median", "95th")
+    heading("Packets lost", "simulated: median", "simulated: 95th", "failed ratio", "real: median", "real: 95th")
     for percent in (10, 30, 50):
         chance = random.Random(percent)
         times = selection.loss_times(timing_of(selection.defaults()), percent / 100, SIMULATED)
@@ -307,7 +314,7 @@ def losses(zip_directory: pathlib.Path, scratch: pathlib.Path) -> None:
             f"{percent} %",
             statistics.median(arrived),
             arrived[int(len(arrived) * 0.95)],
-            len(times) - len(arrived),
+            1 - len(arrived) / len(times),
             statistics.median(real),
             real[int(len(real) * 0.95)],
         )
@@ -330,16 +337,21 @@ def storm(ours: UnpackedPlugin, floor: UnpackedPlugin) -> None:
 
 def heading(*cells: str) -> None:
     """Print the header of a table."""
+    _tables.append(figures.Table(cells, []))
     print(f"\n{cells[0]:<40}" + "".join(f"{cell:>18}" for cell in cells[1:]))
 
 
 def line(name: str, *numbers: float) -> None:
     """Print a row of a table."""
+    _tables[-1].rows.append((name, numbers))
     print(f"{name:<40}" + "".join(f"{number:>18.3f}" for number in numbers), flush=True)
 
 
 def main() -> int:
     """Build the zip, measure, print."""
+    parser = argparse.ArgumentParser(prog="python3 -m bench", description=__doc__.split("\n")[0])
+    parser.add_argument("--write", action="store_true", help=f"write the figures to {figures.PAGE.name}")
+    arguments = parser.parse_args()
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # the floor has byte code: most of it is an installed package
     with tempfile.TemporaryDirectory(prefix="sps-bench-") as name:
         scratch = pathlib.Path(name)
@@ -353,7 +365,8 @@ def main() -> int:
             configuration = section("radius", server.port, server.secret)
             ours = UnpackedPlugin(directory, configuration, state_directory=scratch / "state")
             floor = UnpackedPlugin(bare, "", state_directory=scratch / "floor-state")
-            print(f"Python {sys.version.split()[0]}")
+            machine = f"Python {sys.version.split()[0]} on {os.cpu_count()} cores"
+            print(machine)
             hooks(ours, floor)
             handshakes(directory, scratch, ours)
             failover(directory, scratch, server)
@@ -361,6 +374,8 @@ def main() -> int:
             server_selection()
             losses(directory, scratch)
             storm(ours, floor)
+    if arguments.write:
+        figures.write(machine, _tables)
     return 0
 
 

@@ -95,10 +95,10 @@ def rows() -> List[Row]:
     (failover,) = log_in_one_by_one(world, [timing, timing], 1)
     wait = server.status_check_after + server.status_check_timeout
     return [
-        (f"a dead server, a login every {INTERVAL} s: logins that wait, before it is known", unknown, BOUND / INTERVAL),
-        ("  in ten dead_time after that", known, 10),
-        ("a dead address of two: seconds of the first login", first, server.bound + 0.3),
-        ("  of the second, in those of a healthy server", second / LATENCY, 1),
-        ("a dead server that answered Status-Server before: seconds", failover, wait + 0.3),
-        ("10 % of packets lost each way: 95th percentile, seconds", percentile(loss_times(timing, 0.1), 0.95), 2.5),
+        ("logins that wait before the mark", unknown, BOUND / INTERVAL),
+        ("logins that wait in ten dead_time", known, 10),
+        ("s, first login, dead address", first, server.bound + 0.3),
+        ("of healthy, second login", second / LATENCY, 1),
+        ("s, first login, Status-Server known", failover, wait + 0.3),
+        ("s, 10 % lost, 95th percentile", percentile(loss_times(timing, 0.1), 0.95), 2.5),
     ]

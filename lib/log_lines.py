@@ -209,8 +209,8 @@ TOO_MANY_ADDRESSES = Cause(ATTEMPT, "only the first {limit} of {count} addresses
 MD5_DISABLED = Cause(ATTEMPT, "MD5 is disabled on this system")
 """SPS runs in FIPS mode: see `fips` in [By deny code](#by-deny-code)."""
 CANNOT_SEND = Cause(ATTEMPT, "cannot send: {error}")
-"""The error text of the system. Common causes: no route, a firewall on SPS, or a `source_ip` that SPS does not
-have."""
+"""The error text of the system. Common causes: no route, a firewall on SPS or on the way, or a `source_ip` that SPS
+does not have."""
 NOT_TRIED = Cause(ATTEMPT, "not tried: total_timeout exhausted")
 """The previous servers used up `total_timeout`."""
 MUTUAL_AUTH_FAILED = Cause(ATTEMPT, "MS-CHAP2-Success missing or invalid")

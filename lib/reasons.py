@@ -209,14 +209,14 @@ _DENIALS = (
     ),
     Denial(
         LOGIN_IN_PROGRESS,
-        "Another login for this user is in progress",
+        "Another login for this user is in progress. Complete or cancel it, then try again.",
         "With `[auth] serialize_user=yes`, three other logins of the user were waiting, or this one waited until "
         "`total_timeout` ran out.",
         "Have the user complete or cancel the other login; a script may be logging in many times at once.",
     ),
     Denial(
         NOT_IN_GROUP,
-        "You are not a member of a group that is allowed to log in here",
+        "You are not a member of a group that is allowed to log in here. Contact your help desk.",
         "The server accepted the user, but the user has none of the groups in `[gateway_groups] required_groups`. The "
         "same applies to a user with a recovery code, which brings no groups.",
         "Add the user to a required group on the server. The log lists the groups that the server sent.",
@@ -235,7 +235,7 @@ _DENIALS = (
     ),
     Denial(
         CONNECTION_LIMIT,
-        "Connection limit reached",
+        "Connection limit reached. Close another session, or contact your help desk.",
         "The user already has `[connection_limit by=client_ip_gateway_user] limit` sessions from this address, or they "
         "cannot be counted.",
         "Close sessions or raise the limit. If the log contains `Connection limit not checked`, check the disk of SPS; "

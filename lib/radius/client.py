@@ -169,7 +169,7 @@ class _Run:
         return None
 
     def _failed(self, action: Action, error: Unreachable) -> None:
-        if error.code == reasons.CONNECTION_REFUSED:
+        if error.is_refusal:
             self._attempt.refusal = error
             self._schedule.refused(time.monotonic())
         elif isinstance(action, Probe) and error.is_local:

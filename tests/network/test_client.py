@@ -1,17 +1,22 @@
 """The client over real UDP on loopback, against servers that answer right, wrong or not at all."""
 
 import contextlib
+import errno
 import hashlib
 import hmac
+import pathlib
 import socket
 import struct
 import threading
+import time
 from functools import partial
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple, Union
 
 import pytest
 
+from lib import accounting as delivery
 from lib import reasons
+from lib.config.model import AccountingSettings
 from lib.radius import client, packet
 from lib.radius.accounting import Record
 from lib.radius.request import AccountingRequest, LoginRequest, Origin
@@ -21,7 +26,9 @@ from lib.radius.transport.base import Address, Unreachable
 from lib.radius.transport.resolve import resolve
 from lib.radius.transport.udp import UdpTransport
 from lib.secret import Secret
+from lib.state.accounting_queue import AccountingQueue
 from lib.state.server_status import SharedServerStatus
+from tests.support.accounting import start
 from tests.support.cases import Cases
 from tests.support.loopback import needs_ipv6
 from tests.support.misbehaving import (
@@ -519,6 +526,31 @@ def test_only_server_has_a_closed_port() -> None:
     assert error.log_lines == (f"[radius] 127.0.0.1:{port}: connection refused",)
 
 
+def test_error_of_the_network_ends_no_login_until_it_is_confirmed(mocker: Any) -> None:
+    """Anybody who guesses a port can forge an ICMP message of any kind."""
+    numbers = iter([errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENOPROTOOPT, errno.EMSGSIZE] * 2)
+
+    class Socket(socket.socket):
+        def recv(self, *arguments: Any) -> bytes:
+            octets = super().recv(*arguments)
+            if octets == b"ICMP":
+                raise OSError(next(numbers), "an error of the network")
+            return octets
+
+    def forged(request: Request) -> List[bytes]:
+        return [reply(request, SECRET)] if request.number else [b"ICMP"]
+
+    mocker.patch("socket.socket", Socket)
+    with Cases() as cases:
+        for number in range(5):
+            with cases.case(number), Server(forged) as server, Server(silent) as other:
+                expect_accept(ask(configured(server), configured(other, "radius_2")), server)
+    assert not other.requests
+    with Server(lambda request: [b"ICMP"]) as unreachable, Server(answering(SECRET)) as living:
+        expect_accept(ask(configured(unreachable), configured(living, "radius_2")), living, "radius_2")
+    assert len(unreachable.requests) == 2
+
+
 def test_name_that_does_not_resolve_is_skipped() -> None:
     names = ("radius.invalid", "a" * 64 + ".example", "a..example", "a\0b", "\udcff", "256.1.1.1.invalid")
     with Cases() as cases, Server(answering(SECRET)) as living:
@@ -567,6 +599,23 @@ def test_hanging_lookup_leaves_time_for_the_next_server() -> None:
         hung = configured(("radius.example", 1812), timeout=0.2)
         answer = ask(hung, configured(living, "radius_2"), total_timeout=30)
     expect_accept(answer, living, "radius_2")
+
+
+@pytest.mark.usefixtures("hanging_lookup")
+def test_hanging_lookup_delays_a_login_no_longer_than_accounting_may(mocker: Any, tmp_path: pathlib.Path) -> None:
+    join, waits = threading.Thread.join, []
+
+    def noted(thread: threading.Thread, timeout: float) -> None:
+        waits.append(timeout)
+        join(thread, timeout)
+
+    mocker.patch("threading.Thread.join", noted)
+    queue = AccountingQueue(str(tmp_path))
+    queue.add(start("a", time.time()))
+    servers = tuple(configured(("radius.example", 1813), section, timeout=0.45) for section in ("accounting", "other"))
+    lines = delivery.deliver(AccountingSettings(servers, 1.0), queue, SharedServerStatus(str(tmp_path), 120.0))
+    assert len(waits) == 3 and sum(waits) <= 1.0
+    assert lines[0].endswith("[accounting] radius.example: name resolution failed: timed out")
 
 
 def test_address_that_the_system_refuses_is_skipped() -> None:
