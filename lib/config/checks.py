@@ -26,7 +26,8 @@ _GATES = (
 )
 """The sections that decide who is admitted: misspelled, they would be ignored and admit others."""
 _STRICT_SECTIONS = _GATES + ("accounting",)  # a misspelled option in these admits others or loses records
-_SWITCHES = ("required_groups", "max_failures")  # in another section, they would be ignored and admit others
+_SWITCHES = {"required_groups": "gateway_groups", "max_failures": "lockout"}
+"""The options that decide who is admitted, and their sections: elsewhere, they would be ignored and admit others."""
 _MAX_UNKNOWN = 100
 _MIN_BEGINNING = 4  # letters
 _MAX_COMPARED = 200  # characters, more than any section has
@@ -67,6 +68,9 @@ def unknown_names(ini: Ini) -> Iterator[Problem]:
                 advice = f"; use {renamed} instead" if renamed else _invisible(name) or _similar_option(name, known)
                 text = log_lines.UNKNOWN_OPTION.format(advice=advice)
                 yield Problem(declared.name in _STRICT_SECTIONS or name in _SWITCHES, section, name, text)
+    for name, home in _SWITCHES.items():
+        if ("DEFAULT", name) in ini.places and home not in ini.sections:
+            yield Problem(True, "DEFAULT", name, f"has no effect without [{home}]")
     yield from _options_among_lines(ini)
 
 

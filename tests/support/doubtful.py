@@ -211,6 +211,10 @@ DOUBTFUL: Dict[str, Tuple[str, List[str]]] = {
             "6: error: [auth] max_failures: unknown option; it belongs in [lockout]",
         ],
     ),
+    "switches-for-no-section": (
+        LEAST + "[DEFAULT]\nrequired_groups=admins\nmax_failures=3\n[lockout]\n",
+        ["5: error: [DEFAULT] required_groups: has no effect without [gateway_groups]"],
+    ),
     "invisible-in-option": (
         LEAST + GROUPS + "\u200brequired_groups=admins\n",
         [
