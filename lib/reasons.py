@@ -43,13 +43,14 @@ CHALLENGE_PROMPT = "challenge_prompt"
 RECOVERY_PROMPT = "recovery_prompt"
 RETRY = "retry"
 RETRY_REASON = "retry_reason"
+NAME_ENTERED = "name_entered"
 SERVER_GONE = "server_gone"
 
 
 class Denial(NamedTuple):
     """A reason for a DENY: `text` is for the user, `meaning` and `remedy` are for the admin.
 
-    `placeholders` may stand in braces in the text; the detail follows the text unless `{reason}` is in it.
+    `placeholders` may stand in braces in the text; the detail follows its first sentence unless `{reason}` is in it.
     """
 
     code: str
@@ -60,7 +61,7 @@ class Denial(NamedTuple):
 
 
 _UNREACHABLE = "The login service is not responding. Try again later or contact your help desk."
-_FAILED = "Authentication failed"
+_FAILED = "Authentication failed. Try again or contact your help desk."
 
 _DENIALS = (
     Denial(
@@ -71,7 +72,7 @@ _DENIALS = (
     ),
     Denial(
         TOO_MANY_ATTEMPTS,
-        "Too many failed attempts",
+        "Too many failed attempts. Log in again.",
         "`[auth] max_attempts` attempts failed: the server rejected them, or they could not be sent.",
         "Check the server's log. The plugin's log has one line for each attempt.",
     ),
@@ -84,7 +85,7 @@ _DENIALS = (
     ),
     Denial(
         CANNOT_ASK,
-        _FAILED,
+        "This login needs another code, and this connection cannot ask for it. Contact your help desk.",
         "The server sent an Access-Challenge, or a `[question_N]` is due, in a protocol in which SPS cannot prompt.",
         "Have users put the code into the login name or use push in this protocol, or answer the challenge with "
         "`[challenge_answers]`. SPS prompts in SSH, Telnet, and RDP; if yours does in another protocol, add it to "
@@ -92,20 +93,20 @@ _DENIALS = (
     ),
     Denial(
         NO_USERNAME,
-        "No user name given",
+        "No user name given. Log in again with your user name.",
         "No user name is known, and the user cannot be asked or left the prompt empty.",
         "Have the client send a user name (`gu=NAME@...`), or use gateway authentication before the plugin.",
     ),
     Denial(
         BAD_USERNAME,
-        "This user name cannot be used",
+        "This user name cannot be used. Log in again with your own.",
         "The name contains a control character or a path separator, begins or ends with white space, or is longer than "
         "253 octets.",
         "Have the user enter the right name; look for scripts that send invalid ones.",
     ),
     Denial(
         BAD_PASSWORD,
-        "This password cannot be used",
+        "This password cannot be used. Log in again, and enter only the password or code.",
         "The password is longer than RADIUS allows (128 octets with PAP) or is not valid text.",
         "Have the user enter the password or code alone; look for scripts that send something else.",
     ),
@@ -119,7 +120,7 @@ _DENIALS = (
     ),
     Denial(
         NO_ANSWER,
-        "No response in time. Approve the request on your device and try again.",
+        "No response in time. Log in again, and approve the request on your device.",
         "A server is up, since it answered Status-Server or another login in the meantime, but it did not answer this "
         "login in time. Usually the user did not approve a push.",
         "If users need more time, raise `[radius] conn_timeout`: times `conn_retries` it is the longest wait for one "
@@ -146,7 +147,7 @@ _DENIALS = (
     ),
     Denial(
         FIPS,
-        "Login is not possible: MD5 is disabled on this system. Contact your help desk.",
+        "Login is not possible on this system. Contact your help desk.",
         "RADIUS requires MD5, which this system does not compute in FIPS mode.",
         "Use a server with RADIUS/1.1 (`transport=tls`), which needs no MD5, or a release of SPS with Python 3.9 or "
         "newer, in which the plugin can use MD5 in FIPS mode.",
@@ -209,21 +210,21 @@ _DENIALS = (
     ),
     Denial(
         LOGIN_IN_PROGRESS,
-        "Another login for this user is in progress",
+        "Another login for this user is in progress. Complete it, then try again.",
         "With `[auth] serialize_user=yes`, three other logins of the user were waiting, or this one waited until "
         "`total_timeout` ran out.",
         "Have the user complete or cancel the other login; a script may be logging in many times at once.",
     ),
     Denial(
         NOT_IN_GROUP,
-        "You are not a member of a group that is allowed to log in here",
+        "You are not a member of a group that is allowed to log in here. Contact your help desk.",
         "The server accepted the user, but the user has none of the groups in `[gateway_groups] required_groups`. The "
         "same applies to a user with a recovery code, which brings no groups.",
         "Add the user to a required group on the server. The log lists the groups that the server sent.",
     ),
     Denial(
         WRONG_RECOVERY_CODE,
-        _FAILED,
+        "The recovery code is not valid. Contact your help desk.",
         "No server responded, and the recovery code is not one of the user's or was used before.",
         "Repair the server; see the log. Give the user another recovery code if one is needed.",
     ),
@@ -235,7 +236,7 @@ _DENIALS = (
     ),
     Denial(
         CONNECTION_LIMIT,
-        "Connection limit reached",
+        "Connection limit reached. Close another session, then try again.",
         "The user already has `[connection_limit by=client_ip_gateway_user] limit` sessions from this address, or they "
         "cannot be counted.",
         "Close sessions or raise the limit. If the log contains `Connection limit not checked`, check the disk of SPS; "
@@ -279,6 +280,12 @@ MESSAGES: Tuple[Message, ...] = (
         "Shown instead of retry if the server gave a reason. {reason} ends with a punctuation mark.",
     ),
     Message(
+        NAME_ENTERED,
+        ("user",),
+        "You entered the user name {user}.",
+        "Shown before the user name is asked for again, if it was typed hidden.",
+    ),
+    Message(
         SERVER_GONE,
         (),
         "The authentication server is no longer available. Please log in again.",
@@ -299,5 +306,14 @@ def format_reason(messages: Mapping[str, str], code: str, detail: str = "", **va
     template = messages.get(code) or _DEFAULTS[code]
     shown = filled(template, dict(values, reason=detail))
     if detail and "{reason}" not in template:
-        shown = f"{shown}: {detail}"
+        sentence, _, advice = shown.partition(". ")
+        shown = (
+            f"{sentence.rstrip('.')}: {end_sentence(detail)} {advice}" if advice else f"{shown.rstrip('.')}: {detail}"
+        )
     return f"{shown} [{code}]"
+
+
+def end_sentence(reason: str) -> str:
+    """Return a reason as the end of a sentence, with a punctuation mark."""
+    reason = reason.rstrip(". ")
+    return reason if reason.endswith(("!", "?")) else reason + "."
