@@ -307,9 +307,8 @@ def format_reason(messages: Mapping[str, str], code: str, detail: str = "", **va
     shown = filled(template, dict(values, reason=detail))
     if detail and "{reason}" not in template:
         sentence, _, advice = shown.partition(". ")
-        shown = (
-            f"{sentence.rstrip('.')}: {end_sentence(detail)} {advice}" if advice else f"{shown.rstrip('.')}: {detail}"
-        )
+        sentence = sentence.rstrip(".")
+        shown = f"{sentence}: {end_sentence(detail)} {advice}" if advice else f"{sentence}: {detail}"
     return f"{shown} [{code}]"
 
 

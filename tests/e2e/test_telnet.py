@@ -52,7 +52,8 @@ class TestLogins:
             after_the_name(person),
         )
         session = gateway.wait_for_disconnect()
-        assert "user=alice client=127.0.0.1 server=127.0.0.1:" in session_ended(session)
+        assert " server=127.0.0.1:" in session_ended(session)
+        assert "user=alice client=127.0.0.1 protocol=telnet " in session_ended(session)
         steps = [line for line in session if " " not in line]
         assert steps == ["authenticate", "authenticate", "authorize", "ACCEPT", "session_ended", "disconnected"]
 
@@ -77,7 +78,7 @@ class TestLogins:
         person.to_the_end()
         assert not re.search(r"wrong\d", person.screen)
         assert person.screen.endswith(
-            "\nToo many failed attempts: Wrong code [too-many-attempts]\nConnection closed by foreign host.\n"
+            "\nToo many failed attempts: Wrong code. Log in again. [too-many-attempts]\nConnection closed by foreign host.\n"
         )
         assert "attempts=3" in session_ended(gateway.wait_for_disconnect())
 
@@ -89,7 +90,7 @@ class TestLogins:
         person.leaves()
         asked = "\nQuestion 1 of 3 \nQuestion 2 of 3 two\nQuestion 3 of 3 \n"
         assert after_the_name(person).startswith("pin3\n" + PASSWORD_PROMPT + asked + PAGE)
-        assert "rounds=3" in session_ended(gateway.wait_for_disconnect())
+        assert "challenges=3" in session_ended(gateway.wait_for_disconnect())
 
     def test_push(self, gateway: Gateway, connect: LogIn) -> None:
         person = connect(gateway).types("push-fast").sees(PASSWORD_PROMPT).types("")
@@ -106,9 +107,16 @@ class TestLogins:
         assert "123456" not in "\n".join(session)
 
     def test_user_name_prompt_of_the_plugin(self, demo: Gateway, connect: LogIn) -> None:
-        person = connect(demo).types("").sees("User name: ").types("alice").sees(PASSWORD_PROMPT).types("123456")
+        person = (
+            connect(demo)
+            .types("")
+            .sees("User name (typing is hidden): ")
+            .types("alice")
+            .sees(PASSWORD_PROMPT)
+            .types("123456")
+        )
         person.leaves()
-        assert after_the_name(person).startswith("\nUser name: \n" + PASSWORD_PROMPT + "\n" + PAGE)
+        assert after_the_name(person).startswith("\nUser name (typing is hidden): \n" + PASSWORD_PROMPT + "\n" + PAGE)
         assert "gateway user  alice\nserver user   (none)\n" in person.screen
         assert "user=alice" in session_ended(demo.wait_for_disconnect())
 

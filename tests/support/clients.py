@@ -25,7 +25,7 @@ from tests.support.processes import default_signals
 SAFETY_LIMIT = 120.0  # seconds to wait for any output before the test fails
 PAGE = "Access granted."
 LEAVE = "Press Enter to leave."
-PASSWORD_PROMPT = "Press Enter for push notification or type one-time password: "
+PASSWORD_PROMPT = "Type a code, or press Enter for push, then approve it on your device: "
 _READY = "Press Ctrl-C to stop the gateway.\n"
 
 
@@ -237,12 +237,14 @@ def by_telnet(command: str, gateway: Gateway) -> Person:
 
 
 def session_ended(lines: Sequence[str]) -> str:
-    """Return the only line that session_ended logged in a session; check that nothing but `disconnected` follows it."""
+    """Return the only lines for the login and for the end of a session; check that only `disconnected` follows."""
     ended = [line for line in lines if "Session ended" in line]
     assert len(ended) == 1, lines
     assert lines[-2] == ended[0]
     assert lines[-1].startswith("disconnected")
-    return ended[0]
+    logins = [line for line in lines if re.search(r"Login (accepted|denied|unfinished): ", line)]
+    assert len(logins) == 1, lines
+    return f"{logins[0]}\n{ended[0]}"
 
 
 def zip_of(source: str, directory: Path) -> Path:

@@ -54,13 +54,13 @@ SSH = (
     ),
     Scene("A push", "pusha", ((PASSWORD_PROMPT, ""),)),
     Scene("The code in the login name, with another server user", "gu=alice@otp=123456@root", ()),
-    Scene("No user name in the login name", "otp=123456", (("User name: ", "alice"),)),
+    Scene("No user name in the login name", "otp=123456", (("User name (typing is hidden): ", "alice"),)),
     Scene("No RADIUS server responds", "alice", (_RIGHT,), server_runs=False),
 )
 TELNET = (
     Scene("A one-time code", "alice", (_RIGHT,)),
     Scene("The code in the login name, with another server user", "gu=alice@otp=123456@root", ()),
-    Scene("No user name", "", (("User name: ", "alice"), _RIGHT)),
+    Scene("No user name", "", (("User name (typing is hidden): ", "alice"), _RIGHT)),
     Scene("Three rejected attempts, with a message from the server", "bob", (_WRONG, _WRONG, _WRONG)),
 )
 

@@ -40,14 +40,14 @@ def test_defaults() -> None:
         total_timeout=150.0,
         dead_time=120.0,
         auth=AuthSettings(
-            "Press Enter for push notification or type one-time password:",
+            "Type a code, or press Enter for push, then approve it on your device:",
             True,
             ("rdp", "ssh", "telnet"),
             Secret(""),
             3,
             10,
         ),
-        username=UsernameSettings("User name:", True, False),
+        username=UsernameSettings("User name (typing is hidden):", True, False),
         challenge_answers=(),
         name_rules={"radius": NameRules()},
     )

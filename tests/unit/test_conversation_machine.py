@@ -172,8 +172,8 @@ class AnyConversation(RuleBasedStateMachine):
         self.failures += not name.strip()
         if self.expected is None and self.supplied_left:
             self.expected = self.supplied()
-        if not self.conversation.cumulative:
-            self.expected = None
+        if not self.conversation.cumulative:  # what the login name held is gone
+            self.expected = None if self.conversation.hook_call.can_ask_password or self.expected is None else ""
         if name.strip() and self.expected is not None:
             self.supplied_left = False
         self.answer(name)
