@@ -111,8 +111,10 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
 
     def _new_record(self) -> SessionRecord:
         """Return the record of a session that begins."""
-        known = {name: str(self._arguments.get(name) or "") for name in ("client_ip", "protocol", "connection_name")}
-        return SessionRecord(time.time(), known["client_ip"], known["protocol"], known["connection_name"])
+        client_ip, protocol, connection_name = (
+            str(self._arguments.get(name) or "") for name in ("client_ip", "protocol", "connection_name")
+        )
+        return SessionRecord(time.time(), client_ip, protocol=protocol, connection_name=connection_name)
 
     def _end_login(self, verdict: str) -> None:
         """Log the line for the login, unless it was logged."""

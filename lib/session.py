@@ -80,8 +80,6 @@ class SessionRecord(NamedTuple):
 
     started: float
     client_ip: Optional[str] = None
-    protocol: str = ""
-    connection_name: str = ""
     login: State = State()
     server: str = ""
     method: str = ""
@@ -91,6 +89,8 @@ class SessionRecord(NamedTuple):
     attempt: str = ""
     recovered: bool = False
     login_ended: bool = False
+    protocol: str = ""
+    connection_name: str = ""
     accepted_user: Optional[AcceptedUser] = None
     accounting: Optional[AccountingSession] = None
 

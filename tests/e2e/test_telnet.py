@@ -12,6 +12,7 @@ import pytest
 from simulator.telnet import BINARY, DO, DONT, ECHO, IAC, SUPPRESS_GO_AHEAD, WILL
 from tests.support.clients import (
     LEAVE,
+    NAME_PROMPT,
     PAGE,
     PASSWORD_PROMPT,
     SAFETY_LIMIT,
@@ -78,7 +79,8 @@ class TestLogins:
         person.to_the_end()
         assert not re.search(r"wrong\d", person.screen)
         assert person.screen.endswith(
-            "\nToo many failed attempts: Wrong code. Log in again. [too-many-attempts]\nConnection closed by foreign host.\n"
+            "\nToo many failed attempts: Wrong code. Log in again. [too-many-attempts]\n"
+            "Connection closed by foreign host.\n"
         )
         assert "attempts=3" in session_ended(gateway.wait_for_disconnect())
 
@@ -107,16 +109,9 @@ class TestLogins:
         assert "123456" not in "\n".join(session)
 
     def test_user_name_prompt_of_the_plugin(self, demo: Gateway, connect: LogIn) -> None:
-        person = (
-            connect(demo)
-            .types("")
-            .sees("User name (typing is hidden): ")
-            .types("alice")
-            .sees(PASSWORD_PROMPT)
-            .types("123456")
-        )
+        person = connect(demo).types("").sees(NAME_PROMPT).types("alice").sees(PASSWORD_PROMPT).types("123456")
         person.leaves()
-        assert after_the_name(person).startswith("\nUser name (typing is hidden): \n" + PASSWORD_PROMPT + "\n" + PAGE)
+        assert after_the_name(person).startswith("\n" + NAME_PROMPT + "\n" + PASSWORD_PROMPT + "\n" + PAGE)
         assert "gateway user  alice\nserver user   (none)\n" in person.screen
         assert "user=alice" in session_ended(demo.wait_for_disconnect())
 

@@ -26,6 +26,7 @@ SAFETY_LIMIT = 120.0  # seconds to wait for any output before the test fails
 PAGE = "Access granted."
 LEAVE = "Press Enter to leave."
 PASSWORD_PROMPT = "Type a code, or press Enter for push, then approve it on your device: "
+NAME_PROMPT = "User name (typing is hidden): "
 _READY = "Press Ctrl-C to stop the gateway.\n"
 
 
