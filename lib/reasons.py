@@ -72,7 +72,7 @@ _DENIALS = (
     ),
     Denial(
         TOO_MANY_ATTEMPTS,
-        "Too many failed attempts. Log in again.",
+        "Too many failed attempts. Log in again, or contact your help desk.",
         "`[auth] max_attempts` attempts failed: the server rejected them, or they could not be sent.",
         "Check the server's log. The plugin's log has one line for each attempt.",
     ),

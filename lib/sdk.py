@@ -121,8 +121,7 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
         record = self._record or self._new_record()
         self._record = record._replace(login_ended=True)
         if not record.login_ended:
-            user = self.cookie.get("username") or self._arguments.get("gateway_user")
-            _LOGIN_LINES[verdict].log(_log, **login_facts(record, user, verdict, *self._denial))
+            _LOGIN_LINES[verdict].log(_log, **login_facts(record, self.cookie.get("username"), verdict, *self._denial))
 
     def _run_hook(self, hook: Callable[..., Verdict], **arguments: Any) -> Verdict:
         """Return the hook's verdict, or a DENY if there are no settings or anything is raised."""

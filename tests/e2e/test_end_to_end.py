@@ -68,7 +68,7 @@ def test_denied_login_has_one_line(open_session: OpenSession, radius: str) -> No
     session.log_in("a", "b", "c")
     session.end()
     assert "verdict=denied code=too-many-attempts attempts=3 challenges=0 seconds=" in login_line(session)
-    reason = "Too many failed attempts: Wrong code. Log in again. [too-many-attempts]"
+    reason = "Too many failed attempts: Wrong code. Log in again, or contact your help desk. [too-many-attempts]"
     assert login_line(session).endswith(f' reason="{reason}"')
 
 
@@ -83,7 +83,8 @@ def test_login_that_authorize_denies_has_one_line(open_session: OpenSession, rad
 
 def test_unfinished_login_has_one_line(open_session: OpenSession, radius: str) -> None:
     session = open_session(radius, server_username="alice")
-    session.log_in("wrong")
+    session.authenticate()
+    session.answer("wrong")
     session.end()
     assert login_line(session).startswith("Login unfinished: user=alice client=192.0.2.10 protocol=ssh connection=")
     assert 'verdict=unfinished code="" attempts=1 ' in login_line(session)
@@ -93,7 +94,7 @@ def test_login_with_a_wrong_configuration_has_one_line(open_session: OpenSession
     session = open_session("[radius]\nserver=a\n", gateway_user="alice")
     session.log_in()
     session.end()
-    assert login_line(session).startswith("Login denied: user=alice client=192.0.2.10 protocol=ssh connection=")
+    assert login_line(session).startswith('Login denied: user="" client=192.0.2.10 protocol=ssh connection=')
     assert 'server="" method="" verdict=denied code=bad-configuration ' in login_line(session)
 
 

@@ -19,6 +19,7 @@ from tests.support.clients import (
     Person,
     by_ssh,
     session_ended,
+    session_of_any_plugin_ended,
     zip_of,
 )
 from tests.support.plugin import section
@@ -83,7 +84,7 @@ class TestLogins:
             + "\n"
             + failed.format("2 attempts")
             + failed.format("1 attempt")
-            + "Too many failed attempts: Wrong code. Log in again. [too-many-attempts]\n"
+            + "Too many failed attempts: Wrong code. Log in again, or contact your help desk. [too-many-attempts]\n"
         )
         assert person.screen.count(PASSWORD_PROMPT) == 3  # ssh does not start over
         assert PAGE not in person.screen
@@ -304,7 +305,7 @@ class TestAnyPlugin:
         assert "what only" not in person.screen
         session = player.wait_for_disconnect()
         assert "SPS ends the session: authenticate: RuntimeError: what only the log may say" in session
-        session_ended(session)
+        session_of_any_plugin_ended(session)
 
 
 class TestGateway:

@@ -20,6 +20,7 @@ from tests.support.clients import (
     Person,
     by_telnet,
     session_ended,
+    session_of_any_plugin_ended,
     zip_of,
 )
 from tests.support.plugin import section
@@ -79,7 +80,7 @@ class TestLogins:
         person.to_the_end()
         assert not re.search(r"wrong\d", person.screen)
         assert person.screen.endswith(
-            "\nToo many failed attempts: Wrong code. Log in again. [too-many-attempts]\n"
+            "\nToo many failed attempts: Wrong code. Log in again, or contact your help desk. [too-many-attempts]\n"
             "Connection closed by foreign host.\n"
         )
         assert "attempts=3" in session_ended(gateway.wait_for_disconnect())
@@ -200,7 +201,7 @@ def test_any_plugin(connect: LogIn, tmp_path: Path) -> None:
     with Gateway("telnet", zip_of(PLAYER, tmp_path), tmp_path) as gateway:
         person = connect(gateway).types("root").sees("or 密码? ").types("yes")
         person.to_the_end()
-        session_ended(gateway.wait_for_disconnect())
+        session_of_any_plugin_ended(gateway.wait_for_disconnect())
         assert after_the_name(person) == (
             "root\nGrün\\x1b[2J\\x07\nor 密码? yes\nZugang gesperrt für \\x1b]0;title\\x07\\x9b31m Müller\nTwice\n"
             "Connection closed by foreign host.\n"

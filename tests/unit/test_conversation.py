@@ -613,7 +613,12 @@ def test_every_text_of_a_login_can_be_replaced() -> None:
             "Wrong code",
             "Authentication failed: Wrong code. Try again or contact your help desk. [rejected]",
         ),
-        ({}, "too-many-attempts", "Really?", "Too many failed attempts: Really? Log in again. [too-many-attempts]"),
+        (
+            {},
+            "too-many-attempts",
+            "Really?",
+            "Too many failed attempts: Really? Log in again, or contact your help desk. [too-many-attempts]",
+        ),
         ({"rejected": "Nein."}, "rejected", "Wrong code.", "Nein: Wrong code. [rejected]"),
         ({"rejected": "Nein"}, "rejected", "Wrong code", "Nein: Wrong code [rejected]"),
         ({"rejected": "Nein ({reason})"}, "rejected", "Wrong {code}", "Nein (Wrong {code}) [rejected]"),
