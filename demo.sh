@@ -2,32 +2,45 @@
 # Logs in through the plugin's zip without SPS: on this terminal, or with ssh or telnet from another.
 set -euo pipefail
 
-usage="Usage: ./demo.sh [--script | --ssh [FILE] | --telnet [FILE]]
+usage="Usage: ./demo.sh [--verbose] [--script | [--ssh | --telnet] [FILE]]
 
 Builds the plugin's zip, starts a RADIUS server on loopback, and stands in for SPS: you log in as one of the demo's
 users. With --script, or without a terminal, runs one login for each outcome and exits with 1 if any is not as expected.
 With --ssh or --telnet, waits on loopback for your own ssh or telnet client, and prints the command to type.
-FILE is a configuration of the plugin with your own RADIUS servers, which then replace the demo's."
+FILE is a configuration of the plugin with your own RADIUS servers, which then replace the demo's. The demo checks FILE
+first, and asks for the value of each option that is set to \`$\`. --verbose shows every line of the log."
 
-options=("$@")
-case $#,${1-} in
-    0, | 1,--script | 1,--ssh | 1,--telnet) ;;
-    2,--ssh | 2,--telnet)
-        if ! directory=$(CDPATH='' cd -- "$(dirname -- "$2")" 2>/dev/null && pwd -P) || ! [ -f "$2" ]; then
-            echo "There is no file $2." >&2
-            exit 2
-        fi
-        options=("$1" --configuration "$directory/$(basename -- "$2")")
-        ;;
-    1,-h | 1,--help)
-        echo "$usage"
-        exit
-        ;;
-    *)
-        echo "$usage" >&2
-        exit 2
-        ;;
-esac
+fail() {
+    echo "$1" >&2
+    exit 2
+}
+
+mode='' file='' options=()
+for argument; do
+    case $argument in
+        -h | --help)
+            echo "$usage"
+            exit
+            ;;
+        --verbose) options+=("$argument") ;;
+        --script | --ssh | --telnet)
+            [ -z "$mode" ] || fail "$usage"
+            mode=$argument
+            options+=("$mode")
+            ;;
+        -*) fail "$usage" ;;
+        *)
+            [ -z "$file" ] || fail "$usage"
+            file=$argument
+            ;;
+    esac
+done
+if [ -n "$file" ]; then
+    [ "$mode" != --script ] || fail "$usage"
+    [ -f "$file" ] || fail "There is no file $file."
+    directory=$(CDPATH='' cd -- "$(dirname -- "$file")" && pwd -P)
+    options+=(--configuration "$directory/$(basename -- "$file")")
+fi
 
 # shellcheck source=tools/environment.sh
 . "$(dirname -- "$0")/tools/environment.sh"

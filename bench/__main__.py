@@ -1,8 +1,10 @@
 """Measures the cost of a login, as ratios within one run: `python3 -m bench`, in the environment of the tests.
 
+With --write, also writes the ratios and the simulated times to docs/performance.md.
 The floor is a plain AAPlugin that accepts, with the same Python and SDK, and run in the same way.
 """
 
+import argparse
 import json
 import os
 import pathlib
@@ -18,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from lib.radius.accounting import ACCOUNTING_RESPONSE, ACCT_SESSION_ID, START, Record
-from lib.radius.schedule import GiveUp, Resolve, Schedule, Send, Timing, Wait
+from lib.radius.client import timing_of
 from lib.state.accounting_queue import AccountingQueue
 from simulator.gateway import HOST, Session, UnpackedPlugin, unpack
 from simulator.host import RESULT_FD
@@ -28,8 +30,10 @@ from tests.support.misbehaving import Request, Server, reply, silent
 from tests.support.tls_peer import VERSION_1_1, Peer, answering
 from tools import build
 
+from . import figures, selection
+
 CALLS = 40
-SIMULATED = 200
+SIMULATED = 2000
 REAL = 20
 STORM = 60
 BACKLOG, ACCOUNTING_TIMEOUT = 998, 2  # records, and seconds; with those of the first two sessions, the queue is full
@@ -42,6 +46,10 @@ from safeguard.sessions.plugin import AAPlugin
 class Plugin(AAPlugin):
     pass
 """
+
+
+_tables: List[figures.Table] = []
+"""The tables printed so far."""
 
 
 class Cost(NamedTuple):
@@ -140,7 +148,7 @@ def hooks(ours: UnpackedPlugin, floor: UnpackedPlugin) -> None:
         ("authorize", "authorize", arguments(cookie=cookie, **target), arguments(cookie=cookie, **target)),
         ("session_ended", "session_ended", ended, ended),
     ]
-    heading("Hook", "CPU ms", "floor", "ratio", "memory MiB", "floor", "ratio")
+    heading("Hook", "CPU ms", "floor", "CPU ratio", "memory MiB", "floor", "memory ratio")
     for name, hook, mine, theirs in rows:
         a, b, ratio = compared((ours, hook, mine), (floor, hook, theirs))
         line(name, a.cpu * 1e3, b.cpu * 1e3, ratio, a.memory / 1024, b.memory / 1024, a.memory / b.memory)
@@ -152,7 +160,7 @@ def handshakes(zip_directory: pathlib.Path, scratch: pathlib.Path, udp: Unpacked
     ca = "ca_certificate=" + in_configuration(authority.certificate)
     client = "client_certificate=" + in_configuration(authority.issue(for_client=True).both)
     asked = ("authenticate", arguments(key_value_pairs={"otp": "123456"}))
-    heading("RADIUS over TLS", "CPU ms", "UDP", "ratio", "reply after ms", "UDP", "ratio")
+    heading("RADIUS over TLS", "CPU ms", "UDP", "CPU ratio", "reply after ms", "UDP", "reply ratio")
     rows: List[Tuple[str, List[str], Dict[str, Any]]] = [
         ("TLS 1.3", [], {}),
         ("TLS 1.2", [], {"newest": "TLSv1_2"}),
@@ -276,31 +284,19 @@ def backlog(zip_directory: pathlib.Path, scratch: pathlib.Path, living: DemoServ
     line("", took, len(delays), statistics.median(delays), max(delays), ACCOUNTING_TIMEOUT)
 
 
-def simulated_login(loss: float, chance: random.Random) -> Optional[float]:
-    """Return the simulated seconds until a reply arrives over a network that loses packets; None if none does."""
-    schedule = Schedule([Timing(15, 0.3, 5)] * 2, 0.0, 150.0, chance.random)
-    now, arrives = 0.0, float("inf")
-    while True:
-        action = schedule.next(now)
-        if isinstance(action, GiveUp):
-            return None
-        if isinstance(action, Resolve):
-            schedule.resolved(1)
-            arrives = float("inf")
-        elif isinstance(action, Send) and chance.random() >= loss and chance.random() >= loss:
-            arrives = min(arrives, now + 0.02)
-        elif isinstance(action, Wait):
-            if arrives <= action.until:
-                return arrives
-            now = action.until
+def server_selection() -> None:
+    """Print what a dead server and lost packets cost, in simulated time."""
+    heading("Server selection, simulated", "measured", "limit", "of limit")
+    for name, measured, limit in selection.rows():
+        line(name, measured, limit, measured / limit)
 
 
 def losses(zip_directory: pathlib.Path, scratch: pathlib.Path) -> None:
     """Print how long a login takes if the network loses packets, equally in both directions."""
-    heading("Packets lost", "simulated: median", "95th", "failed", "real: median", "95th")
+    heading("Packets lost", "simulated: median", "simulated: 95th", "failed ratio", "real: median", "real: 95th")
     for percent in (10, 30, 50):
         chance = random.Random(percent)
-        times = [simulated_login(percent / 100, chance) for _ in range(SIMULATED)]
+        times = selection.loss_times(timing_of(selection.defaults()), percent / 100, SIMULATED)
         arrived = sorted(each for each in times if each is not None)
 
         def lossy(request: Request, chance: random.Random = chance, loss: float = percent / 100) -> Sequence[bytes]:
@@ -318,7 +314,7 @@ def losses(zip_directory: pathlib.Path, scratch: pathlib.Path) -> None:
             f"{percent} %",
             statistics.median(arrived),
             arrived[int(len(arrived) * 0.95)],
-            len(times) - len(arrived),
+            1 - len(arrived) / len(times),
             statistics.median(real),
             real[int(len(real) * 0.95)],
         )
@@ -341,16 +337,21 @@ def storm(ours: UnpackedPlugin, floor: UnpackedPlugin) -> None:
 
 def heading(*cells: str) -> None:
     """Print the header of a table."""
+    _tables.append(figures.Table(cells, []))
     print(f"\n{cells[0]:<40}" + "".join(f"{cell:>18}" for cell in cells[1:]))
 
 
 def line(name: str, *numbers: float) -> None:
     """Print a row of a table."""
+    _tables[-1].rows.append((name, numbers))
     print(f"{name:<40}" + "".join(f"{number:>18.3f}" for number in numbers), flush=True)
 
 
 def main() -> int:
     """Build the zip, measure, print."""
+    parser = argparse.ArgumentParser(prog="python3 -m bench", description=__doc__.split("\n")[0])
+    parser.add_argument("--write", action="store_true", help=f"write the figures to {figures.PAGE.name}")
+    arguments = parser.parse_args()
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # the floor has byte code: most of it is an installed package
     with tempfile.TemporaryDirectory(prefix="sps-bench-") as name:
         scratch = pathlib.Path(name)
@@ -364,13 +365,17 @@ def main() -> int:
             configuration = section("radius", server.port, server.secret)
             ours = UnpackedPlugin(directory, configuration, state_directory=scratch / "state")
             floor = UnpackedPlugin(bare, "", state_directory=scratch / "floor-state")
-            print(f"Python {sys.version.split()[0]}")
+            machine = f"Python {sys.version.split()[0]} on {os.cpu_count()} cores"
+            print(machine)
             hooks(ours, floor)
             handshakes(directory, scratch, ours)
             failover(directory, scratch, server)
             backlog(directory, scratch, server)
+            server_selection()
             losses(directory, scratch)
             storm(ours, floor)
+    if arguments.write:
+        figures.write(machine, _tables)
     return 0
 
 

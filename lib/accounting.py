@@ -62,14 +62,14 @@ def deliver(settings: AccountingSettings, queue: AccountingQueue, server_status:
 
     A record that is not acknowledged stays. While all servers are marked dead, no login waits for them.
     """
+    deadline = time.monotonic() + settings.timeout
     if client.all_dead(settings.servers, server_status):
         queue.sweep(time.time())
         return []
-    deadline = time.monotonic() + settings.timeout
-    # A server that runs out of time may have recorded what it has not acknowledged yet. Until it has acknowledged one
-    # record, each needs the longest wait; then, one that it acknowledges quickly needs less.
-    needed = longest = sum(server.bound for server in settings.servers)
-    slowest = 0.0
+    # A server that runs out of time may have recorded what it has not acknowledged yet. So each record after the first
+    # needs the longest wait, or less if the server acknowledges quickly.
+    longest = sum(server.bound for server in settings.servers)
+    needed = slowest = 0.0
     lines: List[str] = []
     with contextlib.closing(queue.due(time.time())) as entries:
         for entry in entries:

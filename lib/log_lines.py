@@ -207,8 +207,8 @@ TOO_MANY_ADDRESSES = Cause(ATTEMPT, "only the first {limit} of {count} addresses
 MD5_DISABLED = Cause(ATTEMPT, "MD5 is disabled on this system")
 """SPS runs in FIPS mode: see `fips` in [By deny code](#by-deny-code)."""
 CANNOT_SEND = Cause(ATTEMPT, "cannot send: {error}")
-"""The error text of the system. Common causes: no route, a firewall on SPS, or a `source_ip` that SPS does not
-have."""
+"""The error text of the system. Common causes: no route, a firewall on SPS or on the way, or a `source_ip` that SPS
+does not have."""
 NOT_TRIED = Cause(ATTEMPT, "not tried: total_timeout exhausted")
 """The previous servers used up `total_timeout`."""
 MUTUAL_AUTH_FAILED = Cause(ATTEMPT, "MS-CHAP2-Success missing or invalid")
@@ -270,7 +270,7 @@ NO_MATCHING_NAME = Cause(ATTEMPT, "no certificate can match the name {name}")
 # Discarded replies
 
 DISCARDED = Cause(ATTEMPT, "discarded {replies}: {cause}")
-STATUS_FLAWED = Cause(ATTEMPT, "invalid {replies} to Status-Server: {cause}")
+STATUS_FLAWED = Cause(ATTEMPT, "{replies} to Status-Server invalid: {cause}")
 """`{cause}` is one of those below. The login is not affected, but the plugin may take a slow server for a dead one."""
 WRONG_AUTHENTICATOR = Cause(DISCARDED, "wrong Response Authenticator; the shared secret probably differs")
 """Set the same secret on both sides. Look for white space at its end, and for non-ASCII letters that the server stores

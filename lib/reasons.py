@@ -210,7 +210,7 @@ _DENIALS = (
     ),
     Denial(
         LOGIN_IN_PROGRESS,
-        "Another login for this user is in progress. Complete it, then try again.",
+        "Another login for this user is in progress. Complete or cancel it, then try again.",
         "With `[auth] serialize_user=yes`, three other logins of the user were waiting, or this one waited until "
         "`total_timeout` ran out.",
         "Have the user complete or cancel the other login; a script may be logging in many times at once.",
@@ -236,7 +236,7 @@ _DENIALS = (
     ),
     Denial(
         CONNECTION_LIMIT,
-        "Connection limit reached. Close another session, then try again.",
+        "Connection limit reached. Close another session, or contact your help desk.",
         "The user already has `[connection_limit by=client_ip_gateway_user] limit` sessions from this address, or they "
         "cannot be counted.",
         "Close sessions or raise the limit. If the log contains `Connection limit not checked`, check the disk of SPS; "

@@ -3,10 +3,13 @@
 No exception leaves a hook: SPS would end the session without telling the user why.
 """
 
+import contextlib
+import errno
 import functools
 import json
 import logging
 import os
+import stat
 import time
 import traceback
 from typing import Any, Callable, Dict, Mapping, Optional, Sequence
@@ -245,17 +248,21 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
     @property
     def _authentication_cache(self) -> Any:
         name = file_name(self.username)
-        return AuthenticationCache.from_config(self.plugin_configuration, self.connection.client_ip, name)
+        cache = AuthenticationCache.from_config(self.plugin_configuration, self.connection.client_ip, name)
+        _check_file(getattr(cache, "cache_file_path", None))
+        return cache
 
     def _create_client_connection_limiter(self, keys: Sequence[str]) -> Any:
-        return super()._create_client_connection_limiter([file_name(key) for key in keys])
+        limiter = super()._create_client_connection_limiter([file_name(key) for key in keys])
+        _check_file(getattr(limiter, "state_file_path", None))
+        return limiter
 
     def _check_and_increase_client_connection_count(self) -> Verdict:
         try:
             verdict = super()._check_and_increase_client_connection_count()
         except Exception as error:
             log_lines.LIMIT_NOT_CHECKED.log(_log, error=locate(error))
-            return self._denied(reasons.CONNECTION_LIMIT, "it cannot be checked")
+            return self._denied(reasons.CONNECTION_LIMIT)
         return self._denied(reasons.CONNECTION_LIMIT) if verdict else None
 
     def _decrease_client_connection_count(self) -> None:
@@ -328,6 +335,17 @@ def locate(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)[-4:]
     places = (f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in frames)
     return f"{type(error).__name__} at {' < '.join(reversed(list(places)))}"
+
+
+def _check_file(path: Optional[str]) -> None:
+    """Raise OSError if a file of the SDK, or its lock, is not a file.
+
+    The SDK would wait for a pipe forever, and follow a link.
+    """
+    for each in (path, path + ".lock") if path else ():
+        with contextlib.suppress(FileNotFoundError):
+            if not stat.S_ISREG(os.lstat(each).st_mode):
+                raise OSError(errno.EINVAL, "it is not a file")
 
 
 def _trusted_ca(name: str) -> Optional[str]:

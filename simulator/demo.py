@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import functools
 import getpass
+import os
 import signal
 import socket
 import sys
@@ -17,6 +18,10 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence
 
+from lib.cli import exit_status
+from lib.cli.exit_status import CommandError
+
+from .configuration import configure, load
 from .console import Console, encodable
 from .fork_server import ForkServer
 from .frontend import ADDRESS, Frontend, Listener, Start, run
@@ -24,6 +29,9 @@ from .gateway import GatewayError, Session, UnexpectedQuestion, UnpackedPlugin, 
 from .server import DemoServer
 
 LOGIN_PROMPT = "login name: "
+RECOVERY_CODE = "7K3M-9QXT-0GHV-W2BD"
+RECOVERY_HASH = "pbkdf2-sha256:10000:XaFGRNaUJW9SMjBn0WaMEg:9ZqtmFkzi-uxAqjj2r8IEemIvPP7qfLUYg3CQw0d_1o"
+"""Of the code, as the command `recovery-codes` of the zip prints it."""
 
 Ask = Callable[[str, bool], str]
 """(prompt, whether to hide the input) -> what the user typed; raises EOFError when the user disconnects."""
@@ -36,29 +44,16 @@ def ask_terminal(prompt: str, hidden: bool) -> str:
             return getpass.getpass(encodable(prompt)) if hidden else input(encodable(prompt))
         except UnicodeDecodeError:
             print("The input is not valid text. Try again:", flush=True)
+        except (EOFError, KeyboardInterrupt):
+            print(flush=True)  # end the line of the prompt
+            raise
 
 
-def configure(text: str, options: Mapping[str, str], section: str = "radius") -> str:
-    """Return the text of a configuration with these options added to a section, or replaced there."""
-    header = f"[{section}]"
-    wanted = [f"{name} = {value}" for name, value in options.items()]
-    lines: List[str] = []
-    inside = ""
-    for line in text.splitlines():
-        if line.startswith("["):
-            inside = line.strip()
-        elif inside == header and line.split("=")[0].strip() in options:
-            continue
-        lines.append(line)
-        if line.strip() == header:
-            lines += wanted
-    return "\n".join(lines if header in lines else lines + [header] + wanted) + "\n"
-
-
-def session_for(plugin: UnpackedPlugin, login_name: str) -> Session:
+def session_for(plugin: UnpackedPlugin, login_name: str, is_authenticated: bool = False) -> Session:
     """Return the SSH session of a user who connects with this login name, before any hook call."""
     name = parse_login_name(login_name)
-    return Session(plugin, server_username=name.server_username, key_value_pairs=name.pairs)
+    gateway_user = name.server_username if is_authenticated else None
+    return Session(plugin, gateway_user=gateway_user, server_username=name.server_username, key_value_pairs=name.pairs)
 
 
 def play(session: Session, ask: Ask, console: Console) -> Dict[str, Any]:
@@ -74,10 +69,6 @@ def play(session: Session, ask: Ask, console: Console) -> Dict[str, Any]:
         finally:
             console.log(session.log[before:])
 
-    def lines() -> str:
-        count = session.calls[-1].log.count("\n")
-        return f"log lines: {count}"
-
     try:
         result = call(session.authenticate)
         while result["verdict"] == "NEEDINFO":
@@ -90,17 +81,17 @@ def play(session: Session, ask: Ask, console: Console) -> Dict[str, Any]:
                 text = ", ".join(value) or "(none)" if isinstance(value, list) else value
                 console.fact(name.replace("additional_", "").replace("_", " "), text)
         if result["verdict"] == "ACCEPT":
-            console.fact("authorize", f"{call(session.authorize)['verdict']}, {lines()}")
+            console.fact("authorize", call(session.authorize)["verdict"])
     finally:
         call(session.end)
-        console.fact("session_ended", lines())
     return dict(result)
 
 
 class Scene(NamedTuple):
     """A login of the fixed set: what the user types, in order, and the expected outcome.
 
-    The reason of the verdict must contain `reason`, and one of the questions must contain `asked`.
+    The reason of the verdict must contain `reason`, and one of the questions must contain `asked`. `is_authenticated`
+    is whether SPS has authenticated the user.
     """
 
     outcome: str
@@ -111,6 +102,7 @@ class Scene(NamedTuple):
     reason: str = ""
     asked: str = ""
     server_runs: bool = True
+    is_authenticated: bool = False
 
     def problem(self, result: Mapping[str, Any], session: Session) -> str:
         """Return how a played session differs from the expected outcome, or an empty string."""
@@ -145,6 +137,13 @@ def scenes(server: DemoServer) -> Iterator[Scene]:
     unreachable = "The login service is not responding. Try again later or contact your help desk."
     yield Scene("denied because no server responds", "alice", [code], "DENY", reason=unreachable, server_runs=False)
     yield Scene("accepted after a prompt for the user name", "", ["alice", code], "ACCEPT", "alice")
+    for outcome, verdict, answers in (
+        ("accepted with a recovery code because no server responds", "ACCEPT", [code, RECOVERY_CODE]),
+        ("denied with a recovery code that was used before", "DENY", [code, *3 * [RECOVERY_CODE]]),
+    ):
+        reason = refused if verdict == "DENY" else ""
+        asked = "Enter a recovery code:"
+        yield Scene(outcome, "alice", answers, verdict, "", reason, asked, server_runs=False, is_authenticated=True)
 
 
 def play_script(plugin: UnpackedPlugin, cut_off: UnpackedPlugin, server: DemoServer, console: Console) -> int:
@@ -163,7 +162,7 @@ def play_script(plugin: UnpackedPlugin, cut_off: UnpackedPlugin, server: DemoSer
         console.say()
         console.say(f"== {number}. {scene.outcome}")
         console.say(LOGIN_PROMPT + scene.login_name)
-        session = session_for(plugin if scene.server_runs else cut_off, scene.login_name)
+        session = session_for(plugin if scene.server_runs else cut_off, scene.login_name, scene.is_authenticated)
         try:
             problem = scene.problem(play(session, ask, console), session)
         except GatewayError as error:
@@ -177,9 +176,13 @@ def play_script(plugin: UnpackedPlugin, cut_off: UnpackedPlugin, server: DemoSer
     return 1 if problems else 0
 
 
-def play_terminal(plugin: UnpackedPlugin, server: DemoServer, console: Console) -> None:
-    """Play logins until the user enters an empty login name or presses Ctrl-D or Ctrl-C."""
-    _introduce(server, console)
+def play_terminal(plugin: UnpackedPlugin, server: Optional[DemoServer], console: Console) -> None:
+    """Play logins until the user enters an empty login name or presses Ctrl-D or Ctrl-C.
+
+    `server` is the server of the demo, None if the configuration names others.
+    """
+    if server:
+        _introduce(server, console)
     console.say("A login name may contain key-value pairs: gu=alice@otp=123456@root")
     console.say("If it contains only pairs, such as otp=123456, the plugin asks for the user name.")
     console.say("To quit, press Enter without a login name.")
@@ -190,9 +193,10 @@ def play_terminal(plugin: UnpackedPlugin, server: DemoServer, console: Console) 
             if not login_name:
                 return
             _log_in(plugin, login_name, console)
-            console.say(f"({_totp_status(server)})")
+            if server:
+                console.say(f"({_totp_status(server)})")
     except (EOFError, KeyboardInterrupt):
-        console.say()
+        pass
 
 
 def _introduce(server: DemoServer, console: Console) -> None:
@@ -215,24 +219,24 @@ def _log_in(plugin: UnpackedPlugin, login_name: str, console: Console) -> None:
         console.say("You disconnected.")
 
 
-def serve_ssh(plugin: UnpackedPlugin, server: Optional[DemoServer], console: Console, directory: Path) -> int:
+def serve_ssh(frontend: Frontend, server: Optional[DemoServer], console: Console, directory: Path) -> int:
     """Run a gateway for SSH clients until Ctrl-C and return the exit status. It writes known_hosts to `directory`.
 
     `server` is the server of the demo, None if the configuration names others.
     """
     from . import ssh  # asyncssh takes half a second
 
-    return _serve(plugin, server, console, functools.partial(ssh.start, directory=directory))
+    return _serve(frontend, server, console, functools.partial(ssh.start, directory=directory))
 
 
-def serve_telnet(plugin: UnpackedPlugin, server: Optional[DemoServer], console: Console) -> int:
+def serve_telnet(frontend: Frontend, server: Optional[DemoServer], console: Console) -> int:
     """Run a gateway for Telnet clients until Ctrl-C and return the exit status."""
     from . import telnet
 
-    return _serve(plugin, server, console, telnet.start)
+    return _serve(frontend, server, console, telnet.start)
 
 
-def _serve(plugin: UnpackedPlugin, server: Optional[DemoServer], console: Console, start: Start) -> int:
+def _serve(frontend: Frontend, server: Optional[DemoServer], console: Console, start: Start) -> int:
     def ready(listener: Listener) -> None:
         names = ("alice", "gu=alice@otp=123456@root", "otp=123456") if server else ("NAME",)
         console.say(f"The gateway listens on {ADDRESS} port {listener.port}. To log in, run in another terminal:")
@@ -243,8 +247,7 @@ def _serve(plugin: UnpackedPlugin, server: Optional[DemoServer], console: Consol
             _introduce(server, console)
         console.say("Press Ctrl-C to stop the gateway.")
 
-    status = functools.partial(_totp_status, server) if server else str
-    return run(Frontend(plugin, console, status), start, ready)
+    return run(frontend, start, ready)
 
 
 def free_port(address: str) -> int:
@@ -256,51 +259,73 @@ def free_port(address: str) -> int:
 
 def main() -> int:
     """Run the demo and return its exit status."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda received, frame: sys.exit(128 + received))
+    try:
+        return _run(_parser().parse_args())
+    except CommandError as error:
+        print(error, file=sys.stderr)
+        return exit_status.ERROR
+    except KeyboardInterrupt:
+        sys.stderr.write("\n")
+        return exit_status.INTERRUPTED
+    except BrokenPipeError:
+        # Python flushes stdout once more when it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return exit_status.BROKEN_PIPE
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python3 -m simulator.demo", description=__doc__.split("\n")[0])
     parser.add_argument("zip", help="zip of the plugin, built by build.sh")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--script", action="store_true", help="play a fixed set of logins, one for each outcome")
     how.add_argument("--ssh", action="store_true", help="run a gateway for SSH clients on loopback")
     how.add_argument("--telnet", action="store_true", help="run a gateway for Telnet clients on loopback")
+    parser.add_argument("--configuration", metavar="FILE", help="plugin configuration with your own servers")
     parser.add_argument(
-        "--configuration", metavar="FILE", help="plugin configuration for the gateway, with your own servers"
+        "--authenticated", action="store_true", help="act as if SPS had authenticated the users of the gateway"
     )
+    parser.add_argument("--verbose", action="store_true", help="show every line of the log, those of the SDK too")
     parser.add_argument("--fork", action="store_true", help="fork hooks from a process that has imported the SDK")
-    arguments = parser.parse_args()
-    if arguments.configuration and not (arguments.ssh or arguments.telnet):
-        parser.error("--configuration requires --ssh or --telnet")
-    console = Console()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda received, frame: sys.exit(128 + received))
+    return parser
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    console = Console(arguments.verbose)
+    script = arguments.script or not (arguments.ssh or arguments.telnet or sys.stdin.isatty())
+    if arguments.configuration and script:
+        raise CommandError("A configuration requires a terminal, --ssh, or --telnet.")
+    own = load(arguments.configuration, console) if arguments.configuration else None
     with contextlib.ExitStack() as stack:
         fork_server = stack.enter_context(ForkServer()) if arguments.fork else None
-        directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="sps-demo-"))
-        server = stack.enter_context(DemoServer())
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sps-demo-")))
         try:
-            unpacked = unpack(arguments.zip, Path(directory, "plugin"))
+            unpacked = unpack(arguments.zip, directory / "plugin")
             template = (unpacked / "default.cfg").read_text(encoding="utf-8")
         except (OSError, zipfile.BadZipFile) as error:
-            parser.error(f"{arguments.zip} is not the zip of a plugin: {error}")
-        template = configure(template, {"attribute": "Filter-Id"}, "gateway_groups")
-        reached = {"server": server.address, "port": str(server.port), "secret": server.secret}
-        closed = dict(reached, port=str(free_port(server.address)), conn_timeout="1", conn_retries="1")
-        plugin = UnpackedPlugin(unpacked, configure(template, reached), fork_server=fork_server)
+            raise CommandError(f"{arguments.zip} is not the zip of a plugin: {error}") from None
         console.say(f"Simulating SPS with {Path(arguments.zip).name}.")
-        ours: Optional[DemoServer] = server
-        if arguments.configuration:
-            ours = None
-            try:
-                plugin = plugin._replace(configuration=Path(arguments.configuration).read_text(encoding="utf-8"))
-            except (OSError, UnicodeDecodeError) as error:
-                parser.error(f"{arguments.configuration} cannot be read: {error}")
+        plugin = UnpackedPlugin(unpacked, "", fork_server=fork_server)
+        server = None
+        if own:
+            plugin = plugin._replace(configuration=own.text, fixtures=own.fixtures)
         else:
+            server = stack.enter_context(DemoServer())
             console.say(f"Started a RADIUS server on {server.address} port {server.port}.")
-        if arguments.ssh:
-            return serve_ssh(plugin, ours, console, Path(directory))
-        if arguments.telnet:
-            return serve_telnet(plugin, ours, console)
-        if arguments.script or not sys.stdin.isatty():
-            cut_off = plugin._replace(configuration=configure(template, closed))
+            template = configure(template, {"attribute": "Filter-Id"}, "gateway_groups")
+            reached = {"server": server.address, "port": str(server.port), "secret": server.secret}
+            plugin = plugin._replace(configuration=configure(template, reached))
+        if arguments.ssh or arguments.telnet:
+            status = functools.partial(_totp_status, server) if server else str
+            frontend = Frontend(plugin, console, status, arguments.authenticated)
+            if arguments.ssh:
+                return serve_ssh(frontend, server, console, directory)
+            return serve_telnet(frontend, server, console)
+        if server and script:
+            closed = dict(reached, port=str(free_port(server.address)), conn_timeout="1", conn_retries="1")
+            recovery = configure(configure(template, closed), {"alice": RECOVERY_HASH}, "recovery_codes")
+            cut_off = plugin._replace(configuration=recovery)
             return play_script(plugin, cut_off, server, console)
         play_terminal(plugin, server, console)
     return 0

@@ -137,14 +137,22 @@ class ClientSession:
 class Frontend:
     """The gateway behind its protocols: the sessions of its clients, and the output on the terminal of the gateway.
 
-    `status` returns a text to print when a client has disconnected.
+    `status` returns a text to print when a client has disconnected. `authenticates` is whether SPS has authenticated
+    the users before the plugin.
     """
 
-    def __init__(self, plugin: UnpackedPlugin, console: Console, status: Callable[[], str] = lambda: "") -> None:
+    def __init__(
+        self,
+        plugin: UnpackedPlugin,
+        console: Console,
+        status: Callable[[], str] = lambda: "",
+        authenticates: bool = False,
+    ) -> None:
         self._running: "Dict[Any, str]" = {}
         self._plugin = plugin._replace(running=self._running)
         self._console = console
         self._status = status
+        self._authenticates = authenticates
         self._sessions: Set[ClientSession] = set()
         self._tasks: "Set[asyncio.Future[None]]" = set()
         self._count = 0
@@ -159,6 +167,7 @@ class Frontend:
             protocol=protocol,
             client_ip=client_ip,
             client_port=client_port,
+            gateway_user=name.server_username if self._authenticates else None,
             server_username=name.server_username,
             server_port=_PORTS[protocol],
             key_value_pairs=name.pairs,

@@ -5,7 +5,7 @@ import logging
 import pathlib
 import re
 import sys
-from typing import Container, Dict, List, Mapping, NamedTuple, Tuple, Union
+from typing import Container, Dict, Iterator, List, Mapping, NamedTuple, Sequence, Tuple, Union
 
 from lib import __version__, log_lines, reasons
 from lib.cli import check
@@ -59,6 +59,11 @@ _HEADER = """\
 # An option set to $ is read from the Credential Store named below
 # (host = the section, user = the option).
 """
+_FIRST = ("credential_store", "auth", "radius")
+"""The sections at the top of default.cfg. No section can be given twice, so only the last can go on below the rule."""
+_BEFORE_THE_RULE = ("server", "secret", "conn_timeout")
+"""The options of the last section that come first."""
+_RULE = f"\n# {' Most configurations end here; [radius] goes on ':-^76}\n"
 _SHIPPED_VALUES = {"secret": "$"}  # it belongs in the Credential Store
 _WITHOUT_HELP = ("messages",)  # the names and defaults are clear enough
 
@@ -90,20 +95,32 @@ def markdown_table(names: Container[str] = ()) -> str:
 
 def default_cfg() -> str:
     """Return default.cfg: every option that has an effect, commented out, with its help and its default."""
-    blocks = [_HEADER]
-    for section in SECTIONS:
-        options = [option for option in section.options if not option.ignored]
-        if section.first or not (options or section.example):
-            continue
-        lines = [f"[{section.name.replace('_N', '_1')}]"]
-        lines += ["# " + section.open.split(". ")[0].rstrip(".") + "."] if section.open else []
-        lines += ["; " + line for line in section.example]
-        for option in options:
-            if section.name not in _WITHOUT_HELP:
-                lines.append("# " + option.help)
-            lines.append(_setting(option))
-        blocks.append("\n".join(lines) + "\n")
-    return "\n".join(blocks)
+    sections = {section.name: section for section in SECTIONS}
+    rest = [name for names in OPTIONS.values() for name in names if name not in _FIRST]
+    blocks = [_section(sections[name]) for name in (*_FIRST, *rest)]
+    return "\n".join([_HEADER, *filter(None, blocks)])
+
+
+def _section(section: Section) -> str:
+    """Return a section of default.cfg, empty if it has nothing to show."""
+    options = [option for option in section.options if not option.ignored]
+    if section.first or not (options or section.example):
+        return ""
+    lines = [f"[{section.name.replace('_N', '_1')}]"]
+    lines += ["# " + section.open.split(". ")[0].rstrip(".") + "."] if section.open else []
+    lines += ["; " + line for line in section.example]
+    if section.name == _FIRST[-1]:
+        first = [option for option in options if option.name in _BEFORE_THE_RULE]
+        lines += [*_settings(section, first), _RULE]
+        options = [option for option in options if option not in first]
+    return "\n".join([*lines, *_settings(section, options)]) + "\n"
+
+
+def _settings(section: Section, options: Sequence[Option]) -> Iterator[str]:
+    for option in options:
+        if section.name not in _WITHOUT_HELP:
+            yield "# " + option.help
+        yield _setting(option)
 
 
 def _row(section: Section, option: Option) -> str:
@@ -119,10 +136,10 @@ def _setting(option: Option) -> str:
     return f"; {option.name}={option.default}"
 
 
-def updated(text: str, blocks: Mapping[str, str]) -> str:
+def updated(text: str, blocks: Mapping[str, str], maker: str = "tools/documents.py") -> str:
     """Return the text of a document with new contents for its blocks; raise ValueError if a block is missing."""
     for name, table in blocks.items():
-        mark = f"<!-- {name}: made by tools/documents.py -->\n"
+        mark = f"<!-- {name}: made by {maker} -->\n"
         before, found, rest = text.partition(mark)
         _, ended, after = rest.partition(_END)
         if not (found and ended):

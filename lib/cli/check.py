@@ -269,10 +269,11 @@ def _notes(ini: Ini) -> Iterator[Problem]:
     radius = ini.sections.get("radius")
     if radius is None or not all(_fits_vendor(section, values) for section, values in ini.sections.items()):
         return
-    differences = ["requires Message-Authenticator in replies (unless require_message_authenticator=no)"]
+    # What surprises people who come from the vendor's plugin, in words that are also true for those who never had it.
+    defaults = ["replies need a Message-Authenticator (unless require_message_authenticator=no)"]
     if "disable_echo" not in ini.sections.get("auth", {}):
-        differences.insert(0, "hides typed codes (unless [auth] disable_echo=no)")
-    yield _advice("radius", "", f"unlike the vendor's plugin, this plugin {' and '.join(differences)}")
+        defaults.insert(0, "typed codes are hidden (unless [auth] disable_echo=no)")
+    yield _advice("radius", "", " and ".join(defaults))
 
 
 def _fits_vendor(section: str, options: Iterable[str]) -> bool:

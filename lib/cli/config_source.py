@@ -4,15 +4,15 @@ import os
 import re
 import stat
 import sys
-from typing import Callable, List, Mapping, Optional
+from typing import List, Mapping, Optional
 
 from ..config.build import build
 from ..config.ini import MAX_CHARACTERS, Ini, Problem, line_of, parse_ini
 from ..config.model import Settings
-from ..config.reader import ConfigurationError
+from ..config.reader import ConfigurationError, CredentialLookup
 from ..namedtuple import NamedTuple
 from ..text import counted, one_line, system_words
-from .console import EndOfInput, NoTerminal, ask, encodable
+from .console import Ask, EndOfInput, NoTerminal, ask, encodable
 from .exit_status import CommandError
 
 _MAX_OCTETS = MAX_CHARACTERS
@@ -41,9 +41,7 @@ class SecretSource:
     As in the Credential Store, the secret of a further server may be missing; the server then has that of the first.
     """
 
-    def __init__(
-        self, file: Optional[Ini], environment: Mapping[str, str], ask_user: Callable[[str, bool], str]
-    ) -> None:
+    def __init__(self, file: Optional[Ini], environment: Mapping[str, str], ask_user: Ask) -> None:
         """Take the contents of --secret-file, if any, the environment, and a function like console.ask."""
         self._file = file
         self._environment = environment
@@ -77,7 +75,7 @@ class Configuration(NamedTuple):
     ini: Ini
     warnings: List[Problem]
     settings: Settings
-    secrets: SecretSource
+    secrets: CredentialLookup
 
 
 def read(path: str) -> Source:
@@ -105,13 +103,18 @@ def read(path: str) -> Source:
         raise NotUtf8(name, octets.count(b"\n", 0, error.start) + 1) from None
 
 
-def load(path: str, secret_file: Optional[str]) -> Configuration:
+def load(path: str, secret_file: Optional[str], ask_user: Ask = ask) -> Configuration:
     """Return the configuration in a file; raise CommandError with all of its errors if there are any."""
     try:
         source = read(path)
-        secrets = secret_source(secret_file)
+        secrets = secret_source(secret_file, ask_user)
     except NotUtf8 as error:
         raise CommandError(str(error)) from None
+    return build_valid(source, secrets)
+
+
+def build_valid(source: Source, secrets: CredentialLookup) -> Configuration:
+    """Return the configuration in a text; raise CommandError with all of its errors if there are any."""
     ini = parse_ini(source.text)
     found, problems = build(ini, secrets)
     if found is not None:
@@ -123,16 +126,16 @@ def load(path: str, secret_file: Optional[str]) -> Configuration:
     raise CommandError("\n".join(lines))
 
 
-def secret_source(path: Optional[str]) -> SecretSource:
+def secret_source(path: Optional[str], ask_user: Ask = ask) -> SecretSource:
     """Return the source of secrets for a path given with --secret-file, or for None."""
     if path is None:
-        return SecretSource(None, os.environ, ask)
+        return SecretSource(None, os.environ, ask_user)
     source = read(path)
     _warn_of_readers(path, source.name)
     ini = parse_ini(source.text)
     for problem in ini.problems:
         raise CommandError(f"{source.name}: expected [section] and `option = secret` lines, but {problem}")
-    return SecretSource(ini, {}, ask)
+    return SecretSource(ini, {}, ask_user)
 
 
 def _is_named_pipe(path: str) -> bool:

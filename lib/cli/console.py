@@ -5,11 +5,14 @@ import locale
 import os
 import sys
 import warnings
-from typing import TextIO
+from typing import Callable, TextIO
 
 _RESET = "\033[0m"
 _STYLES = {"error": "\033[31m", "warning": "\033[33m", "note": "\033[36m", "good": "\033[32m", "dim": "\033[2m"}
 _CLEAR_LINE = "\r\033[K"
+
+Ask = Callable[[str, bool], str]
+"""Asks a question, hidden or not; a function like `ask`."""
 
 
 class NoTerminal(Exception):
@@ -55,6 +58,11 @@ def ask(prompt: str, hidden: bool) -> str:
             prompt = "The input is not valid text. Try again: "
         except EOFError:
             raise EndOfInput() from None
+
+
+def do_not_ask(prompt: str, hidden: bool) -> str:
+    """Raise NoTerminal, for a command that must not ask."""
+    raise NoTerminal()
 
 
 def _ask_hidden(prompt: str) -> str:

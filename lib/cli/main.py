@@ -12,8 +12,8 @@ from .. import __version__
 from ..config.recovery_codes import MAX_CODES
 from ..login.username import name_problem, radius_name_problem
 from ..text import system_words
-from . import exit_status
-from .console import encodable
+from . import exit_status, monitor
+from .console import Console, do_not_ask, encodable
 from .exit_status import CommandError
 from .presets import PRESETS
 
@@ -26,23 +26,40 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
         if signal.getsignal(number) == signal.SIG_DFL:
             signal.signal(number, _exit)
-    program = _program_name(sys.argv[0])
-    options = _parser(program).parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        status = _run_command(options)
-        sys.stdout.flush()
-        return status
+        try:
+            return _run(arguments)
+        finally:  # also after the help that argparse prints
+            sys.stdout.flush()
+            sys.stderr.flush()
+    except BrokenPipeError:
+        # Python flushes both once more when it exits.
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return exit_status.BROKEN_PIPE
+    except OSError as error:
+        return _print_error(_program_name(), system_words(error))
+
+
+def _run(arguments: Sequence[str]) -> int:
+    if monitor.OPTION in arguments:
+        return monitor.run(lambda: _probe(arguments))
+    try:
+        return _run_command(_parser().parse_args(arguments))
     except CommandError as error:
-        return _print_error(program, str(error))
+        return _print_error(_program_name(), str(error))
     except KeyboardInterrupt:
         sys.stderr.write("\n")
         return exit_status.INTERRUPTED
-    except BrokenPipeError:
-        # Python flushes stdout once more when it exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return exit_status.BROKEN_PIPE
-    except OSError as error:
-        return _print_error(program, system_words(error))
+
+
+def _probe(arguments: Sequence[str]) -> monitor.Status:
+    """Probe the servers for --monitor."""
+    options = _parser().parse_args(arguments)
+    from . import servers
+
+    return monitor.status(servers.probe(options, Console(), do_not_ask), options.timeout)
 
 
 def _run_command(options: argparse.Namespace) -> int:
@@ -82,8 +99,8 @@ def _print_error(program: str, text: str) -> int:
     return exit_status.ERROR
 
 
-def _program_name(path: str) -> str:
-    name = os.path.basename(path)
+def _program_name() -> str:
+    name = os.path.basename(sys.argv[0])
     return "python3 -m lib" if name == "__main__.py" else "python3 " + name
 
 
@@ -98,8 +115,8 @@ on the terminal for the rest, without echo. No argument takes a secret, because 
 arguments of a process."""
 
 
-def _parser(program: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=program, description=_DESCRIPTION, epilog=_EPILOG)
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=_program_name(), description=_DESCRIPTION, epilog=_EPILOG)
     parser.add_argument("--version", action="version", version="SPS_RADIUS " + __version__)
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
     commands.required = True
@@ -137,7 +154,9 @@ def _parser(program: str) -> argparse.ArgumentParser:
         description="Resolves the name of every server and sends a Status-Server request (RFC 5997) to each of its "
         "addresses. No user is logged in.",
         epilog="Exits with 0 if the plugin can use every address, 1 if it cannot use one of them, 2 if the "
-        "configuration has errors.",
+        f"configuration has errors. With {monitor.OPTION}, exits with 0 for OK, 1 for WARNING (an address does not "
+        f"work, or a certificate expires in less than {monitor.CERTIFICATE_DAYS} days), 2 for CRITICAL (no server can "
+        "be used), 3 for UNKNOWN (the probe did not run).",
     )
     _add_file(servers)
     servers.add_argument(
@@ -150,7 +169,13 @@ def _parser(program: str) -> argparse.ArgumentParser:
         help="also send each server a login of this user with a random password, for servers that do not answer "
         "Status-Server (NPS does not) or do not sign it; the server counts this as a failed login",
     )
-    _add_json(servers)
+    form = servers.add_mutually_exclusive_group()
+    _add_json(form)
+    form.add_argument(
+        monitor.OPTION,
+        action="store_true",
+        help="print one line with performance data for Nagios, Icinga, and other monitors; ask no questions",
+    )
     _add_client_options(servers)
 
     login = commands.add_parser(
@@ -202,7 +227,7 @@ def _add_file(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="configuration file, or - for standard input")
 
 
-def _add_json(parser: argparse.ArgumentParser) -> None:
+def _add_json(parser: "argparse._ActionsContainer") -> None:
     parser.add_argument("--json", action="store_true", help="print a JSON document instead of text")
 
 

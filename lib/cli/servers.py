@@ -19,7 +19,7 @@ from ..secret import Secret
 from ..text import counted, one_line
 from . import exit_status
 from .config_source import load
-from .console import Console
+from .console import Ask, Console, ask
 from .other_address import find_other_address
 
 STATUS_SERVER, LOGIN = "Status-Server", "login"
@@ -75,6 +75,21 @@ class ProbeResult(NamedTuple):
     details: Tuple[str, ...] = ()
 
     @property
+    def place(self) -> str:
+        """How the details begin that are about this address."""
+        return f"[{self.section}] {self.address}: "
+
+    @property
+    def is_login(self) -> bool:
+        """Whether the server answered a login."""
+        return self.probe == LOGIN
+
+    @property
+    def is_for_accounting(self) -> bool:
+        """Whether the server is one for accounting."""
+        return self.section.startswith("accounting")
+
+    @property
     def remarks(self) -> Tuple[str, ...]:
         """What to say once about the server: that its name has too many addresses, and its certificate."""
         found = []
@@ -83,7 +98,7 @@ class ProbeResult(NamedTuple):
         if self.certificate_until:
             days = counted(self.certificate_days or 0, "day", "days")
             found.append(
-                f"certificate: subject {self.certificate_subject or 'empty'}; "
+                f"{'unverified ' if self.code else ''}certificate: subject {self.certificate_subject or 'empty'}; "
                 f"alternative names {', '.join(self.certificate_names) or 'none'}; "
                 f"issuer {self.certificate_issuer}; valid until {self.certificate_until} ({days})"
             )
@@ -100,21 +115,27 @@ class _Target(NamedTuple):
 def run(options: argparse.Namespace) -> int:
     """Probe the servers, print the results and return the exit status."""
     console = Console()
-    settings = load(options.file, options.secret_file).settings
-    how = ProbeOptions(options.timeout, options.nas_identifier, options.probe_user or "")
     results: List[ProbeResult] = []
     said: Set[Tuple[str, str]] = set()
-    for result in probe_servers(settings, how, console):
+    for result in probe(options, console, ask):
         results.append(result)
         if not options.json:
             console.say(_report(result, console))
             remarks = tuple(each for each in result.remarks if (result.server, each) not in said)
             said.update((result.server, each) for each in remarks)
-            for line in remarks + (result.details if result.code not in _WITHOUT_DETAILS else ()):
+            details = () if result.code in _WITHOUT_DETAILS else result.details
+            for line in remarks + tuple(each for each in details if each != result.place + result.text):
                 console.say(console.styled("dim", "    " + line))
     if options.json:
         console.say(json.dumps({"servers": [each._asdict() for each in results]}, indent=2, sort_keys=True))
     return exit_status.OK if all(result.ok for result in results) else exit_status.FAILED
+
+
+def probe(options: argparse.Namespace, console: Console, ask_user: Ask) -> Iterator[ProbeResult]:
+    """Probe the servers as the options of the command say; `ask_user` asks for missing secrets."""
+    settings = load(options.file, options.secret_file, ask_user).settings
+    how = ProbeOptions(options.timeout, options.nas_identifier, options.probe_user or "")
+    return probe_servers(settings, how, console)
 
 
 def probe_servers(settings: Settings, how: ProbeOptions, console: Console) -> Iterator[ProbeResult]:
@@ -171,6 +192,10 @@ def _probe(target: _Target, address: Address, how: ProbeOptions) -> List[ProbeRe
         result = _failure(result, answers, target, how)
         if result.code == reasons.NO_REPLY and server.tls is None:
             result = _with_other_address(result, server, address, requests, how)
+        if result.code == reasons.TLS_CERTIFICATE:
+            from .peer_certificate import peer_certificate  # only servers with transport=tls need it
+
+            result = _with_certificate(result, peer_certificate(server, address, how.timeout))
         return [result]
     results = []
     if isinstance(status, Answer):
@@ -265,6 +290,7 @@ def _failure(
     details = _lines(answers)
     if code != reasons.NO_REPLY:
         text = _TEXTS.get(code) or next(iter(details), code)
+        text = text[len(result.place) :] if text.startswith(result.place) else text
     else:
         text = (
             f"no response in {how.timeout:g} s: the server is down or unreachable; or it does not list this host as a "

@@ -169,7 +169,13 @@ def _accounting(ini: Ini, reader: Reader, servers: Sequence[ServerSettings]) -> 
     # They share the time that accounting may add to a login. A little is left: a server cut off by the end is not dead.
     timeout = 0.9 * switches["timeout"] / len(chosen)
     servers = tuple(
-        each._replace(conn_timeout=timeout, conn_retries=1, status_check="none", require_message_authenticator=False)
+        each._replace(
+            conn_timeout=timeout,
+            conn_retries=1,
+            retransmit_after=min(each.retransmit_after, timeout / 4),  # duplicates do no harm here
+            status_check="none",
+            require_message_authenticator=False,
+        )
         for each in chosen
     )
     return AccountingSettings(servers, switches["timeout"])

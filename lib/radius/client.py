@@ -118,7 +118,7 @@ class _Run:
         self._request = request
         self._memory = memory
         self._started = time.monotonic()
-        timings = [_timing(server, isinstance(request, LoginRequest)) for server in servers]
+        timings = [timing_of(server, isinstance(request, LoginRequest)) for server in servers]
         self._schedule = Schedule(timings, self._started, total_timeout, random.SystemRandom().random)
         self._addresses: List[List[Address]] = []  # of each server that is resolved
         self._connection: Optional[_Connection] = None
@@ -169,7 +169,7 @@ class _Run:
         return None
 
     def _failed(self, action: Action, error: Unreachable) -> None:
-        if error.code == reasons.CONNECTION_REFUSED:
+        if error.is_refusal:
             self._attempt.refusal = error
             self._schedule.refused(time.monotonic())
         elif isinstance(action, Probe) and error.is_local:
@@ -363,7 +363,8 @@ def _name(server: ServerSettings, address: Address, purpose: str) -> str:
     return f"{address}-{transport}-{purpose}-{server.server}"
 
 
-def _timing(server: ServerSettings, is_login: bool) -> Timing:
+def timing_of(server: ServerSettings, is_login: bool = True) -> Timing:
+    """Return the times of a server, as the schedule needs them."""
     over_tls = server.tls is not None
     return Timing(
         limit=server.bound,

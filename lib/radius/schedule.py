@@ -33,7 +33,7 @@ class Timing(NamedTuple):
     """How an endpoint of one server is tried; times in seconds. After `limit` it is given up.
 
     The request is retransmitted after `first_wait` (0: never), then after waits that double up to `max_wait`. With
-    nothing else to ask, a refused port is tried for `refused_limit`. After `probe_after` without an answer a
+    nothing else to ask, a port that refuses is tried for `refused_limit`. After `probe_after` without an answer a
     Status-Server is sent too (None: never), `max_probes` times within `probe_timeout`. A connection may take
     `connect_timeout` (None: until the limit).
     """
@@ -235,6 +235,7 @@ class _Asked:
         # About refusals: whether the last transmission was refused, and when the one was made that may confirm it
         self._is_refused = self._is_confirmed = self._must_confirm = False
         self._confirming_at: Optional[float] = None
+        self._refused_until = now  # with nothing else to ask
 
     def is_doubtful(self, now: float) -> bool:
         """Whether another endpoint should be asked, if there is one."""
@@ -280,11 +281,13 @@ class _Asked:
         # Whatever refuses a connection answers it; whatever refuses a datagram may be about an earlier one.
         is_late = self._is_sent and self._confirming_at is not None and now >= self._confirming_at + REFUSED_PAUSE
         self._is_confirmed = self._confirming_at is not None and not is_late
-        again_at, limit_at = now + REFUSED_PAUSE, self.began + self._timing.refused_limit
-        if self._is_confirmed:
-            if now >= limit_at:
-                return
-            again_at = min(again_at, limit_at)
+        again_at = now + REFUSED_PAUSE
+        if not self._is_confirmed:
+            self._refused_until = now + self._timing.refused_limit
+        elif now >= self._refused_until:
+            return
+        else:
+            again_at = min(again_at, self._refused_until)
         self._must_confirm = True
         self._wait = self._timing.first_wait
         if self._is_sent:

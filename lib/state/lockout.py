@@ -7,7 +7,7 @@ code so. It counts at once, since the user may hang up. The failures of the runn
 so that a dialogue of many challenges can be completed, and its success takes them back. `max_failures` of all others
 lock every attempt. For a user, a new attempt also waits for the attempts that have not ended: `max_failures` +
 `max_challenges` attempts without a success lock the next one. So before a user is locked out, fewer than
-3 * (`max_failures` + `max_challenges`) requests reach the server, however many logins run at the same time.
+3 * (`max_failures` + `max_challenges`) requests get a reply, however many logins run at the same time.
 
 Each event is an empty file, and its name the only content: creating and removing one are atomic, so a hundred
 processes need no lock, and there is nothing that could be half written or corrupt.
@@ -18,7 +18,7 @@ import ipaddress
 import os
 import re
 from collections import deque
-from typing import Deque, Dict, Iterable, Iterator, List, Optional
+from typing import AbstractSet, Deque, Dict, Iterable, Iterator, List, Optional
 
 from .. import log_lines
 from ..config.model import LockoutRules
@@ -94,16 +94,21 @@ class Lockout:
 
         `attempt` is the running attempt, or empty before one begins.
         """
-        return self._locked_for(login, attempt, now, begins=not attempt)
+        events = self._events(now, *self._user_keys(login), *self._client_keys(login))
+        return self._locked_for(login, attempt, now, events, begins=not attempt)
 
     def begin(self, login: Login, attempt: str, now: float) -> float:
         """Record an attempt before its first request; return for how many seconds it is locked out, as above.
 
         Of attempts that begin at the same time each sees the others, so no more of them go on than the rules allow.
         """
-        self._remove_old(now)
         self._add(login, attempt, BEGUN, self._user_keys(login), now)
-        locked_for = self._locked_for(login, attempt, now, begins=True)
+        oldest = now - self._rules.window - self._rules.duration
+        events = self._events(now)
+        locked_for = self._locked_for(
+            login, attempt, now, (each for each in events if each.moment >= oldest), begins=True
+        )
+        self._remove({each.number for each in events if each.moment < oldest})
         if locked_for:
             self.withdraw(attempt)
         return locked_for
@@ -127,17 +132,16 @@ class Lockout:
         for entry in self._entries(f"-{attempt}-", *of_user):
             self._directory.remove(entry.name)
 
-    def _locked_for(self, login: Login, attempt: str, now: float, begins: bool) -> float:
+    def _locked_for(self, login: Login, attempt: str, now: float, events: Iterable[_Event], begins: bool) -> float:
         untils, more = [now], self._rules.max_failures + self._rules.max_challenges
-        keys = self._user_keys(login) + self._client_keys(login)
-        others = [event for event in self._events(now, *keys) if event.attempt != attempt]
-        for key in keys:
-            events = [event for event in others if event.name.startswith(key)]
-            failures = [event for event in events if event.event == FAILED]
+        others = [event for event in events if event.attempt != attempt]
+        for key in self._user_keys(login) + self._client_keys(login):
+            of_key = [event for event in others if event.name.startswith(key)]
+            failures = [event for event in of_key if event.event == FAILED]
             untils.append(locked_until((event.moment for event in failures), now, self._rules))
             if begins:
                 failed = {event.attempt for event in failures}
-                open_attempts = [event for event in events if event.attempt not in failed]
+                open_attempts = [event for event in of_key if event.attempt not in failed]
                 moments = (event.moment for event in failures + open_attempts)
                 untils.append(locked_until(moments, now, self._rules._replace(max_failures=more)))
         return max(untils) - now
@@ -153,14 +157,12 @@ class Lockout:
             name = "-".join((key, _digest(login.user), attempt, event, _written(now), os.urandom(8).hex()))
             self._directory.touch(name)
 
-    def _remove_old(self, now: float) -> None:
-        oldest = now - self._rules.window - self._rules.duration
-        old = {event.number for event in self._events(now) if event.moment < oldest}
-        for entry in self._entries() if old else ():
-            if entry.number in old:
+    def _remove(self, numbers: AbstractSet[str]) -> None:
+        for entry in self._entries() if numbers else ():
+            if entry.number in numbers:
                 self._directory.remove(entry.name)
 
-    def _events(self, now: float, *parts: str) -> Iterable[_Event]:
+    def _events(self, now: float, *parts: str) -> List[_Event]:
         """Return each event once whose name has one of these parts, at its latest time that can be true.
 
         One from a far future is dated now, in a second file: the clock was set back, and no lock may last forever. The
@@ -174,7 +176,7 @@ class Lockout:
             elif entry.number not in events:
                 self._directory.touch(entry.name.replace(_written(entry.moment), _written(now)))
                 events[entry.number] = entry._replace(moment=now)
-        return events.values()
+        return list(events.values())
 
     def _entries(self, *parts: str) -> Iterator[_Event]:
         """Give what is in the directory."""

@@ -1,11 +1,13 @@
 """Generated tables, default.cfg and version numbers are up to date."""
 
 import re
+from typing import List, Mapping
 
 import pytest
 import yaml
 
 from lib import __version__, reasons
+from lib.cli import check
 from lib.config import options
 from lib.config.build import build
 from lib.config.ini import parse_ini
@@ -74,11 +76,32 @@ def test_default_cfg_lacks_only_the_server() -> None:
     assert [str(problem) for problem in problems] == ["[radius] server: is empty"]
 
 
+@pytest.mark.parametrize(
+    "filled",
+    [{"server=": "server=a", "; name=": "name=store"}, {"server=": "server=a", "secret=$": "secret=0123456789abcdef"}],
+    ids=["store", "secret"],
+)
+def test_default_cfg_needs_only_its_first_lines(filled: Mapping[str, str]) -> None:
+    first, rule, rest = re.split(r"(?m)^(# -+ .* -+\n)", documents.default_cfg())
+    assert rule
+    for line, value in filled.items():
+        assert re.search(rf"(?m)^{re.escape(line)}$", first)
+        first = re.sub(rf"(?m)^{re.escape(line)}$", value, first)
+    assert re.findall("(?m)^; (prompt|conn_timeout)=", first) == ["prompt", "conn_timeout"]
+    found = check.findings(first + rule + rest)
+    assert [str(each) for each in found if each.level != check.NOTE] == []
+
+
 def test_default_cfg_shows_the_defaults_of_the_plugin() -> None:
     """With every default uncommented, the settings equal those of a minimal configuration."""
-    ours, rest = documents.default_cfg().split("[credential_store]")
-    assert not re.search(r"(?m)^(?!; |#|\[|$)", rest)
-    text = re.sub(r"(?m)^; (?=[\w-]+=)", "", ours).replace("\nserver=\n", "\nserver=a\n", 1)
+    ours: List[str] = []
+    rest: List[str] = []
+    for block in documents.default_cfg().split("\n[")[1:]:
+        declared = options.declaration(block.split("]")[0])
+        assert declared
+        (rest if declared.sdk else ours).append(f"[{block}\n")
+    assert not re.search(r"(?m)^(?!; |#|\[|$)", "".join(rest))
+    text = re.sub(r"(?m)^; (?=[\w-]+=)", "", "".join(ours)).replace("\nserver=\n", "\nserver=a\n", 1)
     assert text.count("=") > 60
     assert built(text) == built("[radius]\nserver=a\nsecret=$\n")
 

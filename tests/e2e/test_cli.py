@@ -94,14 +94,53 @@ class TestStreams:
         assert checked.status == 2
         assert checked.out.startswith("standard input:5: error: [lockout] max_failures: given twice, again in line 6\n")
 
-    def test_closed_pipe(self, cli: Zip) -> None:
-        reader, writer = os.pipe()
-        os.close(reader)
-        with open(writer, "wb") as closed:
-            ended = subprocess.run(
-                [*PYTHON, str(cli.path), "options"], stdout=closed, stderr=subprocess.PIPE, timeout=SAFETY_LIMIT
-            )
-        assert (ended.returncode, ended.stderr) == (141, b"")
+    @pytest.mark.parametrize("streams", ["stdout", "both"])
+    def test_closed_pipe(self, cli: Zip, streams: str) -> None:
+        configuration, ended = cli.file(CLEAN.replace("radius.example.com", "127.0.0.1\nport=1")), {}
+        for words in (
+            "options",
+            "--help",
+            "new freeradius --server a",
+            "recovery-codes alice",
+            "check " + configuration,
+            "servers " + configuration,
+            "servers --json " + configuration,
+            "servers --monitor " + configuration,
+            "try --user alice " + configuration,
+        ):
+            reader, writer = os.pipe()
+            os.close(reader)
+            with open(writer, "wb") as closed:
+                errors = closed if streams == "both" else subprocess.PIPE
+                process = subprocess.run(
+                    [*PYTHON, str(cli.path), *words.split()],
+                    stdout=closed,
+                    stderr=errors,
+                    cwd=str(cli.directory),
+                    start_new_session=True,
+                    timeout=SAFETY_LIMIT,
+                )
+            ended[words] = (process.returncode, process.stderr or b"")
+        assert ended == dict.fromkeys(ended, (141, b""))
+
+    def test_reader_that_leaves_in_the_middle_of_a_login(self, cli: Zip) -> None:
+        with Server(answering(SECRET)) as server:
+            path = cli.file(section(server) + "[auth]\ninteractive_protocols=\n")
+            whole = cli.run("try", path, "--user", "alice").out.count("\n")
+            for lines in range(1, whole):
+                login = subprocess.Popen(
+                    [*PYTHON, str(cli.path), "try", path, "--user", "alice"],
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                )
+                with login:
+                    assert login.stdout is not None and login.stderr is not None
+                    for _ in range(lines):
+                        login.stdout.readline()
+                    login.stdout.close()
+                    assert login.stderr.read() == b""
+                # The reader may leave only after the last line.
+                assert login.returncode in (0, 141)
 
     @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full here")
     def test_full_disk(self, cli: Zip) -> None:
@@ -177,6 +216,15 @@ class TestTerminal:
                 person.sees("[radius] secret (press Enter if the Credential Store has none): ").types(STORED)
                 assert person.to_the_end() == 0
         assert STORED not in person.shown
+
+    def test_monitor_asks_nothing_and_shows_no_progress(self, cli: Zip) -> None:
+        with cli.person("servers", "--monitor", cli.file("[radius]\nserver=a\nsecret=$\n")) as person:
+            assert person.to_the_end() == 3
+        assert person.shown.startswith("RADIUS UNKNOWN - ") and person.shown.count("\n") == 1
+        with Server(answering(SECRET)) as server:
+            with cli.person("servers", "--monitor", cli.file(section(server))) as person:
+                assert person.to_the_end() == 0
+        assert person.shown.startswith("RADIUS OK - 1 of 1 address usable | ") and "\x1b" not in person.shown
 
     def test_end_of_input_is_not_a_secret(self, cli: Zip) -> None:
         with cli.person("servers", cli.file("[radius]\nserver=a\nsecret=$\n")) as person:

@@ -4,12 +4,17 @@ import os
 import pathlib
 from typing import Callable, Dict, List
 
+from simulator.gateway import Session
 from tests.support.cases import Cases
 from tests.support.misbehaving import REJECT, SECRET, Request, Server, closed_port, reply, silent
-from tests.support.plugin import OpenSession, outcome, section, text
+from tests.support.plugin import OpenSession, code, outcome, section, text
 from tests.support.processes import WAIT_LIMIT
 
 DIRECTORIES = ["accounting", "lockout", "radius-servers", "user-locks"]
+TRAPS: Dict[str, Callable[[pathlib.Path, pathlib.Path], None]] = {
+    "pipe": lambda path, elsewhere: os.mkfifo(str(path)),
+    "link": lambda path, elsewhere: path.symlink_to(elsewhere / "created"),
+}
 
 
 def only_with_code(request: Request) -> List[bytes]:
@@ -22,10 +27,6 @@ def test_pipes_and_dangling_links_hang_no_hook_and_create_no_file_elsewhere(
 ) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    traps: Dict[str, Callable[[pathlib.Path], None]] = {
-        "pipe": lambda path: os.mkfifo(str(path)),
-        "link": lambda path: path.symlink_to(elsewhere / "created"),
-    }
     with Server(only_with_code) as server, Server(silent) as accounting, closed_port() as closed, Cases() as cases:
         configuration = section(closed) + section(server, "radius_2")
         configuration += "[auth]\nserialize_user=yes\nmax_attempts=1\n[lockout]\nmax_failures=5\n"
@@ -44,12 +45,62 @@ def test_pipes_and_dangling_links_hang_no_hook_and_create_no_file_elsewhere(
             return [path for root in roots for path in root.rglob("*") if path.parent.name in DIRECTORIES]
 
         log_in("code", "ACCEPT")
-        for name, make in traps.items():
+        for name, make in TRAPS.items():
             with cases.case(name):
                 log_in("wrong", "rejected")
                 for path in files():
                     path.unlink()
-                    make(path)
+                    make(path, elsewhere)
                 assert sorted({path.parent.name for path in files()}) == DIRECTORIES
                 log_in("code", "ACCEPT")
                 assert list(elsewhere.iterdir()) == []
+
+
+def test_pipes_and_dangling_links_in_the_directories_of_the_sdk(
+    open_session: OpenSession, tmp_path: pathlib.Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    cached = tmp_path / "state" / "auth_cache" / "alice@192.0.2.10.cache"
+    counted = tmp_path / "state.ephemeral" / "connection_limit by=client_ip_gateway_user" / "192.0.2.10_alice"
+    with Server(only_with_code) as server, Cases() as cases:
+        configuration = section(server) + "[auth]\nmax_attempts=1\n[authentication_cache]\nreuse_limit=9\n"
+        configuration += "[connection_limit by=client_ip_gateway_user]\nlimit=1\n"
+
+        def open_one() -> Session:
+            return open_session(configuration, gateway_user="alice", client_ip="192.0.2.10", time_limit=WAIT_LIMIT)
+
+        ended = open_one()
+        assert outcome(ended, "code") == "ACCEPT" and outcome(open_one()) == "ACCEPT", "the second by the cache"
+        assert ended.authorize()["verdict"] == "ACCEPT"
+        for path, check in ((cached, cannot_use_the_cache), (counted, cannot_count)):
+            kept = path.read_bytes()
+            for name, make in TRAPS.items():
+                for trap in (path, path.with_name(path.name + ".lock")):
+                    with cases.case("{}: {}".format(trap.name, name)):
+                        path.unlink()
+                        make(trap, elsewhere)
+                        try:
+                            check(open_one)
+                            assert list(elsewhere.iterdir()) == []
+                        finally:
+                            trap.unlink()
+                            path.write_bytes(kept)
+
+
+def cannot_use_the_cache(open_one: Callable[[], Session]) -> None:
+    session = open_one()
+    assert outcome(session, "wrong") == "rejected"
+    assert "Authentication cache unavailable: " in text(session)
+    session = open_one()
+    assert outcome(session, "code") == "ACCEPT"
+    assert text(session).count("Authentication cache unavailable: ") == 2, "neither read nor filled"
+
+
+def cannot_count(open_one: Callable[[], Session]) -> None:
+    session = open_one()
+    assert outcome(session) == "ACCEPT"
+    assert code(session.authorize()) == "connection-limit"
+    assert "Connection limit not checked: " in text(session)
+    session.end()
+    assert "Session ended: " in text(session)

@@ -1,25 +1,34 @@
 """The client over real UDP on loopback, against servers that answer right, wrong or not at all."""
 
 import contextlib
+import errno
 import hashlib
 import hmac
+import pathlib
 import socket
 import struct
 import threading
+import time
 from functools import partial
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple, Union
 
 import pytest
 
+from lib import accounting as delivery
 from lib import reasons
+from lib.config.model import AccountingSettings
 from lib.radius import client, packet
-from lib.radius.request import LoginRequest, Origin
+from lib.radius.accounting import Record
+from lib.radius.request import AccountingRequest, LoginRequest, Origin
 from lib.radius.result import Answer, NoAnswer, NotSent, OriginGone
 from lib.radius.server import ServerSettings
 from lib.radius.transport.base import Address, Unreachable
 from lib.radius.transport.resolve import resolve
 from lib.radius.transport.udp import UdpTransport
 from lib.secret import Secret
+from lib.state.accounting_queue import AccountingQueue
+from lib.state.server_status import SharedServerStatus
+from tests.support.accounting import start
 from tests.support.cases import Cases
 from tests.support.loopback import needs_ipv6
 from tests.support.misbehaving import (
@@ -517,6 +526,31 @@ def test_only_server_has_a_closed_port() -> None:
     assert error.log_lines == (f"[radius] 127.0.0.1:{port}: connection refused",)
 
 
+def test_error_of_the_network_ends_no_login_until_it_is_confirmed(mocker: Any) -> None:
+    """Anybody who guesses a port can forge an ICMP message of any kind."""
+    numbers = iter([errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENOPROTOOPT, errno.EMSGSIZE] * 2)
+
+    class Socket(socket.socket):
+        def recv(self, *arguments: Any) -> bytes:
+            octets = super().recv(*arguments)
+            if octets == b"ICMP":
+                raise OSError(next(numbers), "an error of the network")
+            return octets
+
+    def forged(request: Request) -> List[bytes]:
+        return [reply(request, SECRET)] if request.number else [b"ICMP"]
+
+    mocker.patch("socket.socket", Socket)
+    with Cases() as cases:
+        for number in range(5):
+            with cases.case(number), Server(forged) as server, Server(silent) as other:
+                expect_accept(ask(configured(server), configured(other, "radius_2")), server)
+    assert not other.requests
+    with Server(lambda request: [b"ICMP"]) as unreachable, Server(answering(SECRET)) as living:
+        expect_accept(ask(configured(unreachable), configured(living, "radius_2")), living, "radius_2")
+    assert len(unreachable.requests) == 2
+
+
 def test_name_that_does_not_resolve_is_skipped() -> None:
     names = ("radius.invalid", "a" * 64 + ".example", "a..example", "a\0b", "\udcff", "256.1.1.1.invalid")
     with Cases() as cases, Server(answering(SECRET)) as living:
@@ -565,6 +599,23 @@ def test_hanging_lookup_leaves_time_for_the_next_server() -> None:
         hung = configured(("radius.example", 1812), timeout=0.2)
         answer = ask(hung, configured(living, "radius_2"), total_timeout=30)
     expect_accept(answer, living, "radius_2")
+
+
+@pytest.mark.usefixtures("hanging_lookup")
+def test_hanging_lookup_delays_a_login_no_longer_than_accounting_may(mocker: Any, tmp_path: pathlib.Path) -> None:
+    join, waits = threading.Thread.join, []
+
+    def noted(thread: threading.Thread, timeout: float) -> None:
+        waits.append(timeout)
+        join(thread, timeout)
+
+    mocker.patch("threading.Thread.join", noted)
+    queue = AccountingQueue(str(tmp_path))
+    queue.add(start("a", time.time()))
+    servers = tuple(configured(("radius.example", 1813), section, timeout=0.45) for section in ("accounting", "other"))
+    lines = delivery.deliver(AccountingSettings(servers, 1.0), queue, SharedServerStatus(str(tmp_path), 120.0))
+    assert len(waits) == 3 and sum(waits) <= 1.0
+    assert lines[0].endswith("[accounting] radius.example: name resolution failed: timed out")
 
 
 def test_address_that_the_system_refuses_is_skipped() -> None:
@@ -631,6 +682,32 @@ def test_addresses_of_a_name_are_tried_in_order(mocker: Any) -> None:
     assert answer.log_lines[1].startswith(f"[radius] 127.0.0.2:{living.port}: no response to 1 transmission")
     assert unasked.requests == []
     assert dead.requests[0].authenticator != living.requests[0].authenticator
+
+
+def test_dead_address_of_a_name_delays_two_accounting_records(mocker: Any, tmp_path: Any) -> None:
+    """One record left unanswered may be at fault itself."""
+    resolve_to(mocker, "127.0.0.2", "127.0.0.1")
+    status = SharedServerStatus(str(tmp_path), 60.0)
+
+    def acknowledge(request: Request) -> List[bytes]:
+        return [reply(request, SECRET, 5, signature=None)]
+
+    with Server(acknowledge) as living, Server(silent, "127.0.0.2", living.port) as dead:
+        server = configured(("radius.example", living.port), timeout=0.3)
+        for number in range(4):
+            record = AccountingRequest(Record("Start", 1000.0, f"session {number}", "alice"))
+            answer = client.ask([server], record, LONG, status)
+            assert answer.origin.host == "127.0.0.1"
+            assert len(answer.log_lines) == (1 if number < 2 else 0)
+    assert len({request.octets for request in dead.requests}) == 2
+
+
+def test_accounting_requests_have_the_key_of_their_record() -> None:
+    start = Record("Start", 1000.0, "session", "alice")
+    records = [start, start, start._replace(kind="Stop", session_seconds=7), start._replace(session_id="another")]
+    keys = [AccountingRequest(record).key for record in records]
+    assert keys[0] == keys[1] and len(set(keys)) == 3
+    assert login().key == ""
 
 
 def test_address_listed_twice_is_tried_once(mocker: Any) -> None:

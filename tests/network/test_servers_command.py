@@ -334,6 +334,29 @@ def test_certificate_is_described_once_per_server(cli: CommandLine) -> None:
 def test_tls_failures(cli: CommandLine) -> None:
     expired = AUTHORITY.issue(ends=-datetime.timedelta(hours=1))
     with Peer(tls_peer.answering(), expired) as peer, Peer(lambda connection: None, CERTIFICATE) as closing:
+        # A server that closes at once may also reset the connection.
         for each, words in ((peer, "the server's certificate has expired"), (closing, "the connection")):
             asked = cli.run("servers", cli.file(over_tls(each)))
-            assert asked.status == 1 and "not ok: " in asked.out and words in asked.out
+            assert asked.status == 1 and "not ok: the server" in asked.out
+            assert asked.out.count(words) == 1 and asked.out.count("127.0.0.1:{}".format(each.port)) == 1
+
+
+@pytest.mark.parametrize("newest", ["TLSv1_2", "TLSv1_3"])
+def test_certificate_that_does_not_verify_is_described(cli: CommandLine, newest: str) -> None:
+    client = AUTHORITY.issue(for_client=True)
+    expired = AUTHORITY.issue(["radius.example.com"], ends=-datetime.timedelta(hours=1))
+    for identity, issuer, authority in (
+        (expired, "the CA", AUTHORITY),
+        (Authority("another CA").issue(["radius.example.com"]), "another CA", None),
+    ):
+        with Peer(tls_peer.answering(), identity, newest=newest, client_ca=authority) as peer:
+            configuration = over_tls(peer) + "client_certificate={}\n".format(client.both.strip().replace("\n", "\n  "))
+            printed = cli.run("servers", cli.file(configuration)).out
+            found = facts(cli, configuration)["radius"]
+            assert peer.requests == []
+        assert (found["ok"], found["code"]) == (False, "tls-certificate")
+        described = (found["certificate_subject"], found["certificate_names"][0], found["certificate_issuer"])
+        assert described == ("CN=issued", "radius.example.com", "CN=" + issuer)
+        assert printed.count("    unverified certificate: subject CN=issued; ") == 1
+        until = (datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(hours=1)).strftime("%Y-%m-%d")
+        assert (found["certificate_until"] == until) == (identity is expired)

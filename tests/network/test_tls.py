@@ -2,12 +2,14 @@
 
 import contextlib
 import datetime
+import errno
 import os
 import socket
 import ssl
 import struct
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Callable, Dict, Iterator, List, Sequence, Tuple
 
@@ -494,7 +496,7 @@ def test_end_because_of_a_status_server_does_not_suggest_a_certificate() -> None
 
     with Peer(script, SERVER) as peer:
         error = no_answer(configured(peer, status_check="status-server", status_check_after=0.1))
-    words = "the server closed the connection after Status-Server"
+    words = "the server closed the connection after Status-Server; if it always does, set status_check=none"
     assert error.log_lines == (f"[radius] 127.0.0.1:{peer.port}: {words}",)
 
 
@@ -900,6 +902,53 @@ def test_request_is_sent_once() -> None:
         error = no_answer(configured(peer, conn_timeout=SHORT))
     assert error.code == "no-reply"
     assert len(peer.requests) == 1
+
+
+def test_restart_of_the_only_server_goes_unnoticed(mocker: Any) -> None:
+    refused = threading.Event()
+
+    class Noticing(socket.socket):
+        """Notices that a connection is refused, at once or later."""
+
+        def connect_ex(self, address: Any) -> int:
+            return int(self._noticed(super().connect_ex(address)))
+
+        def getsockopt(self, *arguments: Any) -> Any:
+            return self._noticed(super().getsockopt(*arguments))
+
+        def _noticed(self, number: Any) -> Any:
+            if number == errno.ECONNREFUSED:
+                refused.set()
+            return number
+
+    mocker.patch("socket.socket", Noticing)
+    with ThreadPoolExecutor(1) as pool:
+        with contextlib.closing(socket.socket()) as held:  # bound, and not listening
+            held.bind(("127.0.0.1", 0))
+            host, port = held.getsockname()
+            answer = pool.submit(ask, configured((host, port)))
+            assert refused.wait(LONG)
+        with Peer(answering(), SERVER, port=port):
+            assert answer.result().reply.code == ACCEPT
+
+
+def test_server_that_takes_no_accounting_is_not_marked_dead_for_logins(tmp_path: Any) -> None:
+    def script(connection: Connection) -> None:
+        connection.shake_hands()
+        request = connection.receive()
+        if request.octets[0] != accounting.ACCOUNTING_REQUEST:
+            connection.send(answer(connection, request))
+
+    status = SharedServerStatus(str(tmp_path), 60.0)
+    record = accounting.Record("Stop", 1000.0, "a session", "alice", (), 7)
+    with Peer(script, SERVER) as peer:
+        assert not client.all_dead([configured(peer)], status)
+        with pytest.raises(NoAnswer):
+            client.ask([configured(peer)], AccountingRequest(record), LONG, status)
+        assert client.all_dead([configured(peer)], status)
+        assert not status.status_of(endpoint(peer)).is_marked
+        assert ask(configured(peer), memory=status).reply.code == ACCEPT
+        assert client.all_dead([configured(peer)], status)
 
 
 def test_closed_port() -> None:

@@ -128,6 +128,13 @@ def test_no_server(cli: CommandLine, down: str) -> None:
     assert fact(tried.out, "what to do") == reasons.DENIALS["connection-refused"].remedy
 
 
+def test_what_to_do_does_not_refer_to_another_denial() -> None:
+    for denial in reasons.DENIALS.values():
+        assert not re.match("(?i)(as for|the same as|see)\\b", denial.remedy), denial.code
+        codes = "|".join(each for each in reasons.DENIALS if "-" in each)
+        assert not re.search(f"{codes}|`({'|'.join(reasons.DENIALS)})`", denial.remedy), denial.code
+
+
 def test_recovery_code(cli: CommandLine, down: str) -> None:
     made = cli.run("recovery-codes", "alice", "--count", "1", "--json").document
     path = cli.file(down + "[lockout]\nmax_failures=1\n[recovery_codes]\n" + made["lines"][0] + "\n")

@@ -55,6 +55,7 @@ class Gateway:
     directory: an existing directory for its files.
     configuration: the plugin's configuration; without one it uses the demo's own RADIUS server and users.
     fork: whether to fork the hooks instead of starting a new interpreter for each.
+    options: further options of the demo.
     printed: what it has printed so far.
     """
 
@@ -65,11 +66,12 @@ class Gateway:
         directory: Path,
         configuration: Optional[str] = None,
         fork: bool = False,
+        options: Sequence[str] = (),
     ) -> None:
         self.protocol = protocol
         self.directory = directory
         self.printed = ""
-        options = ["--fork"] if fork else []
+        options = [*options, *(["--fork"] if fork else [])]
         if configuration is not None:
             (directory / "plugin.cfg").write_text(configuration, encoding="utf-8")
             options += ["--configuration", str(directory / "plugin.cfg")]

@@ -49,6 +49,35 @@ socket.getaddrinfo = getaddrinfo
 """
 """A sitecustomize: the name many.example has 20,000 addresses."""
 
+TWO_ADDRESSES = """
+import socket
+real = socket.getaddrinfo
+
+def getaddrinfo(host, port, *arguments, **named):
+    if host != "two.example":
+        return real(host, port, *arguments, **named)
+    return [(socket.AF_INET, socket.SOCK_DGRAM, 17, "", (address, port)) for address in ("127.0.0.2", "127.0.0.3")]
+
+socket.getaddrinfo = getaddrinfo
+"""
+"""A sitecustomize: the name two.example has the addresses 127.0.0.2 and 127.0.0.3."""
+
+REFUSAL_NOTICED = """
+import socket
+real = socket.socket
+
+class Socket(real):
+    def recv(self, *arguments):
+        try:
+            return super().recv(*arguments)
+        except ConnectionRefusedError:
+            open({!r}, "w").close()
+            raise
+
+socket.socket = Socket
+"""
+"""A sitecustomize with the path of a file: it is made when a datagram is refused."""
+
 ONE_DESCRIPTOR = """
 import resource
 resource.setrlimit(resource.RLIMIT_NOFILE, (4, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))

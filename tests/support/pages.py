@@ -5,7 +5,7 @@ import re
 from typing import Iterator, NamedTuple
 
 from lib.cli.presets import PRESETS, configuration
-from simulator.demo import configure
+from simulator.configuration import configure
 from tests.support import ROOT
 
 DOCS = ROOT / "docs"

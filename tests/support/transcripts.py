@@ -3,13 +3,15 @@
 Fixed text replaces addresses, ports and times, which change with every run.
 """
 
+import contextlib
 import re
 import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import Iterator, List, NamedTuple, Tuple
+from typing import Iterator, List, NamedTuple, Optional, Tuple
 
+from simulator.demo import RECOVERY_CODE, RECOVERY_HASH
 from tests.support import ROOT
 from tests.support.clients import LEAVE, NAME_PROMPT, PASSWORD_PROMPT, Gateway, Person, by_ssh, by_telnet
 from tests.support.misbehaving import closed_port
@@ -25,6 +27,7 @@ After reading this page, you know what users see during a login in SSH and in Te
 - The users are those of the demo (`./demo.sh --ssh`, `./demo.sh --telnet`). The clients are OpenSSH's ssh and Debian's
   telnet. `bastion` stands for the address of the gateway.
 - The plugin hides the answers to its questions. Below each login, this page lists the hidden input.
+- In the logins with a recovery code, SPS has authenticated the user before the plugin runs.
 - The demo prints the lines from `Access granted` on. SPS would connect the user to the server at that point.
 
 `python3 -m tests.support.transcripts` generates this page from real sessions.
@@ -34,16 +37,19 @@ After reading this page, you know what users see during a login in SSH and in Te
 class Scene(NamedTuple):
     """A login: the login name, and each question with its answer.
 
-    Without `server_runs`, no RADIUS server responds.
+    Without `server_runs`, no RADIUS server responds, and with `has_codes`, SPS has authenticated the user, who has a
+    recovery code.
     """
 
     title: str
     login_name: str
     answers: Tuple[Tuple[str, str], ...]
     server_runs: bool = True
+    has_codes: bool = False
 
 
 _RIGHT = (PASSWORD_PROMPT, "123456")
+_RECOVERY = ("Enter a recovery code: ", RECOVERY_CODE)
 _WRONG = (PASSWORD_PROMPT, "111111")
 SSH = (
     Scene("A one-time code", "alice", (_RIGHT,)),
@@ -56,6 +62,14 @@ SSH = (
     Scene("The code in the login name, with another server user", "gu=alice@otp=123456@root", ()),
     Scene("No user name in the login name", "otp=123456", ((NAME_PROMPT, "alice"),)),
     Scene("No RADIUS server responds", "alice", (_RIGHT,), server_runs=False),
+    Scene(
+        "No RADIUS server responds, and the user has a recovery code",
+        "alice",
+        (_RIGHT, _RECOVERY),
+        server_runs=False,
+        has_codes=True,
+    ),
+    Scene("The same recovery code again", "alice", (_RIGHT, *3 * [_RECOVERY]), server_runs=False, has_codes=True),
 )
 TELNET = (
     Scene("A one-time code", "alice", (_RIGHT,)),
@@ -68,17 +82,23 @@ TELNET = (
 def document(ssh: str, telnet: str, plugin_zip: Path, directory: Path) -> str:
     """Play the logins with these clients and return the text of the document; `directory` must be empty."""
     gateways = {}
-    for name in ("ssh", "telnet", "down"):
+    for name in ("ssh", "telnet", "down", "recovery"):
         (directory / name).mkdir()
         gateways[name] = directory / name
     parts = [_INTRODUCTION, "## SSH\n"]
-    with closed_port() as port:
-        with Gateway("ssh", plugin_zip, gateways["ssh"], fork=True) as reached, Gateway(
-            "ssh", plugin_zip, gateways["down"], section(port)
-        ) as cut_off:
-            for scene in SSH:
-                with by_ssh(ssh, reached if scene.server_runs else cut_off, scene.login_name) as person:
-                    parts += _played(scene, person, f"ssh {scene.login_name}@bastion")
+    with closed_port() as port, contextlib.ExitStack() as running:
+        codes = f"[recovery_codes]\nalice={RECOVERY_HASH}\n"
+
+        def start(name: str, configuration: Optional[str] = None, fork: bool = False, *options: str) -> Gateway:
+            return running.enter_context(Gateway("ssh", plugin_zip, gateways[name], configuration, fork, options))
+
+        down = section(port, conn_timeout=0.1, conn_retries=1)
+        reached, cut_off = start("ssh", fork=True), start("down", down)
+        recovering = start("recovery", down + codes, True, "--authenticated")
+        for scene in SSH:
+            gateway = reached if scene.server_runs else recovering if scene.has_codes else cut_off
+            with by_ssh(ssh, gateway, scene.login_name) as person:
+                parts += _played(scene, person, f"ssh {scene.login_name}@bastion")
     parts.append("## Telnet\n")
     with Gateway("telnet", plugin_zip, gateways["telnet"], fork=True) as gateway:
         for scene in TELNET:

@@ -435,6 +435,17 @@ def test_a_recovery_code_is_asked_for_when_no_server_responds(name: str, cumulat
     assert conversation.state.attempts == ()
 
 
+@for_each(
+    code=("no-answer", "no-reply", "connection-refused", "wrong-secret", "mutual-auth-failed"), can_ask=EITHER_WAY
+)
+def test_nobody_is_asked_for_a_recovery_code_when_a_server_is_up(code: str, can_ask: bool) -> None:
+    """Otherwise, users could avoid a push by ignoring it."""
+    pairs = {"otp": "1", "recovery": "7K3M"}
+    conversation = Conversation(recoverable(), gateway_user="alice", can_ask=can_ask, pairs=pairs)
+    conversation.call()
+    assert conversation.receive(NoResponse(code, is_alive=True)) == Deny(code)
+
+
 def test_the_input_at_the_recovery_prompt_is_always_hidden() -> None:
     conversation = after_password(recoverable(configured(disable_echo=False)))
     action = conversation.receive(NoResponse("no-reply"))

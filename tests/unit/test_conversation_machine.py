@@ -172,8 +172,9 @@ class AnyConversation(RuleBasedStateMachine):
         self.failures += not name.strip()
         if self.expected is None and self.supplied_left:
             self.expected = self.supplied()
-        if not self.conversation.cumulative:  # what the login name held is gone
-            self.expected = None if self.conversation.hook_call.can_ask_password or self.expected is None else ""
+        if not self.conversation.cumulative:  # what the login name had is gone
+            is_push = self.supplied_left and not self.conversation.hook_call.can_ask_password
+            self.expected = "" if is_push else None
         if name.strip() and self.expected is not None:
             self.supplied_left = False
         self.answer(name)

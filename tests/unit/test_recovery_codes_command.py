@@ -1,7 +1,11 @@
 """The command `recovery-codes`: its codes are those that its lines accept."""
 
+import io
+import json
 import re
 from typing import List
+
+from pytest_mock import MockerFixture
 
 from lib.config.build import build
 from lib.config.ini import parse_ini
@@ -39,6 +43,21 @@ def test_json(cli: CommandLine) -> None:
     hashes = accepted_by(made.document["lines"], "corp\\jurgen k")
     assert len(hashes) == 20
     assert all(each.matches(Secret(code)) for each, code in zip(hashes, made.document["codes"]))
+
+
+def test_a_name_that_the_output_cannot_show_is_refused(cli: CommandLine, mocker: MockerFixture) -> None:
+    octets = io.BytesIO()
+    terminal = io.TextIOWrapper(octets, "ascii")
+    mocker.patch("sys.stdout", terminal)  # what a locale without UTF-8 leads to
+    refused = cli.run("recovery-codes", "jürgen")
+    assert refused.status == 2 and "cannot show the name in the encoding ascii: use a UTF-8 locale" in refused.err
+    assert octets.getvalue() == b""
+    assert cli.run("recovery-codes", "jurgen").status == 0
+    assert b"\njurgen = pbkdf2-sha256:" in octets.getvalue()
+    octets.truncate(0)
+    assert cli.run("recovery-codes", "jürgen", "--json").status == 0
+    document = json.loads(octets.getvalue().lstrip(b"\0").decode("ascii"))
+    accepted_by(document["lines"], "jurgen")
 
 
 def test_codes_are_new_each_time(cli: CommandLine) -> None:

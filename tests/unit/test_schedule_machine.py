@@ -129,9 +129,21 @@ class Connection:
     @property
     def is_refused_twice(self) -> bool:
         """Whether the last transmission was refused soon, and was made because the one before it was refused."""
-        if len(self.refusals) < 2 or not self.refusals[-2] or not self.is_refused:
+        return self.is_refused and self._is_confirmed(len(self.sends) - 1)
+
+    def _is_confirmed(self, number: int) -> bool:
+        """Whether the refusal of a transmission confirms that of the one before it."""
+        if not number or not self.refusals[number - 1]:
             return False
-        return self.refusals[-1][0] < self.sends[-1] + REFUSED_PAUSE
+        return self.refusals[number][0] < self.sends[number] + REFUSED_PAUSE
+
+    @property
+    def refused_until(self) -> float:
+        """When the port has refused long enough, with nothing else to ask."""
+        first = len(self.refusals) - 1
+        while self._is_confirmed(first):
+            first -= 1
+        return self.refusals[first][0] + self.timing.refused_limit
 
     def is_doubtful(self, now: float) -> bool:
         """Whether another endpoint should be asked, if one is left."""
@@ -141,7 +153,7 @@ class Connection:
         """Whether the endpoint may be given up: it does not take much with another left, and a lot without."""
         if self.failed or now >= self.ends_at or (is_other_left and self.is_doubtful(now)):
             return True
-        return self.is_refused_twice and self.refusals[-1][0] >= self.sends[0] + self.timing.refused_limit
+        return self.is_refused_twice and self.refusals[-1][0] >= self.refused_until
 
     def is_half_waited(self, now: float) -> bool:
         """Whether a request was sent, and half of the time is over."""
@@ -150,7 +162,7 @@ class Connection:
     def check_send(self, now: float) -> None:
         """Check a transmission: the first at once, then after waits that double, or half a second after a refusal."""
         if self.is_refused:
-            limit_at = self.sends[0] + self.timing.refused_limit if self.is_refused_twice else NEVER
+            limit_at = self.refused_until if self.is_refused_twice else NEVER
             assert now >= min(self.refusals[-1][0] + REFUSED_PAUSE, limit_at) - ROUNDING, "tried again too soon"
             self.waits_since = len(self.sends)
         elif self.sends:

@@ -218,6 +218,16 @@ def test_restart_of_the_only_server_goes_unnoticed() -> None:
     assert left(done) == []
 
 
+def test_restart_of_the_only_server_goes_unnoticed_however_late() -> None:
+    """The user took longer than conn_timeout to find the device."""
+    schedule = begun(UNKNOWN)
+    until(schedule, 7.0)
+    schedule.refused(7.0)
+    done = until(schedule, 14.9, lambda now: schedule.refused(now) if now < 11.0 else None)
+    assert times(done, Send)[:9] == [7.5, 8.0, 8.5, 9.0, 9.5, 10.0, 10.5, 11.0, 13.0]
+    assert left(done) == []
+
+
 def test_refused_port_of_the_only_server_is_tried_for_conn_timeout() -> None:
     done = refusing(begun(UNKNOWN), 15.0)
     assert times(done, Send) == [0.5 * number for number in range(1, 11)]

@@ -20,13 +20,15 @@ _SELECTOR = getattr(selectors, "PollSelector", selectors.DefaultSelector)
 class Unreachable(Exception):
     """An address that cannot be asked: `code` is the code of a denial, the text is for the log.
 
-    `is_local` is whether the cause is on this machine and says nothing about the server.
+    `is_local` is whether the cause is on this machine and says nothing about the server. `is_refusal` is whether the
+    network says so in a way that anybody can forge who guesses a port, so that it must be confirmed.
     """
 
-    def __init__(self, code: str, text: str, is_local: bool = False) -> None:
+    def __init__(self, code: str, text: str, is_local: bool = False, is_refusal: bool = False) -> None:
         super().__init__(text)
         self.code = code
         self.is_local = is_local
+        self.is_refusal = is_refusal
 
 
 class Address(NamedTuple):
@@ -113,8 +115,9 @@ def local_ip(bound: socket.socket) -> str:
     return str(bound.getsockname()[0]).partition("%")[0]
 
 
-def unreachable(error: OSError, is_local: bool = True) -> Unreachable:
+def unreachable(error: OSError, is_local: bool = True, is_refusal: bool = False) -> Unreachable:
     """Return what an error of the system means for the address; `is_local` is whether no packet has led to it."""
     if error.errno == errno.ECONNREFUSED:
-        return Unreachable(reasons.CONNECTION_REFUSED, log_lines.CONNECTION_REFUSED.text)
-    return Unreachable(reasons.NETWORK, log_lines.CANNOT_SEND.format(error=system_words(error)), is_local)
+        return Unreachable(reasons.CONNECTION_REFUSED, log_lines.CONNECTION_REFUSED.text, is_refusal=True)
+    text = log_lines.CANNOT_SEND.format(error=system_words(error))
+    return Unreachable(reasons.NETWORK, text, is_local, is_refusal)

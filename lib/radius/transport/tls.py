@@ -86,7 +86,7 @@ class TlsTransport(Transport):
             self._shake_hands(until)
             self.is_radius_1_1 = self._tls.selected_alpn_protocol() == radius11.ALPN
             self.description = str(self._tls.version()) + (", RADIUS/1.1" if self.is_radius_1_1 else "")
-            self.certificate = _certificate(self._tls.getpeercert() or {})
+            self.certificate = certificate_of(self._tls.getpeercert() or {})
         except BaseException:
             self._socket.close()
             raise
@@ -253,6 +253,16 @@ def _events(is_sending: bool) -> int:
 
 
 def _wrap(settings: TlsSettings, server_name: str, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> ssl.SSLObject:
+    context = context_for(settings)
+    try:
+        return context.wrap_bio(incoming, outgoing, server_hostname=server_name)
+    except (TypeError, ValueError):
+        text = log_lines.NO_MATCHING_NAME.format(name=server_name)
+        raise Unreachable(reasons.TLS_CERTIFICATE, text) from None
+
+
+def context_for(settings: TlsSettings) -> ssl.SSLContext:
+    """Return a context that verifies the certificate of a server; raise Unreachable if a certificate is unusable."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies the certificate and its name
     versions = getattr(ssl, "TLSVersion", None)
     if versions is not None:
@@ -272,14 +282,11 @@ def _wrap(settings: TlsSettings, server_name: str, incoming: ssl.MemoryBIO, outg
                 context.load_cert_chain(path, password=lambda: "")  # OpenSSL would prompt for it otherwise
         except (OSError, ValueError) as error:
             raise _unusable("client_certificate", error) from None
-    try:
-        return context.wrap_bio(incoming, outgoing, server_hostname=server_name)
-    except (TypeError, ValueError):
-        text = log_lines.NO_MATCHING_NAME.format(name=server_name)
-        raise Unreachable(reasons.TLS_CERTIFICATE, text) from None
+    return context
 
 
-def _certificate(found: Mapping[str, Any]) -> Certificate:
+def certificate_of(found: Mapping[str, Any]) -> Certificate:
+    """Return the certificate that the ssl module describes by these values."""
     names = tuple(str(value) for _, value in found.get("subjectAltName", ()))
     until = float(ssl.cert_time_to_seconds(found["notAfter"]))
     return Certificate(_distinguished_name(found["subject"]), names, _distinguished_name(found["issuer"]), until)

@@ -37,8 +37,8 @@ class UdpTransport(Transport):
         for each in wait_for(dict.fromkeys(sockets, selectors.EVENT_READ), timeout):
             try:
                 datagram = each.recv(MAX_DATAGRAM)
-            except OSError as error:
-                raise unreachable(error) from None
+            except OSError as error:  # an ICMP message has led to it
+                raise unreachable(error, is_local=False, is_refusal=True) from None
             yield Received([datagram], each is self._probe_socket)
 
     def close(self) -> None:
