@@ -72,7 +72,7 @@ _DENIALS = (
     ),
     Denial(
         TOO_MANY_ATTEMPTS,
-        "Too many failed attempts. Log in again, or contact your help desk.",
+        "Too many failed attempts. Try again or contact your help desk.",
         "`[auth] max_attempts` attempts failed: the server rejected them, or they could not be sent.",
         "Check the server's log. The plugin's log has one line for each attempt.",
     ),
@@ -85,7 +85,7 @@ _DENIALS = (
     ),
     Denial(
         CANNOT_ASK,
-        "This login needs another code, and this connection cannot ask for it. Contact your help desk.",
+        "This connection cannot ask for a needed code. Contact your help desk.",
         "The server sent an Access-Challenge, or a `[question_N]` is due, in a protocol in which SPS cannot prompt.",
         "Have users put the code into the login name or use push in this protocol, or answer the challenge with "
         "`[challenge_answers]`. SPS prompts in SSH, Telnet, and RDP; if yours does in another protocol, add it to "
@@ -93,20 +93,20 @@ _DENIALS = (
     ),
     Denial(
         NO_USERNAME,
-        "No user name given. Log in again with your user name.",
+        "No user name given. Log in with a user name.",
         "No user name is known, and the user cannot be asked or left the prompt empty.",
         "Have the client send a user name (`gu=NAME@...`), or use gateway authentication before the plugin.",
     ),
     Denial(
         BAD_USERNAME,
-        "This user name cannot be used. Log in again with your own.",
+        "This user name cannot be used. Log in with your own.",
         "The name contains a control character or a path separator, begins or ends with white space, or is longer than "
         "253 octets.",
         "Have the user enter the right name; look for scripts that send invalid ones.",
     ),
     Denial(
         BAD_PASSWORD,
-        "This password cannot be used. Log in again, and enter only the password or code.",
+        "This password cannot be used. Enter only the password or code.",
         "The password is longer than RADIUS allows (128 octets with PAP) or is not valid text.",
         "Have the user enter the password or code alone; look for scripts that send something else.",
     ),
@@ -120,7 +120,7 @@ _DENIALS = (
     ),
     Denial(
         NO_ANSWER,
-        "No response in time. Log in again, and approve the request on your device.",
+        "No response in time. Try again and approve the request on your device.",
         "A server is up, since it answered Status-Server or another login in the meantime, but it did not answer this "
         "login in time. Usually the user did not approve a push.",
         "If users need more time, raise `[radius] conn_timeout`: times `conn_retries` it is the longest wait for one "
@@ -147,7 +147,7 @@ _DENIALS = (
     ),
     Denial(
         FIPS,
-        "Login is not possible on this system. Contact your help desk.",
+        "Login is not possible here. Contact your help desk.",
         "RADIUS requires MD5, which this system does not compute in FIPS mode.",
         "Use a server with RADIUS/1.1 (`transport=tls`), which needs no MD5, or a release of SPS with Python 3.9 or "
         "newer, in which the plugin can use MD5 in FIPS mode.",
@@ -224,7 +224,7 @@ _DENIALS = (
     ),
     Denial(
         WRONG_RECOVERY_CODE,
-        "The recovery code is not valid. Contact your help desk.",
+        "Recovery code not valid. Contact your help desk.",
         "No server responded, and the recovery code is not one of the user's or was used before.",
         "Repair the server; see the log. Give the user another recovery code if one is needed.",
     ),
@@ -282,13 +282,13 @@ MESSAGES: Tuple[Message, ...] = (
     Message(
         NAME_ENTERED,
         ("user",),
-        "You entered the user name {user}.",
+        "You entered the name {user}.",
         "Shown before the user name is asked for again, if it was typed hidden.",
     ),
     Message(
         SERVER_GONE,
         (),
-        "The authentication server is no longer available. Please log in again.",
+        "The authentication server is no longer available. Log in again.",
         "Shown when the login starts over because the server that sent the challenge is no longer configured.",
     ),
 ) + tuple(Message(denial.code, denial.placeholders, denial.text, "Reason for a DENY.") for denial in _DENIALS)

@@ -68,7 +68,7 @@ def test_denied_login_has_one_line(open_session: OpenSession, radius: str) -> No
     session.log_in("a", "b", "c")
     session.end()
     assert "verdict=denied code=too-many-attempts attempts=3 challenges=0 seconds=" in login_line(session)
-    reason = "Too many failed attempts: Wrong code. Log in again, or contact your help desk. [too-many-attempts]"
+    reason = "Too many failed attempts: Wrong code. Try again or contact your help desk. [too-many-attempts]"
     assert login_line(session).endswith(f' reason="{reason}"')
 
 
@@ -346,7 +346,7 @@ def test_user_name_prompt_after_a_reject(open_session: OpenSession, radius: str,
     verdict = session.log_in("allice", "correct horse", "alice", "correct horse")
     assert (verdict["verdict"], verdict["gateway_user"]) == ("ACCEPT", "alice")
     assert prompts(session)[2] == (
-        "Authentication failed. 2 attempts left.\nYou entered the user name allice.\nUser name (typing is hidden): "
+        "Authentication failed. 2 attempts left.\nYou entered the name allice.\nUser name (typing is hidden): "
     )
 
 

@@ -84,7 +84,7 @@ class TestLogins:
             + "\n"
             + failed.format("2 attempts")
             + failed.format("1 attempt")
-            + "Too many failed attempts: Wrong code. Log in again, or contact your help desk. [too-many-attempts]\n"
+            + "Too many failed attempts: Wrong code. Try again or contact your help desk. [too-many-attempts]\n"
         )
         assert person.screen.count(PASSWORD_PROMPT) == 3  # ssh does not start over
         assert PAGE not in person.screen
@@ -120,7 +120,7 @@ class TestLogins:
     def test_user_name_prompt_after_a_reject(self, demo: Gateway, log_in: LogIn) -> None:
         person = log_in(demo, "otp=000000").sees(NAME_PROMPT).types("alice")
         person.sees(
-            "Authentication failed. 2 attempts left.\nYou entered the user name alice.\nUser name (typing is hidden): "
+            "Authentication failed. 2 attempts left.\nYou entered the name alice.\nUser name (typing is hidden): "
         ).types("alice")
         person.sees(PASSWORD_PROMPT).types("123456")
         assert re.search(page("alice", "(none)", attempts=2, groups="admins"), person.leaves())

@@ -80,7 +80,7 @@ class TestLogins:
         person.to_the_end()
         assert not re.search(r"wrong\d", person.screen)
         assert person.screen.endswith(
-            "\nToo many failed attempts: Wrong code. Log in again, or contact your help desk. [too-many-attempts]\n"
+            "\nToo many failed attempts: Wrong code. Try again or contact your help desk. [too-many-attempts]\n"
             "Connection closed by foreign host.\n"
         )
         assert "attempts=3" in session_ended(gateway.wait_for_disconnect())

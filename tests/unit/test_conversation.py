@@ -628,7 +628,7 @@ def test_every_text_of_a_login_can_be_replaced() -> None:
             {},
             "too-many-attempts",
             "Really?",
-            "Too many failed attempts: Really? Log in again, or contact your help desk. [too-many-attempts]",
+            "Too many failed attempts: Really? Try again or contact your help desk. [too-many-attempts]",
         ),
         ({"rejected": "Nein."}, "rejected", "Wrong code.", "Nein: Wrong code. [rejected]"),
         ({"rejected": "Nein"}, "rejected", "Wrong code", "Nein: Wrong code [rejected]"),

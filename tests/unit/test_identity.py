@@ -200,7 +200,7 @@ def test_a_typed_name_is_asked_for_again_after_a_failure(failure: Outcome, cumul
     conversation.answer("1")
     assert (
         prompt_of(conversation.receive(failure))
-        == "Authentication failed: No. 2 attempts left.\nYou entered the user name alice.\nName: "
+        == "Authentication failed: No. 2 attempts left.\nYou entered the name alice.\nName: "
     )
     assert conversation.state.name_round == 1
     assert prompt_of(conversation.answer("bob")) == "Code: "
@@ -208,7 +208,7 @@ def test_a_typed_name_is_asked_for_again_after_a_failure(failure: Outcome, cumul
     assert conversation.answer("2") == first_request("2")
     assert (
         prompt_of(conversation.receive(failure))
-        == "Authentication failed: No. 1 attempt left.\nYou entered the user name bob.\nName: "
+        == "Authentication failed: No. 1 attempt left.\nYou entered the name bob.\nName: "
     )
     assert conversation.state.name_round == 2
 
@@ -230,7 +230,7 @@ def asked_again(name: str, password: str = "1", cumulative: bool = True, setting
     cumulative=EITHER_WAY,
 )
 def test_a_hidden_name_is_shown_again(name: str, cumulative: bool) -> None:
-    assert asked_again(name, cumulative=cumulative) == f"{RETRY}\nYou entered the user name {name}.\nName: "
+    assert asked_again(name, cumulative=cumulative) == f"{RETRY}\nYou entered the name {name}.\nName: "
 
 
 @for_each(
