@@ -43,6 +43,11 @@ class Cause(NamedTuple):
         return self.text.format(**fields)
 
 
+_LOGIN = (
+    "user={user} client={client} protocol={protocol} connection={connection} server={server} method={method} "
+    "verdict={verdict} code={code} attempts={attempts} challenges={challenges} seconds={seconds}"
+)
+
 # Every session
 
 STARTED = Line(INFO, "SPS_RADIUS {version}")
@@ -53,17 +58,15 @@ Access-Reject, the text is its Reply-Message; the server's own log has more. For
 length of the text, because a challenge may contain a new PIN."""
 GROUPS = Line(INFO, "Groups of {user}: {groups}")
 """The groups that `[gateway_groups]` extracted from the Access-Accept."""
-DENIED = Line(WARNING, "Denied user {user}: {reason}")
-"""The plugin denied the session; the user saw this reason. It ends in a code: see [By deny code](#by-deny-code)."""
-ENDED = Line(
-    INFO,
-    "Session ended: user={user} client={client} server={server} rounds={rounds} attempts={attempts} "
-    "duration={seconds} s",
-)
-"""The summary of the session: the server that answered last, the number of challenges, and the number of attempts
-including the successful one."""
-ENDED_EARLY = Line(INFO, "Session ended before the user was known")
-"""The plugin denied the session earlier because of the configuration, or SPS stopped a hook at its time limit."""
+LOGIN_ACCEPTED = Line(INFO, "Login accepted: " + _LOGIN + " recovery={recovery}")
+"""The login ended, and the user was admitted: see [Monitoring](monitoring.md#one-line-for-each-login) for the keys."""
+LOGIN_DENIED = Line(WARNING, "Login denied: " + _LOGIN + " reason={reason}")
+"""The login ended, and the user read this reason. For `code`, see [By deny code](#by-deny-code)."""
+LOGIN_UNFINISHED = Line(INFO, "Login unfinished: " + _LOGIN)
+"""The session ended before the plugin accepted or denied it: the user left, or the target server was unreachable. If
+`user` and `client` are empty, SPS stopped a hook at its time limit."""
+ENDED = Line(INFO, "Session ended: user={user} duration={seconds} s")
+"""The session ended, with the time since its login began."""
 COOKIE_DISCARDED = Line(WARNING, "Cookie discarded: made by another version or plugin")
 """The plugin was replaced during this session. A login in progress starts over."""
 

@@ -3,7 +3,6 @@
 The conversation is in `login`, RADIUS in `radius`, everything else of the SDK in `sdk`.
 """
 
-import functools
 import logging
 import time
 from typing import Any, Callable, Dict, Iterator, List, Optional
@@ -13,7 +12,7 @@ from .authenticator import Authenticator
 from .login import conversation
 from .login.state import Identity
 from .login.username import character_problem, name_problem
-from .sdk import GuardedPlugin, Verdict, accept, locate, read_nas_identifier, rename_step
+from .sdk import UNFINISHED, GuardedPlugin, Verdict, accept, locate, read_nas_identifier, rename_step
 from .session import SessionRecord, opening_warnings
 from .text import field, one_line
 
@@ -42,22 +41,20 @@ class Plugin(GuardedPlugin):
         """Called by SPS to identify the user: once, and again with each answer to a NEEDINFO."""
         self._take_cookies(cookie, session_cookie, in_login=True)
         return self._run_hook(
-            functools.partial(
-                super().authenticate,
-                cookie=self.cookie,
-                session_cookie=self.session_cookie,
-                session_id=session_id,
-                protocol=protocol or "",
-                connection_name=connection_name,
-                client_ip=client_ip or "",
-                client_port=client_port,
-                client_hostname=client_hostname,
-                gateway_user=gateway_user,
-                gateway_domain=gateway_domain,
-                server_username=server_username,
-                server_domain=server_domain,
-                key_value_pairs=key_value_pairs or {},
-            )
+            super().authenticate,
+            cookie=self.cookie,
+            session_cookie=self.session_cookie,
+            session_id=session_id,
+            protocol=protocol or "",
+            connection_name=connection_name,
+            client_ip=client_ip or "",
+            client_port=client_port,
+            client_hostname=client_hostname,
+            gateway_user=gateway_user,
+            gateway_domain=gateway_domain,
+            server_username=server_username,
+            server_domain=server_domain,
+            key_value_pairs=key_value_pairs or {},
         )
 
     def authorize(
@@ -83,26 +80,24 @@ class Plugin(GuardedPlugin):
         """Called by SPS once the target server is known; the SDK's connection limit applies."""
         self._take_cookies(cookie, session_cookie)
         return self._run_hook(
-            functools.partial(
-                super().authorize,
-                cookie=self.cookie,
-                session_cookie=self.session_cookie,
-                session_id=session_id,
-                protocol=protocol or "",
-                connection_name=connection_name,
-                client_ip=client_ip or "",
-                client_port=client_port,
-                client_hostname=client_hostname,
-                gateway_user=gateway_user,
-                gateway_domain=gateway_domain,
-                gateway_groups=gateway_groups,
-                server_ip=server_ip,
-                server_port=server_port,
-                server_hostname=server_hostname,
-                server_username=server_username,
-                server_domain=server_domain,
-                key_value_pairs=key_value_pairs or {},
-            )
+            super().authorize,
+            cookie=self.cookie,
+            session_cookie=self.session_cookie,
+            session_id=session_id,
+            protocol=protocol or "",
+            connection_name=connection_name,
+            client_ip=client_ip or "",
+            client_port=client_port,
+            client_hostname=client_hostname,
+            gateway_user=gateway_user,
+            gateway_domain=gateway_domain,
+            gateway_groups=gateway_groups,
+            server_ip=server_ip,
+            server_port=server_port,
+            server_hostname=server_hostname,
+            server_username=server_username,
+            server_domain=server_domain,
+            key_value_pairs=key_value_pairs or {},
         )
 
     def session_ended(
@@ -186,22 +181,15 @@ class Plugin(GuardedPlugin):
         return accept()
 
     def do_session_ended(self) -> None:
-        """Account for the session, and log one line for it."""
+        """Account for the session, and log its end."""
         record = self._record
+        self._end_login(UNFINISHED)
         if record is None:
-            log_lines.ENDED_EARLY.log(_log)
             return
         if record.accounting:
             self._account(self._account_stop)
-        log_lines.ENDED.log(
-            _log,
-            user=field(self.cookie.get("username") or "unknown"),
-            client=field(record.client_ip or "unknown"),
-            server=record.server or "none",
-            rounds=record.login.all_challenges,
-            attempts=record.attempts,
-            seconds=int(max(0, time.time() - record.started)),
-        )
+        seconds = int(max(0, time.time() - record.started))
+        log_lines.ENDED.log(_log, user=field(self.cookie.get("username") or ""), seconds=seconds)
 
     def _begin_session(self) -> SessionRecord:
         assert self._settings is not None
@@ -210,7 +198,7 @@ class Plugin(GuardedPlugin):
             _log.warning(warning)
         if not self.connection.gateway_user and self._relies_on_names:
             log_lines.USER_NOT_AUTHENTICATED.log(_log)
-        return SessionRecord(time.time(), self.connection.client_ip)
+        return self._new_record()
 
     def _account(self, step: Callable[[], List[str]]) -> None:
         """Account for the session; a failure does not end the session."""
@@ -224,7 +212,7 @@ class Plugin(GuardedPlugin):
         from . import accounting  # imports pyrad
 
         assert self._settings is not None
-        record = self._record or SessionRecord(time.time(), self.connection.client_ip)
+        record = self._record or self._new_record()
         user, identifier = record.accepted_user, read_nas_identifier()
         begun, warnings = accounting.begin(self._settings, self._session(), user, identifier)
         self._record = record._replace(accounting=begun)

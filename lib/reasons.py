@@ -43,13 +43,14 @@ CHALLENGE_PROMPT = "challenge_prompt"
 RECOVERY_PROMPT = "recovery_prompt"
 RETRY = "retry"
 RETRY_REASON = "retry_reason"
+NAME_ENTERED = "name_entered"
 SERVER_GONE = "server_gone"
 
 
 class Denial(NamedTuple):
     """A reason for a DENY: `text` is for the user, `meaning` and `remedy` are for the admin.
 
-    `placeholders` may stand in braces in the text; the detail follows the text unless `{reason}` is in it.
+    `placeholders` may stand in braces in the text; the detail follows its first sentence unless `{reason}` is in it.
     """
 
     code: str
@@ -60,7 +61,7 @@ class Denial(NamedTuple):
 
 
 _UNREACHABLE = "The login service is not responding. Try again later or contact your help desk."
-_FAILED = "Authentication failed"
+_FAILED = "Authentication failed. Try again or contact your help desk."
 
 _DENIALS = (
     Denial(
@@ -71,7 +72,7 @@ _DENIALS = (
     ),
     Denial(
         TOO_MANY_ATTEMPTS,
-        "Too many failed attempts",
+        "Too many failed attempts. Try again or contact your help desk.",
         "`[auth] max_attempts` attempts failed: the server rejected them, or they could not be sent.",
         "Check the server's log. The plugin's log has one line for each attempt.",
     ),
@@ -84,7 +85,7 @@ _DENIALS = (
     ),
     Denial(
         CANNOT_ASK,
-        _FAILED,
+        "This connection cannot ask for a needed code. Contact your help desk.",
         "The server sent an Access-Challenge, or a `[question_N]` is due, in a protocol in which SPS cannot prompt.",
         "Have users put the code into the login name or use push in this protocol, or answer the challenge with "
         "`[challenge_answers]`. SPS prompts in SSH, Telnet, and RDP; if yours does in another protocol, add it to "
@@ -92,20 +93,20 @@ _DENIALS = (
     ),
     Denial(
         NO_USERNAME,
-        "No user name given",
+        "No user name given. Log in with a user name.",
         "No user name is known, and the user cannot be asked or left the prompt empty.",
         "Have the client send a user name (`gu=NAME@...`), or use gateway authentication before the plugin.",
     ),
     Denial(
         BAD_USERNAME,
-        "This user name cannot be used",
+        "This user name cannot be used. Log in with your own.",
         "The name contains a control character or a path separator, begins or ends with white space, or is longer than "
         "253 octets.",
         "Have the user enter the right name; look for scripts that send invalid ones.",
     ),
     Denial(
         BAD_PASSWORD,
-        "This password cannot be used",
+        "This password cannot be used. Enter only the password or code.",
         "The password is longer than RADIUS allows (128 octets with PAP) or is not valid text.",
         "Have the user enter the password or code alone; look for scripts that send something else.",
     ),
@@ -119,7 +120,7 @@ _DENIALS = (
     ),
     Denial(
         NO_ANSWER,
-        "No response in time. Approve the request on your device and try again.",
+        "No response in time. Try again and approve the request on your device.",
         "A server is up, since it answered Status-Server or another login in the meantime, but it did not answer this "
         "login in time. Usually the user did not approve a push.",
         "If users need more time, raise `[radius] conn_timeout`: times `conn_retries` it is the longest wait for one "
@@ -146,7 +147,7 @@ _DENIALS = (
     ),
     Denial(
         FIPS,
-        "Login is not possible: MD5 is disabled on this system. Contact your help desk.",
+        "Login is not possible here. Contact your help desk.",
         "RADIUS requires MD5, which this system does not compute in FIPS mode.",
         "Use a server with RADIUS/1.1 (`transport=tls`), which needs no MD5, or a release of SPS with Python 3.9 or "
         "newer, in which the plugin can use MD5 in FIPS mode.",
@@ -223,7 +224,7 @@ _DENIALS = (
     ),
     Denial(
         WRONG_RECOVERY_CODE,
-        _FAILED,
+        "Recovery code not valid. Contact your help desk.",
         "No server responded, and the recovery code is not one of the user's or was used before.",
         "Repair the server; see the log. Give the user another recovery code if one is needed.",
     ),
@@ -279,9 +280,15 @@ MESSAGES: Tuple[Message, ...] = (
         "Shown instead of retry if the server gave a reason. {reason} ends with a punctuation mark.",
     ),
     Message(
+        NAME_ENTERED,
+        ("user",),
+        "You entered the name {user}.",
+        "Shown before the user name is asked for again, if it was typed hidden.",
+    ),
+    Message(
         SERVER_GONE,
         (),
-        "The authentication server is no longer available. Please log in again.",
+        "The authentication server is no longer available. Log in again.",
         "Shown when the login starts over because the server that sent the challenge is no longer configured.",
     ),
 ) + tuple(Message(denial.code, denial.placeholders, denial.text, "Reason for a DENY.") for denial in _DENIALS)
@@ -299,5 +306,13 @@ def format_reason(messages: Mapping[str, str], code: str, detail: str = "", **va
     template = messages.get(code) or _DEFAULTS[code]
     shown = filled(template, dict(values, reason=detail))
     if detail and "{reason}" not in template:
-        shown = f"{shown}: {detail}"
+        sentence, _, advice = shown.partition(". ")
+        sentence = sentence.rstrip(".")
+        shown = f"{sentence}: {end_sentence(detail)} {advice}" if advice else f"{sentence}: {detail}"
     return f"{shown} [{code}]"
+
+
+def end_sentence(reason: str) -> str:
+    """Return a reason as the end of a sentence, with a punctuation mark."""
+    reason = reason.rstrip(". ")
+    return reason if reason.endswith(("!", "?")) else reason + "."

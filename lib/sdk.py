@@ -32,13 +32,21 @@ from .config.reader import ConfigurationError
 from .config.sdk_sections import relies_on_names, sdk_text
 from .login.state import Accept, Action, Ask, Deny, HookCall
 from .login.username import account_name
-from .session import Session, SessionRecord, format_metadata
+from .session import Session, SessionRecord, format_metadata, login_facts
 from .state.directory import StateDirectories
 from .text import field, file_name, one_line
 
 _NICKNAME_FILE = "/etc/hostnickname"
 _PRIVATE = "__plugin_sdk_private"  # what the SDK keeps in the cookie
 _CHECKPOINTS = ("authenticate", "post_successful_authenticate", "authorization", "session_ended")
+
+ACCEPTED, DENIED, UNFINISHED = "accepted", "denied", "unfinished"
+_VERDICTS = {"ACCEPT": ACCEPTED, "DENY": DENIED}
+_LOGIN_LINES = {
+    ACCEPTED: log_lines.LOGIN_ACCEPTED,
+    DENIED: log_lines.LOGIN_DENIED,
+    UNFINISHED: log_lines.LOGIN_UNFINISHED,
+}
 
 Verdict = Any  # a dictionary or None, for and from the SDK, which has no types
 
@@ -66,6 +74,9 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
         if refused:
             self._settings, self._problems = None, self._problems + (Problem(True, "", "", refused),)
         self._record: Optional[SessionRecord] = None
+        self._in_login = False
+        self._arguments: Dict[str, Any] = {}
+        self._denial = ("", "")  # code and reason
 
     def set_https_proxy(self) -> None:
         """Do nothing: RADIUS needs no proxy, and the SDK would log its password at level debug."""
@@ -78,6 +89,7 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
         self.session_cookie: Dict[str, Any] = session_cookie if isinstance(session_cookie, dict) else {}
         if not isinstance(self.session_cookie.get("questions", {}), dict):
             del self.session_cookie["questions"]
+        self._in_login = in_login
         found = bool(self.cookie)
         try:
             self._record = SessionRecord.from_cookie(self.cookie)
@@ -89,16 +101,34 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
             log_lines.COOKIE_DISCARDED.log(_log)
 
     def _add_cookies(self, verdict: Verdict) -> Verdict:
-        """Encode the record, once per hook."""
+        """Log the end of the login, if this is it, and encode the record; once per hook."""
+        kind = verdict["verdict"] if isinstance(verdict, dict) else ""
+        if kind == "DENY" or kind == "ACCEPT" and not self._in_login:
+            self._end_login(_VERDICTS[kind])
         if self._record is not None:
             self.cookie.update(self._record.to_cookie())
         return super()._add_cookies(verdict)
 
-    def _run_hook(self, hook: Callable[[], Verdict]) -> Verdict:
+    def _new_record(self) -> SessionRecord:
+        """Return the record of a session that begins."""
+        client_ip, protocol, connection_name = (
+            str(self._arguments.get(name) or "") for name in ("client_ip", "protocol", "connection_name")
+        )
+        return SessionRecord(time.time(), client_ip, protocol=protocol, connection_name=connection_name)
+
+    def _end_login(self, verdict: str) -> None:
+        """Log the line for the login, unless it was logged."""
+        record = self._record or self._new_record()
+        self._record = record._replace(login_ended=True)
+        if not record.login_ended:
+            _LOGIN_LINES[verdict].log(_log, **login_facts(record, self.cookie.get("username"), verdict, *self._denial))
+
+    def _run_hook(self, hook: Callable[..., Verdict], **arguments: Any) -> Verdict:
         """Return the hook's verdict, or a DENY if anything is raised; log the errors of the configuration, and deny."""
+        self._arguments = arguments
         try:
             if self._settings is not None:
-                return hook()
+                return hook(**arguments)
             for problem in self._problems:
                 line = log_lines.CONFIGURATION_ERROR if problem.error else log_lines.CONFIGURATION_WARNING
                 line.log(_log, cause=problem)
@@ -142,7 +172,7 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
     def _denied(self, code: str, detail: str = "", **values: str) -> Verdict:
         messages = self._settings.messages if self._settings else {}
         reason = reasons.format_reason(messages, code, detail, **values)
-        log_lines.DENIED.log(_log, user=field(self.cookie.get("username") or "unknown"), reason=reason)
+        self._denial = code, reason
         return AAResponse(verdict="DENY", reason=reason, additional_metadata=self._metadata(code=code, reason=reason))
 
     def _metadata(self, **more: str) -> str:

@@ -7,7 +7,7 @@ from . import cookie, log_lines
 from .config.model import Settings
 from .login.state import QUESTIONS, State
 from .namedtuple import NamedTuple
-from .text import one_line, printable
+from .text import field, one_line, printable
 
 _LOGIN, _RECORD = "radius", "radius_session"  # keys in the cookie
 Attributes = Tuple[Tuple[int, int, bytes], ...]
@@ -74,7 +74,8 @@ class SessionRecord(NamedTuple):
     `started` is in seconds since the epoch. `server`, `method` and `radius_user` are those of the last request,
     `seconds` is how long servers were waited for in all, `accepted` is whether one of them accepted the user, and
     `recovered` whether a recovery code did in their place.
-    `attempt` stands for the attempt in progress in the files of the lockout; empty if there is none.
+    `attempt` stands for the attempt in progress in the files of the lockout; empty if there is none. `login_ended` is
+    whether the line for the login was logged.
     """
 
     started: float
@@ -87,6 +88,9 @@ class SessionRecord(NamedTuple):
     accepted: bool = False
     attempt: str = ""
     recovered: bool = False
+    login_ended: bool = False
+    protocol: str = ""
+    connection_name: str = ""
     accepted_user: Optional[AcceptedUser] = None
     accounting: Optional[AccountingSession] = None
 
@@ -124,6 +128,26 @@ def format_metadata(record: Optional[SessionRecord], username: object, identity:
         if radius_user != username:
             found["radius_user"] = one_line(str(radius_user))
     return json.dumps(found, ensure_ascii=False, sort_keys=True)
+
+
+def login_facts(record: SessionRecord, username: object, verdict: str, code: str, reason: str) -> Dict[str, object]:
+    """Return the fields of the line for a login, safe to log."""
+    texts = dict(
+        user=username,
+        client=record.client_ip,
+        protocol=record.protocol,
+        connection=record.connection_name,
+        server=record.server,
+        method=record.method,
+        verdict=verdict,
+        code=code,
+        reason=reason,
+        recovery="yes" if record.recovered else "no",
+    )
+    facts: Dict[str, object] = {name: field(str(value or "")) for name, value in texts.items()}
+    return dict(
+        facts, attempts=record.attempts, challenges=record.login.all_challenges, seconds=format(record.seconds, ".3f")
+    )
 
 
 def opening_warnings(settings: Settings, problems: Iterable[object]) -> List[str]:

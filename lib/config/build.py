@@ -55,6 +55,8 @@ def build(
     times = reader.read("radius", options.RADIUS_ONLY_OPTIONS)
     auth = AuthSettings(**reader.read("auth", options.AUTH_OPTIONS))
     username = UsernameSettings(**reader.read("username", options.USERNAME_OPTIONS))
+    if username.prompt == options.HIDDEN_NAME_PROMPT and not username.disable_echo:
+        username = username._replace(prompt=options.NAME_PROMPT)
     answers = _challenge_answers(reader)
     messages = _messages(reader)
     lockout = _lockout(reader, auth.max_challenges)

@@ -140,7 +140,7 @@ AUTH_OPTIONS = (
     Option(
         "prompt",
         TEXT,
-        "Press Enter for push notification or type one-time password:",
+        "Type a code, or press Enter for push, then approve it on your device:",
         "Prompt for the one-time password.",
     ),
     Option("disable_echo", YES_NO, "yes", "Hide what the user types, unless the server says otherwise in a challenge."),
@@ -168,8 +168,9 @@ AUTH_OPTIONS = (
         "Process the logins of one user one at a time (three may wait), so that only one push is pending.",
     ),
 )
+HIDDEN_NAME_PROMPT, NAME_PROMPT = "User name (typing is hidden):", "User name:"
 USERNAME_OPTIONS = (
-    Option("prompt", TEXT, "User name:", "Prompt for the user name if none is known."),
+    Option("prompt", TEXT, HIDDEN_NAME_PROMPT, "Prompt for the user name if none is known."),
     Option("disable_echo", YES_NO, "yes", "Hide the user name while it is typed."),
     Option(
         "allow_override",

@@ -44,7 +44,7 @@ from typing import Tuple, Union
 
 from .. import reasons
 from ..config.model import Settings
-from ..reasons import format_text
+from ..reasons import end_sentence, format_text
 from ..secret import Secret
 from ..text import canonical, counted, one_line
 from .groups import allowed
@@ -79,6 +79,8 @@ from .username import name_problem
 OVERRIDE_KEYS = ("radius_username", "ru")
 PASSWORD_KEYS = ("radius_password", "rp", "otp")
 RECOVERY_KEY = "recovery"
+_SHOWN_NAME = r"([\w.-]{1,64}\\)?[^\W\d][\w.-]{0,63}(@[\w.-]{1,64})?"
+"""A typed name that is shown again: letters, digits, and a few marks, perhaps with a domain or realm; no code."""
 _ANSWER_KEYS = {USERNAME: "typed_username", PASSWORD: "otp", CHALLENGE: "otp", RECOVERY: RECOVERY_KEY}
 
 
@@ -244,7 +246,8 @@ def _failed_attempt(
     if code == reasons.WRONG_RECOVERY_CODE:
         return _ask(settings, state, call, RECOVERY)
     if state.typed_name or code == reasons.NO_USERNAME:
-        state = state._replace(typed_name="", name_round=state.name_round + 1)
+        notice = state.notice + _entered_name(settings, state.typed_name, call)
+        state = state._replace(notice=notice, typed_name="", name_round=state.name_round + 1)
         return _ask(settings, state, call, USERNAME)
     return _ask(settings, state, call, PASSWORD)
 
@@ -253,10 +256,17 @@ def _retry_notice(settings: Settings, reason: str, left: int) -> str:
     return format_text(
         settings.messages,
         reasons.RETRY_REASON if reason else reasons.RETRY,
-        reason=reason if reason.endswith(("!", "?")) else reason + ".",
+        reason=end_sentence(reason),
         left=str(left),
         attempts=counted(left, "attempt", "attempts"),
     )
+
+
+def _entered_name(settings: Settings, name: str, call: HookCall) -> str:
+    """Return a line with a name that was typed hidden, or nothing if it could be a password typed by mistake."""
+    if not settings.username.disable_echo or name in typed_secrets(call) or not re.fullmatch(_SHOWN_NAME, name):
+        return ""
+    return "\n" + format_text(settings.messages, reasons.NAME_ENTERED, user=name)
 
 
 def _first_request(settings: Settings, password: str) -> SendRequest:

@@ -263,7 +263,7 @@ class TestTerminal:
 
     def test_user_name_is_asked_for(self, cli: Zip, radius: str) -> None:
         with cli.person("try", cli.file(radius)) as person:
-            person.sees("User name: ").types("alice")
+            person.sees("User name (typing is hidden): ").types("alice")
             person.sees(PROMPT).types("correct horse")
             assert person.to_the_end() == 0
         assert "    User-Name = alice\n" in person.shown

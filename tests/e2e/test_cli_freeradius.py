@@ -127,7 +127,8 @@ def test_wrong_password_then_right_one(cli: CommandLine, radius: str) -> None:
         "    NAS-Port-Type = Virtual\n",
         "    Filter-Id = admins\n",
         "    Class = OU=ops;\n",
-        "Authentication failed: Wrong code. 2 attempts left.\nPress Enter for push notification or type " + PROMPT,
+        "Authentication failed: Wrong code. 2 attempts left.\nType a code, or press Enter for push, then approve it "
+        + PROMPT,
         "\nACCEPT\n",
         "log: info: RADIUS: Access-Reject for alice from [radius] ",
     ):

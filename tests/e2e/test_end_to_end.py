@@ -10,10 +10,10 @@ import pytest
 from tests.support import radiusd
 from tests.support.cases import Cases
 from tests.support.loopback import needs_ipv6
-from tests.support.plugin import OpenSession, code, metadata, prompts, section, text
+from tests.support.plugin import OpenSession, code, login_line, metadata, prompts, section, text
 from tests.support.radiusd import FreeRadius
 
-PROMPT = "Press Enter for push notification or type one-time password: "
+PROMPT = "Type a code, or press Enter for push, then approve it on your device: "
 
 
 @pytest.fixture(params=[True, False], ids=["cumulative", "newest-only"])
@@ -47,8 +47,55 @@ def test_session_ends_with_one_log_line(open_session: OpenSession, radius: str) 
     session.end()
     ending = [line for line in session.calls[-1].log.splitlines() if line.startswith("Session ended")]
     assert len(ending) == 1
-    for fact in ("user=alice", "client=192.0.2.77", "server=127.0.0.1:", "rounds=0", "attempts=2", "duration="):
-        assert fact in ending[0]
+    assert "user=alice duration=" in ending[0]
+    for fact in ("user=alice", "client=192.0.2.77", "server=127.0.0.1:", "challenges=0", "attempts=2"):
+        assert fact in login_line(session)
+
+
+def test_accepted_login_has_one_line(open_session: OpenSession, radius: str) -> None:
+    session = open_session(radius, server_username="pin1")
+    session.log_in("1111", "222222")
+    assert "Login " not in text(session)  # authorize may still deny it
+    session.authorize()
+    session.end()
+    assert login_line(session).startswith("Login accepted: user=pin1 client=192.0.2.10 protocol=ssh connection=")
+    assert 'method=pap verdict=accepted code="" attempts=1 challenges=1 seconds=' in login_line(session)
+    assert login_line(session).endswith(" recovery=no")
+
+
+def test_denied_login_has_one_line(open_session: OpenSession, radius: str) -> None:
+    session = open_session(radius, server_username="alice")
+    session.log_in("a", "b", "c")
+    session.end()
+    assert "verdict=denied code=too-many-attempts attempts=3 challenges=0 seconds=" in login_line(session)
+    reason = "Too many failed attempts: Wrong code. Try again or contact your help desk. [too-many-attempts]"
+    assert login_line(session).endswith(f' reason="{reason}"')
+
+
+def test_login_that_authorize_denies_has_one_line(open_session: OpenSession, radius: str) -> None:
+    session = open_session(radius, gateway_user="alice")
+    session.log_in("correct horse")
+    session.cookie["username"] = "../alice"
+    assert code(session.authorize()) == "bad-username"
+    session.end()
+    assert "verdict=denied code=bad-username attempts=1 " in login_line(session)
+
+
+def test_unfinished_login_has_one_line(open_session: OpenSession, radius: str) -> None:
+    session = open_session(radius, server_username="alice")
+    session.authenticate()
+    session.answer("wrong")
+    session.end()
+    assert login_line(session).startswith("Login unfinished: user=alice client=192.0.2.10 protocol=ssh connection=")
+    assert 'verdict=unfinished code="" attempts=1 ' in login_line(session)
+
+
+def test_login_with_a_wrong_configuration_has_one_line(open_session: OpenSession) -> None:
+    session = open_session("[radius]\nserver=a\n", gateway_user="alice")
+    session.log_in()
+    session.end()
+    assert login_line(session).startswith('Login denied: user="" client=192.0.2.10 protocol=ssh connection=')
+    assert 'server="" method="" verdict=denied code=bad-configuration ' in login_line(session)
 
 
 def test_authorize_keeps_the_metadata_of_authenticate(open_session: OpenSession, radius: str) -> None:
@@ -291,14 +338,16 @@ def test_user_name_prompt(open_session: OpenSession, radius: str, cumulative: bo
     session = open_session(radius, cumulative=cumulative)
     verdict = session.log_in("alice", "correct horse")
     assert (verdict["verdict"], verdict["gateway_user"]) == ("ACCEPT", "alice")
-    assert session.questions[0][1:] == ("User name: ", True)
+    assert session.questions[0][1:] == ("User name (typing is hidden): ", True)
 
 
 def test_user_name_prompt_after_a_reject(open_session: OpenSession, radius: str, cumulative: bool) -> None:
     session = open_session(radius, cumulative=cumulative)
     verdict = session.log_in("allice", "correct horse", "alice", "correct horse")
     assert (verdict["verdict"], verdict["gateway_user"]) == ("ACCEPT", "alice")
-    assert prompts(session)[2] == "Authentication failed. 2 attempts left.\nUser name: "
+    assert prompts(session)[2] == (
+        "Authentication failed. 2 attempts left.\nYou entered the name allice.\nUser name (typing is hidden): "
+    )
 
 
 def test_prompt_and_echo_options(open_session: OpenSession, radius: str) -> None:
@@ -375,11 +424,12 @@ def test_cookie_contains_no_password(open_session: OpenSession, radius: str) -> 
 def test_session_ended_without_cookies(open_session: OpenSession, radius: str) -> None:
     session = open_session(radius, server_username="alice")
     session.end()
-    assert "Session ended before the user was known" in text(session)
+    assert login_line(session).startswith('Login unfinished: user="" client="" protocol="" connection="" ')
 
 
 def test_denied_session_is_logged_at_its_end(open_session: OpenSession, radius: str) -> None:
     session = open_session(radius, server_username="alice")
     session.log_in("a", "b", "c")
     session.end()
-    assert "attempts=3" in session.calls[-1].log
+    assert session.calls[-1].log.count("Session ended: user=alice ") == 1
+    assert "attempts=3" in login_line(session)

@@ -29,7 +29,7 @@ from tests.support.misbehaving import (
     reply,
     silent,
 )
-from tests.support.plugin import OpenSession, code, metadata, outcome, prompts, section, text
+from tests.support.plugin import OpenSession, code, login_line, metadata, outcome, prompts, section, text
 from tests.support.processes import WAIT_LIMIT
 from tests.support.radiusd import AUTHORITY, FreeRadius, running
 from tests.support.tls_peer import Connection, Peer
@@ -65,6 +65,7 @@ def test_recovery_code_admits_once(open_session: OpenSession, down: str, tmp_pat
     assert "Recovery code accepted for user alice: no server responded; codes left: 2" in text(session)
     assert "Recovery codes run out for user alice: codes left: 2" in text(session)
     assert session.authorize()["verdict"] == "ACCEPT"
+    assert login_line(session).endswith(" recovery=yes")
     assert used(tmp_path) == [HASHES[1].name]
 
     again = open_session(down + codes_of() + ONE_ATTEMPT, gateway_user="alice")

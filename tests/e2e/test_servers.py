@@ -123,7 +123,7 @@ def test_login_starts_over_if_the_challenging_server_dies(open_session: OpenSess
         assert session.answer("x")["question"][1] == "Code? "
     verdict = session.answer("y")
     assert verdict["verdict"] == "NEEDINFO"
-    assert prompts(session)[-1].startswith("The authentication server is no longer available. Please log in again.")
+    assert prompts(session)[-1].startswith("The authentication server is no longer available. Log in again.")
     assert session.answer("correct horse")["verdict"] == "ACCEPT"
     assert not [request for request in freeradius.requests("alice") if request.get("State") == b"its own State"]
 

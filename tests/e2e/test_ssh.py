@@ -10,7 +10,18 @@ from typing import Any, Callable, Iterator
 
 import pytest
 
-from tests.support.clients import LEAVE, PAGE, PASSWORD_PROMPT, Gateway, Person, by_ssh, session_ended, zip_of
+from tests.support.clients import (
+    LEAVE,
+    NAME_PROMPT,
+    PAGE,
+    PASSWORD_PROMPT,
+    Gateway,
+    Person,
+    by_ssh,
+    session_ended,
+    session_of_any_plugin_ended,
+    zip_of,
+)
 from tests.support.plugin import section
 from tests.support.radiusd import FreeRadius
 
@@ -46,7 +57,8 @@ class TestLogins:
         person = log_in(gateway, "alice").sees(PASSWORD_PROMPT).types("correct horse")
         assert re.match(PASSWORD_PROMPT + r"\n" + page("alice", "alice"), person.leaves())
         session = gateway.wait_for_disconnect()
-        assert "user=alice client=127.0.0.1 server=127.0.0.1:" in session_ended(session)
+        assert " server=127.0.0.1:" in session_ended(session)
+        assert "user=alice client=127.0.0.1 protocol=ssh " in session_ended(session)
         assert " attempts=1 " in session_ended(session)
         steps = [line for line in session if " " not in line]
         assert steps == ["authenticate", "authenticate", "authorize", "ACCEPT", "session_ended", "disconnected"]
@@ -72,7 +84,7 @@ class TestLogins:
             + "\n"
             + failed.format("2 attempts")
             + failed.format("1 attempt")
-            + "Too many failed attempts: Wrong code [too-many-attempts]\n"
+            + "Too many failed attempts: Wrong code. Try again or contact your help desk. [too-many-attempts]\n"
         )
         assert person.screen.count(PASSWORD_PROMPT) == 3  # ssh does not start over
         assert PAGE not in person.screen
@@ -86,7 +98,7 @@ class TestLogins:
         screen = person.leaves()
         asked = PASSWORD_PROMPT + "\nQuestion 1 of 3 \nQuestion 2 of 3 two\nQuestion 3 of 3 \n"
         assert re.match(re.escape(asked) + page("pin3", "pin3", rounds=3), screen)
-        assert "rounds=3" in session_ended(gateway.wait_for_disconnect())
+        assert "challenges=3" in session_ended(gateway.wait_for_disconnect())
 
     def test_push(self, gateway: Gateway, log_in: LogIn) -> None:
         person = log_in(gateway, "push-fast").sees(PASSWORD_PROMPT).types("")
@@ -101,13 +113,15 @@ class TestLogins:
         assert "123456" not in "\n".join(session)
 
     def test_user_name_prompt(self, demo: Gateway, log_in: LogIn) -> None:
-        person = log_in(demo, "otp=123456").sees("User name: ").types("alice")
-        assert re.match(r"User name: \n" + page("alice", "(none)", groups="admins"), person.leaves())
+        person = log_in(demo, "otp=123456").sees(NAME_PROMPT).types("alice")
+        assert re.match(re.escape(NAME_PROMPT) + r"\n" + page("alice", "(none)", groups="admins"), person.leaves())
         assert "user=alice" in session_ended(demo.wait_for_disconnect())
 
     def test_user_name_prompt_after_a_reject(self, demo: Gateway, log_in: LogIn) -> None:
-        person = log_in(demo, "otp=000000").sees("User name: ").types("alice")
-        person.sees("Authentication failed. 2 attempts left.\nUser name: ").types("alice")
+        person = log_in(demo, "otp=000000").sees(NAME_PROMPT).types("alice")
+        person.sees(
+            "Authentication failed. 2 attempts left.\nYou entered the name alice.\nUser name (typing is hidden): "
+        ).types("alice")
         person.sees(PASSWORD_PROMPT).types("123456")
         assert re.search(page("alice", "(none)", attempts=2, groups="admins"), person.leaves())
         assert "attempts=2" in session_ended(demo.wait_for_disconnect())
@@ -291,7 +305,7 @@ class TestAnyPlugin:
         assert "what only" not in person.screen
         session = player.wait_for_disconnect()
         assert "SPS ends the session: authenticate: RuntimeError: what only the log may say" in session
-        session_ended(session)
+        session_of_any_plugin_ended(session)
 
 
 class TestGateway:

@@ -12,6 +12,7 @@ import pytest
 from simulator.telnet import BINARY, DO, DONT, ECHO, IAC, SUPPRESS_GO_AHEAD, WILL
 from tests.support.clients import (
     LEAVE,
+    NAME_PROMPT,
     PAGE,
     PASSWORD_PROMPT,
     SAFETY_LIMIT,
@@ -19,6 +20,7 @@ from tests.support.clients import (
     Person,
     by_telnet,
     session_ended,
+    session_of_any_plugin_ended,
     zip_of,
 )
 from tests.support.plugin import section
@@ -52,7 +54,8 @@ class TestLogins:
             after_the_name(person),
         )
         session = gateway.wait_for_disconnect()
-        assert "user=alice client=127.0.0.1 server=127.0.0.1:" in session_ended(session)
+        assert " server=127.0.0.1:" in session_ended(session)
+        assert "user=alice client=127.0.0.1 protocol=telnet " in session_ended(session)
         steps = [line for line in session if " " not in line]
         assert steps == ["authenticate", "authenticate", "authorize", "ACCEPT", "session_ended", "disconnected"]
 
@@ -77,7 +80,8 @@ class TestLogins:
         person.to_the_end()
         assert not re.search(r"wrong\d", person.screen)
         assert person.screen.endswith(
-            "\nToo many failed attempts: Wrong code [too-many-attempts]\nConnection closed by foreign host.\n"
+            "\nToo many failed attempts: Wrong code. Try again or contact your help desk. [too-many-attempts]\n"
+            "Connection closed by foreign host.\n"
         )
         assert "attempts=3" in session_ended(gateway.wait_for_disconnect())
 
@@ -89,7 +93,7 @@ class TestLogins:
         person.leaves()
         asked = "\nQuestion 1 of 3 \nQuestion 2 of 3 two\nQuestion 3 of 3 \n"
         assert after_the_name(person).startswith("pin3\n" + PASSWORD_PROMPT + asked + PAGE)
-        assert "rounds=3" in session_ended(gateway.wait_for_disconnect())
+        assert "challenges=3" in session_ended(gateway.wait_for_disconnect())
 
     def test_push(self, gateway: Gateway, connect: LogIn) -> None:
         person = connect(gateway).types("push-fast").sees(PASSWORD_PROMPT).types("")
@@ -106,9 +110,9 @@ class TestLogins:
         assert "123456" not in "\n".join(session)
 
     def test_user_name_prompt_of_the_plugin(self, demo: Gateway, connect: LogIn) -> None:
-        person = connect(demo).types("").sees("User name: ").types("alice").sees(PASSWORD_PROMPT).types("123456")
+        person = connect(demo).types("").sees(NAME_PROMPT).types("alice").sees(PASSWORD_PROMPT).types("123456")
         person.leaves()
-        assert after_the_name(person).startswith("\nUser name: \n" + PASSWORD_PROMPT + "\n" + PAGE)
+        assert after_the_name(person).startswith("\n" + NAME_PROMPT + "\n" + PASSWORD_PROMPT + "\n" + PAGE)
         assert "gateway user  alice\nserver user   (none)\n" in person.screen
         assert "user=alice" in session_ended(demo.wait_for_disconnect())
 
@@ -197,7 +201,7 @@ def test_any_plugin(connect: LogIn, tmp_path: Path) -> None:
     with Gateway("telnet", zip_of(PLAYER, tmp_path), tmp_path) as gateway:
         person = connect(gateway).types("root").sees("or 密码? ").types("yes")
         person.to_the_end()
-        session_ended(gateway.wait_for_disconnect())
+        session_of_any_plugin_ended(gateway.wait_for_disconnect())
         assert after_the_name(person) == (
             "root\nGrün\\x1b[2J\\x07\nor 密码? yes\nZugang gesperrt für \\x1b]0;title\\x07\\x9b31m Müller\nTwice\n"
             "Connection closed by foreign host.\n"

@@ -25,7 +25,8 @@ from tests.support.processes import default_signals
 SAFETY_LIMIT = 120.0  # seconds to wait for any output before the test fails
 PAGE = "Access granted."
 LEAVE = "Press Enter to leave."
-PASSWORD_PROMPT = "Press Enter for push notification or type one-time password: "
+PASSWORD_PROMPT = "Type a code, or press Enter for push, then approve it on your device: "
+NAME_PROMPT = "User name (typing is hidden): "
 _READY = "Press Ctrl-C to stop the gateway.\n"
 
 
@@ -239,6 +240,12 @@ def by_telnet(command: str, gateway: Gateway) -> Person:
 
 
 def session_ended(lines: Sequence[str]) -> str:
+    """Return the only lines for the login and for the end of a session of our plugin."""
+    (login,) = [line for line in lines if re.search(r"Login (accepted|denied|unfinished): ", line)]
+    return f"{login}\n{session_of_any_plugin_ended(lines)}"
+
+
+def session_of_any_plugin_ended(lines: Sequence[str]) -> str:
     """Return the only line that session_ended logged in a session; check that nothing but `disconnected` follows it."""
     ended = [line for line in lines if "Session ended" in line]
     assert len(ended) == 1, lines

@@ -15,7 +15,7 @@ from lib.cli.main import main
 from tests.support.clients import SAFETY_LIMIT, Person
 
 END_OF_INPUT = "\x04"
-PROMPT = "one-time password: "
+PROMPT = "on your device: "
 # Neither the environment nor any package: only what the zip contains can be imported.
 ISOLATED = (sys.executable, "-I", "-S")
 # coverage is a package: while it measures, only the tests of isolation run without it.

@@ -36,7 +36,7 @@ SECTIONS = "".join(
         "question_1",
     )
 )
-PROMPT = "Press Enter for push notification or type one-time password:"
+PROMPT = "Type a code, or press Enter for push, then approve it on your device:"
 
 
 class Row(NamedTuple):
@@ -130,7 +130,13 @@ ROWS = (
     Row(
         "no name at all",
         Situation((ACCEPTED,), ("alice", "1")),
-        Outcome("ACCEPT", user="alice", groups=(), questions=("User name:***", PROMPT), requests=("alice 1",)),
+        Outcome(
+            "ACCEPT",
+            user="alice",
+            groups=(),
+            questions=("User name (typing is hidden):***", PROMPT),
+            requests=("alice 1",),
+        ),
         Outcome("DENY"),
         moving="No user name",
     ),

@@ -1,6 +1,7 @@
 """Helpers for tests that run the plugin's zip: the section of a server, and the parts of a verdict and a session."""
 
 import json
+import re
 from typing import Any, Callable, Dict, List, Union
 
 from simulator.gateway import GatewayError, Session
@@ -57,6 +58,12 @@ def outcome(session: Session, *answers: str) -> str:
 def text(session: Session) -> str:
     """Return the log of the session's hooks."""
     return "\n".join(session.log)
+
+
+def login_line(session: Session) -> str:
+    """Return the only line for a login in the log of its session."""
+    (line,) = [line for line in session.log if re.match("Login (accepted|denied|unfinished): ", line)]
+    return line
 
 
 def prompts(session: Session) -> List[str]:

@@ -13,7 +13,7 @@ from typing import Iterator, List, NamedTuple, Optional, Tuple
 
 from simulator.demo import RECOVERY_CODE, RECOVERY_HASH
 from tests.support import ROOT
-from tests.support.clients import LEAVE, PASSWORD_PROMPT, Gateway, Person, by_ssh, by_telnet
+from tests.support.clients import LEAVE, NAME_PROMPT, PASSWORD_PROMPT, Gateway, Person, by_ssh, by_telnet
 from tests.support.misbehaving import closed_port
 from tests.support.plugin import section
 
@@ -60,7 +60,7 @@ SSH = (
     ),
     Scene("A push", "pusha", ((PASSWORD_PROMPT, ""),)),
     Scene("The code in the login name, with another server user", "gu=alice@otp=123456@root", ()),
-    Scene("No user name in the login name", "otp=123456", (("User name: ", "alice"),)),
+    Scene("No user name in the login name", "otp=123456", ((NAME_PROMPT, "alice"),)),
     Scene("No RADIUS server responds", "alice", (_RIGHT,), server_runs=False),
     Scene(
         "No RADIUS server responds, and the user has a recovery code",
@@ -74,7 +74,7 @@ SSH = (
 TELNET = (
     Scene("A one-time code", "alice", (_RIGHT,)),
     Scene("The code in the login name, with another server user", "gu=alice@otp=123456@root", ()),
-    Scene("No user name", "", (("User name: ", "alice"), _RIGHT)),
+    Scene("No user name", "", ((NAME_PROMPT, "alice"), _RIGHT)),
     Scene("Three rejected attempts, with a message from the server", "bob", (_WRONG, _WRONG, _WRONG)),
 )
 

@@ -159,7 +159,7 @@ def test_loss_of_the_challenging_server_is_not_a_failed_attempt(cumulative: bool
     conversation.receive(challenge())
     conversation.answer("2")
     question = conversation.receive(OriginUnavailable())
-    assert prompt_of(question) == "The authentication server is no longer available. Please log in again.\nCode: "
+    assert prompt_of(question) == "The authentication server is no longer available. Log in again.\nCode: "
     assert conversation.state.attempts == ()
     assert conversation.answer("3") == first_request("3")
     assert prompt_of(conversation.receive(challenge())) == "Token? "

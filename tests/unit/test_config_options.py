@@ -40,14 +40,14 @@ def test_defaults() -> None:
         total_timeout=150.0,
         dead_time=120.0,
         auth=AuthSettings(
-            "Press Enter for push notification or type one-time password:",
+            "Type a code, or press Enter for push, then approve it on your device:",
             True,
             ("rdp", "ssh", "telnet"),
             Secret(""),
             3,
             10,
         ),
-        username=UsernameSettings("User name:", True, False),
+        username=UsernameSettings("User name (typing is hidden):", True, False),
         challenge_answers=(),
         name_rules={"radius": NameRules()},
     )
@@ -296,3 +296,10 @@ def test_table_has_every_option() -> None:
     assert by_name["`[auth]`", "`disable_echo`"][:2] == ["`yes`", "yes, no"]
     assert by_name["`[auth]`", "`push_password`"][0] == ""
     assert all(row[4] for row in cells) and markdown_table().endswith(" |\n")
+
+
+def test_prompt_for_a_visible_name_does_not_say_that_it_is_hidden() -> None:
+    visible = MINIMAL + "[username]\ndisable_echo=no\n"
+    assert valid(visible).username == UsernameSettings("User name:", False, False)
+    assert valid(visible + "prompt=Name (hidden):\n").username.prompt == "Name (hidden):"
+    assert valid(MINIMAL + "[username]\nprompt=Name:\n").username.prompt == "Name:"

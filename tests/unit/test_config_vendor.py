@@ -30,7 +30,8 @@ def test_options_of_the_vendor_s_plugin_have_their_defaults() -> None:
         ("radius", "conn_retries"): "3",
         ("radius", "conn_timeout"): "5",
         ("radius", "dictionary_path"): "",
-        ("auth", "prompt"): "Press Enter for push notification or type one-time password:",
+        # The vendor's, "Press Enter for push notification or type one-time password:", leaves out what follows a push.
+        ("auth", "prompt"): "Type a code, or press Enter for push, then approve it on your device:",
         ("auth", "disable_echo"): "yes",  # the vendor's is no; passwords are better hidden
         ("auth", "interactive_protocols"): "rdp,ssh,telnet",
         ("connection_limit by=client_ip_gateway_user", "limit"): "0",

@@ -594,6 +594,7 @@ def test_every_text_of_a_login_can_be_replaced() -> None:
         "challenge_prompt": "Und?",
         "retry": "Nein, noch {left} ({attempts}).",
         "retry_reason": "{reason} Noch {left}.",
+        "name_entered": "Name: {user}.",
         "server_gone": "Weg.",
         "recovery_prompt": "Notfallcode?",
     }
@@ -606,18 +607,30 @@ def test_every_text_of_a_login_can_be_replaced() -> None:
     conversation.answer("2")
     assert prompt_of(conversation.receive(OriginUnavailable())) == "Weg.\nKennwort? "
     conversation.answer("3")
-    assert prompt_of(conversation.receive(Rejected("Falsch"))) == "Falsch. Noch 2.\nWer? "
+    assert prompt_of(conversation.receive(Rejected("Falsch"))) == "Falsch. Noch 2.\nName: alice.\nWer? "
     conversation.answer("alice")
     conversation.answer("4")
-    assert prompt_of(conversation.receive(Rejected(""))) == "Nein, noch 1 (1 attempt).\nWer? "
+    assert prompt_of(conversation.receive(Rejected(""))) == "Nein, noch 1 (1 attempt).\nName: alice.\nWer? "
     conversation = after_password(recoverable(settings))
     assert prompt_of(conversation.receive(NoResponse("no-reply"))) == "Notfallcode? "
 
 
 @for_each(
     case=(
-        ({}, "rejected", "", "Authentication failed [rejected]"),
-        ({}, "rejected", "Wrong code", "Authentication failed: Wrong code [rejected]"),
+        ({}, "rejected", "", "Authentication failed. Try again or contact your help desk. [rejected]"),
+        (
+            {},
+            "rejected",
+            "Wrong code",
+            "Authentication failed: Wrong code. Try again or contact your help desk. [rejected]",
+        ),
+        (
+            {},
+            "too-many-attempts",
+            "Really?",
+            "Too many failed attempts: Really? Try again or contact your help desk. [too-many-attempts]",
+        ),
+        ({"rejected": "Nein."}, "rejected", "Wrong code.", "Nein: Wrong code. [rejected]"),
         ({"rejected": "Nein"}, "rejected", "Wrong code", "Nein: Wrong code [rejected]"),
         ({"rejected": "Nein ({reason})"}, "rejected", "Wrong {code}", "Nein (Wrong {code}) [rejected]"),
         ({"rejected": "{{Nein}}"}, "rejected", "", "{Nein} [rejected]"),

@@ -3,6 +3,7 @@
 from typing import Optional, Tuple
 
 from lib import reasons
+from lib.config.model import Settings
 from lib.login import conversation
 from lib.login.state import Ask, Deny, Identity, Outcome, PasswordUnusable, Rejected, State
 from tests.support.cases import for_each
@@ -197,13 +198,58 @@ def test_a_typed_name_is_asked_for_again_after_a_failure(failure: Outcome, cumul
     conversation.answer("alice")
     assert conversation.identity == Identity("alice")
     conversation.answer("1")
-    assert prompt_of(conversation.receive(failure)) == "Authentication failed: No. 2 attempts left.\nName: "
+    assert (
+        prompt_of(conversation.receive(failure))
+        == "Authentication failed: No. 2 attempts left.\nYou entered the name alice.\nName: "
+    )
     assert conversation.state.name_round == 1
     assert prompt_of(conversation.answer("bob")) == "Code: "
     assert conversation.identity == Identity("bob")
     assert conversation.answer("2") == first_request("2")
-    assert prompt_of(conversation.receive(failure)) == "Authentication failed: No. 1 attempt left.\nName: "
+    assert (
+        prompt_of(conversation.receive(failure))
+        == "Authentication failed: No. 1 attempt left.\nYou entered the name bob.\nName: "
+    )
     assert conversation.state.name_round == 2
+
+
+RETRY = "Authentication failed. 2 attempts left."
+
+
+def asked_again(name: str, password: str = "1", cumulative: bool = True, settings: Optional[Settings] = None) -> str:
+    """Return the prompt after a typed name and a password that the server rejects."""
+    conversation = Conversation(settings, gateway_user=None, cumulative=cumulative)
+    conversation.call()
+    conversation.answer(name)
+    conversation.answer(password)
+    return prompt_of(conversation.receive(Rejected("")))
+
+
+@for_each(
+    name=("alice", "Alice.Smith-2", "jürgen", "CORP\\alice", "CORP\\a@corp", "alice@corp.example", "a" * 64),
+    cumulative=EITHER_WAY,
+)
+def test_a_hidden_name_is_shown_again(name: str, cumulative: bool) -> None:
+    assert asked_again(name, cumulative=cumulative) == f"{RETRY}\nYou entered the name {name}.\nName: "
+
+
+@for_each(
+    name=("123456", "1alice", "hunter2!", "correct horse", "p#ssw0rd", "Pa$$", "a\\b\\c", "a@b@c", "a" * 65),
+    cumulative=EITHER_WAY,
+)
+def test_what_may_be_a_password_is_not_shown(name: str, cumulative: bool) -> None:
+    assert asked_again(name, cumulative=cumulative) == f"{RETRY}\nName: "
+
+
+@either_way
+def test_a_name_that_is_also_the_password_is_not_shown(cumulative: bool) -> None:
+    assert asked_again("Summer", password="Summer", cumulative=cumulative) == f"{RETRY}\nName: "
+
+
+@either_way
+def test_a_name_that_was_visible_is_not_shown_again(cumulative: bool) -> None:
+    settings = configured(name_disable_echo=False)
+    assert asked_again("alice", settings=settings, cumulative=cumulative) == f"{RETRY}\nName: "
 
 
 @for_each(names=(("alice", None), (None, "alice")), cumulative=EITHER_WAY)

@@ -1,15 +1,17 @@
 """The record of a session in the cookie: through JSON and back, refused unless all of it is valid; and the metadata."""
 
 import json
+import re
 from typing import Any, Dict, List
 
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
+from lib import log_lines
 from lib.cookie import INVALID
 from lib.login.state import QUESTIONS, State
-from lib.session import AcceptedUser, AccountingSession, SessionRecord, format_metadata
+from lib.session import AcceptedUser, AccountingSession, SessionRecord, format_metadata, login_facts
 from tests.support.cases import for_each
 
 TEXTS = st.text(st.characters(), max_size=20)
@@ -45,6 +47,9 @@ RECORDS = st.builds(
     seconds=TIMES,
     accepted=st.booleans(),
     recovered=st.booleans(),
+    protocol=TEXTS,
+    connection_name=TEXTS,
+    login_ended=st.booleans(),
     accepted_user=st.one_of(st.none(), st.builds(AcceptedUser, TEXTS, CLASSES)),
     accounting=st.one_of(
         st.none(),
@@ -133,6 +138,9 @@ WRONG_IN_RECORD: List[Dict[str, Any]] = [
     {"started": float("nan")},
     {"started": 10**400},
     {"client_ip": 5},
+    {"protocol": None},
+    {"connection_name": 5},
+    {"login_ended": 1},
     {"server": None},
     {"seconds": []},
     {"accepted": "yes"},
@@ -230,3 +238,43 @@ def test_metadata_has_what_is_known() -> None:
         "rounds": 2,
         "attempts": 2,
     }
+
+
+FORGERY = 'alice" verdict=accepted\nLogin accepted: user=root \x1b[2J\u2028code=""'
+
+
+@for_each(place=("user", "client", "protocol", "connection", "server", "code", "reason"))
+def test_no_value_of_a_login_line_forges_another(place: str) -> None:
+    record = RECORD._replace(protocol="ssh", connection_name="c", server="192.0.2.1:1812", method="pap")
+    places = {"client": "client_ip", "connection": "connection_name"}
+    others: Dict[str, Any] = {"user": "alice", "code": "locked", "reason": "Too many [locked]"}
+    if place in others:
+        others[place] = FORGERY
+    else:
+        changed: Dict[str, Any] = {places.get(place, place): FORGERY}
+        record = record._replace(**changed)
+    facts = login_facts(record, others["user"], "denied", others["code"], others["reason"])
+    found = read_pairs(log_lines.LOGIN_DENIED.format(**facts))
+    assert list(found) == KEYS
+    assert found["verdict"] == "denied"
+    assert found[place] == 'alice" verdict=accepted Login accepted: user=root code=""'
+
+
+def test_a_login_line_has_what_is_known() -> None:
+    record = RECORD._replace(method="pap", seconds=1.5, recovered=True)
+    record = record._replace(login=State(attempts=("No",), all_challenges=2))
+    line = log_lines.LOGIN_ACCEPTED.format(**login_facts(record, "CORP\\alice", "accepted", "", ""))
+    assert line == (
+        'Login accepted: user=CORP\\alice client=192.0.2.10 protocol="" connection="" server="" method=pap '
+        'verdict=accepted code="" attempts=2 challenges=2 seconds=1.500 recovery=yes'
+    )
+    assert read_pairs(line)["user"] == "CORP\\alice"
+
+
+KEYS = "user client protocol connection server method verdict code attempts challenges seconds reason".split()
+
+
+def read_pairs(line: str) -> Dict[str, str]:
+    """Return the keys and values of a line, as docs/monitoring.md describes them."""
+    pairs = re.findall(r'(?:^|\s)([a-z]+)=("(?:[^"\\]|\\.)*"|\S*)', line.partition(": ")[2])
+    return {key: json.loads(value) if value.startswith('"') else value for key, value in pairs}
