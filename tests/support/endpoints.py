@@ -60,6 +60,8 @@ class StatusInMemory(ServerStatus):
 
     def answered_status(self, endpoint: str) -> None:
         self._remember(endpoint, "answered_status")
+        if not self.status_of(endpoint).is_suspected:
+            self._facts[endpoint].times.pop("marked", None)
 
     def _remember(self, endpoint: str, fact: str) -> None:
         self._facts.setdefault(endpoint, Facts()).times[fact] = self._clock()
@@ -156,8 +158,10 @@ class Login:
             self.deferred |= {each for each, is_dead in zip(endpoints, dead) if is_dead}
             self._schedule.resolved(statuses, now)
         elif isinstance(action, Claim):
+            is_expired = self._status.status_of(self._name(action.endpoint)).is_expired
             is_ours = self._status.claim(self._name(action.endpoint))
-            self.claims.append((now, action.endpoint, is_ours))
+            if is_expired:  # else it has been claimed by now, or has answered
+                self.claims.append((now, action.endpoint, is_ours))
             if not is_ours:
                 self.deferred.add(action.endpoint)
             self._schedule.claimed(is_ours, now)
