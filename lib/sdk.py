@@ -49,7 +49,7 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
     """The SDK's plugin with our configuration and record, and with steps that deny rather than fail."""
 
     def __init__(self, configuration: str = "") -> None:
-        """Take the configuration as the admin wrote it; its errors are logged, and deny every session."""
+        """Take the configuration as the admin wrote it; its errors deny every session."""
         ini = parse_ini(configuration or "")
         self._relies_on_names = relies_on_names(ini)
         refused = ""
@@ -66,9 +66,6 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
         if refused:
             self._settings, self._problems = None, self._problems + (Problem(True, "", "", refused),)
         self._record: Optional[SessionRecord] = None
-        for problem in self._problems if self._settings is None else ():
-            line = log_lines.CONFIGURATION_ERROR if problem.error else log_lines.CONFIGURATION_WARNING
-            line.log(_log, cause=problem)
 
     def set_https_proxy(self) -> None:
         """Do nothing: RADIUS needs no proxy, and the SDK would log its password at level debug."""
@@ -98,10 +95,13 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
         return super()._add_cookies(verdict)
 
     def _run_hook(self, hook: Callable[[], Verdict]) -> Verdict:
-        """Return the hook's verdict, or a DENY if there are no settings or anything is raised."""
+        """Return the hook's verdict, or a DENY if anything is raised; log the errors of the configuration, and deny."""
         try:
             if self._settings is not None:
                 return hook()
+            for problem in self._problems:
+                line = log_lines.CONFIGURATION_ERROR if problem.error else log_lines.CONFIGURATION_WARNING
+                line.log(_log, cause=problem)
             return self._add_cookies(self._denied(reasons.BAD_CONFIGURATION))
         except (PluginSDKRuntimeError, PluginSDKValueError) as error:
             log_lines.CONFIGURATION_ERROR.log(_log, cause=f"{type(error).__name__}: {one_line(str(error))}")
