@@ -43,10 +43,8 @@ class Status(NamedTuple):
 
     @property
     def is_marked(self) -> bool:
-        """Whether the mark stands: every answer clears it, that to a Status-Server only if there is no suspicion."""
-        if self.marked is None or not self.dead_time or _is_within(self.answered, self.marked):
-            return False
-        return self.is_suspected or not _is_within(self.answered_status, self.marked)
+        """Whether it is marked dead, and has not answered a request since."""
+        return self.marked is not None and self.dead_time > 0 and not _is_within(self.answered, self.marked)
 
     @property
     def is_expired(self) -> bool:
@@ -112,7 +110,7 @@ class ServerStatus:
         """Remember that an endpoint answered a request."""
 
     def answered_status(self, endpoint: str) -> None:
-        """Remember that an endpoint answered a Status-Server."""
+        """Remember that an endpoint answered a Status-Server, and clear a mark unless the endpoint is suspected."""
 
     def left_unanswered(self, endpoint: str, seen: Observation) -> bool:
         """Mark or suspect an endpoint because of what a request saw; return whether the endpoint is alive."""

@@ -67,8 +67,10 @@ class SharedServerStatus(ServerStatus):
         self._directory.touch(_file(_ANSWERED, endpoint))
 
     def answered_status(self, endpoint: str) -> None:
-        """Remember that an endpoint answered a Status-Server."""
+        """Remember that an endpoint answered a Status-Server, and clear a mark unless the endpoint is suspected."""
         self._directory.touch(_file(_STATUS, endpoint))
+        if not self.status_of(endpoint).is_suspected:
+            self._directory.remove(_file(_DEAD, endpoint))
 
     def _age(self, name: str, now: float) -> Optional[float]:
         """Return the seconds since a fact; ignore one from the future, which is from before the clock was set back."""

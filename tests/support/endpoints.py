@@ -60,6 +60,8 @@ class StatusInMemory(ServerStatus):
 
     def answered_status(self, endpoint: str) -> None:
         self._remember(endpoint, "answered_status")
+        if not self.status_of(endpoint).is_suspected:
+            self._facts[endpoint].times.pop("marked", None)
 
     def _remember(self, endpoint: str, fact: str) -> None:
         self._facts.setdefault(endpoint, Facts()).times[fact] = self._clock()

@@ -349,19 +349,22 @@ class AnyNetwork(RuleBasedStateMachine):
                 is_expired = self.status_at_first[action.endpoint].is_expired
                 assert not is_expired or action.endpoint in self.claimed, "an expired mark was not claimed"
         else:
-            assert here is not None and self.now < min(self.deadline, here.ends_at)
+            assert here is not None
             self.check_step(here, action)
 
     def check_step(self, here: Connection, action: Action) -> None:
+        if self.must_poll:
+            assert action == Wait(self.now), "what came during the name resolution was not taken"
+            self.must_poll = False
+            return
+        assert self.now < min(self.deadline, here.ends_at)
         if isinstance(action, Send):
             here.check_send(self.now)
         elif isinstance(action, Probe):
             here.check_probe(self.now)
         elif isinstance(action, Wait):
             assert action.until <= self.deadline, "the wait ends after the deadline"
-            if not self.must_poll:
-                here.check_wait(self.now, action.until)
-            self.must_poll = False
+            here.check_wait(self.now, action.until)
 
     def check_leave(self, action: Leave) -> None:
         here = self.connection

@@ -110,11 +110,16 @@ def test_answer_clears_mark_and_suspicion() -> None:
     assert marked._replace(answered=60.1).is_marked
 
 
-def test_answer_to_status_server_clears_only_a_mark_without_suspicion() -> None:
-    assert not KNOWN._replace(marked=60.0, answered_status=30.0).is_marked
-    assert KNOWN._replace(marked=60.0, answered_status=90.0).is_marked
-    suspected = KNOWN._replace(marked=60.0, suspected=90.0, answered_status=30.0)
-    assert suspected.is_marked and suspected.is_suspected
+def test_answer_to_status_server_clears_only_a_mark_without_suspicion(tmp_path: pathlib.Path) -> None:
+    status = SharedServerStatus(str(tmp_path), 120)
+    status.mark(SERVER)
+    status.answered_status(SERVER)
+    status.suspect(SERVER, "")
+    assert not status.status_of(SERVER).is_marked, "a suspicion brings no mark back"
+    status.mark(SERVER)
+    status.answered_status(SERVER)
+    known = status.status_of(SERVER)
+    assert known.is_marked and known.is_suspected
 
 
 # The files
