@@ -184,7 +184,7 @@ def anchors(page: pathlib.Path) -> Set[str]:
     found: Set[str] = set()
     for heading in re.findall(r"(?m)^#+ (.*)$", FENCE.sub("", page.read_text(encoding="utf-8"))):
         anchor = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
-        assert anchor not in found, "{} has two headings {}".format(page.name, heading)
+        assert anchor not in found, f"{page.name} has two headings {heading}"
         found.add(anchor)
     return found
 
@@ -377,7 +377,7 @@ def test_documented_codes_and_lines_belong_together(open_session: OpenSession, d
 
 def first_column(page: pathlib.Path, heading: str) -> Set[str]:
     """Return the texts in backticks in the first column of the table below a heading."""
-    part = page.read_text(encoding="utf-8").split("\n## {}\n".format(heading))[1].split("\n## ")[0]
+    part = page.read_text(encoding="utf-8").split(f"\n## {heading}\n")[1].split("\n## ")[0]
     rows = re.findall(r"(?m)^\| ([^|]*) \|", part)
     return {name for row in rows for name in re.findall("`([^`]+)`", row)}
 
@@ -394,7 +394,7 @@ def test_security_page_lists_the_cookie(open_session: OpenSession, freeradius: F
     documented = first_column(DOCS / "security.md", "What the cookie holds")
     assert set(session.cookie) == documented
     for typed in ("1111", "222222", "ticket 7"):
-        assert not [cookie for cookie in cookies if '"{}"'.format(typed) in cookie]
+        assert not [cookie for cookie in cookies if f'"{typed}"' in cookie]
     assert session.session_cookie == {"questions": {"ticket": "ticket 7"}}
     # The cookie has the text and the State of a challenge only while the challenge is open.
     assert ["Enter token code" in cookie for cookie in cookies] == [False, True, False, False, False]
@@ -419,7 +419,7 @@ def test_security_page_lists_the_state_directories(
     cache = "[authentication_cache]\nreuse_limit=5\n"
     open_session(section(freeradius) + cache, gateway_user="alice").log_in("correct horse")
     recovery = new_code(os.urandom)
-    codes = "[recovery_codes]\nalice = {}\n".format(new_hash(recovery, os.urandom))
+    codes = f"[recovery_codes]\nalice = {new_hash(recovery, os.urandom)}\n"
     with closed_port() as port:
         open_session(section(port, conn_timeout=0.1, conn_retries=1) + codes, gateway_user="alice").log_in(
             "x", recovery.reveal()
@@ -440,7 +440,7 @@ def everything(freeradius: FreeRadius) -> str:
     """Return a configuration that makes the plugin store everything it can store."""
     return (
         section(freeradius)
-        + "[gateway_groups]\nattribute=Filter-Id\n[accounting]\nenabled=yes\nport={}\n".format(freeradius.acct_port)
+        + f"[gateway_groups]\nattribute=Filter-Id\n[accounting]\nenabled=yes\nport={freeradius.acct_port}\n"
         + "[lockout]\nmax_failures=9\n[question_1]\nprompt=Ticket:\nkey=ticket\n[auth]\nserialize_user=yes\n"
         + "[connection_limit by=client_ip_gateway_user]\nlimit=5\n"
     )

@@ -90,7 +90,7 @@ class Stage:
 
 
 def ordinary_session(stage: Stage) -> None:
-    accounting = "[accounting]\nenabled=yes\nport={}\n".format(stage.radiusd.acct_port)
+    accounting = f"[accounting]\nenabled=yes\nport={stage.radiusd.acct_port}\n"
     stage.whole(
         stage.radius + accounting + "[gateway_groups]\nattribute=Filter-Id\n", "correct horse", gateway_user="alice"
     )
@@ -146,7 +146,7 @@ def servers_that_do_not_answer(stage: Stage) -> None:
         configuration = section(first, conn_timeout=0.2, conn_retries=1, status_check="none")
         configuration += section(second, "radius_2", conn_timeout=1, **probed)
         configuration += section(third, "radius_3", conn_timeout=3, **probed)
-        configuration += "[radius_4]\nport={}\n".format(closed)
+        configuration += f"[radius_4]\nport={closed}\n"
         configuration += "[radius_5]\nserver=no.such.host.invalid\nconn_timeout=5\n"
         configuration += "[radius_6]\nsource_ip=192.0.2.1\n"
         stage.open(configuration, server_username="alice").log_in("x")
@@ -244,7 +244,7 @@ def servers_over_tls(stage: Stage) -> None:
             values.update(conn_timeout="2", status_check_after="0.5", connect_timeout="0.5")
             values.update(options)
             lines = ["{}={}\n".format(*pair) for pair in values.items()]
-            configuration += "[radius{}]\n".format("_{}".format(number) if number > 1 else "") + "".join(lines)
+            configuration += "[radius{}]\n".format(f"_{number}" if number > 1 else "") + "".join(lines)
         stage.open(configuration, server_username="alice").log_in("x")
 
 
@@ -325,7 +325,7 @@ def odd_users(stage: Stage) -> None:
 
 
 def recovery_codes(stage: Stage) -> None:
-    codes = "[recovery_codes]\nboss = {}\n".format(new_hash(Secret(RECOVERY_CODE), bytes))
+    codes = f"[recovery_codes]\nboss = {new_hash(Secret(RECOVERY_CODE), bytes)}\n"
     with closed_port() as port:
         stage.open(section(port, conn_timeout=0.1, conn_retries=1) + codes, gateway_user="boss").log_in(
             "x", "wrong", RECOVERY_CODE
@@ -415,19 +415,19 @@ def files_in_the_way(stage: Stage) -> None:
         path.write_text("a file where a directory should be")
     (stage.ephemeral / "user-locks").write_text("another")
     options = "[auth]\nmax_attempts=2\nserialize_user=yes\n[lockout]\nmax_failures=5\n"
-    accounting = "[accounting]\nenabled=yes\nport={}\n".format(stage.radiusd.acct_port)
+    accounting = f"[accounting]\nenabled=yes\nport={stage.radiusd.acct_port}\n"
     stage.whole(stage.radius + options + accounting, "wrong", "correct horse", gateway_user="alice")
 
 
 def damaged_files(stage: Stage) -> None:
     with Server(silent) as server:
-        own = "[accounting]\nenabled=yes\ntimeout=0.1\nserver={}\nport={}\n".format(server.host, server.port)
+        own = f"[accounting]\nenabled=yes\ntimeout=0.1\nserver={server.host}\nport={server.port}\n"
         stage.whole(stage.radius + own, "correct horse", gateway_user="alice")
     waiting = stage.state / "accounting"
     (waiting / "foreign").write_text("no record")
     for path in [path for path in waiting.iterdir() if "-Start-" in path.name]:
         path.rename(path.with_name("0" * 16 + path.name[16:]))  # from 1970
-    accounting = stage.radius + "[accounting]\nenabled=yes\nport={}\n".format(stage.radiusd.acct_port)
+    accounting = stage.radius + f"[accounting]\nenabled=yes\nport={stage.radiusd.acct_port}\n"
     stage.whole(accounting, "correct horse", gateway_user="alice")
     stage.whole(accounting, "correct horse", gateway_user="alice", session_id=5)  # SPS passes text
 

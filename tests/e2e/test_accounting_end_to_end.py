@@ -29,7 +29,7 @@ def records(freeradius: FreeRadius) -> Records:
 @pytest.fixture
 def accounting(freeradius: FreeRadius) -> str:
     """A configuration with accounting that never marks a server dead."""
-    return section(freeradius, dead_time=0) + "[accounting]\nenabled=yes\nport={}\n".format(freeradius.acct_port)
+    return section(freeradius, dead_time=0) + f"[accounting]\nenabled=yes\nport={freeradius.acct_port}\n"
 
 
 def whole_session(open_session: OpenSession, configuration: str, **known: Any) -> Session:
@@ -134,12 +134,12 @@ def test_accounting_server_down_for_a_while(
         both += section(radiusd, "accounting", port=radiusd.acct_port, enabled="yes", timeout=10)
         sessions = [whole_session(open_session, both, session_id="up")]
         radiusd.stop()
-        sessions += [whole_session(open_session, both, session_id="down-{}".format(number)) for number in range(3)]
+        sessions += [whole_session(open_session, both, session_id=f"down-{number}") for number in range(3)]
         late = open_session(both, gateway_user="alice", session_id="late")
         late.log_in("correct horse")
         assert late.authorize()["verdict"] == "ACCEPT"
         assert len(unsent(tmp_path)) == 7
-        assert "[accounting] {}:{}: ".format(radiusd.host, radiusd.acct_port) in text(late)
+        assert f"[accounting] {radiusd.host}:{radiusd.acct_port}: " in text(late)
         radiusd.start()
         under(late, interpreter(tmp_path / "later", sitecustomize=AN_HOUR_LATER)).end()
         records = radiusd.accounting()
@@ -156,7 +156,7 @@ def test_accounting_server_down_for_a_while(
 def test_many_sessions_at_once(
     open_session: OpenSession, accounting: str, records: Records, tmp_path: pathlib.Path
 ) -> None:
-    names = ["session {}".format(number) for number in range(24)]
+    names = [f"session {number}" for number in range(24)]
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda name: whole_session(open_session, accounting, session_id=name), names))
     whole_session(open_session, accounting, session_id="last")

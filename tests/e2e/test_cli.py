@@ -73,7 +73,7 @@ class TestIsolation:
 
     def test_unpacked_zip(self, cli: Zip, unpacked_zip: pathlib.Path) -> None:
         ended = Zip(unpacked_zip, cli.directory).run("--version", python=ISOLATED)
-        assert (ended.status, ended.out) == (0, "SPS_RADIUS {}\n".format(__version__))
+        assert (ended.status, ended.out) == (0, f"SPS_RADIUS {__version__}\n")
 
     def test_default_cfg(self, cli: Zip) -> None:
         with zipfile.ZipFile(str(cli.path)) as archive:
@@ -84,9 +84,9 @@ class TestStreams:
     def test_usage_has_the_name_of_the_zip(self, cli: Zip) -> None:
         asked = cli.run("--help")
         assert (asked.status, asked.err) == (0, "")
-        assert asked.out.startswith("usage: python3 {} [-h] [--version] COMMAND ...\n".format(cli.path.name))
+        assert asked.out.startswith(f"usage: python3 {cli.path.name} [-h] [--version] COMMAND ...\n")
         refused = cli.run("check", "nowhere.cfg")
-        words = "python3 {}: error: nowhere.cfg: No such file or directory\n".format(cli.path.name)
+        words = f"python3 {cli.path.name}: error: nowhere.cfg: No such file or directory\n"
         assert (refused.status, refused.out, refused.err) == (2, "", words)
 
     def test_configuration_on_standard_input(self, cli: Zip) -> None:
@@ -152,13 +152,13 @@ class TestStreams:
         assert b"No space left on device" in ended.stderr
 
     def test_closed_streams(self, cli: Zip) -> None:
-        zip_command = "exec {} {}".format(shlex.quote(ISOLATED[0]), shlex.quote(str(cli.path)))
+        zip_command = f"exec {shlex.quote(ISOLATED[0])} {shlex.quote(str(cli.path))}"
         configuration = cli.file(CLEAN)
         statuses: Dict[str, int] = {}
         expected: Dict[str, int] = {}
         for closed in ("<&-", ">&-", "2>&-", "<&- >&- 2>&-"):
-            for words in ("check {}".format(configuration), "check -", "check nowhere.cfg", "servers nowhere.cfg"):
-                command = "{} {} {}".format(zip_command, words, closed)
+            for words in (f"check {configuration}", "check -", "check nowhere.cfg", "servers nowhere.cfg"):
+                command = f"{zip_command} {words} {closed}"
                 process = subprocess.run(
                     ["sh", "-c", command],
                     input=CLEAN.encode("ascii"),
@@ -176,7 +176,7 @@ class TestStreams:
         assert closed_input.err.endswith(": error: standard input: closed\n")
 
     def test_ascii_output(self, cli: Zip) -> None:
-        configuration = cli.file("[radius]\nserver=a\nsecret={}\nsecrét=x\n".format(PASSWORD))
+        configuration = cli.file(f"[radius]\nserver=a\nsecret={PASSWORD}\nsecrét=x\n")
         checked = cli.run("check", configuration, python=ISOLATED[:1], PYTHONIOENCODING="ascii:strict")
         assert "secr\\xe9t: unknown option; did you mean secret?" in checked.out
 

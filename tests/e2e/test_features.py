@@ -402,7 +402,7 @@ def test_the_reason_of_a_reject_may_stay_in_the_log(open_session: OpenSession) -
     reason = "ERR904: User <mallory@example> does not exist"
     with Server(answering(SECRET, REJECT, [(REPLY_MESSAGE, reason.encode("ascii"))])) as server:
         for shown, attempts in (("yes", 2), ("no", 2), ("no", 1)):
-            options = "[auth]\nshow_reject_reason={}\nmax_attempts={}\n".format(shown, attempts)
+            options = f"[auth]\nshow_reject_reason={shown}\nmax_attempts={attempts}\n"
             session = open_session(section(server) + options, gateway_user="alice")
             verdict = session.log_in(*["x"] * attempts)
             told = " ".join(prompts(session) + [verdict["reason"], verdict["additional_metadata"]])

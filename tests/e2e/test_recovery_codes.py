@@ -42,7 +42,7 @@ PROMPT = "The login service is not responding. Enter a recovery code: "
 
 def codes_of(user: str = "alice") -> str:
     """Return the section with the codes of a user."""
-    return "[recovery_codes]\n" + "".join("{} = {}\n".format(user, each) for each in HASHES)
+    return "[recovery_codes]\n" + "".join(f"{user} = {each}\n" for each in HASHES)
 
 
 def used(tmp_path: pathlib.Path) -> List[str]:

@@ -179,11 +179,11 @@ def test_a_stored_password_never_stands_in_the_log(open_session: OpenSession, ra
         ):
             with cases.case((name, option)):
                 stores: Dict[str, Any] = {"store": {option: {name: [[password]]}}}
-                configuration = radius + "[credential_store]\nname=store\n[{}]\n{}=$\n".format(name, option)
+                configuration = radius + f"[credential_store]\nname=store\n[{name}]\n{option}=$\n"
                 session = open_session(configuration, {"credential_stores": stores}, gateway_user="alice")
                 assert code(session.log_in()) == "bad-configuration"
                 session.end()
-                assert "[{}] {}: cannot come from the Credential Store".format(name, option) in text(session)
+                assert f"[{name}] {option}: cannot come from the Credential Store" in text(session)
                 assert password not in text(session)
 
 

@@ -29,7 +29,7 @@ from tests.support.processes import WAIT_LIMIT
 
 STATUS_SERVER = 12
 RECOVERY_CODE = "7K3M-9QXT-0GHV-W2BD"
-RECOVERY_CODES = "[recovery_codes]\nalice = {}\n".format(new_hash(Secret(RECOVERY_CODE), bytes))
+RECOVERY_CODES = f"[recovery_codes]\nalice = {new_hash(Secret(RECOVERY_CODE), bytes)}\n"
 PROBED: Dict[str, Any] = dict(status_check_after=0.2, status_check_timeout=0.5)
 
 

@@ -77,7 +77,7 @@ def test_pipes_and_dangling_links_in_the_directories_of_the_sdk(
             kept = path.read_bytes()
             for name, make in TRAPS.items():
                 for trap in (path, path.with_name(path.name + ".lock")):
-                    with cases.case("{}: {}".format(trap.name, name)):
+                    with cases.case(f"{trap.name}: {name}"):
                         path.unlink()
                         make(trap, elsewhere)
                         try:

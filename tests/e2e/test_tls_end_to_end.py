@@ -66,11 +66,11 @@ def logged_in(session: Session, *answers: str) -> Dict[str, Any]:
 
 
 def test_login(open_session: OpenSession, port: int) -> None:
-    accept = "RADIUS: Access-Accept for alice from [radius] 127.0.0.1:{} (TLSv1.3) after ".format(port)
+    accept = f"RADIUS: Access-Accept for alice from [radius] 127.0.0.1:{port} (TLSv1.3) after "
     for auth_type in ("pap", "chap", "mschapv2"):
         session = open_session(over_tls(port, auth_type=auth_type), gateway_user="alice")
         assert logged_in(session, "correct horse")["verdict"] == "ACCEPT", auth_type
-        assert metadata(session.calls[-1].result)["server"] == "127.0.0.1:{}".format(port)
+        assert metadata(session.calls[-1].result)["server"] == f"127.0.0.1:{port}"
         assert accept in text(session)
 
 
@@ -105,7 +105,7 @@ def test_unicode_name_and_code(open_session: OpenSession, port: int) -> None:
 
 
 def test_accounting(open_session: OpenSession, port: int, freeradius: FreeRadius) -> None:
-    session_id = "over-tls-{}".format(port)
+    session_id = f"over-tls-{port}"
     session = open_session(over_tls(port) + "[accounting]\nenabled=yes\n", gateway_user="alice", session_id=session_id)
     assert logged_in(session, "correct horse")["verdict"] == "ACCEPT"
     session.authorize()
@@ -174,7 +174,7 @@ def test_failover_from_tls_to_udp(open_session: OpenSession, freeradius: FreeRad
         for _ in range(2):
             session = open_session(both, gateway_user="alice")
             assert logged_in(session, "correct horse")["verdict"] == "ACCEPT"
-            assert metadata(session.calls[-1].result)["server"] == "127.0.0.1:{}".format(freeradius.port)
+            assert metadata(session.calls[-1].result)["server"] == f"127.0.0.1:{freeradius.port}"
     assert len(peer.connections) == 1  # the second login knows that the peer is dead
 
 

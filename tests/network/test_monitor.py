@@ -81,8 +81,8 @@ def test_no_server_is_usable(cli: CommandLine, down: str) -> None:
     with Server(silent) as dead, Server(answering(b"another secret")) as wrong:
         line = watch(cli, section(dead) + section(wrong, "radius_2"), timeout=0.5)
     assert (line.state, line.data) == (CRITICAL, [])
-    assert "[radius] 127.0.0.1:{}: no response in 0.5 s; ".format(dead.port) in line.text
-    assert line.text.endswith("127.0.0.1:{}: the server is up, but its shared secret differs".format(wrong.port))
+    assert f"[radius] 127.0.0.1:{dead.port}: no response in 0.5 s; " in line.text
+    assert line.text.endswith(f"127.0.0.1:{wrong.port}: the server is up, but its shared secret differs")
 
 
 def test_accounting_alone_logs_nobody_in(cli: CommandLine, down: str) -> None:
@@ -132,8 +132,8 @@ def test_certificate_near_its_end(cli: CommandLine, days: int, state: int) -> No
     with Peer(tls_peer.answering(), AUTHORITY.issue(ends=ends)) as peer:
         line = watch(cli, over_tls(peer))
     assert line.state == state
-    assert "radius-certificate-days={};{}:".format(days, CERTIFICATE_DAYS) in line.data
-    assert ("[radius] certificate expires in {} days, on ".format(days) in line.text) == (state == WARNING)
+    assert f"radius-certificate-days={days};{CERTIFICATE_DAYS}:" in line.data
+    assert (f"[radius] certificate expires in {days} days, on " in line.text) == (state == WARNING)
 
 
 def test_certificate_that_does_not_verify(cli: CommandLine) -> None:
@@ -178,7 +178,7 @@ def test_usage_errors(cli: CommandLine, arguments: List[str], text: str) -> None
 def test_help_is_whole(cli: CommandLine) -> None:
     asked = cli.run("servers", "--monitor", "--help")
     assert asked.status == 0 and asked.out.startswith("usage: ")
-    assert "less than {} days".format(CERTIFICATE_DAYS) in " ".join(asked.out.split())
+    assert f"less than {CERTIFICATE_DAYS} days" in " ".join(asked.out.split())
 
 
 def test_secret_in_the_credential_store(cli: CommandLine) -> None:
@@ -186,7 +186,7 @@ def test_secret_in_the_credential_store(cli: CommandLine) -> None:
         stored = section(server, secret="$")
         check_unknown(watch(cli, stored), "[radius] secret: is in the Credential Store; set SPS_RADIUS_SECRET or use")
         assert watch(cli, stored, SPS_RADIUS_SECRET=STORED).state == OK
-        secrets = cli.file("[radius]\nsecret={}\n".format(STORED), "secrets.ini")
+        secrets = cli.file(f"[radius]\nsecret={STORED}\n", "secrets.ini")
         assert watch(cli, stored, "--secret-file", secrets).text == "1 of 1 address usable"
         (cli.directory / secrets).chmod(0o644)
         line = watch(cli, stored, "--secret-file", secrets)
@@ -219,7 +219,7 @@ def test_documented_commands(cli: CommandLine) -> None:
     page = (ROOT / "docs" / "troubleshooting.md").read_text("utf-8").partition("\n### Monitor the servers\n")[2]
     with Server(answering(STORED.encode("ascii"))) as server:
         cli.file(section(server, secret="$"))
-        secrets = cli.file("[radius]\nsecret={}\n".format(STORED), "secrets.ini")
+        secrets = cli.file(f"[radius]\nsecret={STORED}\n", "secrets.ini")
         (nagios,) = re.findall("command_line .*?[.]zip (.*)$", page, re.MULTILINE)
         (fixed,) = re.findall(r"  command = \[ (.*) \]$", page, re.MULTILINE)
         icinga = [*fixed.replace('"', "").split(", ")[2:], "--probe-user", "nobody", "--secret-file", secrets]
@@ -228,14 +228,14 @@ def test_documented_commands(cli: CommandLine) -> None:
             assert Line(asked.status, asked.out, asked.err).state == OK
     (example,) = re.findall("^RADIUS .*$", page, re.MULTILINE)
     assert Line(WARNING, example + "\n", "").data == ["radius_2=0.001840s;;;0;5"]
-    assert "expires in less than {} days".format(CERTIFICATE_DAYS) in page
+    assert f"expires in less than {CERTIFICATE_DAYS} days" in page
     states = re.findall(r"^\| ([A-Z]+) \| ([0-9]) \|", page, re.MULTILINE)
     assert states == [(name, str(number)) for number, name in enumerate(NAMES)]
 
 
 def test_a_long_text_keeps_the_performance_data() -> None:
     usable = ProbeResult("radius", "a", "192.0.2.1:1812", True, "responded", 0.0, seconds=0.25)
-    lost = [usable._replace(section="radius_{}".format(n), ok=False, text="x" * 50, code="network") for n in range(40)]
+    lost = [usable._replace(section=f"radius_{n}", ok=False, text="x" * 50, code="network") for n in range(40)]
     status = monitor.status([usable, *lost], 5)
     line = Line(status.state, str(status) + "\n", "")
     assert line.state == WARNING and line.text.endswith("...") and line.data == ["radius=0.250000s;;;0;5"]

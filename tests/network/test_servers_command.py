@@ -338,7 +338,7 @@ def test_tls_failures(cli: CommandLine) -> None:
         for each, words in ((peer, "the server's certificate has expired"), (closing, "the connection")):
             asked = cli.run("servers", cli.file(over_tls(each)))
             assert asked.status == 1 and "not ok: the server" in asked.out
-            assert asked.out.count(words) == 1 and asked.out.count("127.0.0.1:{}".format(each.port)) == 1
+            assert asked.out.count(words) == 1 and asked.out.count(f"127.0.0.1:{each.port}") == 1
 
 
 @pytest.mark.parametrize("newest", ["TLSv1_2", "TLSv1_3"])

@@ -265,7 +265,7 @@ def test_logins_of_many_users_do_not_wait(tmp_path: pathlib.Path) -> None:
     all_inside = FORK.Barrier(50)
 
     def log_in(number: int) -> None:
-        with lock(tmp_path, "user{}".format(number)) as acquired:
+        with lock(tmp_path, f"user{number}") as acquired:
             assert acquired
             all_inside.wait(WAIT_LIMIT)
 
@@ -426,13 +426,13 @@ def test_sender_also_sends_records_that_others_add_meanwhile(tmp_path: pathlib.P
 
     def send(record: Record) -> bool:
         if len(collector.accepted) < 5:
-            join([forked(add_and_deliver, "other {}".format(len(collector.accepted)))])
+            join([forked(add_and_deliver, f"other {len(collector.accepted)}")])
         return collector(record)
 
     queue = AccountingQueue(str(tmp_path))
     queue.add(start("ours"))
     deliver(queue, send, NOW)
-    assert [record.session_id for record in collector.accepted] == ["ours"] + ["other {}".format(n) for n in range(5)]
+    assert [record.session_id for record in collector.accepted] == ["ours"] + [f"other {n}" for n in range(5)]
     assert queued(tmp_path) == []
 
 
@@ -475,7 +475,7 @@ def test_processes_killed_at_any_moment_lose_no_record(tmp_path: pathlib.Path, s
     def run_sessions(number: int) -> None:
         queue = AccountingQueue(str(tmp_path))
         for turn in range(MAX_UNSENT // 20):
-            name = "{}.{}".format(number, turn)
+            name = f"{number}.{turn}"
             queue.add(start(name, time.time()))
             os.write(file, (name + "\n").encode("ascii"))
             deliver(queue, sending_to(server.socket.getsockname()), time.time())
@@ -511,7 +511,7 @@ def test_freeradius_records_each_start_and_stop_once_after_an_outage(tmp_path: p
             for kind in (start, stop):
                 now += 100
                 queue = AccountingQueue(str(state))
-                queue.add(kind("s{}".format(number), now))
+                queue.add(kind(f"s{number}", now))
                 deliver(queue, sending_to(address, secret, now), now)
         recorded = freeradius.accounting()
     names = ("Acct-Session-Id", "Acct-Status-Type", "Acct-Delay-Time")

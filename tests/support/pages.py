@@ -23,7 +23,7 @@ class Block(NamedTuple):
     text: str
 
     def __str__(self) -> str:
-        return "{}:{}".format(self.page.name, self.line)
+        return f"{self.page.name}:{self.line}"
 
 
 def blocks(page: pathlib.Path) -> Iterator[Block]:

@@ -118,5 +118,5 @@ def _shown(request: Request) -> str:
     if passwords:
         password = request.password(SECRET).decode("utf-8", "replace") if passwords[0] else NO_OCTETS
         if len(password) > _MAX_SHOWN:
-            password = "({} characters)".format(len(password))
+            password = f"({len(password)} characters)"
     return "{} {}{}".format(name.decode("utf-8", "replace"), password, " +State" if request.values(STATE) else "")

@@ -20,7 +20,7 @@ NO_USER = {"user_lists": {"list": {"allow": "no_user", "except": ["alice"]}}}
 ALL_USERS = {"user_lists": {"list": {"allow": "all_users", "except": ["alice"]}}}
 DIRECTORY = {"ldap_servers": {"dir": {"users": {"alice": {"mail": "alice@mail"}}, "groups": {"admins": ["alice"]}}}}
 SECTIONS = "".join(
-    "[{}]\n".format(name)
+    f"[{name}]\n"
     for name in (
         "connection_limit by=client_ip_gateway_user",
         "authentication_cache",

@@ -79,7 +79,7 @@ def running(directory: Union[str, pathlib.Path], radiusd: FreeRadius) -> Iterato
     AUTHORITY.issue().written(path, "server")
     (path / "ca.pem").write_text(AUTHORITY.certificate, encoding="ascii")
     ports = Ports(free_udp_port(), free_tcp_port())
-    secret = "".join("%{:02x}".format(octet) for octet in radiusd.secret.encode("utf-8"))
+    secret = "".join(f"%{octet:02x}" for octet in radiusd.secret.encode("utf-8"))
     text = _CONFIGURATION.format(
         host=HOST, ports=ports, directory=path, radiusd=radiusd, secret=secret, client_secret=SECRET
     )

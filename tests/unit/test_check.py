@@ -428,7 +428,9 @@ def test_secrets_are_never_printed(cli: CommandLine) -> None:
     for each in SECTIONS:
         text += "[{}]\n".format(each.name.replace("_N", "_2"))
         text += "".join(f"{option.name}={PASSWORD}\n" for option in each.options)
-    text += "{0}\n[challenge_answers]\n({0}\n({0} = {0}\n[radius_dictionary]\nx={0}\n".format(PASSWORD)
+    text += (
+        f"{PASSWORD}\n[challenge_answers]\n({PASSWORD}\n({PASSWORD} = {PASSWORD}\n[radius_dictionary]\nx={PASSWORD}\n"
+    )
     text += f"[radius_attributes]\nUser-Password={PASSWORD}\nClass = {{{PASSWORD}\n"
     checked = cli.run("check", cli.file(text))
     assert checked.status == 2 and len(checked.out.splitlines()) > 50

@@ -84,7 +84,7 @@ def test_no_file_is_read_without_end(cli: CommandLine) -> None:
         cli.file(MINIMAL)
         for arguments in ["check", path], ["servers", path], ["try", "radius.cfg", "--secret-file", path]:
             refused = cli.run(*arguments)
-            expected = "python3 plugin.zip: error: {}: {}\n".format(path, why)
+            expected = f"python3 plugin.zip: error: {path}: {why}\n"
             assert (refused.status, refused.out, refused.err) == (2, "", expected), arguments
 
     check_refused("/dev/zero", "is a device, not a file")
@@ -100,7 +100,7 @@ def test_an_endless_pipe_is_not_read_without_end(cli: CommandLine) -> None:
     endless = threading.Thread(target=write_until_closed, args=(writer,))
     endless.start()
     try:
-        refused = cli.run("check", "/dev/fd/{}".format(reader))
+        refused = cli.run("check", f"/dev/fd/{reader}")
     finally:
         os.close(reader)
         endless.join()
@@ -112,7 +112,7 @@ def test_a_pipe_of_the_shell_is_read(cli: CommandLine) -> None:
     with open(writer, "wb") as pipe:
         pipe.write(MINIMAL.encode("ascii"))
     try:
-        assert cli.run("check", "/dev/fd/{}".format(reader)).status == 0
+        assert cli.run("check", f"/dev/fd/{reader}").status == 0
     finally:
         os.close(reader)
 

@@ -25,7 +25,7 @@ def test_malformed_lines_are_reported_by_number_and_not_quoted() -> None:
     for line in lines + ["%(" + HIDDEN]:
         for before, number in (("", 4), ("\n", 5), ("; comment\n\n[auth]\n", 7)):
             _, errors, warnings = check(MINIMAL + before + line + "\n[username]\n")
-            if errors != ["line {}: is not `option = value`".format(number)] or HIDDEN in repr(warnings):
+            if errors != [f"line {number}: is not `option = value`"] or HIDDEN in repr(warnings):
                 wrong.append((before, line, errors, warnings))
     assert wrong == []
 
@@ -49,7 +49,7 @@ def test_text_after_a_section_is_not_a_line_of_the_section_before() -> None:
 
 
 def test_lines_before_the_first_section_are_each_reported_and_not_quoted() -> None:
-    checked = check("secret = {0}\n\n; comment\n{0}\n".format(HIDDEN) + MINIMAL)
+    checked = check(f"secret = {HIDDEN}\n\n; comment\n{HIDDEN}\n" + MINIMAL)
     assert checked.errors == [
         "line 1: is before the first [section]",
         "line 4: is before the first [section]",
@@ -152,9 +152,7 @@ def test_no_file_makes_endless_problems() -> None:
 
 def test_references_never_make_a_value_without_end() -> None:
     # Ten references to ten references ... to one letter: 10 ** 10 letters.
-    nested = "".join(
-        "{}={}\n".format(name, "%({})s".format(after) * 10) for name, after in zip("abcdefghi", "bcdefghij")
-    )
+    nested = "".join("{}={}\n".format(name, f"%({after})s" * 10) for name, after in zip("abcdefghi", "bcdefghij"))
     assert check(MINIMAL + "[auth]\n" + nested + "j=x\nprompt=%(a)s\n").errors == [
         "[auth]: has too many values from [DEFAULT] and from `%(name)s`"
     ]
@@ -163,8 +161,8 @@ def test_references_never_make_a_value_without_end() -> None:
 
 
 def test_default_values_in_many_sections_never_take_endless_memory() -> None:
-    defaults = "[DEFAULT]\n" + "".join("a{}=1\n".format(number) for number in range(20000))
-    sections = "".join("[radius_{}]\n".format(number) for number in range(2, 9999))
+    defaults = "[DEFAULT]\n" + "".join(f"a{number}=1\n" for number in range(20000))
+    sections = "".join(f"[radius_{number}]\n" for number in range(2, 9999))
     assert any("too many values from [DEFAULT]" in error for error in check(MINIMAL + defaults + sections).errors)
 
 
@@ -278,10 +276,10 @@ def test_secrets_with_interpolation_or_quotes() -> None:
         ('" 50%%"', " 50%"),
         ('"\xa0"', "\xa0"),
     ):
-        in_radius = check("[radius]\nserver=a\nsecret={}\n".format(written))
+        in_radius = check(f"[radius]\nserver=a\nsecret={written}\n")
         if in_radius.settings is None or in_radius.warnings or in_radius.settings.servers[0].secret != Secret(secret):
             wrong.append((written, in_radius))
-        in_auth = check(MINIMAL + "[DEFAULT]\nserver=a\n[auth]\npush_password = {}\n".format(written))
+        in_auth = check(MINIMAL + f"[DEFAULT]\nserver=a\n[auth]\npush_password = {written}\n")
         if in_auth.settings is None or in_auth.warnings or in_auth.settings.auth.push_password != Secret(secret):
             wrong.append((written, in_auth))
     assert wrong == []

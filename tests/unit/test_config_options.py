@@ -138,7 +138,7 @@ def test_unknown_options_are_warnings_that_suggest_the_right_name() -> None:
         ("logging", "loglevel", "; did you mean log_level?"),
     ):
         settings, _, warnings = check(with_option(section, option, HIDDEN))
-        if settings is None or warnings != ["[{}] {}: unknown option{}".format(section, option, advice)]:
+        if settings is None or warnings != [f"[{section}] {option}: unknown option{advice}"]:
             wrong.append((section, option, warnings))
     assert wrong == []
 
@@ -158,7 +158,7 @@ def test_names_of_previews_are_unknown_and_the_current_name_is_suggested() -> No
         ("messages", "port-closed", "connection-refused", False),
     ):
         _, errors, warnings = check(with_option(section, option, "1"))
-        expected = ["[{}] {}: unknown option; use {} instead".format(section, option, name)]
+        expected = [f"[{section}] {option}: unknown option; use {name} instead"]
         if (errors if strict else warnings) != expected or (warnings if strict else errors):
             wrong.append((section, option, errors, warnings))
     assert wrong == []
@@ -177,9 +177,9 @@ def test_unknown_sections_are_warnings_that_suggest_the_right_name() -> None:
         ("Auth", "; did you mean auth?"),
         ("USERNAME", "; did you mean username?"),
     ):
-        for option in ("", "secret = {}\n".format(HIDDEN)):
-            settings, _, warnings = check(MINIMAL + "[{}]\n".format(section) + option)
-            if settings is None or warnings != ["[{}]: unknown section{}".format(section, advice)]:
+        for option in ("", f"secret = {HIDDEN}\n"):
+            settings, _, warnings = check(MINIMAL + f"[{section}]\n" + option)
+            if settings is None or warnings != [f"[{section}]: unknown section{advice}"]:
                 wrong.append((section, option, warnings))
     assert wrong == []
 
@@ -215,11 +215,11 @@ def test_a_misspelled_section_that_decides_who_is_admitted_never_goes_unnoticed(
     wrong = []
     for meant, misspelled in names.items():
         for section in misspelled:
-            problem = "[{}]: unknown section; did you mean {}?".format(section, meant)
-            settings, errors, _ = check(MINIMAL + "[{}]\nname = {}\n".format(section, HIDDEN))
+            problem = f"[{section}]: unknown section; did you mean {meant}?"
+            settings, errors, _ = check(MINIMAL + f"[{section}]\nname = {HIDDEN}\n")
             if settings or errors != [problem]:
                 wrong.append((section, errors))
-            bare = check(MINIMAL + "[DEFAULT]\nname=x\n[{}]\n; name = x\n".format(section))  # it does nothing
+            bare = check(MINIMAL + f"[DEFAULT]\nname=x\n[{section}]\n; name = x\n")  # it does nothing
             if bare.settings is None or bare.warnings != [problem]:
                 wrong.append((section, bare.warnings))
     assert wrong == []
@@ -233,7 +233,7 @@ def test_a_misspelled_option_that_decides_who_is_admitted_never_goes_unnoticed()
         ("whitelist source=ldap_server_group", "exempt"),
     ):
         errors = check(with_option(section, option, HIDDEN)).errors
-        assert [error.partition(";")[0] for error in errors] == ["[{}] {}: unknown option".format(section, option)]
+        assert [error.partition(";")[0] for error in errors] == [f"[{section}] {option}: unknown option"]
 
 
 def test_numbered_sections_need_a_number() -> None:
@@ -241,8 +241,8 @@ def test_numbered_sections_need_a_number() -> None:
     names = ["radius_N", "question_N", "radius_0", "radius_01", "radius_x", "radius_-1", "radius_2 ", "question_"]
     wrong = []
     for section in names + ["radius2"]:
-        settings, _, warnings = check(MINIMAL + "[{}]\nprompt=x\nserver=backup\n".format(section))
-        unknown = any(warning.startswith("[{}]: unknown section".format(section)) for warning in warnings)
+        settings, _, warnings = check(MINIMAL + f"[{section}]\nprompt=x\nserver=backup\n")
+        unknown = any(warning.startswith(f"[{section}]: unknown section") for warning in warnings)
         if settings is None or len(settings.servers) != 1 or not unknown:
             wrong.append((section, warnings))
     assert wrong == []
@@ -253,22 +253,22 @@ def test_numbered_sections_need_a_number() -> None:
 
 def test_settings_show_no_secret() -> None:
     store = Store({("radius_3", "secret"): HIDDEN + "3"})
-    text = """\
+    text = f"""\
 [radius]
 server=a
-secret={0}1
+secret={HIDDEN}1
 [radius_2]
-secret={0}2
+secret={HIDDEN}2
 [radius_3]
 secret=$
 [auth]
-push_password={0}4
+push_password={HIDDEN}4
 [challenge_answers]
-Menu = {0}5
-""".format(HIDDEN)
+Menu = {HIDDEN}5
+"""
     settings = valid(text, store)
     assert [server.secret.reveal() for server in settings.servers] == [HIDDEN + number for number in "123"]
-    for shown in (repr(settings), str(settings), "{!r}".format(settings), "%s" % (settings,)):
+    for shown in (repr(settings), str(settings), f"{settings!r}", "%s" % (settings,)):
         assert HIDDEN not in shown
         assert shown.count("<secret>") == 5
 
@@ -281,13 +281,13 @@ def test_table_has_every_option() -> None:
     assert all(not row.endswith("\\") and row.startswith("| ") and row.endswith(" |") for row in rows)
     expected = []
     for section in SECTIONS:
-        expected += [["`[{}]`".format(section.name), "*your own*"]] if section.open else []
+        expected += [[f"`[{section.name}]`", "*your own*"]] if section.open else []
         if section.first:
             names = [option.name for option in section.options]
-            expected.append(["`[{}]`".format(section.name), "`{}` to `{}`".format(names[0], names[-1])])
+            expected.append([f"`[{section.name}]`", f"`{names[0]}` to `{names[-1]}`"])
             assert section.options == options(section.first)[-len(section.options) :] or section.first == "radius"
         else:
-            expected += [["`[{}]`".format(section.name), "`{}`".format(option.name)] for option in section.options]
+            expected += [[f"`[{section.name}]`", f"`{option.name}`"] for option in section.options]
     assert [row[:2] for row in cells[2:]] == expected
     by_name = {(row[0], row[1]): row[2:] for row in cells}
     assert by_name["`[radius]`", "`secret`"][0] == "**required**, with tls `radsec`"

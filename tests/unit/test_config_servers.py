@@ -102,7 +102,7 @@ def test_waits_that_a_time_limit_cuts_short_are_a_warning() -> None:
     checked = check(two.format("50", "149.5"))
     assert checked.settings is not None
     assert checked.warnings == [
-        "[{}] conn_timeout: times conn_retries is 150 s, but total_timeout ends the wait after 149.5 s".format(section)
+        f"[{section}] conn_timeout: times conn_retries is 150 s, but total_timeout ends the wait after 149.5 s"
         for section in ("radius", "radius_2")
     ]
 

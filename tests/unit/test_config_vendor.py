@@ -167,7 +167,7 @@ def test_the_sdk_reads_the_same_values_as_without_us() -> None:
     wrong = []
     for section, option, more in (("question_1", "prompt", []), ("usermapping source=explicit", "alice", ["$"])):
         for value in values + more:
-            text = "{}[{}]\nkey=k\n{} = {}\n".format(MINIMAL, section, option, value)
+            text = f"{MINIMAL}[{section}]\nkey=k\n{option} = {value}\n"
             ini = parse_ini(text)
             ours = ini.sections[section][option]
             through_us = PluginConfiguration(sdk_text(ini)).parser.get(section, option)
@@ -204,7 +204,7 @@ def test_values_that_the_sdk_would_reject_are_errors_and_left_out() -> None:
             text = with_option(section, option, value)
             errors = check(text).errors
             left = PluginConfiguration(sdk_text(parse_ini(text))).get(section, option)
-            if [error.split(":")[0] for error in errors] != ["[{}] {}".format(section, option)] or left is not None:
+            if [error.split(":")[0] for error in errors] != [f"[{section}] {option}"] or left is not None:
                 wrong.append((section, option, value, errors, left))
     assert wrong == []
     with pytest.raises(PluginSDKValueError):
@@ -246,7 +246,7 @@ log_level=debug
 
 
 def test_the_sdk_gets_no_secret_from_the_default_section() -> None:
-    text = "[DEFAULT]\nsecret={}\nlog_level=debug\n[radius]\nserver=a\n[logging]\n[credential_store]\n".format(HIDDEN)
+    text = f"[DEFAULT]\nsecret={HIDDEN}\nlog_level=debug\n[radius]\nserver=a\n[logging]\n[credential_store]\n"
     for_sdk = sdk_text(parse_ini(text))
     assert PluginConfiguration(for_sdk).get("logging", "log_level") == "debug"
     assert HIDDEN not in for_sdk
@@ -257,8 +257,8 @@ def test_the_sdk_gets_no_secret_from_the_default_section() -> None:
 
 def test_sections_that_need_the_ldap_server() -> None:
     section = "whitelist source=ldap_server_group"
-    text = MINIMAL + "[{}]\nallow=no_user\nexcept=admins\n".format(section)
-    assert check(text).warnings == ["[{}]: has no effect without [ldap_server] name".format(section)]
+    text = MINIMAL + f"[{section}]\nallow=no_user\nexcept=admins\n"
+    assert check(text).warnings == [f"[{section}]: has no effect without [ldap_server] name"]
     valid(text + "[ldap_server]\nname=directory\n")
     mapping = MINIMAL + "[usermapping source=ldap_server]\nuser_attribute=mail\n[ldap_server]\nname=\n"
     assert check(mapping).warnings == ["[usermapping source=ldap_server]: has no effect without [ldap_server] name"]
@@ -274,12 +274,12 @@ def test_the_sdk_never_has_a_stored_password() -> None:
         section = each.name.replace("_N", "_1")
         names = [option.name for option in each.options if not option.ignored]
         for name in names if each.sdk else ():
-            lines = "[{}]\n{}=$\n".format(section, name)
-            defaults = "[DEFAULT]\n{}=$\n[{}]\n".format(name, section)
+            lines = f"[{section}]\n{name}=$\n"
+            defaults = f"[DEFAULT]\n{name}=$\n[{section}]\n"
             for text in (lines, "[DEFAULT]\nx=$\n" + lines.replace("$", "%(x)s"), defaults):
                 ini = parse_ini(MINIMAL + "[credential_store]\nname=store\n" * (name != "name") + text)
                 errors = [str(problem) for problem in build(ini, store_of(HIDDEN))[1] if problem.error]
-                if "[{}] {}: {}".format(section, name, NOT_STORED) not in errors or "$" in sdk_text(ini):
+                if f"[{section}] {name}: {NOT_STORED}" not in errors or "$" in sdk_text(ini):
                     wrong.append((text, errors, sdk_text(ini)))
     assert wrong == []
 

@@ -415,7 +415,7 @@ class AnyNetwork(RuleBasedStateMachine):
     def name(self, endpoint: Endpoint) -> str:
         """Return the name under which the status of an endpoint is remembered."""
         settings = self.asked[endpoint.server].settings
-        return "{} {} {}".format(self.addresses[endpoint.server][endpoint.address], settings.port, settings.server)
+        return f"{self.addresses[endpoint.server][endpoint.address]} {settings.port} {settings.server}"
 
     def resolve(self, server: int) -> None:
         assert self.schedule is not None
