@@ -10,11 +10,12 @@ import socket
 import time
 from collections import Counter
 from multiprocessing.connection import wait
-from typing import Any, Callable, ContextManager, Iterator, List, Sequence, Tuple
+from typing import Any, Callable, ContextManager, Iterator, List, Optional, Sequence, Tuple
 
 import pytest
 from pytest_mock import MockerFixture
 
+from lib import log_lines
 from lib.config.model import LockoutRules
 from lib.radius import packet
 from lib.radius.accounting import (
@@ -31,6 +32,7 @@ from lib.radius.accounting import (
 from lib.recovery_code import RecoveryHash
 from lib.state import accounting_queue, lockout, server_status, user_lock
 from lib.state.accounting_queue import AccountingQueue
+from lib.state.directory import Directory
 from lib.state.lockout import Lockout, Login, new_attempt
 from lib.state.recovery_codes import UsedCodes
 from lib.state.server_status import SharedServerStatus
@@ -48,7 +50,7 @@ RULES = LockoutRules(max_failures=3, window=600, duration=900, by_user=True, by_
 class Holder:
     """Another process, which stays inside a context manager until `leave` is called or it is killed."""
 
-    def __init__(self, acquire: Callable[[], ContextManager[bool]]) -> None:
+    def __init__(self, acquire: Callable[[], ContextManager[Optional[bool]]]) -> None:
         entered, self._leave = FORK.Event(), FORK.Event()
 
         def hold() -> None:
@@ -311,6 +313,21 @@ def test_one_of_a_hundred_processes_claims_an_expired_mark(tmp_path: pathlib.Pat
     assert len(list(tmp_path.iterdir())) == 2, "one winner, and the directory"
     status = SharedServerStatus(str(tmp_path), 120).status_of("a:1")
     assert status.is_marked and not status.is_expired
+
+
+def test_process_that_stops_while_it_claims_holds_up_no_other(tmp_path: pathlib.Path) -> None:
+    """The others take its claim for successful; when it is killed, the next of them claims the mark."""
+    status = SharedServerStatus(str(tmp_path), 120)
+    status.mark("a:1")
+    (mark,) = (tmp_path / server_status.DIRECTORY).iterdir()
+    os.utime(str(mark), (time.time() - 121,) * 2)
+    claims = Directory(str(tmp_path), server_status.DIRECTORY, log_lines.STATUS_NOT_SHARED)
+    holder = Holder(lambda: claims.lock("claims"))
+    assert not status.claim("a:1")
+    assert status.status_of("a:1").is_expired
+    kill(holder.process)
+    assert status.claim("a:1")
+    assert not status.warnings
 
 
 # Accounting queue

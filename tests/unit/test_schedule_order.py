@@ -50,6 +50,7 @@ def test_endpoints_marked_dead_come_last_the_longest_marked_first() -> None:
 def test_expired_mark_is_claimed() -> None:
     expired = marked(120.0)
     assert order([expired], [Status()]) == [FIRST, SECOND]
+    assert order([expired, Status()]) == [FIRST, OTHER_ADDRESS]
     assert order([expired], [Status()], [marked(10.0)], claims=False) == [SECOND, THIRD, FIRST]
     assert order([expired], claims=False) == [FIRST]
 

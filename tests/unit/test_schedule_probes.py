@@ -218,6 +218,14 @@ def test_forged_refusals_give_no_server_up() -> None:
                 assert left(until(schedule, 14.999)) == []
 
 
+def test_flood_of_forged_refusals_delays_no_retransmission() -> None:
+    schedule = begun(UNKNOWN, 1)
+    for moment in (0.0, 0.2, 0.4, 0.49):
+        schedule.refused(moment)
+        assert schedule.next(moment) == Wait(0.5)
+    assert schedule.next(0.5) == Send()
+
+
 def test_restart_of_the_only_server_goes_unnoticed() -> None:
     schedule = begun(UNKNOWN)
     done = refusing(schedule, 14.9, opens_at=2.0)
