@@ -97,6 +97,9 @@ MISPLACED_PEM = Cause(LINE_ERROR, "is PEM, which is a value of ca_certificate or
 """Put the certificate or the key behind `ca_certificate=` or `client_certificate=` in the section of the server."""
 AFTER_HEADER = Cause(LINE_ERROR, "has text after [section]: it needs a line of its own")
 """Move the text into the next line."""
+MISPLACED_OPTION = Cause(OPTION_ERROR, "is an option of [{home}]; move it there")
+"""The sections with names of your own, such as `[gateway_groups map]`, contain no options: each line is a name or a
+pattern. In `[challenge_answers]`, this is a warning."""
 BEFORE_FIRST_SECTION = Cause(LINE_ERROR, "is before the first [section]")
 """Move the line into a section."""
 NO_STORE = Cause(OPTION_ERROR, "`$` requires [credential_store] name")
@@ -143,6 +146,8 @@ WITH_COMMENT = Cause(OPTION_WARNING, "seems to end in a comment, which is part o
 INVISIBLE = Cause(OPTION_WARNING, "contains the invisible character {code}")
 """The character probably came from a document or a web page by copy and paste. Type the value anew, or on the other
 side the same character."""
+LITERAL_DOLLAR = Cause(OPTION_WARNING, "is `$`, which is not looked up in the Credential Store in this section")
+"""Write the value itself, or remove the line."""
 WHITE_SPACE = Cause(OPTION_WARNING, "begins or ends with white space ({code})")
 """The value in the Credential Store has white space that the server's value probably lacks. Store it anew. The plugin
 removes line breaks at the end."""

@@ -57,7 +57,7 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
     """The SDK's plugin with our configuration and record, and with steps that deny rather than fail."""
 
     def __init__(self, configuration: str = "") -> None:
-        """Take the configuration as the admin wrote it; its errors are logged, and deny every session."""
+        """Take the configuration as the admin wrote it; its errors deny every session."""
         ini = parse_ini(configuration or "")
         self._relies_on_names = relies_on_names(ini)
         refused = ""
@@ -77,9 +77,6 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
         self._in_login = False
         self._arguments: Dict[str, Any] = {}
         self._denial = ("", "")  # code and reason
-        for problem in self._problems if self._settings is None else ():
-            line = log_lines.CONFIGURATION_ERROR if problem.error else log_lines.CONFIGURATION_WARNING
-            line.log(_log, cause=problem)
 
     def set_https_proxy(self) -> None:
         """Do nothing: RADIUS needs no proxy, and the SDK would log its password at level debug."""
@@ -127,11 +124,14 @@ class GuardedPlugin(AAPlugin):  # type: ignore[misc]
             _LOGIN_LINES[verdict].log(_log, **login_facts(record, self.cookie.get("username"), verdict, *self._denial))
 
     def _run_hook(self, hook: Callable[..., Verdict], **arguments: Any) -> Verdict:
-        """Return the hook's verdict, or a DENY if there are no settings or anything is raised."""
+        """Return the hook's verdict, or a DENY if anything is raised; log the errors of the configuration, and deny."""
         self._arguments = arguments
         try:
             if self._settings is not None:
                 return hook(**arguments)
+            for problem in self._problems:
+                line = log_lines.CONFIGURATION_ERROR if problem.error else log_lines.CONFIGURATION_WARNING
+                line.log(_log, cause=problem)
             return self._add_cookies(self._denied(reasons.BAD_CONFIGURATION))
         except (PluginSDKRuntimeError, PluginSDKValueError) as error:
             log_lines.CONFIGURATION_ERROR.log(_log, cause=f"{type(error).__name__}: {one_line(str(error))}")

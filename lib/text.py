@@ -95,7 +95,7 @@ def placeholders(text: str) -> Tuple[str, ...]:
     names: List[str] = []
     for match in re.finditer(_BRACES, text):
         if match.group() in ("{", "}"):
-            raise ValueError("a brace stands alone; one that is meant is written {{ or }}")
+            raise ValueError("unpaired brace; write {{ or }} for a literal brace")
         if match.group(1) is not None:
             names.append(match.group(1))
     return tuple(names)
@@ -110,7 +110,7 @@ def filled(text: str, values: Mapping[str, str]) -> str:
     """
     if not set(placeholders(text)) <= set(values):
         known = ", ".join("{" + name + "}" for name in sorted(values)) or "none"
-        raise ValueError("an unknown name stands in braces; known are " + known)
+        raise ValueError("unknown placeholder; expected " + known)
     return re.sub(_BRACES, lambda match: match.group()[0] if match.group(1) is None else values[match.group(1)], text)
 
 

@@ -17,7 +17,7 @@ from ..namedtuple import NamedTuple
 from ..recovery_code import RecoveryHash
 from ..text import counted
 from . import exit_status
-from .config_source import NotUtf8, format_problem, read
+from .config_source import NOT_UTF8, NotUtf8, format_problem, read
 from .console import Console
 
 ERROR, WARNING, NOTE = "error", "warning", "note"
@@ -98,7 +98,7 @@ def run(options: argparse.Namespace) -> int:
         source = read(options.file)
         name, found = source.name, findings(source.text)
     except NotUtf8 as error:
-        name, found = error.name, [Finding(ERROR, error.line, 0, "", "", "not valid UTF-8")]
+        name, found = error.name, [Finding(ERROR, error.line, 0, "", "", NOT_UTF8)]
     levels = {each.level for each in found}
     if options.json:
         counts = {level + "s": sum(each.level == level for each in found) for level in (ERROR, WARNING, NOTE)}
@@ -136,7 +136,9 @@ def _without_errors(ini: Ini, problems: Iterable[Problem]) -> Ini:
     for section, option in (each[1:3] for each in problems if each.error and each not in syntax_errors):
         if section in lines:
             lines[section] = [line for line in lines[section] if option and f"line {line[0]}" != option]
-        elif option in ("server", "key"):
+        elif section.startswith("whitelist "):
+            sections.pop(section, None)  # without one of its options, it would have no effect
+        elif option in ("server", "key", "prompt"):
             sections.setdefault(section, {})[option] = section  # a name that no other server or question has
         elif option in sections.get(section, ()):
             del sections[section][option]
@@ -162,8 +164,10 @@ def _has_store(ini: Ini) -> bool:
 
 
 def _stored_options(ini: Ini) -> Iterator[Tuple[str, str]]:
+    """Yield what is in the Credential Store; the options of the SDK cannot be, except for its user names."""
     for section, values in ini.sections.items():
-        for option, value in values.items():
+        found = declared.declaration(section)
+        for option, value in values.items() if found is None or not found.sdk or found.open else ():
             if value == "$" and option not in ini.from_default[section]:
                 yield section, option
     for number, line in ini.lines["recovery_codes"]:

@@ -19,6 +19,9 @@ _MAX_OCTETS = MAX_CHARACTERS
 _FURTHER_SERVER = re.compile("_[0-9]+\\Z")
 
 
+NOT_UTF8 = "not UTF-8 text; save the file as UTF-8"
+
+
 class Source(NamedTuple):
     """The text of a configuration, and the name of its file for messages."""
 
@@ -27,10 +30,10 @@ class Source(NamedTuple):
 
 
 class NotUtf8(Exception):
-    """A file is not UTF-8; `line` is the first line that is not."""
+    """A file is not text in UTF-8; `line` is the first line that is not."""
 
     def __init__(self, name: str, line: int) -> None:
-        super().__init__(f"{name}:{line}: not valid UTF-8")
+        super().__init__(f"{name}:{line}: {NOT_UTF8}")
         self.name = name
         self.line = line
 
@@ -97,10 +100,14 @@ def read(path: str) -> Source:
         raise CommandError(f"{name}: {system_words(error)}") from None
     if len(octets) > _MAX_OCTETS:
         raise CommandError(f"{name}: is longer than {_MAX_OCTETS} octets")
+    wrong = octets.find(b"\0")  # as in UTF-16, of which a part may be valid UTF-8
     try:
-        return Source(name, octets.decode("utf-8"))
+        text = octets.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise NotUtf8(name, octets.count(b"\n", 0, error.start) + 1) from None
+        wrong = error.start
+    if wrong >= 0:
+        raise NotUtf8(name, octets.count(b"\n", 0, wrong) + 1)
+    return Source(name, text)
 
 
 def load(path: str, secret_file: Optional[str], ask_user: Ask = ask) -> Configuration:

@@ -5,12 +5,12 @@ from typing import Callable, Iterator, Mapping, Sequence, Tuple
 
 from .. import log_lines, reasons
 from ..text import canonical, closest, did_you_mean
-from .doubts import option_doubts, text_doubts
+from .doubts import line_doubts, option_doubts
 from .ini import Ini, Problem, further_server, unquoted
 from .model import GroupRules, Settings
 from .options import NEEDING_TLS, SECTIONS, declaration
 from .reader import MAX_PROBLEMS, split_at_blanks, split_at_first, split_at_last
-from .value_types import TEXT
+from .value_types import TEXT, code_point, invisible
 
 PLUGIN_TIME_LIMIT = 300.0  # seconds: half of the proxy's time limit, by default
 _GATES = (
@@ -26,6 +26,8 @@ _GATES = (
 )
 """The sections that decide who is admitted: misspelled, they would be ignored and admit others."""
 _STRICT_SECTIONS = _GATES + ("accounting",)  # a misspelled option in these admits others or loses records
+_SWITCHES = {"required_groups": "gateway_groups", "max_failures": "lockout"}
+"""The options that decide who is admitted, and their sections: elsewhere, they would be ignored and admit others."""
 _MAX_UNKNOWN = 100
 _MIN_BEGINNING = 4  # letters
 _MAX_COMPARED = 200  # characters, more than any section has
@@ -57,15 +59,31 @@ def unknown_names(ini: Ini) -> Iterator[Problem]:
             return
         if declared is None:
             meant = _similar_section(section, list(known_sections))
-            advice = f"; did you mean {meant}?" if meant else _another_server(section)
+            advice = _invisible(section) or (f"; did you mean {meant}?" if meant else _another_server(section))
             is_error = meant in _GATES and set(values) != ini.from_default[section]  # without options, it does nothing
             yield Problem(is_error, section, "", log_lines.UNKNOWN_SECTION.format(advice=advice))
         elif not declared.open:
             for name in unknown:
                 renamed = _RENAMED.get((declared.first or declared.name, name))
-                advice = f"; use {renamed} instead" if renamed else _similar_option(name, known)
+                advice = f"; use {renamed} instead" if renamed else _invisible(name) or _similar_option(name, known)
                 text = log_lines.UNKNOWN_OPTION.format(advice=advice)
-                yield Problem(declared.name in _STRICT_SECTIONS, section, name, text)
+                yield Problem(declared.name in _STRICT_SECTIONS or name in _SWITCHES, section, name, text)
+    for name, home in _SWITCHES.items():
+        if ("DEFAULT", name) in ini.places and home not in ini.sections:
+            yield Problem(True, "DEFAULT", name, f"has no effect without [{home}]")
+    yield from _options_among_lines(ini)
+
+
+def _options_among_lines(ini: Ini) -> Iterator[Problem]:
+    """Yield the options that are read as a line of a section with names of the user's own."""
+    for section, home in (("gateway_groups map", "gateway_groups"), ("challenge_answers", "auth")):
+        declared = declaration(home)
+        options = {option.name for option in declared.options} if declared else set()
+        for number, line in ini.lines[section]:
+            name = line.partition("=")[0].strip().lower()
+            if name in options and "prompt" not in name:  # a challenge may well contain this word
+                text = log_lines.MISPLACED_OPTION.format(home=home)
+                yield Problem(section in _GATES, section, f"line {number}", text)
 
 
 def limited(problems: Sequence[Problem]) -> Tuple[Problem, ...]:
@@ -119,10 +137,11 @@ _SPLITS: Sequence[Tuple[str, _Split, bool]] = (
 def _line_doubts(ini: Ini) -> Iterator[Problem]:
     for section, split, both in _SPLITS:
         for number, line in ini.lines[section]:
-            left, _, right = split(line)
-            sides = [(0, left.strip())] * both + [(line.index(right, len(left)), right.strip())]
+            left, equals, right = split(line)
+            start = len(left + equals) + len(right) - len(right.lstrip())
+            sides = [(0, left.strip())] * both + [(start, right.strip())]
             for start, side in sides:
-                for doubt in text_doubts(unquoted(side)):
+                for doubt in line_doubts(unquoted(side)):
                     yield Problem(False, section, f"line {number}", doubt.text, start + doubt.offset)
 
 
@@ -133,6 +152,12 @@ def _unmapped_groups(rules: GroupRules) -> Iterator[Problem]:
     if not rules.keep_unmapped and any(lost):
         which = "any of these groups" if all(lost) else f"{sum(lost)} of these {len(lost)} groups"
         yield Problem(False, "gateway_groups", "required_groups", log_lines.UNMAPPED_GROUP.format(which=which))
+
+
+def _invisible(name: str) -> str:
+    """Return that a name contains an invisible character, or nothing."""
+    at = invisible(name)
+    return "; it " + log_lines.INVISIBLE.format(code=code_point(name[at])) if at >= 0 else ""
 
 
 def _similar_section(name: str, known: Sequence[str]) -> str:

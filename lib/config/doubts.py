@@ -41,6 +41,13 @@ def text_doubts(value: str, comment: str = _COMMENT) -> Iterator[Doubt]:
         yield Doubt(log_lines.WITH_COMMENT.text, found.start() + 1)
 
 
+def line_doubts(value: str) -> Iterator[Doubt]:
+    """Yield the doubts about one side of a line, in a section that is read line by line."""
+    if value == "$":
+        yield Doubt(log_lines.LITERAL_DOLLAR.text)
+    yield from text_doubts(value)
+
+
 def stored_secret_doubts(value: str) -> Iterator[Doubt]:
     """Yield the doubts about a secret from the Credential Store, whose white space is not stripped."""
     for char in (value[:1], value[-1:]):

@@ -17,6 +17,7 @@ from typing import Dict, List, Mapping, Match, Optional, Sequence, Set, Tuple
 
 from .. import log_lines
 from ..namedtuple import NamedTuple
+from ..text import printable
 from .options import SECTIONS, declaration
 from .value_types import CERTIFICATE_AND_KEY, CERTIFICATES
 
@@ -38,7 +39,7 @@ class Problem(NamedTuple):
 
     def __str__(self) -> str:
         place = f"[{self.section}]" if self.section else ""
-        return " ".join(part for part in (place, self.option) if part) + ": " + self.text
+        return printable(" ".join(part for part in (place, self.option) if part) + ": " + self.text)
 
 
 Lines = Sequence[Tuple[int, str]]

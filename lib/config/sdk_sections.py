@@ -4,6 +4,7 @@ import re
 from typing import Dict, Iterator, List, Optional, Tuple
 
 from .. import log_lines
+from .doubts import option_doubts
 from .ini import Ini, Problem
 from .option import Option
 from .options import declaration
@@ -86,13 +87,16 @@ def _in_lower_case(kind: Optional[ValueType], value: str) -> str:
 def _incomplete(ini: Ini) -> Iterator[Problem]:
     """Yield the sections that lack an option without which the SDK ignores them, and an option that must not be empty.
 
-    An empty `except` would make `allow=all_users` a whitelist of everybody.
+    Without a group in `except`, or with a wrong name, `allow=all_users` would be a whitelist of everybody.
     """
     if ini.sections.get("whitelist source=user_list", {}).get("name") == "":
         yield Problem(True, "whitelist source=user_list", "name", "is empty")
     groups = ini.sections.get("whitelist source=ldap_server_group", {})
-    if "allow" in groups and groups.get("except") == "":
+    if "allow" in groups and groups.get("except", "x").strip(", ") == "":
         yield Problem(True, "whitelist source=ldap_server_group", "except", "is empty: it lists the LDAP groups")
+    elif groups.get("allow", "").lower() == "all_users":
+        for doubt in option_doubts("except", TEXT, groups.get("except", "")):
+            yield Problem(True, "whitelist source=ldap_server_group", "except", *doubt)
     for section, required in _REQUIRED.items():
         values = ini.sections.get(section, {})
         missing = [option for option in required if option not in values]

@@ -32,7 +32,7 @@ class ValueType(NamedTuple):
 
 _PLACEHOLDER = r"<(?:[\w$]+-){2,}\w+>\Z|<(?:group|id)-[0-9]+>(?:,|\Z)"
 COMMENT = r"\s[;#]"
-QUOTED = r"""(["'])(.*)\1\Z"""
+QUOTED = r"""(?:(["'])(.*)\1|[“”„‘’‚«].*[“”‘’»])\Z"""
 
 
 def _text(value: str) -> str:

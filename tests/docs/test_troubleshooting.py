@@ -105,6 +105,7 @@ def wrong_configurations(stage: Stage) -> None:
         "[auth]\nmax_attempts=no\n",
         gateway_user="alice",
     )
+    stage.open(stage.radius + "[gateway_groups map]\nrequired_groups=a\n", gateway_user="alice").log_in()
     store: Dict[str, Any] = {"credential_stores": {"my_store": {}}}
     stage.open("[radius]\nserver=a\nsecret=$\n[credential_store]\nname=my_store\n", store).log_in()
     stage.open("[radius]\nserver=a\nsecret=$\n[credential_store]\nname=gone\n", store).log_in()
@@ -127,7 +128,7 @@ def doubtful_configurations(stage: Stage) -> None:
         + 'conn_retries=31\nadd_prefix=CORP\nadd_suffix=x\n[auth]\npush_password="x ; y\u200b"\n[gateway_groups]\n'
         + "attribute=Class\nunmapped=drop\nrequired_groups=CN=a,DC=b\n[username]\nadd_prefix=CORP\\\\\n"
         + "[username_transform]\nappend_domain=@x\n[ignore_upn_suffix_for_rdp]\nignore=no\n[question_2]\nkey=x\n"
-        + "[whitelist source=ldap_server_group]\nallow=no_user\n",
+        + "[whitelist source=ldap_server_group]\nallow=no_user\n[challenge_answers]\nPIN=$\n",
         server_username="alice",
     ).authenticate()
     stored = {"credential_stores": {"store": {"secret": {"radius": [["secret "]]}}}}

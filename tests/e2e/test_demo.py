@@ -338,7 +338,7 @@ class TestOwnConfiguration:
             ("[radius]\nserver=a b\nsecret=0123456789abcdef\n", ":2: error: [radius] server: expected a host name"),
             ("[radius]\nserver=a\nsecret=$\n", ":3: error: [radius] secret: "),
             ("[radius]\nserver=a\nsecret=\n", ":3: error: [radius] secret: is empty"),
-            ("[radius]\nserver=\xff\n", ":2: not valid UTF-8"),
+            ("[radius]\nserver=\xff\n", ":2: not UTF-8 text"),
             (
                 "[radius]\nserver=a\ntransport=tls\nca_certificate=$[list]\n",
                 ":4: error: [radius] ca_certificate: trusted CA lists exist on SPS only",

@@ -298,7 +298,7 @@ ERRORS = [
     ("[gateway_groups map]\nx=y", "[gateway_groups map]: requires [gateway_groups] attribute"),
     ("[gateway_groups map]\nx", "[gateway_groups map] line 6: expected `radius-name = sps-group`"),
     ("[messages]\nretry={user} again", "[messages] retry: unknown placeholder; expected {left}, {attempts}"),
-    ("[messages]\nretry={left", "[messages] retry: a brace stands alone"),
+    ("[messages]\nretry={left", "[messages] retry: unpaired brace"),
     ("[radius_attributes]\nNAS-Identifier=\nNAS-IP-Address=", "[radius_attributes]: removes both"),
     ("[radius_attributes]\nNAS-Identifier=\nNAS-IPv6-Address=", "[radius_attributes]: removes both"),
     (

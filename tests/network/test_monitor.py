@@ -156,7 +156,7 @@ def test_configuration_errors(cli: CommandLine) -> None:
         check_unknown(Line(asked.status, asked.out, asked.err), text)
     (cli.directory / "binary").write_bytes(b"\xff")
     asked = cli.run("servers", "--monitor", "binary")
-    check_unknown(Line(asked.status, asked.out, asked.err), "binary:1: not valid UTF-8")
+    check_unknown(Line(asked.status, asked.out, asked.err), "binary:1: not UTF-8 text")
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from typing import Dict, List, Tuple
 
 LEAST = "[radius]\nserver=127.0.0.1\nsecret=sixteen octets!!\n"
 QUOTES = "is in quotes, which are part of the value"
+DOLLAR = "is `$`, which is not looked up in the Credential Store in this section"
 COMMENT = "seems to end in a comment, which is part of the value"
 NO_BACKSLASH = "has no separator at its end, such as the backslash after a domain"
 NO_AT_SIGN = "has no separator at its beginning, such as the `@` before a realm"
@@ -183,6 +184,65 @@ DOUBTFUL: Dict[str, Tuple[str, List[str]]] = {
             "1: error: [radius]: given twice, again in line 4; a further server goes into [radius_2]",
             "2: error: [radius] server: given twice, again in line 5",
         ],
+    ),
+    "typographic-quotes": (
+        LEAST + "[auth]\nprompt=“Token:”\n" + GROUPS + "required_groups=„admins“\n",
+        [
+            f"5:8: warning: [auth] prompt: {QUOTES}",
+            f"8:17: warning: [gateway_groups] required_groups: {QUOTES}",
+        ],
+    ),
+    "literal-dollar": (
+        LEAST + "[challenge_answers]\nPIN = $\n[radius_attributes]\nClass = $\n",
+        [f"5:7: warning: [challenge_answers]: {DOLLAR}", f"7:9: warning: [radius_attributes]: {DOLLAR}"],
+    ),
+    "option-among-groups": (
+        LEAST + GROUPS + "[gateway_groups map]\nou=admins\nrequired_groups=admins\n",
+        ["8: error: [gateway_groups map]: is an option of [gateway_groups]; move it there"],
+    ),
+    "option-among-answers": (
+        LEAST + "[challenge_answers]\nprompt = 1\nmax_attempts=1\n",
+        ["6: warning: [challenge_answers]: is an option of [auth]; move it there"],
+    ),
+    "switches-elsewhere": (
+        LEAST + "required_groups=admins\n[auth]\nmax_failures=3\n",
+        [
+            "4: error: [radius] required_groups: unknown option; it belongs in [gateway_groups]",
+            "6: error: [auth] max_failures: unknown option; it belongs in [lockout]",
+        ],
+    ),
+    "switches-for-no-section": (
+        LEAST + "[DEFAULT]\nrequired_groups=admins\nmax_failures=3\n[lockout]\n",
+        ["5: error: [DEFAULT] required_groups: has no effect without [gateway_groups]"],
+    ),
+    "invisible-in-option": (
+        LEAST + GROUPS + "\u200brequired_groups=admins\n",
+        [
+            "6: error: [gateway_groups] required_groups: unknown option; it contains the invisible character U+200B",
+        ],
+    ),
+    "everybody-but-a-wrong-name": (
+        LEAST + EXCEPT.replace("no_user", "ALL_users").format("admins;ops"),
+        [
+            "6:14: error: [whitelist source=ldap_server_group] except: contains a semicolon, which does not separate "
+            "names",
+        ],
+    ),
+    "everybody-but-a-quoted-name": (
+        LEAST + EXCEPT.replace("no_user", "all_users").format('"admins"'),
+        [f"6:8: error: [whitelist source=ldap_server_group] except: {QUOTES}"],
+    ),
+    "everybody-but-nobody": (
+        LEAST + EXCEPT.replace("no_user", "all_users").format(", ,"),
+        ["6: error: [whitelist source=ldap_server_group] except: is empty: it lists the LDAP groups"],
+    ),
+    "stored-prompt": (
+        LEAST + "[credential_store]\nname=store\n[question_1]\nprompt=$\nkey=a\n",
+        ["7: error: [question_1] prompt: cannot come from the Credential Store; write $$ for a dollar sign"],
+    ),
+    "wrong-allow": (
+        LEAST + EXCEPT.replace("no_user", "everybody").format("admins"),
+        ["5: error: [whitelist source=ldap_server_group] allow: expected one of no_user, all_users"],
     ),
     "taken-key": (
         LEAST + "[question_1]\nprompt=x\nkey=typed_username\n",

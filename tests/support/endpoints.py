@@ -156,8 +156,10 @@ class Login:
             self.deferred |= {each for each, is_dead in zip(endpoints, dead) if is_dead}
             self._schedule.resolved(statuses, now)
         elif isinstance(action, Claim):
-            is_ours = self._status.claim(self._name(action.endpoint))
-            self.claims.append((now, action.endpoint, is_ours))
+            name = self._name(action.endpoint)
+            is_ours = self._status.claim(name)
+            # If the endpoint has answered another login in the meantime, no mark is left to claim.
+            self.claims.append((now, action.endpoint, is_ours and self._status.status_of(name).is_marked))
             if not is_ours:
                 self.deferred.add(action.endpoint)
             self._schedule.claimed(is_ours, now)

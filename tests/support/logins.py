@@ -2,8 +2,8 @@
 
 import logging
 import os
-import selectors
 import threading
+from multiprocessing.connection import wait
 from typing import Dict, List, NamedTuple, Optional, Union
 
 from lib.authenticator import Authenticator
@@ -70,14 +70,11 @@ class Logins:
     def wait(self) -> List[Finished]:
         """Wait until each hook call has returned or waits for a reply; return those that have returned."""
         while self._running > len(self.waiting):
-            with selectors.DefaultSelector() as selector:
-                for source in (self._socket, self._done):
-                    selector.register(source, selectors.EVENT_READ)
-                ready = [key.fileobj for key, _ in selector.select(WAIT_LIMIT)]
+            ready = wait([self._socket, self._done], WAIT_LIMIT)
             assert ready, "a hook call hangs"
             if self._socket in ready:
-                octets, client = self._socket.recvfrom(4096)
-                self.waiting.append(Request(octets, client, self.requests))
+                octets, source = self._socket.recvfrom(4096)
+                self.waiting.append(Request(octets, source, self.requests))
                 self.requests += 1
             if self._done in ready:
                 self._running -= len(os.read(self._done, 1))

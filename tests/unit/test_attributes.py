@@ -443,9 +443,7 @@ def test_placeholders_are_filled() -> None:
     assert encode(find("NAS-IP-Address"), "{client_ip}", values) == b"\xc0\0\2\1"
     assert encode(find("Tunnel-Client-Endpoint"), ":1:{client_ip}", values) == b"\x01192.0.2.1"
     assert encode(find("Connect-Info"), "{username}", {"username": ""}) == b""
-    with pytest.raises(
-        ValueError, match=r"\Aan unknown name stands in braces; known are \{client_ip\}, \{username\}\Z"
-    ):
+    with pytest.raises(ValueError, match=r"\Aunknown placeholder; expected \{client_ip\}, \{username\}\Z"):
         encode(find("Connect-Info"), "{protocol}", values)
 
 
@@ -505,10 +503,10 @@ def test_lines_that_can_be_sent_pass_the_check(name: str, text: str) -> None:
 
 @for_each(
     [
-        ("NAS-Identifier", "{user}", "an unknown name stands in braces; known are {client_ip}, {protocol}, {username}"),
-        ("NAS-Port", "{port}", "an unknown name stands in braces; known are {client_ip}, {protocol}, {username}"),
-        ("NAS-Identifier", "a{", "a brace stands alone; one that is meant is written {{ or }}"),
-        ("NAS-Port", "}1", "a brace stands alone; one that is meant is written {{ or }}"),
+        ("NAS-Identifier", "{user}", "unknown placeholder; expected {client_ip}, {protocol}, {username}"),
+        ("NAS-Port", "{port}", "unknown placeholder; expected {client_ip}, {protocol}, {username}"),
+        ("NAS-Identifier", "a{", "unpaired brace; write {{ or }} for a literal brace"),
+        ("NAS-Port", "}1", "unpaired brace; write {{ or }} for a literal brace"),
         ("NAS-Identifier", "x" * 254 + "{username}", "expected at most 253 octets of UTF-8"),
         ("NAS-Identifier", "\t{username}", "expected text without control characters"),
         ("Tunnel-Client-Endpoint", ":32:{client_ip}", "expected a tag from 0 to 31"),

@@ -207,7 +207,10 @@ FINDINGS = [
             "7: error: [lockout] scope: expected one of user, client, both",
         ],
     ),
-    (MINIMAL + "[b\x1b[31mad\u202e]\n", ["6: warning: [bad]: unknown section"]),
+    (
+        MINIMAL + "[b\x1b[31mad\u202e]\n",
+        ["6: warning: [bad]: unknown section; it contains the invisible character U+001B"],
+    ),
     (MINIMAL + "[Radius_2]\n", ["6: warning: [Radius_2]: unknown section; did you mean radius_2?"]),
     (
         MINIMAL + "[Whitelist]\nname=x\n",
@@ -400,8 +403,15 @@ def test_json(cli: CommandLine) -> None:
 def test_file_that_is_not_text(cli: CommandLine) -> None:
     (cli.directory / "x.cfg").write_bytes(b"[radius]\nserver=a\nsecret=\xff\n")
     checked = cli.run("check", "x.cfg")
-    assert (checked.status, checked.out.splitlines()[0]) == (2, "x.cfg:3: error: not valid UTF-8")
+    assert (checked.status, checked.out.splitlines()[0]) == (
+        2,
+        "x.cfg:3: error: not UTF-8 text; save the file as UTF-8",
+    )
     assert cli.run("check", "--json", "x.cfg").document["findings"][0]["line"] == 3
+    for encoding in ("utf-16", "utf-16-le", "utf-16-be"):
+        (cli.directory / "x.cfg").write_bytes("[radius]\nserver=a\n".encode(encoding))
+        checked = cli.run("check", "x.cfg")
+        assert checked.out.splitlines()[0] == "x.cfg:1: error: not UTF-8 text; save the file as UTF-8", encoding
 
 
 def test_default_cfg_lacks_only_the_server(cli: CommandLine) -> None:

@@ -139,7 +139,7 @@ def test_file_that_is_not_text(cli: CommandLine) -> None:
     for arguments in ["servers", "x"], ["try", "x"], ["try", "radius.cfg", "--secret-file", "x"]:
         refused = cli.run(*arguments)
         assert (refused.status, refused.out) == (2, ""), arguments
-        assert refused.err.endswith("error: x:2: not valid UTF-8\n"), arguments
+        assert refused.err.endswith("error: x:2: not UTF-8 text; save the file as UTF-8\n"), arguments
 
 
 def test_secret_file_that_is_not_ini(cli: CommandLine) -> None:

@@ -7,6 +7,9 @@ from tests.support.configuration import HIDDEN, MINIMAL, check, valid
 # [challenge_answers]
 
 
+DOUBTS = {"$": ["[challenge_answers] line 5: is `$`, which is not looked up in the Credential Store in this section"]}
+
+
 def test_challenge_answers_are_read_verbatim() -> None:
     wrong = []
     for line, pattern, answer in (
@@ -30,7 +33,12 @@ def test_challenge_answers_are_read_verbatim() -> None:
         found = (
             [(each.pattern.pattern, each.answer.reveal()) for each in settings.challenge_answers] if settings else []
         )
-        if settings is None or settings.auth.max_attempts != 1 or found != [(pattern, answer)] or warnings:
+        if (
+            settings is None
+            or settings.auth.max_attempts != 1
+            or found != [(pattern, answer)]
+            or warnings != DOUBTS.get(answer, [])
+        ):
             wrong.append((line, found, errors, warnings))
     assert wrong == []
 

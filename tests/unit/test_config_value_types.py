@@ -198,7 +198,7 @@ INVALID: List[Tuple[str, str, List[str], str]] = [
     ("lockout", "scope", ["users"], "expected one of user, client, both; did you mean user?"),
     ("messages", "locked", ["{name}"], "unknown placeholder; expected {reason}, {minutes}"),
     ("messages", "server_gone", ["{left}"], "unknown placeholder; expected none"),
-    ("messages", "retry", ["}"], "a brace stands alone; one that is meant is written {{ or }}"),
+    ("messages", "retry", ["}"], "unpaired brace; write {{ or }} for a literal brace"),
     ("connection_limit by=client_ip_gateway_user", "limit", [""], LIMIT + NOTHING),
     ("connection_limit by=client_ip_gateway_user", "limit", ["-1"], LIMIT + SMALLER),
     ("connection_limit by=client_ip_gateway_user", "limit", ["1.5"], LIMIT + TEXT),

@@ -19,14 +19,15 @@ def marked(age: float) -> Status:
 
 def order(*servers: List[Status], claims: bool = True) -> List[Endpoint]:
     """Return the endpoints in the order in which a schedule asks them, if each fails at once."""
-    schedule = Schedule([TIMING] * len(servers), 0.0, 150.0, lambda: 0.5)
+    now = 1000.0
+    schedule = Schedule([TIMING] * len(servers), now, 150.0, lambda: 0.5)
     asked: List[Endpoint] = []
     while True:
-        action = schedule.next(0.0)
+        action = schedule.next(now)
         if isinstance(action, Resolve):
-            schedule.resolved(servers[action.server], 0.0)
+            schedule.resolved(servers[action.server], now)
         elif isinstance(action, Claim):
-            schedule.claimed(claims, 0.0)
+            schedule.claimed(claims, now)
         elif isinstance(action, Connect):
             asked.append(action.endpoint)
             schedule.failed()

@@ -120,6 +120,13 @@ def test_answer_that_comes_while_the_next_name_resolves_counts() -> None:
     assert isinstance(schedule.next(8.0), Leave)
 
 
+def test_no_name_is_resolved_after_the_deadline() -> None:
+    schedule = begun(ANSWERS_STATUS, 1, total_timeout=6.5)
+    until(schedule, 5.9)
+    assert schedule.next(6.5) == Leave(FIRST, CUT_OFF, 6.5)
+    assert schedule.next(6.5) == GiveUp()
+
+
 def test_silent_server_that_never_answered_a_probe_keeps_its_full_time() -> None:
     assert left(until(begun(UNKNOWN, 1), 15.1)) == [(15.0, UNANSWERED)]
     long_ago = UNKNOWN._replace(answered_status=3601.0)
@@ -335,6 +342,19 @@ def test_refused_connection_is_made_again() -> None:
     assert times(alone, Connect) == [0.5 * number for number in range(11)]
     assert left(alone) == [(5.0, REFUSED)]
     assert left(connections(2)) == [(0.5, REFUSED), (5.5, REFUSED)]
+
+
+def test_connection_refused_late_is_refused_nonetheless() -> None:
+    """Whatever refuses a connection answers it, however far away it is."""
+    schedule = connecting(CONNECTED, UNKNOWN)
+    schedule.refused(10.7)
+    assert schedule.next(10.7) == Wait(11.2)
+    assert schedule.next(11.2) == Connect(FIRST)
+    schedule.refused(12.0)
+    assert schedule.next(12.0) == Resolve(1)
+    schedule.resolved([UNKNOWN], 12.0)
+    assert schedule.next(12.0) == Wait(12.0)
+    assert schedule.next(12.0) == Leave(FIRST, REFUSED, 2.0)
 
 
 def test_request_is_sent_over_a_connection_that_was_refused_first() -> None:

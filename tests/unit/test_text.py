@@ -398,7 +398,7 @@ def test_names_in_braces_are_replaced_by_their_values() -> None:
 
 def test_single_brace_is_refused() -> None:
     texts = ["{", "}", "{user", "user}", "{{user}", "{user}}", "{{{", "}}}", "{a{user}", "{ {user} }"]
-    refused = dict.fromkeys(texts, "a brace stands alone; one that is meant is written {{ or }}")
+    refused = dict.fromkeys(texts, "unpaired brace; write {{ or }} for a literal brace")
     assert {text: refusal(placeholders, text) for text in texts} == refused
     assert {text: refusal(filled, text, {"user": "alice", "a": "b"}) for text in texts} == refused
 
@@ -420,12 +420,12 @@ def test_name_is_known_only_in_its_exact_spelling() -> None:
     values = {"user": "alice", "client_ip": "192.0.2.1"}
     assert {name: placeholders("{" + name + "}") for name in names} == {name: (name,) for name in names}
     assert {name: refusal(filled, "Hello {" + name + "}", values) for name in names} == dict.fromkeys(
-        names, "an unknown name stands in braces; known are {client_ip}, {user}"
+        names, "unknown placeholder; expected {client_ip}, {user}"
     )
 
 
 def test_refusal_says_if_no_names_are_known() -> None:
-    assert refusal(filled, "{user}", {}) == "an unknown name stands in braces; known are none"
+    assert refusal(filled, "{user}", {}) == "unknown placeholder; expected none"
 
 
 @given(st.lists(st.one_of(st.text(), st.sampled_from(["{{", "}}", "{a}", "{b}"])), max_size=12), st.text(), st.text())
