@@ -162,7 +162,7 @@ def test_code_is_about_the_login_and_not_about_the_probe(open_session: OpenSessi
                 verdict = session.log_in("x")
                 assert code(verdict) == expected
                 assert line in text(session)
-                assert ("Approve the request on your device" in verdict["reason"]) == (expected == "no-answer")
+                assert ("approve the request on your device" in verdict["reason"]) == (expected == "no-answer")
 
 
 def test_server_that_proves_that_it_is_up_opens_no_recovery(open_session: OpenSession) -> None:
