@@ -5,7 +5,6 @@ import functools
 import json
 import pathlib
 import socket
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, ContextManager, Dict, Iterator, List
 
@@ -30,7 +29,7 @@ from tests.support.misbehaving import (
     silent,
 )
 from tests.support.plugin import OpenSession, code, login_line, metadata, outcome, prompts, section, text
-from tests.support.processes import WAIT_LIMIT
+from tests.support.processes import wait_until
 from tests.support.radiusd import AUTHORITY, FreeRadius, running
 from tests.support.tls_peer import Connection, Peer
 
@@ -311,13 +310,14 @@ def lost_packet() -> Iterator[str]:
 
 def wait_until_closed(client: Sockaddr) -> None:
     """Wait until a client has closed its socket, so that this process can bind the port."""
-    deadline = time.monotonic() + WAIT_LIMIT
-    while time.monotonic() < deadline:
+
+    def is_free() -> bool:
         with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.bind(client)
-            return
-        time.sleep(0.02)
-    raise TimeoutError("the client did not close its socket")
+            return True
+        return False
+
+    wait_until(is_free)
 
 
 @contextlib.contextmanager
