@@ -10,7 +10,6 @@ import functools
 import getpass
 import os
 import signal
-import socket
 import sys
 import tempfile
 import zipfile
@@ -21,6 +20,7 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Opt
 from lib.cli import exit_status
 from lib.cli.exit_status import CommandError
 
+from .closed_port import closed_port
 from .configuration import configure, load
 from .console import Console, encodable
 from .fork_server import ForkServer
@@ -250,13 +250,6 @@ def _serve(frontend: Frontend, server: Optional[DemoServer], console: Console, s
     return run(frontend, start, ready)
 
 
-def free_port(address: str) -> int:
-    """Return a UDP port on which nothing listens."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind((address, 0))
-        return int(probe.getsockname()[1])
-
-
 def main() -> int:
     """Run the demo and return its exit status."""
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -323,8 +316,9 @@ def _run(arguments: argparse.Namespace) -> int:
                 return serve_ssh(frontend, server, console, directory)
             return serve_telnet(frontend, server, console)
         if server and script:
-            closed = dict(reached, port=str(free_port(server.address)), conn_timeout="1", conn_retries="1")
-            recovery = configure(configure(template, closed), {"alice": RECOVERY_HASH}, "recovery_codes")
+            closed = stack.enter_context(closed_port(server.address))
+            unreachable = dict(reached, port=str(closed), conn_timeout="1", conn_retries="1")
+            recovery = configure(configure(template, unreachable), {"alice": RECOVERY_HASH}, "recovery_codes")
             cut_off = plugin._replace(configuration=recovery)
             return play_script(plugin, cut_off, server, console)
         play_terminal(plugin, server, console)

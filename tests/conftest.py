@@ -11,11 +11,11 @@ from typing import Any, Dict, Iterator, Optional
 import hypothesis
 import pytest
 
+from simulator.closed_port import closed_port
 from simulator.fork_server import ForkServer
 from simulator.gateway import Session, UnpackedPlugin, unpack
 from tests.support.clients import ssh_command, telnet_command
 from tests.support.command_line import cli
-from tests.support.misbehaving import closed_port
 from tests.support.plugin import OpenSession, section
 from tests.support.radiusd import FreeRadius, freeradius
 

@@ -20,6 +20,7 @@ from lib.config.ini import parse_ini
 from lib.config.reader import ConfigurationError
 from lib.recovery_code import RecoveryHash, new_code, new_hash, parse
 from lib.secret import Secret
+from simulator.closed_port import closed_port
 from tests.support import ROOT
 from tests.support.conversation import documented_transitions
 from tests.support.misbehaving import (
@@ -31,7 +32,6 @@ from tests.support.misbehaving import (
     Request,
     Server,
     answering,
-    closed_port,
     reply,
 )
 from tests.support.pages import DOCS, FENCE, PAGES, SERVERS, Block, aimed_at, blocks, preset

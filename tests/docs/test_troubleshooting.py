@@ -18,6 +18,7 @@ from safeguard.sessions import plugin
 
 from lib.recovery_code import new_hash
 from lib.secret import Secret
+from simulator.closed_port import closed_port
 from simulator.fork_server import ForkServer
 from simulator.gateway import Session, UnpackedPlugin
 from tests.e2e.test_faults import ZERO, right, signed, with_length
@@ -34,7 +35,6 @@ from tests.support.misbehaving import (
     Request,
     Server,
     answering,
-    closed_port,
     reply,
     silent,
 )

@@ -6,9 +6,9 @@ import re
 from typing import Any, Dict, List
 
 from lib import reasons
+from simulator.closed_port import closed_port
 from tests.support.certificates import Authority
 from tests.support.command_line import PROMPT, CommandLine, fact, packets
-from tests.support.misbehaving import closed_port
 from tests.support.plugin import OpenSession, code, metadata, prompts, section
 from tests.support.radiusd import FreeRadius, running
 

@@ -12,6 +12,7 @@ import pytest
 
 from lib.recovery_code import new_hash
 from lib.secret import Secret
+from simulator.closed_port import closed_port
 from simulator.gateway import Session
 from tests.support.cases import Cases
 from tests.support.misbehaving import (
@@ -24,7 +25,6 @@ from tests.support.misbehaving import (
     Server,
     Sockaddr,
     answering,
-    closed_port,
     reply,
     silent,
 )

@@ -9,6 +9,7 @@ from typing import Any, Dict, Iterable, List, Tuple
 
 from lib.recovery_code import new_hash
 from lib.secret import Secret
+from simulator.closed_port import closed_port
 from tests.support.cases import Cases
 from tests.support.interpreters import REFUSAL_NOTICED, TWO_ADDRESSES, interpreter, under
 from tests.support.misbehaving import (
@@ -20,7 +21,6 @@ from tests.support.misbehaving import (
     Script,
     Server,
     answering,
-    closed_port,
     reply,
     silent,
 )

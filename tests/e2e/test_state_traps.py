@@ -4,9 +4,10 @@ import os
 import pathlib
 from typing import Callable, Dict, List
 
+from simulator.closed_port import closed_port
 from simulator.gateway import Session
 from tests.support.cases import Cases
-from tests.support.misbehaving import REJECT, SECRET, Request, Server, closed_port, reply, silent
+from tests.support.misbehaving import REJECT, SECRET, Request, Server, reply, silent
 from tests.support.plugin import OpenSession, code, outcome, section, text
 from tests.support.processes import WAIT_LIMIT
 

@@ -17,6 +17,7 @@ from lib.secret import Secret
 from lib.session import AcceptedUser, Session, SessionRecord
 from lib.state.directory import StateDirectories
 from lib.state.user_lock import UserLocks
+from simulator.closed_port import closed_port
 from tests.support.cases import for_each
 from tests.support.configuration import valid
 from tests.support.misbehaving import (
@@ -30,7 +31,6 @@ from tests.support.misbehaving import (
     Request,
     Server,
     answering,
-    closed_port,
     nothing_left_open,
     reply,
     silent,

@@ -28,6 +28,7 @@ from lib.radius.transport.udp import UdpTransport
 from lib.secret import Secret
 from lib.state.accounting_queue import AccountingQueue
 from lib.state.server_status import SharedServerStatus
+from simulator.closed_port import closed_port
 from tests.support.accounting import start
 from tests.support.cases import Cases
 from tests.support.loopback import needs_ipv6
@@ -45,7 +46,6 @@ from tests.support.misbehaving import (
     Request,
     Server,
     answering,
-    closed_port,
     listening,
     nothing_left_open,
     pack,

@@ -11,6 +11,7 @@ from pytest_mock import MockerFixture
 from lib.cli import monitor
 from lib.cli.monitor import CERTIFICATE_DAYS
 from lib.cli.servers import ProbeResult
+from simulator.closed_port import closed_port
 from tests.support import ROOT, tls_peer
 from tests.support.certificates import Authority
 from tests.support.command_line import CommandLine
@@ -21,7 +22,6 @@ from tests.support.misbehaving import (
     Request,
     Server,
     answering,
-    closed_port,
     reply,
     silent,
 )

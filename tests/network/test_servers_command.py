@@ -9,6 +9,7 @@ from typing import Any, Callable, Dict, Iterator, List
 import pytest
 from pytest_mock import MockerFixture
 
+from simulator.closed_port import closed_port
 from tests.support import tls_peer
 from tests.support.certificates import Authority
 from tests.support.command_line import END_OF_INPUT, CommandLine
@@ -23,7 +24,6 @@ from tests.support.misbehaving import (
     Request,
     Server,
     answering,
-    closed_port,
     listening,
     reply,
     silent,

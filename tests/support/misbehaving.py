@@ -184,14 +184,3 @@ def nothing_left_open() -> Iterator[None]:
         yield
         gc.collect()
     assert [str(each.message) for each in caught if issubclass(each.category, ResourceWarning)] == []
-
-
-@contextlib.contextmanager
-def closed_port(host: str = "127.0.0.1", port: int = 0) -> Iterator[int]:
-    """A closed port, which no other process can open during the block.
-
-    The socket that holds the port is connected to itself, so the port is closed for all others.
-    """
-    with listening(host, port) as bound:
-        bound.connect(bound.getsockname())
-        yield bound.getsockname()[1]

@@ -11,10 +11,10 @@ import tempfile
 from pathlib import Path
 from typing import Iterator, List, NamedTuple, Optional, Tuple
 
+from simulator.closed_port import closed_port
 from simulator.demo import RECOVERY_CODE, RECOVERY_HASH
 from tests.support import ROOT
 from tests.support.clients import LEAVE, NAME_PROMPT, PASSWORD_PROMPT, Gateway, Person, by_ssh, by_telnet
-from tests.support.misbehaving import closed_port
 from tests.support.plugin import section
 
 DOCUMENT = ROOT / "docs" / "transcripts.md"
