@@ -14,8 +14,22 @@ class TlsSettings(NamedTuple):
     client_certificate: Secret
 
 
+class TunnelSettings(NamedTuple):
+    """How a login runs inside a tunnel; `tls` is about the server that the tunnel leads to.
+
+    `require_keys` is whether an Access-Accept must contain the keys of the tunnel.
+    """
+
+    anonymous_identity: str
+    require_keys: bool
+    tls: TlsSettings
+
+
 class ServerSettings(NamedTuple):
-    """The options of [radius] or [radius_N]; times in seconds. `tls` is None with UDP."""
+    """The options of [radius] or [radius_N]; times in seconds. `tls` is None with UDP.
+
+    `tunnel` is None unless `auth_type` is a tunnelled method.
+    """
 
     section: str
     server: str
@@ -32,6 +46,7 @@ class ServerSettings(NamedTuple):
     status_check_timeout: float
     connect_timeout: float
     tls: Optional[TlsSettings] = None
+    tunnel: Optional[TunnelSettings] = None
 
     @property
     def bound(self) -> float:
