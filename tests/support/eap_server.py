@@ -1,7 +1,7 @@
 """A scripted server of EAP-TTLS and PEAP in memory: EAP responses in, EAP requests out.
 
-It shares no code with lib/radius/eap, so that both sides cannot make the same mistake; only the arithmetic of MS-CHAPv2,
-which the vectors of its RFC prove, is that of lib. It raises `Violation` if the client breaks the protocol.
+It shares no code with lib/radius/eap, so that both sides cannot make the same mistake. Only the arithmetic of
+MS-CHAPv2, which the vectors of its RFC prove, is that of lib. It raises `Violation` if the client breaks the protocol.
 """
 
 import hashlib
@@ -358,7 +358,8 @@ class EapServer:
             raise Violation("a password that is not padded")
         expected = self._users.get(self.inner_name.decode())
         if expected is None or not hmac.compare_digest(padded.rstrip(b"\0"), expected.encode()):
-            return self._reject_pap()
+            self._outcome = False
+            return None
         if self._faults.has_state and self._challenge and found.get((0, STATE)) != self._challenge:
             raise Violation("the State of another challenge")
         if self._challenges:
@@ -371,9 +372,6 @@ class EapServer:
         if self._faults.inner == "unknown-avp":
             return self._avp(9999, b"x")
         return None
-
-    def _reject_pap(self) -> None:
-        self._outcome = False
 
     def _ttls_mschapv2(self, found: Dict[Tuple[int, int], bytes]) -> Optional[bytes]:
         implicit = bytes(self._tls.export_keying_material(b"ttls challenge", 17))
