@@ -9,6 +9,7 @@ from cryptography import x509
 from OpenSSL import SSL, crypto
 
 from ... import log_lines, reasons
+from ...secret import Secret
 from ..server import TlsSettings
 from .engine import CHUNK, Engine
 from .errors import EapError
@@ -40,7 +41,7 @@ class OpenSslEngine(Engine):
         context.set_verify(SSL.VERIFY_PEER, self._verify)
         _trust(context, settings.ca_certificate)
         if settings.client_certificate:
-            _authenticate(context, settings.client_certificate.octets())
+            _authenticate(context, settings.client_certificate)
         self._tls: Any = SSL.Connection(context, None)
         self._tls.set_connect_state()
 
@@ -126,14 +127,14 @@ def _trust(context: Any, ca_certificate: str) -> None:
         raise _unusable("ca_certificate", error) from None
 
 
-def _authenticate(context: Any, pem: bytes) -> None:
+def _authenticate(context: Any, secret: Secret) -> None:
     try:
-        first, *others = _certificates(pem.decode("ascii"))
+        first, *others = _certificates(secret.reveal())
         context.use_certificate(first)
         for certificate in others:
             context.add_extra_chain_cert(certificate)
         # OpenSSL would prompt for the passphrase of an encrypted key otherwise.
-        context.use_privatekey(crypto.load_privatekey(crypto.FILETYPE_PEM, pem, lambda *_: b""))
+        context.use_privatekey(crypto.load_privatekey(crypto.FILETYPE_PEM, secret.octets(), lambda *_: b""))
         context.check_privatekey()
     except (crypto.Error, SSL.Error, ValueError, TypeError) as error:
         raise _unusable("client_certificate", error) from None
