@@ -116,7 +116,7 @@ class EapServer:
         self._challenge = self._nt_response = b""
         self._keys: Optional[Tuple[bytes, bytes]] = None
         self._binding_key = b""
-        self._is_over = False
+        self._is_over = self._has_ended = False
 
     @property
     def keys(self) -> Tuple[bytes, bytes]:
@@ -273,19 +273,23 @@ class EapServer:
     def _receive_inner(self, octets: bytes) -> bytes:
         if octets:
             self.inner_messages.append(octets)
-        if self._outcome is not None:
-            return self._finish(self._outcome)
-        answer = self._inner(octets)
+        answer = self._inner(octets) if self._outcome is None else None
         if answer is None:
-            if self._outcome is None:
-                raise AssertionError("neither an answer nor an outcome")
-            if self._outcome and self._faults.inner == "after-end":
-                answer = self._avp(REPLY_MESSAGE, b"one more") if self._type == TTLS else bytes([IDENTITY])
-            elif self._outcome and self._faults.protected_success and self.tls_version == TLS_1_3:
-                answer = b"\0"
-            else:
-                return self._finish(self._outcome)
+            answer = self._last_message()
+        if answer is None:
+            return self._finish(bool(self._outcome))
         return self._send_inner(answer)
+
+    def _last_message(self) -> Optional[bytes]:
+        """Return what the server still sends inside after the login has succeeded."""
+        if self._outcome is None:
+            raise AssertionError("neither an answer nor an outcome")
+        is_first, self._has_ended = not self._has_ended, True
+        if not self._outcome or not is_first:
+            return None
+        if self._faults.inner == "after-end":
+            return self._avp(REPLY_MESSAGE, b"one more") if self._type == TTLS else bytes([IDENTITY])
+        return b"\0" if self._faults.protected_success and self.tls_version == TLS_1_3 else None
 
     def _send_inner(self, octets: bytes) -> bytes:
         number, self._inner_requests = self._inner_requests, self._inner_requests + 1

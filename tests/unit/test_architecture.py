@@ -184,7 +184,7 @@ def test_no_hook_imports_the_command_line() -> None:
 
 EDGES = ("socket", "select", "selectors", "ssl", "time", "random", "os", "threading", "subprocess", "fcntl", "signal")
 RADIUS_EDGES = ("lib.radius.client", "lib.radius.transport")
-TLS_IN_MEMORY = ("lib.radius.eap.openssl", "lib.radius.eap.tunnel")
+TLS_IN_MEMORY = ("lib.radius.eap.engine", "lib.radius.eap.openssl", "lib.radius.eap.tunnel")
 PURE = (
     "lib.config",
     "lib.cookie",
