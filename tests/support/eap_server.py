@@ -40,7 +40,7 @@ class Faults(NamedTuple):
     `swapped` (the second and third), `wrong-length`, `other-length` (in the second), `too-long` (100 KB announced),
     `endless` (fragments that never end), or `no-length`."""
     alert_at: int = -1
-    """The number of the TLS message, from 0, that is replaced by an alert."""
+    """The number of the TLS message, from 0, that is replaced by an alert; after the handshake, by close_notify."""
     inner: str = ""
     """`wrong-success` (S= of another password), `no-success` (none, and the login goes on), `wrong-identifier`,
     `early-success` (at the first step inside), `early-result` (the same with a Result TLV), `second-success`,
@@ -204,7 +204,7 @@ class EapServer:
         if number == self._faults.alert_at:
             if self._is_established:
                 self._tls.shutdown()
-                octets = self._flush()
+                octets += self._flush()
             else:
                 octets = HANDSHAKE_FAILURE
         size = self._fragment
@@ -295,7 +295,7 @@ class EapServer:
         number, self._inner_requests = self._inner_requests, self._inner_requests + 1
         if self._faults.rewrite_inner:
             octets = self._faults.rewrite_inner(number, octets)
-        if octets:
+        if octets and self._messages != self._faults.alert_at:
             self._tls.sendall(octets)
         return self._send_message(self._flush())
 
