@@ -45,7 +45,9 @@ def run(options: argparse.Namespace) -> int:
         if configuration.ini.sections.get(section, {}).get(option, "0") not in ("", "0"):
             console.say(f"Ignored here, works on SPS only: [{section}]")
     # Without the lockout: the state directory is new.
-    settings = configuration.settings._replace(lockout=None, servers=tuple(map(_usable_here, configuration.settings.servers)))
+    settings = configuration.settings._replace(
+        lockout=None, servers=tuple(map(_usable_here, configuration.settings.servers))
+    )
     configuration = configuration._replace(settings=settings)
     packet_printer = PacketPrinter(console, configuration.settings.dictionary)
     with tempfile.TemporaryDirectory(prefix="sps-radius-") as directory, _printed_log(console, packet_printer):

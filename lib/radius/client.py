@@ -8,10 +8,9 @@ from typing import Callable, List, Optional, Sequence, Tuple
 from .. import log_lines, reasons
 from . import packet, profile
 from .attempt import Attempt, gravest_code
+from .connection import Connection
 from .md5 import Md5Disabled
 from .profile import Profile
-from .connection import Connection
-from .connection import Connection
 from .request import ACCOUNTING, LoginRequest, NotContinued, Origin, Request
 from .result import Answer, NoAnswer, NotSent, OriginGone, TracedPacket
 from .schedule import (

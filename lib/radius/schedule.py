@@ -245,7 +245,11 @@ class _Asked:
     def renewed(self, now: float) -> "_Asked":
         """Return the same endpoint with a new request to send, and all of its limits again."""
         renewed = _Asked(self.endpoint, self._timing, self._answers_status, now, self._random)
+        renewed.began = self.began
         renewed._connect_at = None
+        renewed._is_sent = True
+        if self._timing.probe_after is not None:
+            renewed._probe_at = now + self._timing.probe_after
         return renewed
 
     def is_doubtful(self, now: float) -> bool:
