@@ -98,8 +98,6 @@ auth_type=pap
 """
         + _PUSH
         + """\
-# NPS logs each retransmission as a discarded request: send few.
-retransmit_after=2
 # NPS does not answer Status-Server.
 status_check=none
 """,
@@ -151,7 +149,7 @@ prompt=Password, or password,passcode:
         _FIRST_PROMPT
         + """\
 [challenge_answers]
-# Choose push for every user whose first choice it is. Without this line, users choose.
+# Choose push for every user who has it as the first choice. Without this line, users choose.
 1\\. Duo Push = 1
 """,
     ),
@@ -199,7 +197,7 @@ auth_type=pap
         """\
 [auth]
 prompt=Press Enter for push or type a passcode:
-# Sent if the user only presses Enter: a passcode of one letter requests a push.
+# Sent if the user only presses Enter: this letter requests a push.
 push_password=p
 """,
     ),
