@@ -103,7 +103,7 @@ status_check=none
 """,
         _FIRST_PROMPT
         + """\
-# The extension discards a second login within 10 s: process them one at a time.
+# The extension can discard a second login within 10 s of the first: process logins one at a time.
 serialize_user=yes
 """,
     ),
@@ -125,7 +125,7 @@ prompt=Passcode:
         _DUO,
         """\
 [auth]
-prompt=Press Enter for Duo Push or type a passcode:
+prompt=Type a passcode, or press Enter for Duo Push, then approve it on your device:
 # Sent if the user only presses Enter, because the proxy refuses an empty password.
 push_password=push
 """,
@@ -196,7 +196,7 @@ auth_type=pap
         _SHARED + _PUSH,
         """\
 [auth]
-prompt=Press Enter for push or type a passcode:
+prompt=Type a passcode, or press Enter for push, then approve it on your device:
 # Sent if the user only presses Enter: this letter requests a push.
 push_password=p
 """,
