@@ -5,7 +5,7 @@ else knows a default or a range.
 """
 
 import re
-from typing import Optional, Tuple
+from typing import Optional, Sequence, Tuple
 
 from .. import log_lines, reasons
 from .option import Option, Section
@@ -15,6 +15,7 @@ from .value_types import (
     CERTIFICATES,
     ENCODING,
     HOST,
+    IDENTITY,
     NAMES,
     OPTIONAL_ADDRESS,
     OPTIONAL_HOST,
@@ -34,6 +35,8 @@ TRANSPORT_OPTIONS = (
         "transport", choice("udp", "tls"), "udp", "Transport: udp, or tls for RADIUS over TLS (RFC 6614, RFC 9765)."
     ),
 )
+TUNNELLED = ("ttls-pap", "ttls-mschapv2", "peap-mschapv2")
+"""The values of auth_type that run in a TLS tunnel."""
 _CONNECT_TIMEOUT = Option(
     "connect_timeout", seconds(0.1, 280), "3", "Seconds for the TCP connection and the TLS handshake, with tls."
 )
@@ -51,7 +54,10 @@ SERVER_OPTIONS = (
         tls_default="radsec",
     ),
     Option(
-        "auth_type", choice("pap", "chap", "mschapv2"), "pap", "Password protocol. One-time codes usually need pap."
+        "auth_type",
+        choice("pap", "chap", "mschapv2", *TUNNELLED),
+        "pap",
+        f"Password protocol, or one inside a TLS tunnel (EAP): {', '.join(TUNNELLED)}. Codes usually need pap or ttls-pap.",
     ),
     Option(
         "conn_timeout",
@@ -99,12 +105,17 @@ SERVER_OPTIONS = (
     _CONNECT_TIMEOUT,
 )
 TLS_OPTIONS = (
-    Option("tls_server_name", OPTIONAL_HOST, "", "Name in the server's certificate, if it differs from server."),
+    Option(
+        "tls_server_name",
+        OPTIONAL_HOST,
+        "",
+        "Name in the server's certificate, if it differs from server. Required with a tunnel if server is an address.",
+    ),
     Option(
         "ca_certificate",
         CERTIFICATES,
         "",
-        "CA of the server's certificate, required with tls: PEM, or $[trusted CA list].",
+        "CA of the server's certificate, required with tls or a tunnel: PEM, or $[trusted CA list].",
     ),
     Option(
         "client_certificate",
@@ -113,7 +124,21 @@ TLS_OPTIONS = (
         "Client certificate and its private key, if the server requires one: PEM, or $.",
     ),
 )
-NEEDING_TLS = (_CONNECT_TIMEOUT,) + TLS_OPTIONS
+TUNNEL_OPTIONS = (
+    Option("anonymous_identity", IDENTITY, "anonymous", "User name outside the tunnel. The user's @realm is added."),
+    Option(
+        "require_tunnel_keys",
+        YES_NO,
+        "yes",
+        "Deny accepts without the keys of the tunnel. Set to no only if a proxy removes them; this allows forgeries.",
+    ),
+)
+NEEDS: Sequence[Tuple[str, Tuple[Option, ...]]] = (
+    ("transport=tls", (_CONNECT_TIMEOUT,)),
+    ("transport=tls or a tunnelled auth_type", TLS_OPTIONS),
+    ("a tunnelled auth_type", TUNNEL_OPTIONS),
+)
+"""What options have no effect without."""
 
 DOMAINS = ("gateway_domain", "server_domain")
 """Names that add_prefix and add_suffix may contain in braces."""
@@ -126,7 +151,7 @@ NAME_OPTIONS = (
     Option("add_suffix", _AFFIX, "", "Text to put after the User-Name, such as @example.com."),
 )
 _OWN_NAME_OPTIONS = tuple(each._replace(help=each.help + " If not set, [username] applies.") for each in NAME_OPTIONS)
-_ALL_SERVER_OPTIONS = SERVER_OPTIONS + TRANSPORT_OPTIONS + TLS_OPTIONS + _OWN_NAME_OPTIONS
+_ALL_SERVER_OPTIONS = SERVER_OPTIONS + TRANSPORT_OPTIONS + TLS_OPTIONS + TUNNEL_OPTIONS + _OWN_NAME_OPTIONS
 RADIUS_ONLY_OPTIONS = (
     Option("total_timeout", seconds(1, 290), "150", "Seconds to wait for all servers together, per user input."),
     Option("dead_time", seconds(0, 86400), "120", "Seconds an unresponsive server stays at the end of the list."),
