@@ -13,7 +13,7 @@ from typing import Dict
 from ..radius import packet
 from ..radius.md5 import Md5Disabled
 from ..radius.profile import OriginalRadius
-from ..radius.request import EncodedRequest, Request
+from ..radius.encoded_request import EncodedRequest, Request
 from ..radius.server import ServerSettings
 from ..radius.transport.base import Address, wait_for
 from ..radius.transport.udp import MAX_DATAGRAM
