@@ -65,7 +65,7 @@ _FIRST = ("credential_store", "auth", "radius")
 """The sections at the top of default.cfg. No section can be given twice, so only the last can go on below the rule."""
 _BEFORE_THE_RULE = ("server", "secret", "conn_timeout")
 """The options of the last section that come first."""
-_RULE = f"\n# {' Most configurations end here; [radius] goes on ':-^76}\n"
+_RULE = f"\n# {' Most configurations end here; [radius] continues ':-^76}\n"
 _SHIPPED_VALUES = {"secret": "$"}  # it belongs in the Credential Store
 _WITHOUT_HELP = ("messages",)  # the names and defaults are clear enough, so each default is there once
 
