@@ -285,6 +285,20 @@ prompt=Security code:
     ),
     "onelogin": Preset("OneLogin", "onelogin", "radius.example.com", _PAP + _PUSH, _COMMA_PROMPT),
     "jumpcloud": Preset("JumpCloud", "jumpcloud", "radius.example.com", _SHARED + _PUSH, _COMMA_PROMPT),
+    "jumpcloud-tunnel": Preset(
+        "JumpCloud with EAP-TTLS",
+        "jumpcloud",
+        "radius.example.com",
+        _SHARED
+        + """\
+# The password goes through a TLS tunnel to JumpCloud.
+auth_type=ttls-pap
+tls_server_name=radius.jumpcloud.com
+"""
+        + _CA
+        + _PUSH,
+        _COMMA_PROMPT,
+    ),
     "cisco-ise": Preset("Cisco ISE", "cisco-ise", "ise.example.com", _SHARED + _PUSH, _FIRST_PROMPT),
 }
 
@@ -293,7 +307,7 @@ def configuration(preset: Preset, servers: Sequence[str] = (), store: str = DEFA
     """Return the configuration for these servers, by default that of the example."""
     servers = servers or (preset.server,)
     has_tunnel = any(f"auth_type={method}\n" in preset.radius for method in TUNNELLED)
-    needs_name = has_tunnel and any(map(is_address, servers))
+    needs_name = has_tunnel and "tls_server_name=" not in preset.radius and any(map(is_address, servers))
     first, *others = (_server(preset, server, needs_name) for server in servers)
     further = "".join(f"[radius_{number}]\n{server}" for number, server in enumerate(others, 2))
     return (

@@ -34,6 +34,7 @@ def test_a_tunnel_to_an_address_needs_a_name(cli: CommandLine) -> None:
     assert names("nps-tunnel", "one.example.com", "two.example.com") == [None, None]
     assert names("nps-tunnel", "192.0.2.1", "two.example.com") == ["nps.example.com", "two.example.com"]
     assert names("nps-tunnel", "one.example.com", "2001:db8::1") == ["one.example.com", "nps.example.com"]
+    assert names("jumpcloud-tunnel", "192.0.2.1", "192.0.2.2") == ["radius.jumpcloud.com", None]
     assert names("freeradius-tls", "192.0.2.1") == [None]
 
 
