@@ -229,6 +229,7 @@ def test_a_push_word_in_a_hash_is_doubtful(method: str) -> None:
     (warning,) = found(SERVER + f"auth_type={method}\n" + certificate + "[auth]\npush_password=push\n")
     text = f"is hashed with auth_type={method}: a server that looks for the word does not see it"
     assert warning == f"warning: [auth] push_password: {text}"
+    assert found(SERVER + f"auth_type={method}\n" + certificate + "[auth]\npush_password=p\n") == []
 
 
 @pytest.mark.parametrize("method", ("pap", "ttls-pap"))
