@@ -268,6 +268,7 @@ class FreeRadius:
             "IPV6_PORT": str(self.ipv6_port),
             "EAP_PORT": str(self.eap_port),
             "STRIPPED_PORT": str(self.stripped_port),
+            "PROXY_REQUESTS": "yes" if self._tunnel else "no",
             "EAP_TLS": tunnel.version,
             "EAP_FRAGMENT": str(tunnel.fragment_size),
             "TLS_PORT": str(self.tls_port),
