@@ -43,10 +43,9 @@ It records every valid Accounting-Request, and replies to all but those of the u
 `signed` has a Message-Authenticator.
 
 With `Tunnel`, the same users log in by EAP-TTLS (PAP or MS-CHAPv2) and PEAP (EAP-MSCHAPv2) on ports of their own,
-whatever the name outside the tunnel. A challenge inside the tunnel needs EAP-TTLS with PAP. Filter-Id, Class and the
-Reply-Message of a reject are outside the tunnel, in the Access-Accept or Access-Reject; the Reply-Message of a challenge
-is inside. There is no crypto-binding. Debian's 3.2.1 documents TLS 1.3 for EAP-TLS alone, but its EAP-TTLS and PEAP have
-it as well.
+whatever the name outside the tunnel. Filter-Id, Class and the Reply-Message of a reject are outside the tunnel. Only
+`pin1` and `pin3` have challenges, with EAP-TTLS and PAP, whose Reply-Message is inside. There is no crypto-binding.
+TLS 1.3 works with 3.2.1, although its documents say that only EAP-TLS has it.
 """
 
 import contextlib
