@@ -7,41 +7,9 @@ A line reads `<subject> <verb> <object>: <cause>`, and starts with fixed text. N
 what users, servers or the system wrote safe with lib.text before it is filled in.
 """
 
-from typing import TYPE_CHECKING, Union
-
-from .namedtuple import NamedTuple
-
-if TYPE_CHECKING:
-    from logging import Logger
+from .log_line import Cause, Line
 
 INFO, WARNING, ERROR = 20, 30, 40  # as in logging
-
-
-class Line(NamedTuple):
-    """A line of the log."""
-
-    level: int
-    text: str
-
-    def format(self, **fields: object) -> str:
-        """Return the text with its fields filled in."""
-        return self.text.format(**fields)
-
-    def log(self, logger: "Logger", **fields: object) -> None:
-        """Log the line."""
-        logger.log(self.level, self.format(**fields))
-
-
-class Cause(NamedTuple):
-    """What stands for `{cause}` in a line, or in another cause."""
-
-    within: "Union[Line, Cause]"
-    text: str
-
-    def format(self, **fields: object) -> str:
-        """Return the text with its fields filled in."""
-        return self.text.format(**fields)
-
 
 _LOGIN = (
     "user={user} client={client} protocol={protocol} connection={connection} server={server} method={method} "
@@ -271,6 +239,32 @@ CERTIFICATE_UNUSABLE = Cause(ATTEMPT, "{option} cannot be used: {error}")
 """The value of `ca_certificate` or `client_certificate` is damaged, or the key does not match the certificate."""
 NO_MATCHING_NAME = Cause(ATTEMPT, "no certificate can match the name {name}")
 """Correct `server` or `tls_server_name`."""
+
+# Tunnelled logins
+
+TUNNEL_ESTABLISHED = Line(INFO, "Tunnel to [{section}] {server} established: {description}, outer name {name}")
+"""The login ran inside this tunnel: its method and its TLS version. Outside, only the outer name was visible."""
+KEYS_MISSING = Cause(ATTEMPT, "Access-Accept contains no keys of the tunnel")
+"""The server does not send MS-MPPE-Recv-Key and MS-MPPE-Send-Key, a proxy removes them, or the Access-Accept is forged.
+Configure the server or the proxy; `require_tunnel_keys=no` accepts the risk."""
+KEYS_DIFFER = Cause(ATTEMPT, "Access-Accept contains other keys than those of the tunnel")
+"""The Access-Accept does not come from the end of the tunnel. Look for an attacker, or a proxy that changes replies."""
+KEYS_UNCHECKED = Cause(ATTEMPT, "keys of the tunnel not checked: pyOpenSSL is not installed")
+"""SPS has pyOpenSSL and checks them. For the command line elsewhere, install pyOpenSSL."""
+EAP_MISSING = Cause(ATTEMPT, "reply contains no EAP-Message")
+"""The server processed the request without EAP, or the reply is forged. Enable EAP for this client on the server."""
+EAP_NOT_SUCCESS = Cause(ATTEMPT, "Access-Accept contains no EAP-Success")
+"""A defect of the server or of a proxy, or a forgery: the plugin ignores such an Access-Accept."""
+EAP_UNFINISHED = Cause(ATTEMPT, "Access-Accept before the end of the tunnelled login")
+"""The server has not proved itself, so the plugin ignores the Access-Accept. Look for a proxy or an attacker."""
+EAP_INNER_UNVERIFIED = Cause(ATTEMPT, "proof of the server inside the tunnel missing or invalid")
+"""The server must prove that it knows the password, as in MS-CHAP2-Success, and with PEAP confirm the result."""
+EAP_METHOD_REFUSED = Cause(ATTEMPT, "the server refuses the EAP method of auth_type")
+"""Enable the method on the server, or set `auth_type` to one that the server offers."""
+EAP_TOO_MANY_ROUNDS = Cause(ATTEMPT, "too many rounds of EAP")
+"""The server is in a loop: read its log."""
+EAP_MALFORMED = Cause(ATTEMPT, "malformed EAP: {cause}")
+"""A defect of the server or of a proxy."""
 
 # Discarded replies
 

@@ -27,6 +27,7 @@ NO_MESSAGE_AUTHENTICATOR = "no-message-authenticator"
 MUTUAL_AUTH_FAILED = "mutual-auth-failed"
 TLS_CERTIFICATE = "tls-certificate"
 TLS_FAILED = "tls-failed"
+TUNNEL_CHALLENGE = "tunnel-challenge"
 BAD_REPLY = "bad-reply"
 BAD_CONFIGURATION = "bad-configuration"
 LOCKED = "locked"
@@ -169,8 +170,10 @@ _DENIALS = (
     Denial(
         MUTUAL_AUTH_FAILED,
         _UNREACHABLE,
-        "With mschapv2, a server accepted the login without proving that it knows the password.",
-        "The server must send MS-CHAP2-Success with every Access-Accept. If it does, an attacker is impersonating it.",
+        "A server accepted the login without the required proof: with mschapv2, that it knows the password; with a "
+        "tunnelled method, that the Access-Accept comes from the end of the tunnel.",
+        "The log says what is missing. The server must send MS-CHAP2-Success, or the keys of the tunnel, with every "
+        "Access-Accept. If it does, a proxy removes them, or an attacker is impersonating the server.",
     ),
     Denial(
         TLS_CERTIFICATE,
@@ -186,6 +189,13 @@ _DENIALS = (
         "The TLS connection to the server failed, or ended before the answer.",
         "The log says why. Check that `[radius] port` is the port for RADIUS over TLS and that the server lists this "
         "SPS as a client. Read the server's log.",
+    ),
+    Denial(
+        TUNNEL_CHALLENGE,
+        "This login service cannot ask for a needed code here. Contact your help desk.",
+        "The server asked the user a question inside the tunnel of `auth_type`, which ends with the hook call: the "
+        "plugin cannot pass the question on.",
+        "Answer it with `[challenge_answers]`, use push, or set `auth_type` to one without a tunnel.",
     ),
     Denial(
         BAD_REPLY,

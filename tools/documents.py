@@ -12,6 +12,7 @@ from lib.cli import check
 from lib.cli.presets import PRESETS, configuration
 from lib.config.option import Option, Section
 from lib.config.options import SECTIONS
+from lib.log_line import Cause, Line
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 README, DEFAULT_CFG = ROOT / "README.md", ROOT / "default.cfg"
@@ -173,7 +174,7 @@ def declared_log_lines() -> List[LogLine]:
     for statement, following in zip(statements, statements[1:] + [ast.Pass()]):
         name = getattr(statement.targets[0], "id", "") if isinstance(statement, ast.Assign) else ""
         declared = getattr(log_lines, name, None)
-        if not isinstance(declared, (log_lines.Line, log_lines.Cause)):
+        if not isinstance(declared, (Line, Cause)):
             continue
         description = ast.literal_eval(following.value) if isinstance(following, ast.Expr) else ""
         headings = [line[2:] for line in source.splitlines()[: statement.lineno] if line.startswith("# ")]
@@ -182,9 +183,9 @@ def declared_log_lines() -> List[LogLine]:
     return found
 
 
-def _whole(declared: Union[log_lines.Line, log_lines.Cause]) -> Tuple[int, str]:
+def _whole(declared: Union[Line, Cause]) -> Tuple[int, str]:
     """Return the level and the text of a line, with this cause in its place."""
-    if isinstance(declared, log_lines.Line):
+    if isinstance(declared, Line):
         return declared.level, declared.text
     level, text = _whole(declared.within)
     return level, text.replace("{cause}", declared.text)
