@@ -1,7 +1,7 @@
 """A real hostapd on loopback, as a RADIUS server for EAP-TTLS (PAP, MS-CHAPv2) and PEAP version 0 over UDP.
 
-Its only user is `alice` with the password `correct horse`, whatever the name outside the tunnel: accept with Filter-Id
-`admins` and Class `OU=ops;`. It rejects any other without a Reply-Message, has no challenges, and always sends the keys
+Its users are `alice` and `alice@example.com` with the password `correct horse`, whatever the name outside the tunnel:
+accept with Filter-Id `admins` and Class `OU=ops;`. It rejects all others without a Reply-Message, has no challenges, and always sends the keys
 of the tunnel. PEAP offers crypto-binding; hostapd 2.10 calculates it wrongly with TLS 1.3, so PEAP needs TLS 1.2.
 """
 
@@ -37,10 +37,13 @@ fragment_size={fragment_size}
 """
 _USERS = """\
 * PEAP,TTLS
-"alice" TTLS-PAP,TTLS-MSCHAPV2,MSCHAPV2 "correct horse" [2]
+"alice" {user}
+"alice@example.com" {user}
+""".format(
+    user="""TTLS-PAP,TTLS-MSCHAPV2,MSCHAPV2 "correct horse" [2]
 radius_accept_attr=11:s:admins
-radius_accept_attr=25:s:OU=ops;
-"""
+radius_accept_attr=25:s:OU=ops;"""
+)
 
 
 class Hostapd(NamedTuple):

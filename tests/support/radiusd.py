@@ -11,6 +11,7 @@ password or answer without a Reply-Message. A State is valid once.
 User-Name      Reply
 ============== ========================================================================================================
 alice          `correct horse`: accept with Filter-Id `admins` and Class `OU=ops;`. Else reject, `Wrong code`
+alice@...      `alice@example.com`: the same
 jürgen         `ünïcödé-密码-🔑`: accept
 müller         `pässwörd€密码`: accept; by MS-CHAPv2 too, which FreeRADIUS cannot with the likes of 🔑
 totp           the current code of `TOTP_SECRET` (see `totp_code`): accept
