@@ -2,7 +2,7 @@
 
 import datetime
 import pathlib
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Tuple
 
 import pytest
 
@@ -26,7 +26,7 @@ CLIENT = AUTHORITY.issue(for_client=True)
 def tunnelled(port: int, auth_type: str, **options: Any) -> str:
     """Return the configuration of a server, with one attempt and long timeouts."""
     values: Dict[str, Any] = dict(secret=SECRET, tls_server_name=HOST_NAME, ca_certificate=AUTHORITY.certificate)
-    values.update(auth_type=auth_type, conn_timeout="60", status_check="none")
+    values.update(auth_type=auth_type, conn_timeout="60", conn_retries="1", status_check="none")
     return section(port, **{**values, **options}) + ONCE
 
 
@@ -112,18 +112,19 @@ def test_challenge_inside_the_tunnel(open_session: OpenSession, tmp_path: pathli
 
 def test_certificates(open_session: OpenSession, tmp_path: pathlib.Path) -> None:
     expired = AUTHORITY.issue(begins=-DAY, ends=-datetime.timedelta(hours=1))
-    wrong = [
+    wrong: List[Dict[str, str]] = [
         dict(ca_certificate=Authority("another CA").certificate),
         dict(tls_server_name="other.example.com"),
         dict(tls_server_name="example.com"),
     ]
+    servers: List[Tuple[str, Tunnel, List[Dict[str, str]]]] = [
+        ("valid", Tunnel("1.3"), wrong),
+        ("valid, TLS 1.2", Tunnel("1.2"), wrong),
+        ("expired", Tunnel("1.2", identity=expired), [{}]),
+        ("of a client", Tunnel("1.3", identity=CLIENT), [{}]),
+    ]
     with Cases() as cases:
-        for name, tunnel, differences in [
-            ("valid", Tunnel("1.3"), wrong),
-            ("valid, TLS 1.2", Tunnel("1.2"), wrong),
-            ("expired", Tunnel("1.2", identity=expired), [dict()]),
-            ("of a client", Tunnel("1.3", identity=CLIENT), [dict()]),
-        ]:
+        for name, tunnel, differences in servers:
             directory = tmp_path / name
             directory.mkdir()
             with running(directory, tunnel=tunnel) as server:
@@ -157,8 +158,9 @@ def test_proxy(open_session: OpenSession, tmp_path: pathlib.Path) -> None:
     """Over TLS, the certificates of the proxy and of the end of the tunnel come from the same CA."""
     with running(tmp_path, tunnel=Tunnel("1.3", FRAGMENT)) as server, Cases() as cases:
         with radsecproxy.running(tmp_path, server, server.eap_port) as ports:
-            over_tls = dict(transport="tls", client_certificate=CLIENT.both, secret=None)
-            for port, options in [(ports.udp, dict(secret=radsecproxy.SECRET)), (ports.tls, over_tls)]:
+            over_tls: Dict[str, Any] = dict(transport="tls", client_certificate=CLIENT.both, secret=None)
+            over_udp: Dict[str, Any] = dict(secret=radsecproxy.SECRET)
+            for port, options in [(ports.udp, over_udp), (ports.tls, over_tls)]:
                 for auth_type in METHODS:
                     with cases.case((sorted(options), auth_type)):
                         configuration = tunnelled(port, auth_type, **options) + GROUPS
