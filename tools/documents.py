@@ -5,6 +5,7 @@ import logging
 import pathlib
 import re
 import sys
+import textwrap
 from typing import Container, Dict, Iterator, List, Mapping, NamedTuple, Sequence, Tuple, Union
 
 from lib import __version__, log_lines, reasons
@@ -64,9 +65,9 @@ _FIRST = ("credential_store", "auth", "radius")
 """The sections at the top of default.cfg. No section can be given twice, so only the last can go on below the rule."""
 _BEFORE_THE_RULE = ("server", "secret", "conn_timeout")
 """The options of the last section that come first."""
-_RULE = f"\n# {' Most configurations end here; [radius] goes on ':-^76}\n"
+_RULE = f"\n# {' Most configurations end here; [radius] continues ':-^76}\n"
 _SHIPPED_VALUES = {"secret": "$"}  # it belongs in the Credential Store
-_WITHOUT_HELP = ("messages",)  # the names and defaults are clear enough
+_WITHOUT_HELP = ("messages",)  # the names and defaults are clear enough, so each default is there once
 
 
 def example() -> str:
@@ -118,9 +119,18 @@ def _section(section: Section) -> str:
 
 
 def _settings(section: Section, options: Sequence[Option]) -> Iterator[str]:
+    names: Dict[str, List[str]] = {}
     for option in options:
+        names.setdefault(option.default, []).append(option.name)
+    for option in options:
+        first, *others = names[option.default]
         if section.name not in _WITHOUT_HELP:
             yield "# " + option.help
+        elif option.default and option.name != first:
+            continue
+        elif option.default and others:
+            text = f"The default of {', '.join([first, *others])}:"
+            yield textwrap.fill(text, 100, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False)
         yield _setting(option)
 
 

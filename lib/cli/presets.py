@@ -98,14 +98,12 @@ auth_type=pap
 """
         + _PUSH
         + """\
-# NPS logs each retransmission as a discarded request: send few.
-retransmit_after=2
 # NPS does not answer Status-Server.
 status_check=none
 """,
         _FIRST_PROMPT
         + """\
-# The extension discards a second login within 10 s: process them one at a time.
+# The extension can discard a second login within 10 s of the first: process logins one at a time.
 serialize_user=yes
 """,
     ),
@@ -127,7 +125,7 @@ prompt=Passcode:
         _DUO,
         """\
 [auth]
-prompt=Press Enter for Duo Push or type a passcode:
+prompt=Type a passcode, or press Enter for Duo Push, then approve it on your device:
 # Sent if the user only presses Enter, because the proxy refuses an empty password.
 push_password=push
 """,
@@ -151,7 +149,7 @@ prompt=Password, or password,passcode:
         _FIRST_PROMPT
         + """\
 [challenge_answers]
-# Choose push for every user whose first choice it is. Without this line, users choose.
+# Choose push for every user who has it as the first choice. Without this line, users choose.
 1\\. Duo Push = 1
 """,
     ),
@@ -198,8 +196,8 @@ auth_type=pap
         _SHARED + _PUSH,
         """\
 [auth]
-prompt=Press Enter for push or type a passcode:
-# Sent if the user only presses Enter: a passcode of one letter requests a push.
+prompt=Type a passcode, or press Enter for push, then approve it on your device:
+# Sent if the user only presses Enter: this letter requests a push.
 push_password=p
 """,
     ),

@@ -1,12 +1,13 @@
 """MS-CHAPv2, pure: the response to send, the proof that the server knows the password, and the meaning of its errors.
 
-RFC 2759 for the arithmetic, RFC 2548 section 2 for the attributes. No sockets, no clock, no randomness of its own.
+RFC 2759 for the arithmetic, RFC 3079 for the keys, RFC 2548 section 2 for the attributes. No sockets, no clock, no
+randomness of its own.
 """
 
 import hashlib
 import hmac
 import re
-from typing import Optional
+from typing import Optional, Tuple
 
 from ..namedtuple import NamedTuple
 from ..secret import Secret
@@ -17,6 +18,9 @@ MAX_PASSWORD_CHARACTERS = 256
 
 _MAGIC_1 = b"Magic server to client signing constant"
 _MAGIC_2 = b"Pad to make it do more than one iteration"
+_MASTER_KEY = b"This is the MPPE Master Key"
+_SEND_KEY = b"On the client side, this is the send key; on the server side, it is the receive key."
+_RECEIVE_KEY = b"On the client side, this is the receive key; on the server side, it is the send key."
 
 
 class Response(NamedTuple):
@@ -83,6 +87,14 @@ def verify_success(success: str, attribute: bytes, identifier: int) -> bool:
     if match is None or match.group(1)[0] != identifier:
         return False
     return hmac.compare_digest(match.group(2), success.encode("ascii", "replace"))
+
+
+def client_keys(password: Secret, made: Response) -> Tuple[bytes, bytes]:
+    """Return the keys of 16 octets that the client sends and receives with after this response (RFC 3079 section 3)."""
+    digest = hashlib.sha1(md4(_password_hash(password)) + made.value[-24:] + _MASTER_KEY).digest()
+    padded = digest[:16] + bytes(40)
+    send, receive = (hashlib.sha1(padded + text + b"\xf2" * 40).digest()[:16] for text in (_SEND_KEY, _RECEIVE_KEY))
+    return send, receive
 
 
 def parse_error(attribute: bytes) -> Error:

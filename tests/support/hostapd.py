@@ -1,9 +1,9 @@
 """A real hostapd on loopback, as a RADIUS server for EAP-TTLS (PAP, MS-CHAPv2) and PEAP version 0 over UDP.
 
 Its users are `alice` and `alice@example.com` with the password `correct horse`, whatever the name outside the tunnel:
-accept with Filter-Id `admins` and Class `OU=ops;`. It rejects all others without a Reply-Message, has no challenges, and
-always sends the keys of the tunnel. PEAP offers crypto-binding; with TLS 1.3, hostapd 2.10 calculates it from the key of
-TLS 1.2, which eapol_test does not accept.
+accept with Filter-Id `admins` and Class `OU=ops;`. It rejects all others without a Reply-Message, has no challenges,
+and always sends the keys of the tunnel. PEAP offers crypto-binding; with TLS 1.3, hostapd 2.10 calculates it from the
+key of TLS 1.2, which eapol_test does not accept.
 """
 
 import contextlib

@@ -12,7 +12,7 @@ import socket
 import ssl
 import tempfile
 import time
-from typing import Any, Iterable, Iterator, List, Mapping, Optional, Tuple
+from typing import Any, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ... import log_lines, reasons
 from ...secret import Secret
@@ -211,7 +211,7 @@ class TlsTransport(Transport):
         return Unreachable(reasons.TLS_FAILED, text)
 
     def _failed(self, error: Exception) -> Unreachable:
-        return Unreachable(*_explain(error, self._name, self._has_certificate))
+        return Unreachable(*explain(error, self._name, self._has_certificate))
 
 
 def _connect(address: Address, source_ip: str, until: float) -> socket.socket:
@@ -261,7 +261,7 @@ def _wrap(settings: TlsSettings, server_name: str, incoming: ssl.MemoryBIO, outg
         raise Unreachable(reasons.TLS_CERTIFICATE, text) from None
 
 
-def context_for(settings: TlsSettings) -> ssl.SSLContext:
+def context_for(settings: TlsSettings, protocols: Sequence[str] = _PROTOCOLS) -> ssl.SSLContext:
     """Return a context that verifies the certificate of a server; raise Unreachable if a certificate is unusable."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies the certificate and its name
     versions = getattr(ssl, "TLSVersion", None)
@@ -271,7 +271,8 @@ def context_for(settings: TlsSettings) -> ssl.SSLContext:
         context.options |= ssl.OP_NO_TLSv1 | ssl.OP_NO_TLSv1_1
     context.options |= getattr(ssl, "OP_NO_RENEGOTIATION", 0)
     context.verify_flags |= _PARTIAL_CHAIN  # ca_certificate may have an intermediate CA alone
-    context.set_alpn_protocols(_PROTOCOLS)
+    if protocols:
+        context.set_alpn_protocols(protocols)
     try:
         context.load_verify_locations(cadata=settings.ca_certificate)
     except (ssl.SSLError, ValueError) as error:
@@ -312,7 +313,7 @@ def _readable_path(secret: Secret) -> Iterator[str]:
         yield f"/proc/self/fd/{file.fileno()}"
 
 
-def _explain(error: Exception, server_name: str, has_certificate: bool) -> Tuple[str, str]:
+def explain(error: Exception, server_name: str, has_certificate: bool) -> Tuple[str, str]:
     """Return the code of the denial for an error of TLS, and its meaning for the log."""
     number = getattr(error, "verify_code", None)
     if number:
