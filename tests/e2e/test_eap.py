@@ -35,8 +35,8 @@ def check_accept(session: Session, auth_type: str, version: str) -> None:
     verdict = session.log_in(PASSWORD)
     assert verdict["verdict"] == "ACCEPT", text(session)
     assert verdict["gateway_groups"] == ["admins"]
-    assert f"{METHODS[auth_type]}, TLSv{version}" in text(session)
-    assert f"outer name {OUTER}" in text(session)
+    (accept,) = [line for line in session.log if line.startswith("RADIUS: Access-Accept ")]
+    assert f"{METHODS[auth_type]}, TLSv{version}" in accept
     assert PASSWORD not in text(session)
 
 
@@ -76,7 +76,9 @@ def test_freeradius(open_session: OpenSession, tmp_path: pathlib.Path, version: 
             with cases.case((auth_type, "wrong password")):
                 session = open_session(configuration.replace(ONCE, ""), gateway_user=USER)
                 assert outcome(session, "wrong password", PASSWORD) == "ACCEPT"
-                assert prompts(session)[1].startswith("Authentication failed: Wrong code.")
+                # PEAP adds the text of the failure inside.
+                inside = "Authentication rejected " if auth_type == "peap-mschapv2" else ""
+                assert prompts(session)[1].startswith(f"Authentication failed: {inside}Wrong code.")
                 assert "wrong password" not in text(session)
         # Without a realm, the outer name has none.
         for auth_type in METHODS:
@@ -137,13 +139,11 @@ def test_certificates(open_session: OpenSession, tmp_path: pathlib.Path) -> None
                             assert PASSWORD not in text(session)
 
 
-@pytest.mark.parametrize(
-    ("version", "auth_types"),
-    [("1.2", ["ttls-pap", "ttls-mschapv2", "peap-mschapv2"]), ("1.3", ["ttls-pap", "ttls-mschapv2"])],
-)
-def test_hostapd(open_session: OpenSession, tmp_path: pathlib.Path, version: str, auth_types: List[str]) -> None:
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+def test_hostapd(open_session: OpenSession, tmp_path: pathlib.Path, version: str) -> None:
+    """PEAP has crypto-binding, and hostapd 2.10 calculates it from another key with TLS 1.3."""
     with hostapd.running(tmp_path, version, FRAGMENT) as server, Cases() as cases:
-        for auth_type in auth_types:
+        for auth_type in METHODS:
             configuration = tunnelled(server.port, auth_type, secret=server.secret)
             with cases.case((auth_type, "accept")):
                 check_accept(open_session(configuration + GROUPS, gateway_user=USER), auth_type, version)
