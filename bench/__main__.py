@@ -25,6 +25,7 @@ from lib.state.accounting_queue import AccountingQueue
 from simulator.gateway import HOST, Session, UnpackedPlugin, unpack
 from simulator.host import RESULT_FD
 from simulator.server import DemoServer
+from tests.support import tunnel
 from tests.support.certificates import Authority, in_configuration
 from tests.support.misbehaving import Request, Server, reply, silent
 from tests.support.tls_peer import VERSION_1_1, Peer, answering
@@ -155,26 +156,38 @@ def hooks(ours: UnpackedPlugin, floor: UnpackedPlugin) -> None:
 
 
 def handshakes(zip_directory: pathlib.Path, scratch: pathlib.Path, udp: UnpackedPlugin) -> None:
-    """Print the cost of a login over TLS against UDP: every hook is a process and performs a full handshake."""
+    """Print the cost of a login over TLS, or in a tunnel over UDP, against PAP over UDP: each shakes hands."""
     authority = Authority("the bench's CA")
     ca = "ca_certificate=" + in_configuration(authority.certificate)
     client = "client_certificate=" + in_configuration(authority.issue(for_client=True).both)
-    asked = ("authenticate", arguments(key_value_pairs={"otp": "123456"}))
-    heading("RADIUS over TLS", "CPU ms", "UDP", "CPU ratio", "reply after ms", "UDP", "reply ratio")
+    heading("Handshakes", "CPU ms", "PAP, UDP", "CPU ratio", "reply after ms", "PAP, UDP", "reply ratio")
     rows: List[Tuple[str, List[str], Dict[str, Any]]] = [
-        ("TLS 1.3", [], {}),
-        ("TLS 1.2", [], {"newest": "TLSv1_2"}),
-        ("TLS 1.3, client certificate", [client], {"client_ca": authority}),
-        ("TLS 1.3, RADIUS/1.1", [], {"protocols": [VERSION_1_1]}),
+        ("RADIUS over TLS 1.3", [], {}),
+        ("RADIUS over TLS 1.2", [], {"newest": "TLSv1_2"}),
+        ("RADIUS over TLS 1.3, client certificate", [client], {"client_ca": authority}),
+        ("RADIUS/1.1 over TLS 1.3", [], {"protocols": [VERSION_1_1]}),
     ]
     for name, options, abilities in rows:
         with Peer(answering(), authority.issue(), **abilities) as peer:
             configuration = section("radius", peer.port, "radsec", "transport=tls", ca, *options)
-            plugin = UnpackedPlugin(zip_directory, configuration, state_directory=scratch / "tls")
-            waits = [(until_reply(plugin), until_reply(udp)) for _ in range(REAL)]
-            over_tls, over_udp = (statistics.median(each) for each in zip(*waits))
-            a, b, ratio = compared((plugin,) + asked, (udp,) + asked)
-        line(name, a.cpu * 1e3, b.cpu * 1e3, ratio, over_tls * 1e3, over_udp * 1e3, over_tls / over_udp)
+            handshake(name, UnpackedPlugin(zip_directory, configuration, state_directory=scratch / "tls"), udp)
+    ca = "ca_certificate=" + in_configuration(tunnel.AUTHORITY.certificate)
+    for method in ("ttls-pap", "ttls-mschapv2", "peap-mschapv2"):
+        script = tunnel.TunnelScript(method, users={"alice": "123456"}, secret=SECRET)
+        with Server(script) as server:
+            options = ["auth_type=" + method, "tls_server_name=" + tunnel.NAME, ca]
+            configuration = section("radius", server.port, SECRET.decode("ascii"), *options)
+            plugin = UnpackedPlugin(zip_directory, configuration, state_directory=scratch / "tunnel")
+            handshake(f"UDP, {method}", plugin, udp)
+
+
+def handshake(name: str, plugin: UnpackedPlugin, udp: UnpackedPlugin) -> None:
+    """Print a row of `handshakes`."""
+    asked = ("authenticate", arguments(key_value_pairs={"otp": "123456"}))
+    waits = [(until_reply(plugin), until_reply(udp)) for _ in range(REAL)]
+    mine, over_udp = (statistics.median(each) for each in zip(*waits))
+    a, b, ratio = compared((plugin,) + asked, (udp,) + asked)
+    line(name, a.cpu * 1e3, b.cpu * 1e3, ratio, mine * 1e3, over_udp * 1e3, mine / over_udp)
 
 
 def until_reply(plugin: UnpackedPlugin) -> float:

@@ -44,7 +44,7 @@ from .state.user_lock import UserLocks
 from .text import canonical, counted, field, one_line, printable, reply_message, without_inputs
 
 if TYPE_CHECKING:  # they import pyrad, which a hook that only asks the user must not pay for
-    from .radius import packet, result
+    from .radius import packet, result, tunnelled
 
 _FEW_CODES = 2  # the log warns when a user has this many left
 _PATTERN_SECONDS = 5.0  # limit for [gateway_groups] pattern, and for all of [challenge_answers]
@@ -79,6 +79,8 @@ class Authenticator:
         self._attribute_warnings: List[str] = []
         self._record = SessionRecord(0.0)
         self._typed: Tuple[str, ...] = ()
+        self._challenge: "Optional[tunnelled.Challenge]" = None
+        """The last challenge, if it came through a tunnel, which exists in this process only."""
         self._seconds = 0.0  # spent on waiting
 
     def run(self, record: SessionRecord, call: HookCall) -> Tuple[SessionRecord, Action]:
@@ -156,18 +158,21 @@ class Authenticator:
         sent = password.reveal()
         inputs = self._typed + (() if sent.lower() in _PUSH_WORDS else (sent,))
         message = without_inputs(reply_message(answer.messages), inputs)
+        via = ", ".join(filter(None, (answer.transport, answer.tunnel)))
         log_lines.REPLY.log(
             _log,
             reply=packet.NAMES[reply.code],
             user=field(self._record.radius_user),
             section=origin.section,
-            server=self._record.server + (f" ({answer.transport})" if answer.transport else ""),
+            server=self._record.server + (f" ({via})" if via else ""),
             seconds=answer.seconds,
             sent=counted(answer.transmissions, "transmission", "transmissions"),
             text=_loggable(message, is_secret=reply.code != packet.ACCESS_REJECT),
         )
         if reply.code == packet.ACCESS_CHALLENGE:
-            return Challenged(message, reply.echo, reply.state, (origin.section, origin.host, origin.port))
+            self._challenge = answer.challenge
+            place = (origin.section, origin.host, origin.port)
+            return Challenged(message, reply.echo, reply.state, place, in_tunnel=answer.challenge is not None)
         if reply.code == packet.ACCESS_REJECT:
             return Rejected(message)
         if self._settings.accounting:
@@ -196,6 +201,7 @@ class Authenticator:
             attributes,
             request.server_state,
             Origin(*request.origin) if request.origin else None,
+            self._challenge if request.origin else None,
         )
         return client.ask(servers, login, seconds, self._server_status)
 
@@ -224,7 +230,7 @@ class Authenticator:
         left = self._used_codes.unused(hashes)
         log_lines.RECOVERY_CODE_ACCEPTED.log(_log, user=user, left=left)
         if left <= _FEW_CODES:
-            log_lines.RECOVERY_CODES_RUN_OUT.log(_log, user=user, left=left)
+            log_lines.RECOVERY_CODES_RUNNING_LOW.log(_log, user=user, left=left)
         return CodeAccepted()
 
     def _groups(self, reply: "packet.Reply") -> Optional[Tuple[str, ...]]:

@@ -27,6 +27,7 @@ NO_MESSAGE_AUTHENTICATOR = "no-message-authenticator"
 MUTUAL_AUTH_FAILED = "mutual-auth-failed"
 TLS_CERTIFICATE = "tls-certificate"
 TLS_FAILED = "tls-failed"
+TUNNEL_CHALLENGE = "tunnel-challenge"
 BAD_REPLY = "bad-reply"
 BAD_CONFIGURATION = "bad-configuration"
 LOCKED = "locked"
@@ -88,7 +89,7 @@ _DENIALS = (
         "This connection cannot ask for a needed code. Contact your help desk.",
         "The server sent an Access-Challenge, or a `[question_N]` is due, in a protocol in which SPS cannot prompt.",
         "Have users put the code into the login name or use push in this protocol, or answer the challenge with "
-        "`[challenge_answers]`. SPS prompts in SSH, Telnet, and RDP; if yours does in another protocol, add it to "
+        "`[challenge_answers]`. SPS prompts in SSH, Telnet, and RDP; if yours prompts in another protocol, add it to "
         "`[auth] interactive_protocols`.",
     ),
     Denial(
@@ -100,8 +101,8 @@ _DENIALS = (
     Denial(
         BAD_USERNAME,
         "This user name cannot be used. Log in with your own.",
-        "The name contains a control character or a path separator, begins or ends with white space, or is longer than "
-        "253 octets.",
+        "The name contains a control character, an invisible character, or a path separator, begins or ends with white "
+        "space, or is longer than 253 octets.",
         "Have the user enter the right name; look for scripts that send invalid ones.",
     ),
     Denial(
@@ -123,9 +124,9 @@ _DENIALS = (
         "No response in time. Try again and approve the request on your device.",
         "A server is up, since it answered Status-Server or another login in the meantime, but it did not answer this "
         "login in time. Usually the user did not approve a push.",
-        "If users need more time, raise `[radius] conn_timeout`: times `conn_retries` it is the longest wait for one "
-        "address. Raise `total_timeout` too if it is less. If logins without push end like this, read the log of the "
-        "server.",
+        "If users need more time, raise `[radius] conn_timeout`: multiplied by `conn_retries`, it is the longest wait "
+        "for one address. Raise `total_timeout` too if it is less than that. If logins without push end like this, "
+        "read the log of the server.",
     ),
     Denial(
         CONNECTION_REFUSED,
@@ -169,8 +170,10 @@ _DENIALS = (
     Denial(
         MUTUAL_AUTH_FAILED,
         _UNREACHABLE,
-        "With mschapv2, a server accepted the login without proving that it knows the password.",
-        "The server must send MS-CHAP2-Success with every Access-Accept. If it does, an attacker is impersonating it.",
+        "A server accepted the login without the required proof: with mschapv2, that it knows the password; with a "
+        "tunnelled method, that the Access-Accept comes from the end of the tunnel.",
+        "The log says what is missing. The server must send MS-CHAP2-Success, or the keys of the tunnel, with every "
+        "Access-Accept. If it does, a proxy removes them, or an attacker is impersonating the server.",
     ),
     Denial(
         TLS_CERTIFICATE,
@@ -188,6 +191,13 @@ _DENIALS = (
         "SPS as a client. Read the server's log.",
     ),
     Denial(
+        TUNNEL_CHALLENGE,
+        "This login service cannot ask for a needed code here. Contact your help desk.",
+        "The server asked the user a question inside the tunnel of `auth_type`, which ends with the hook call: the "
+        "plugin cannot pass the question on.",
+        "Answer it with `[challenge_answers]`, use push, or set `auth_type` to one without a tunnel.",
+    ),
+    Denial(
         BAD_REPLY,
         _UNREACHABLE,
         "Replies were not valid RADIUS or did not belong to the request.",
@@ -198,8 +208,8 @@ _DENIALS = (
         BAD_CONFIGURATION,
         "Login is not possible because of a configuration error. Contact your help desk.",
         "The plugin's configuration has errors, or a line of `[radius_attributes]` does not fit this session.",
-        "The log lists each as `[section] option`. Correct them under Policies > AA Plugin Configurations. If the "
-        "server does not need an attribute, mark it as optional with `?`, as in `Cisco-AVPair? = ...`.",
+        "The log lists each error as `[section] option`. Correct them under Policies > AA Plugin Configurations. If "
+        "the server does not need an attribute, mark it as optional with `?`, as in `Cisco-AVPair? = ...`.",
     ),
     Denial(
         LOCKED,

@@ -5,6 +5,7 @@ import logging
 import pathlib
 import re
 import sys
+import textwrap
 from typing import Container, Dict, Iterator, List, Mapping, NamedTuple, Sequence, Tuple, Union
 
 from lib import __version__, log_lines, reasons
@@ -12,6 +13,7 @@ from lib.cli import check
 from lib.cli.presets import PRESETS, configuration
 from lib.config.option import Option, Section
 from lib.config.options import SECTIONS
+from lib.log_line import Cause, Line
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 README, DEFAULT_CFG = ROOT / "README.md", ROOT / "default.cfg"
@@ -63,9 +65,9 @@ _FIRST = ("credential_store", "auth", "radius")
 """The sections at the top of default.cfg. No section can be given twice, so only the last can go on below the rule."""
 _BEFORE_THE_RULE = ("server", "secret", "conn_timeout")
 """The options of the last section that come first."""
-_RULE = f"\n# {' Most configurations end here; [radius] goes on ':-^76}\n"
+_RULE = f"\n# {' Most configurations end here; [radius] continues ':-^76}\n"
 _SHIPPED_VALUES = {"secret": "$"}  # it belongs in the Credential Store
-_WITHOUT_HELP = ("messages",)  # the names and defaults are clear enough
+_WITHOUT_HELP = ("messages",)  # the names and defaults are clear enough, so each default is there once
 
 
 def example() -> str:
@@ -117,9 +119,18 @@ def _section(section: Section) -> str:
 
 
 def _settings(section: Section, options: Sequence[Option]) -> Iterator[str]:
+    names: Dict[str, List[str]] = {}
     for option in options:
+        names.setdefault(option.default, []).append(option.name)
+    for option in options:
+        first, *others = names[option.default]
         if section.name not in _WITHOUT_HELP:
             yield "# " + option.help
+        elif option.default and option.name != first:
+            continue
+        elif option.default and others:
+            text = f"The default of {', '.join([first, *others])}:"
+            yield textwrap.fill(text, 100, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False)
         yield _setting(option)
 
 
@@ -173,7 +184,7 @@ def declared_log_lines() -> List[LogLine]:
     for statement, following in zip(statements, statements[1:] + [ast.Pass()]):
         name = getattr(statement.targets[0], "id", "") if isinstance(statement, ast.Assign) else ""
         declared = getattr(log_lines, name, None)
-        if not isinstance(declared, (log_lines.Line, log_lines.Cause)):
+        if not isinstance(declared, (Line, Cause)):
             continue
         description = ast.literal_eval(following.value) if isinstance(following, ast.Expr) else ""
         headings = [line[2:] for line in source.splitlines()[: statement.lineno] if line.startswith("# ")]
@@ -182,9 +193,9 @@ def declared_log_lines() -> List[LogLine]:
     return found
 
 
-def _whole(declared: Union[log_lines.Line, log_lines.Cause]) -> Tuple[int, str]:
+def _whole(declared: Union[Line, Cause]) -> Tuple[int, str]:
     """Return the level and the text of a line, with this cause in its place."""
-    if isinstance(declared, log_lines.Line):
+    if isinstance(declared, Line):
         return declared.level, declared.text
     level, text = _whole(declared.within)
     return level, text.replace("{cause}", declared.text)

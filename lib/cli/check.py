@@ -15,7 +15,7 @@ from ..config.reader import MAX_PROBLEMS, ConfigurationError
 from ..login.state import PROTOCOLS_WITH_QUESTIONS
 from ..namedtuple import NamedTuple
 from ..recovery_code import RecoveryHash
-from ..text import counted
+from ..text import counted, placeholders
 from . import exit_status
 from .config_source import NOT_UTF8, NotUtf8, format_problem, read
 from .console import Console
@@ -59,11 +59,11 @@ def findings(text: str) -> List[Finding]:
     built, problems = build(ini, look_up, trusted_ca)
     rest, errors = ini, problems
     for _ in range(_MAX_ROUNDS):
-        # With an invalid transport, it is unknown which options have an effect.
+        # With an invalid transport or auth_type, it is unknown which options have an effect.
         if (
             built is not None
             or len(errors) > MAX_PROBLEMS
-            or any(problem.error and problem.option == "transport" for problem in errors)
+            or any(problem.error and problem.option in ("transport", "auth_type") for problem in errors)
         ):
             break
         rest = _without_errors(rest, errors)
@@ -199,11 +199,12 @@ def _warnings(ini: Ini, built: Optional[Settings]) -> Iterator[Problem]:
         secret = values.get("secret", "")
         if secret not in ("", "$") and len(secret.encode("utf-8", "replace")) < SECRET_OCTETS:
             yield _advice(section, "secret", f"is shorter than the {SECRET_OCTETS} octets that RFC 2865 recommends")
-        if values.get("require_message_authenticator", "").lower() == "no":
+        if values.get("require_message_authenticator", "").lower() == "no" and not _has_tunnel(ini, section):
             yield _advice(section, "require_message_authenticator", "is no: replies can be forged (CVE-2024-3596)")
     yield from _without_effect(ini)
     if built is not None:
         yield from _server_warnings(ini, built)
+        yield from _tunnel_warnings(ini, built)
         if set(built.auth.interactive_protocols) - set(PROTOCOLS_WITH_QUESTIONS):
             protocols = ", ".join(PROTOCOLS_WITH_QUESTIONS)
             text = f"SPS can ask questions in {protocols} only; a login in another protocol would hang"
@@ -212,10 +213,18 @@ def _warnings(ini: Ini, built: Optional[Settings]) -> Iterator[Problem]:
 
 def _over_tls(ini: Ini, section: str) -> bool:
     """Whether the server of a section uses TLS; accounting servers do what [radius] does."""
+    return _server_value(ini, section, "transport") == "tls"
+
+
+def _has_tunnel(ini: Ini, section: str) -> bool:
+    return _server_value(ini, section, "auth_type") in declared.TUNNELLED
+
+
+def _server_value(ini: Ini, section: str, option: str) -> str:
     values = ini.sections.get("radius", {})
     if section.startswith("radius"):
         values = dict(values, **ini.sections[section])
-    return values.get("transport", "").lower() == "tls"
+    return values.get(option, "").lower()
 
 
 def _without_effect(ini: Ini) -> Iterator[Problem]:
@@ -254,6 +263,26 @@ def _server_warnings(ini: Ini, built: Settings) -> Iterator[Problem]:
         versions = {_ip_version(address) for address in (server.server, server.source_ip)} - {0}
         if len(versions) > 1:
             yield _advice(section, "source_ip", "has a different IP version than server")
+
+
+def _tunnel_warnings(ini: Ini, built: Settings) -> Iterator[Problem]:
+    """Find what weakens a tunnel, and what its methods cannot do."""
+    has_tunnel = any(server.tunnel for server in built.servers)
+    for server in built.servers:
+        section, values = server.section, ini.sections.get(server.section, {})
+        if values.get("require_message_authenticator", "").lower() == "no" and server.tunnel and not server.tls:
+            text = "has no effect with a tunnelled auth_type, which requires Message-Authenticator (RFC 3579)"
+            yield _advice(section, "require_message_authenticator", text)
+        if values.get("require_tunnel_keys", "").lower() == "no" and has_tunnel:
+            text = "is no: anyone who knows the shared secret can forge an Access-Accept without the tunnel's keys"
+            yield _advice(section, "require_tunnel_keys", text)
+    for line in built.attributes if has_tunnel else ():
+        if {"username", "gateway_user"}.intersection(placeholders(line.text)):
+            yield _advice("radius_attributes", line.place, "shows the user name outside the tunnel")
+    hashing = [server.auth_type for server in built.servers if server.auth_type.endswith(("chap", "chapv2"))]
+    if len(built.auth.push_password.reveal()) > 1 and hashing:  # SafeNet recognizes the hashes of single characters
+        text = f"is hashed with auth_type={hashing[0]}: a server that looks for the word does not see it"
+        yield _advice("auth", "push_password", text)
 
 
 def _ip_version(address: str) -> int:

@@ -13,6 +13,7 @@ from ..authenticator import Authenticator
 from ..login import conversation
 from ..login.state import Accept, Action, Ask, Deny, HookCall, Identity
 from ..login.username import character_problem
+from ..radius.server import ServerSettings
 from ..session import Session, SessionRecord, format_metadata, opening_warnings
 from ..state.directory import StateDirectories
 from ..text import field, one_line, safe
@@ -44,13 +45,25 @@ def run(options: argparse.Namespace) -> int:
         if configuration.ini.sections.get(section, {}).get(option, "0") not in ("", "0"):
             console.say(f"Ignored here, works on SPS only: [{section}]")
     # Without the lockout: the state directory is new.
-    configuration = configuration._replace(settings=configuration.settings._replace(lockout=None))
+    settings = configuration.settings._replace(
+        lockout=None, servers=tuple(map(_usable_here, configuration.settings.servers))
+    )
+    configuration = configuration._replace(settings=settings)
     packet_printer = PacketPrinter(console, configuration.settings.dictionary)
     with tempfile.TemporaryDirectory(prefix="sps-radius-") as directory, _printed_log(console, packet_printer):
         # As on SPS, the status of the servers is kept from one answer to the next.
         path = directory if os.name == "posix" else None
         directories = StateDirectories(persistent=path, ephemeral=path)
         return _Login(options, configuration, console, packet_printer, directories).run()
+
+
+def _usable_here(server: ServerSettings) -> ServerSettings:
+    """Return a server whose login does not fail just because this computer has no pyOpenSSL, as SPS has."""
+    if server.tunnel is None:
+        return server
+    from ..radius.eap.tunnel import can_export  # it loads TLS
+
+    return server if can_export() else server._replace(tunnel=server.tunnel._replace(require_keys=False))
 
 
 @contextlib.contextmanager

@@ -2,6 +2,8 @@
 
 from typing import Mapping, Sequence
 
+from ..config.options import TUNNELLED
+from ..config.value_types import is_address
 from ..namedtuple import NamedTuple
 
 
@@ -44,11 +46,29 @@ _COMMA_PROMPT = """\
 [auth]
 prompt=Password, or password,code:
 """
+_CA = """\
+# The trusted CA list on SPS with the CA of the server.
+ca_certificate=$[radius_ca]
+"""
 _PAP = (
     _SHARED
     + """\
 # The server supports no other method of the plugin.
 auth_type=pap
+"""
+)
+_NPS = (
+    _PUSH
+    + """\
+# NPS does not answer Status-Server.
+status_check=none
+"""
+)
+_NPS_AUTH = (
+    _FIRST_PROMPT
+    + """\
+# The extension can discard a second login within 10 s of the first: process logins one at a time.
+serialize_user=yes
 """
 )
 _DUO = (
@@ -79,10 +99,26 @@ conn_retries=3
         """\
 # RADIUS over TLS, port 2083. The secret is always radsec.
 transport=tls
-# The trusted CA list on SPS with the CA of the server.
-ca_certificate=$[radius_ca]
+"""
+        + _CA
+        + """\
 # The X.509 key in the Credential Store below: host radius, user client_certificate.
 client_certificate=$
+conn_timeout=12
+conn_retries=3
+""",
+    ),
+    "freeradius-tunnel": Preset(
+        "FreeRADIUS with EAP-TTLS",
+        "freeradius",
+        "radius.example.com",
+        _SHARED
+        + """\
+# The password goes through a TLS tunnel to the server.
+auth_type=ttls-pap
+"""
+        + _CA
+        + """\
 conn_timeout=12
 conn_retries=3
 """,
@@ -96,18 +132,21 @@ conn_retries=3
 # pap for codes; mschapv2 for approvals and phone calls only.
 auth_type=pap
 """
-        + _PUSH
+        + _NPS,
+        _NPS_AUTH,
+    ),
+    "nps-tunnel": Preset(
+        "NPS with Entra MFA and PEAP",
+        "nps",
+        "nps.example.com",
+        _SHARED
         + """\
-# NPS logs each retransmission as a discarded request: send few.
-retransmit_after=2
-# NPS does not answer Status-Server.
-status_check=none
-""",
-        _FIRST_PROMPT
-        + """\
-# The extension discards a second login within 10 s: process them one at a time.
-serialize_user=yes
-""",
+# For approvals and phone calls only: codes require pap.
+auth_type=peap-mschapv2
+"""
+        + _CA
+        + _NPS,
+        _NPS_AUTH,
     ),
     "rsa": Preset(
         "RSA Authentication Manager",
@@ -127,7 +166,7 @@ prompt=Passcode:
         _DUO,
         """\
 [auth]
-prompt=Press Enter for Duo Push or type a passcode:
+prompt=Type a passcode, or press Enter for Duo Push, then approve it on your device:
 # Sent if the user only presses Enter, because the proxy refuses an empty password.
 push_password=push
 """,
@@ -151,7 +190,7 @@ prompt=Password, or password,passcode:
         _FIRST_PROMPT
         + """\
 [challenge_answers]
-# Choose push for every user whose first choice it is. Without this line, users choose.
+# Choose push for every user who has it as the first choice. Without this line, users choose.
 1\\. Duo Push = 1
 """,
     ),
@@ -173,11 +212,30 @@ prompt=Password followed by passcode:
         + """\
 # The port of the RADIUS application in Okta.
 port=1812
-# The agent supports no other method of the plugin.
+# The agent supports no other method without a tunnel.
 auth_type=pap
 """
         + _PUSH,
         _FIRST_PROMPT,
+    ),
+    "okta-tunnel": Preset(
+        "Okta RADIUS agent with EAP-TTLS",
+        "okta",
+        "okta-agent.example.com",
+        _SHARED
+        + """\
+# The port of the RADIUS application in Okta.
+port=1812
+# The agent supports only PAP inside the tunnel.
+auth_type=ttls-pap
+"""
+        + _CA
+        + _PUSH,
+        """\
+[auth]
+# A challenge is not possible: Okta sends the push at once, or reads the code after a comma.
+prompt=Password, or password,passcode:
+""",
     ),
     "privacyidea": Preset(
         "privacyIDEA",
@@ -198,8 +256,8 @@ auth_type=pap
         _SHARED + _PUSH,
         """\
 [auth]
-prompt=Press Enter for push or type a passcode:
-# Sent if the user only presses Enter: a passcode of one letter requests a push.
+prompt=Type a passcode, or press Enter for push, then approve it on your device:
+# Sent if the user only presses Enter: this letter requests a push.
 push_password=p
 """,
     ),
@@ -227,15 +285,41 @@ prompt=Security code:
     ),
     "onelogin": Preset("OneLogin", "onelogin", "radius.example.com", _PAP + _PUSH, _COMMA_PROMPT),
     "jumpcloud": Preset("JumpCloud", "jumpcloud", "radius.example.com", _SHARED + _PUSH, _COMMA_PROMPT),
+    "jumpcloud-tunnel": Preset(
+        "JumpCloud with EAP-TTLS",
+        "jumpcloud",
+        "radius.example.com",
+        _SHARED
+        + """\
+# The password goes through a TLS tunnel to JumpCloud.
+auth_type=ttls-pap
+tls_server_name=radius.jumpcloud.com
+"""
+        + _CA
+        + _PUSH,
+        _COMMA_PROMPT,
+    ),
     "cisco-ise": Preset("Cisco ISE", "cisco-ise", "ise.example.com", _SHARED + _PUSH, _FIRST_PROMPT),
 }
 
 
 def configuration(preset: Preset, servers: Sequence[str] = (), store: str = DEFAULT_STORE) -> str:
     """Return the configuration for these servers, by default that of the example."""
-    first, *others = servers or (preset.server,)
-    further = "".join(f"[radius_{number}]\nserver={server}\n" for number, server in enumerate(others, 2))
+    servers = servers or (preset.server,)
+    has_tunnel = any(f"auth_type={method}\n" in preset.radius for method in TUNNELLED)
+    needs_name = has_tunnel and "tls_server_name=" not in preset.radius and any(map(is_address, servers))
+    first, *others = (_server(preset, server, needs_name) for server in servers)
+    further = "".join(f"[radius_{number}]\n{server}" for number, server in enumerate(others, 2))
     return (
-        f"# {preset.product}: see docs/servers/{preset.page}.md\n[radius]\nserver={first}\n{preset.radius}"
+        f"# {preset.product}: see docs/servers/{preset.page}.md\n[radius]\n{first}{preset.radius}"
         f"{further}{preset.sections}[credential_store]\nname={store}\n"
     )
+
+
+def _server(preset: Preset, server: str, needs_name: bool) -> str:
+    """Return the line with the server, and if it is needed, that with the name in its certificate."""
+    if not needs_name:
+        return f"server={server}\n"
+    if not is_address(server):  # otherwise it inherits the name of another server
+        return f"server={server}\ntls_server_name={server}\n"
+    return f"server={server}\n# Replace this with the name in its certificate.\ntls_server_name={preset.server}\n"

@@ -175,24 +175,25 @@ def _probe(target: _Target, address: Address, how: ProbeOptions) -> List[ProbeRe
         conn_retries=1,
         retransmit_after=target.server.retransmit_after or 1.0,  # 0 is for logins only
         status_check="none",
-        auth_type="pap",
+        auth_type=target.server.auth_type if target.server.tunnel else "pap",
     )
     # Like the answer to a challenge, the request goes to this address only.
     place = Origin(server.section, address.host, server.port)
     result = ProbeResult(server.section, target.server.server, str(address), False, "", 0.0)
     requests: List[Probe] = [StatusRequest(_nas_identifier(how), target.accounting, place)]
-    if how.probe_user and not target.accounting:
-        # It must fail: every valid reply shows that the server is up and its secret is right.
+    if (how.probe_user or server.tunnel) and not target.accounting:
+        # It must fail: every valid reply shows that the server is up and its secret is right. A tunnel is left unused.
+        names = {server.section: how.probe_user or "probe"}
         attributes = nas.attributes(how.nas_identifier, "", "")
         password = Secret(os.urandom(12).hex())
-        requests.append(LoginRequest({server.section: how.probe_user}, password, attributes, origin=place))
+        requests.append(LoginRequest(names, password, attributes, origin=place, ends_at_handshake=True))
     answers = [_ask(server, request, how.timeout) for request in requests]
     status, login = answers[0], answers[1] if len(answers) > 1 else None
     if not any(isinstance(answer, Answer) for answer in answers):
         result = _failure(result, answers, target, how)
         if result.code == reasons.NO_REPLY and server.tls is None:
             result = _with_other_address(result, server, address, requests, how)
-        if result.code == reasons.TLS_CERTIFICATE:
+        if result.code == reasons.TLS_CERTIFICATE and server.tunnel is None:
             from .peer_certificate import peer_certificate  # only servers with transport=tls need it
 
             result = _with_certificate(result, peer_certificate(server, address, how.timeout))
@@ -232,7 +233,8 @@ def _success(
 ) -> ProbeResult:
     """Return the result for an answer; `login` is the outcome of the login, if there was one."""
     signed = _is_signed(answer)
-    text = "responded to " + ("Status-Server" if probe == STATUS_SERVER else "a login")
+    name = f"the handshake of {answer.tunnel}" if answer.tunnel else "a login"
+    text = "responded to " + ("Status-Server" if probe == STATUS_SERVER else name)
     text += ", not to Status-Server," if probe == LOGIN and result.details else ""
     text += f" in {_milliseconds(answer.seconds)}"
     if answer.transmissions > 1:

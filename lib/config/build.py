@@ -3,7 +3,7 @@
 import re
 from typing import TYPE_CHECKING, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
-from ..radius.server import ServerSettings, TlsSettings
+from ..radius.server import ServerSettings, TlsSettings, TunnelSettings
 from ..secret import Secret
 from . import options
 from .checks import doubts, limited, unknown_names
@@ -30,7 +30,7 @@ from .reader import (
     split_at_last,
 )
 from .sdk_sections import sdk_problems
-from .value_types import compile_pattern
+from .value_types import compile_pattern, is_address
 
 if TYPE_CHECKING:
     from ..radius.attributes import Attribute
@@ -115,11 +115,13 @@ def _servers(ini: Ini, reader: Reader) -> Tuple[ServerSettings, ...]:
             base = {name: value for name, value in in_radius.items() if name not in ("port", "secret")}
             values, inherited = _inherited(ini, section, base)
         wanted = [each.over_tls() if over_tls else each for each in options.SERVER_OPTIONS]
-        wanted += options.TLS_OPTIONS if over_tls else ()
+        read.update(reader.read(section, wanted, values, inherited.intersection(first), first))
+        has_tunnel = read["auth_type"] in options.TUNNELLED
+        wanted = [*options.TLS_OPTIONS] if over_tls or has_tunnel else []
+        wanted += options.TUNNEL_OPTIONS if has_tunnel else ()
         read.update(reader.read(section, wanted, values, inherited.intersection(first), first))
         first = first or dict(read)
-        tls = _tls(section, read, reader)  # takes its options out of `read`
-        servers.append(ServerSettings(section=section, tls=tls, **read))
+        servers.append(_server(section, read, reader))
     return tuple(servers)
 
 
@@ -134,13 +136,21 @@ def _name_rules(ini: Ini, reader: Reader) -> Dict[str, NameRules]:
     return rules
 
 
-def _tls(section: str, read: OptionValues, reader: Reader) -> Optional[TlsSettings]:
-    """Take the TLS options out of those of a server."""
-    if read.pop("transport") != "tls":
-        return None
-    if read["ca_certificate"] == "":
-        reader.report(section, "ca_certificate", "is missing: it is what authenticates the server")
-    return TlsSettings(read.pop("tls_server_name"), read.pop("ca_certificate"), read.pop("client_certificate"))
+def _server(section: str, read: OptionValues, reader: Reader) -> ServerSettings:
+    """Return a server with these options; report those that are missing."""
+    tls = tunnel = None
+    over_tls = read.pop("transport") == "tls"
+    if "ca_certificate" in read:
+        if read["ca_certificate"] == "":
+            reader.report(section, "ca_certificate", "is missing: it is what authenticates the server")
+        tls = TlsSettings(read.pop("tls_server_name"), read.pop("ca_certificate"), read.pop("client_certificate"))
+    if tls and "require_tunnel_keys" in read:
+        if tls.server_name == "" and is_address(read["server"] or ""):
+            text = "is missing: with a tunnelled auth_type, an address in `server` is not a name to expect"
+            reader.report(section, "tls_server_name", text)
+        read["require_message_authenticator"] = True  # RFC 3579 section 3.1, for every packet with EAP
+        tunnel = TunnelSettings(read.pop("anonymous_identity"), read.pop("require_tunnel_keys"), tls)
+    return ServerSettings(section=section, tls=tls if over_tls else None, tunnel=tunnel, **read)
 
 
 # [accounting]

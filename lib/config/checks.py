@@ -8,7 +8,7 @@ from ..text import canonical, closest, did_you_mean
 from .doubts import line_doubts, option_doubts
 from .ini import Ini, Problem, further_server, unquoted
 from .model import GroupRules, Settings
-from .options import NEEDING_TLS, SECTIONS, declaration
+from .options import NEEDS, SECTIONS, declaration
 from .reader import MAX_PROBLEMS, split_at_blanks, split_at_first, split_at_last
 from .value_types import TEXT, code_point, invisible
 
@@ -99,11 +99,7 @@ def doubts(ini: Ini, settings: Settings) -> Iterator[Problem]:
     yield from _value_doubts(ini)
     yield from _line_doubts(ini)
     yield from _cut_short(settings)
-    if not any(server.tls for server in settings.servers):
-        for server in settings.servers:
-            for option in NEEDING_TLS:
-                if ini.sections.get(server.section, {}).get(option.name, "") not in ("", option.default):
-                    yield Problem(False, server.section, option.name, "has no effect without transport=tls")
+    yield from _without_tls(ini, settings)
     if settings.recovery_codes and settings.groups and settings.groups.required_groups:
         yield Problem(False, "recovery_codes", "", log_lines.RECOVERY_WITHOUT_EFFECT.text)
     cache = ini.sections.get("authentication_cache", {})
@@ -111,6 +107,18 @@ def doubts(ini: Ini, settings: Settings) -> Iterator[Problem]:
         yield Problem(False, "authentication_cache", "reuse_limit", log_lines.CACHE_WITHOUT_EFFECT.text)
     if settings.groups:
         yield from _unmapped_groups(settings.groups)
+
+
+def _without_tls(ini: Ini, settings: Settings) -> Iterator[Problem]:
+    """Yield the options that are for TLS or a tunnel if no server has it."""
+    has_tls = any(server.tls for server in settings.servers)
+    has_tunnel = any(server.tunnel for server in settings.servers)
+    for server in settings.servers:
+        values = ini.sections.get(server.section, {})
+        for (need, needing), is_met in zip(NEEDS, (has_tls, has_tls or has_tunnel, has_tunnel)):
+            for option in () if is_met else needing:
+                if values.get(option.name, "") not in ("", option.default):
+                    yield Problem(False, server.section, option.name, f"has no effect without {need}")
 
 
 def _value_doubts(ini: Ini) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ from typing import Callable, Dict, Iterator
 from .. import log_lines
 from ..namedtuple import NamedTuple
 from .value_types import (
+    IDENTITY,
     NAMES,
     OPTIONAL_PATTERN,
     QUOTED,
@@ -73,7 +74,7 @@ def option_doubts(name: str, kind: ValueType, value: str, is_prose: bool = False
         yield from _list_doubts(value)
     elif kind is OPTIONAL_PATTERN:
         yield from text_doubts(value)
-    elif kind is TEXT or name in _DOUBTS_BY_NAME:
+    elif kind in (TEXT, IDENTITY) or name in _DOUBTS_BY_NAME:
         yield from _text_doubts(name, value)
 
 

@@ -5,7 +5,7 @@ else knows a default or a range.
 """
 
 import re
-from typing import Optional, Tuple
+from typing import Optional, Sequence, Tuple
 
 from .. import log_lines, reasons
 from .option import Option, Section
@@ -15,6 +15,7 @@ from .value_types import (
     CERTIFICATES,
     ENCODING,
     HOST,
+    IDENTITY,
     NAMES,
     OPTIONAL_ADDRESS,
     OPTIONAL_HOST,
@@ -34,6 +35,8 @@ TRANSPORT_OPTIONS = (
         "transport", choice("udp", "tls"), "udp", "Transport: udp, or tls for RADIUS over TLS (RFC 6614, RFC 9765)."
     ),
 )
+TUNNELLED = ("ttls-pap", "ttls-mschapv2", "peap-mschapv2")
+"""The values of auth_type that run in a TLS tunnel."""
 _CONNECT_TIMEOUT = Option(
     "connect_timeout", seconds(0.1, 280), "3", "Seconds for the TCP connection and the TLS handshake, with tls."
 )
@@ -50,18 +53,23 @@ SERVER_OPTIONS = (
         required=True,
         tls_default="radsec",
     ),
-    Option("auth_type", choice("pap", "chap", "mschapv2"), "pap", "Password protocol. NPS often requires mschapv2."),
+    Option(
+        "auth_type",
+        choice("pap", "chap", "mschapv2", *TUNNELLED),
+        "pap",
+        f"Password protocol; or inside a TLS tunnel (EAP): {', '.join(TUNNELLED)}. Codes usually need a pap.",
+    ),
     Option(
         "conn_timeout",
         seconds(0.1, 280, is_capped=True),
         "5",
-        "Seconds per try; times conn_retries it is the longest wait for one address. Use 25 for push.",
+        "Seconds per try; multiplied by conn_retries, the longest wait for one address. Use 25 for push.",
     ),
     Option(
         "conn_retries",
         whole_number(1, 30, is_capped=True),
         "3",
-        "Multiplier of conn_timeout, not a limit of transmissions.",
+        "Multiplier for conn_timeout; does not limit transmissions.",
     ),
     Option(
         "retransmit_after",
@@ -92,17 +100,22 @@ SERVER_OPTIONS = (
         "status_check_timeout",
         seconds(0.1, 280),
         "3",
-        "Seconds of silence to Status-Server after which the next server is asked, if the server usually answers it.",
+        "Seconds without a reply to Status-Server before failover, if the server usually answers it.",
     ),
     _CONNECT_TIMEOUT,
 )
 TLS_OPTIONS = (
-    Option("tls_server_name", OPTIONAL_HOST, "", "Name in the server's certificate, if it differs from server."),
+    Option(
+        "tls_server_name",
+        OPTIONAL_HOST,
+        "",
+        "Name in the server's certificate, if it differs from server. Required with a tunnel if server is an address.",
+    ),
     Option(
         "ca_certificate",
         CERTIFICATES,
         "",
-        "CA of the server's certificate, required with tls: PEM, or $[trusted CA list].",
+        "CA of the server's certificate, required with tls or a tunnel: PEM, or $[trusted CA list].",
     ),
     Option(
         "client_certificate",
@@ -111,7 +124,21 @@ TLS_OPTIONS = (
         "Client certificate and its private key, if the server requires one: PEM, or $.",
     ),
 )
-NEEDING_TLS = (_CONNECT_TIMEOUT,) + TLS_OPTIONS
+TUNNEL_OPTIONS = (
+    Option("anonymous_identity", IDENTITY, "anonymous", "User name outside the tunnel. The user's @realm is added."),
+    Option(
+        "require_tunnel_keys",
+        YES_NO,
+        "yes",
+        "Deny accepts without the keys of the tunnel. Set to no only if a proxy removes them; this allows forgeries.",
+    ),
+)
+NEEDS: Sequence[Tuple[str, Tuple[Option, ...]]] = (
+    ("transport=tls", (_CONNECT_TIMEOUT,)),
+    ("transport=tls or a tunnelled auth_type", TLS_OPTIONS),
+    ("a tunnelled auth_type", TUNNEL_OPTIONS),
+)
+"""What options have no effect without."""
 
 DOMAINS = ("gateway_domain", "server_domain")
 """Names that add_prefix and add_suffix may contain in braces."""
@@ -124,7 +151,7 @@ NAME_OPTIONS = (
     Option("add_suffix", _AFFIX, "", "Text to put after the User-Name, such as @example.com."),
 )
 _OWN_NAME_OPTIONS = tuple(each._replace(help=each.help + " If not set, [username] applies.") for each in NAME_OPTIONS)
-_ALL_SERVER_OPTIONS = SERVER_OPTIONS + TRANSPORT_OPTIONS + TLS_OPTIONS + _OWN_NAME_OPTIONS
+_ALL_SERVER_OPTIONS = SERVER_OPTIONS + TRANSPORT_OPTIONS + TLS_OPTIONS + TUNNEL_OPTIONS + _OWN_NAME_OPTIONS
 RADIUS_ONLY_OPTIONS = (
     Option("total_timeout", seconds(1, 290), "150", "Seconds to wait for all servers together, per user input."),
     Option("dead_time", seconds(0, 86400), "120", "Seconds an unresponsive server stays at the end of the list."),
@@ -181,7 +208,9 @@ USERNAME_OPTIONS = (
 )
 GROUP_OPTIONS = (
     Option("attribute", NAMES, "", "Attributes that contain group names: Filter-Id, Class, 26.<vendor>.<type>, ..."),
-    Option("encoding", ENCODING, "utf-8", "Encoding of the names. NPS may send those of Windows: cp1252, cp1250, ..."),
+    Option(
+        "encoding", ENCODING, "utf-8", "Encoding of the names. NPS may use a Windows code page: cp1252, cp1250, ..."
+    ),
     Option(
         "pattern",
         OPTIONAL_PATTERN,
@@ -205,7 +234,9 @@ LOCKOUT_OPTIONS = (
     Option("max_failures", whole_number(0, 1000), "0", "Failures before a user is locked out. 0 disables the lockout."),
     Option("window", seconds(1, 604800), "600", "Seconds within which failures are counted."),
     Option("duration", seconds(1, 604800), "900", "Seconds that a lockout lasts."),
-    Option("scope", choice("user", "client", "both"), "user", "Count rejects by user, by address, or both separately."),
+    Option(
+        "scope", choice("user", "client", "both"), "user", "Count failures by user, by address, or by both separately."
+    ),
 )
 MESSAGE_OPTIONS = tuple(
     Option(message.name, template(*message.placeholders), message.default, message.help) for message in reasons.MESSAGES

@@ -31,11 +31,18 @@ class ValueType(NamedTuple):
 
 
 _PLACEHOLDER = r"<(?:[\w$]+-){2,}\w+>\Z|<(?:group|id)-[0-9]+>(?:,|\Z)"
+MAX_NAME_OCTETS = 253  # in an attribute, RFC 2865 section 5
 COMMENT = r"\s[;#]"
 QUOTED = r"""(?:(["'])(.*)\1|[“”„‘’‚«].*[“”‘’»])\Z"""
 
 
 def _text(value: str) -> str:
+    return value
+
+
+def _identity(value: str) -> str:
+    if not value or holds_control(value) or len(Secret(value).octets()) > MAX_NAME_OCTETS:
+        raise expected(f"a name of at most {MAX_NAME_OCTETS} octets without control characters", value)
     return value
 
 
@@ -103,6 +110,15 @@ def _host(value: str) -> str:
     if not re.match(r"""[^\s\[\]/"'<>]+\Z""", value):
         raise expected("a host name or an address", value, _HOST_HINTS)
     return value
+
+
+def is_address(host: str) -> bool:
+    """Whether a host is an IP address, possibly with a zone."""
+    try:
+        ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return True
 
 
 def _optional_host(value: str) -> str:
@@ -268,6 +284,7 @@ def _is_der(base64: str) -> bool:
 
 
 TEXT = ValueType("text", _text)
+IDENTITY = ValueType("text", _identity)
 SUFFIX_SWITCH = ValueType("true, false", _text)
 HOST = ValueType("host name or address", _host)
 OPTIONAL_HOST = ValueType("host name or address", _optional_host)

@@ -223,6 +223,8 @@ def _challenged(settings: Settings, state: State, call: HookCall, outcome: Chall
         state = state._replace(used_answers=state.used_answers + (outcome.answered_by,))
         answer = settings.challenge_answers[outcome.answered_by].answer
         return state, SendRequest(answer, state.server_state, state.origin)
+    if outcome.in_tunnel:
+        return state.without_challenge(), Deny(reasons.TUNNEL_CHALLENGE)
     if not call.can_ask:
         return state.without_challenge(), Deny(reasons.CANNOT_ASK)
     return _ask(settings, state, call, CHALLENGE)

@@ -150,7 +150,8 @@ class Challenged(NamedTuple):
     """The server sent an Access-Challenge; `echo` is the value of its Prompt, None if there was none.
 
     `answered_by` is the first unused line of [challenge_answers] whose pattern matches, counted from 0, if there is
-    one. A pattern may take exponential time: the caller matches it, within a time limit.
+    one. A pattern may take exponential time: the caller matches it, within a time limit. A challenge `in_tunnel` cannot
+    be answered by the user, because the tunnel ends with the hook call.
     """
 
     message: str
@@ -158,6 +159,7 @@ class Challenged(NamedTuple):
     server_state: Optional[bytes]
     origin: Origin
     answered_by: Optional[int] = None
+    in_tunnel: bool = False
 
 
 class PasswordUnusable(NamedTuple):
@@ -186,7 +188,7 @@ class Locked(NamedTuple):
 
 
 class OriginUnavailable(NamedTuple):
-    """The server that sent the challenge is not configured any more; its State must not go to another."""
+    """The server that sent the challenge is no longer configured; its State must not go to another."""
 
 
 # Outcomes of a check; Locked is one of them, too.

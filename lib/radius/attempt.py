@@ -36,6 +36,8 @@ class Attempt:
         self.transmissions = 0
         self.probed = False
         self.probe_answered = False
+        self.has_answered = False
+        """Whether the address has answered the request, or one before it of the same login."""
         self.is_alive = False
         """Whether the address has answered anybody since the request was first sent to it, if it did not answer it."""
         self.discards: "Counter[DiscardReason]" = Counter()
@@ -68,7 +70,7 @@ class Attempt:
         text = str(error) if error else self._silence()
         if self.probe_answered:
             text = log_lines.STATUS_ANSWERED.format(failure=text)
-        elif self.is_alive:
+        elif self.is_alive and not self.has_answered:
             text = log_lines.OTHERS_ANSWERED.format(failure=text)
         return self.discarded() + [self._line(text)]
 

@@ -8,9 +8,11 @@ from typing import Callable, List, Optional, Sequence, Tuple
 from .. import log_lines, reasons
 from . import packet, profile
 from .attempt import Attempt, gravest_code
+from .connection import Connection
+from .encoded_request import NotContinued
 from .md5 import Md5Disabled
 from .profile import Profile
-from .request import ACCOUNTING, EncodedRequest, LoginRequest, Origin, Request, messages
+from .request import ACCOUNTING, LoginRequest, Origin, Request
 from .result import Answer, NoAnswer, NotSent, OriginGone, TracedPacket
 from .schedule import (
     MAX_PROBES,
@@ -80,34 +82,6 @@ def host_for(server: ServerSettings, origin: Optional[Origin]) -> str:
     return origin.host if origin else server.server
 
 
-class _Connection:
-    """An open transport, the encoding that it uses, the request, and the Status-Server if one was sent."""
-
-    def __init__(self, transport: Transport, profile: Profile, request: EncodedRequest) -> None:
-        self.transport = transport
-        self.profile = profile
-        self.request = request
-        self._probe = b""
-
-    @property
-    def probe(self) -> bytes:
-        """The Status-Server, always the same."""
-        # Over a stream, its reply must be distinguishable from that to the request.
-        while not self._probe or self.profile.belongs(self._probe, self.request.octets):
-            self._probe = self.profile.status(self.request.identity, os.urandom)
-        return self._probe
-
-    def is_probe_reply(self, octets: bytes, at_probe_port: Optional[bool]) -> bool:
-        """Whether a packet answers the Status-Server rather than the request."""
-        if at_probe_port is None:
-            return bool(self._probe) and self.profile.belongs(octets, self._probe)
-        return at_probe_port
-
-    def verify_probe_reply(self, octets: bytes) -> packet.Reply:
-        """Return the reply to the Status-Server; raise packet.Discarded if it is not valid."""
-        return self.profile.verify(octets, self._probe, packet.ANY_STATUS_CODES)  # any answer shows that it is up
-
-
 class _Run:
     """One request on its way through the endpoints."""
 
@@ -121,7 +95,7 @@ class _Run:
         timings = [timing_of(server, isinstance(request, LoginRequest)) for server in servers]
         self._schedule = Schedule(timings, self._started, total_timeout, random.SystemRandom().random)
         self._addresses: List[List[Address]] = []  # of each server that is resolved
-        self._connection: Optional[_Connection] = None
+        self._connection: Optional[Connection] = None
         self._attempts: List[Attempt] = []
         self._lines: List[str] = []
         self._packets: List[TracedPacket] = []
@@ -178,7 +152,7 @@ class _Run:
             self._attempt.error = error
             self._schedule.failed()
 
-    def _transmit(self, connection: _Connection, is_probe: bool) -> None:
+    def _transmit(self, connection: Connection, is_probe: bool) -> None:
         octets = connection.probe if is_probe else connection.request.octets
         self._trace(True, octets)
         if is_probe:
@@ -232,7 +206,7 @@ class _Run:
             if isinstance(error, packet.RequestError):
                 raise NotSent(error, self._section, self._packets) from None
             raise
-        self._connection = _Connection(transport, profile, request)
+        self._connection = Connection(transport, profile, request, os.urandom)
 
     def _leave(self, action: Leave) -> None:
         """Remember what the endpoint did not do; what went wrong here says nothing about it."""
@@ -243,7 +217,7 @@ class _Run:
         if error and error.is_local:
             attempt.is_alive = seen.is_alive(self._memory.status_of(name))
         else:
-            attempt.is_alive = self._memory.left_unanswered(name, seen)
+            attempt.is_alive = self._memory.left_unanswered(name, seen) or attempt.has_answered
 
     @property
     def _name(self) -> str:
@@ -254,7 +228,8 @@ class _Run:
         return _name(self._servers[endpoint.server], address, self._request.purpose)
 
     def _open_udp(self, server: ServerSettings) -> Tuple[Transport, Profile]:
-        encoding = profile.OriginalRadius(server.secret.octets(), server.require_message_authenticator)
+        is_required = server.require_message_authenticator or server.tunnel is not None  # RFC 3579 section 3.2
+        encoding = profile.OriginalRadius(server.secret.octets(), is_required)
         return UdpTransport(self._address, server.source_ip), encoding
 
     def _open_tls(self, server: ServerSettings, settings: TlsSettings) -> Tuple[Transport, Profile]:
@@ -273,7 +248,7 @@ class _Run:
         time.sleep(max(0.0, seconds))  # until it is time to connect again
         return None
 
-    def _receive(self, connection: _Connection, seconds: float) -> Optional[Answer]:
+    def _receive(self, connection: Connection, seconds: float) -> Optional[Answer]:
         for received in connection.transport.receive(seconds):
             try:
                 answer = self._answer_in(connection, received)
@@ -286,18 +261,40 @@ class _Run:
                 return answer
         return None
 
-    def _answer_in(self, connection: _Connection, received: Received) -> Optional[Answer]:
+    def _answer_in(self, connection: Connection, received: Received) -> Optional[Answer]:
         """Return the answer if it is among the packets; what follows it in a stream is ignored."""
         for octets in received.packets:
             if connection.is_probe_reply(octets, received.at_probe_port):
                 self._receive_status(connection, octets)
-            else:
-                return self._answer(connection, self._verified(octets, connection.request.verify))
+            elif not connection.is_late(octets):
+                reply = self._verified(octets, connection.request.verify)
+                if not self._follow(connection, reply):
+                    return self._answer(connection, reply)
         if received.error is not None:
             raise packet.Discarded(received.error)
         return None
 
-    def _receive_status(self, connection: _Connection, octets: bytes) -> None:
+    def _follow(self, connection: Connection, reply: packet.Reply) -> bool:
+        """Send the next request of the login, if it goes on; return whether it does."""
+        try:
+            follows = connection.follow(reply)
+        except NotContinued as error:
+            self._answered()
+            if error.is_final:
+                raise self._not_accepted(error.code, str(error)) from None
+            raise Unreachable(error.code, str(error)) from None
+        if follows:
+            self._answered()
+            self._schedule.continued(time.monotonic())
+        return follows
+
+    def _answered(self) -> None:
+        """Remember that the endpoint has answered, once for each login."""
+        if not self._attempt.has_answered:
+            self._attempt.has_answered = True
+            self._memory.answered(self._name)
+
+    def _receive_status(self, connection: Connection, octets: bytes) -> None:
         """Take a reply to the Status-Server; what is wrong with it does not affect the login."""
         try:
             reply = self._verified(octets, connection.verify_probe_reply)
@@ -319,26 +316,37 @@ class _Run:
         self._trace(False, octets)
         return reply
 
-    def _answer(self, connection: _Connection, reply: packet.Reply) -> Answer:
-        attempt = self._attempt
-        self._memory.answered(self._name)
-        failures = [line for each in self._attempts if each is not attempt for line in each.failure()]
-        lines = self._lines + failures + attempt.discarded()
-        seconds = time.monotonic() - self._started
-        if not connection.request.is_proved(reply):
-            lines.append(log_lines.ATTEMPT.format(server=attempt.name, cause=log_lines.MUTUAL_AUTH_FAILED.text))
-            raise NoAnswer(reasons.MUTUAL_AUTH_FAILED, lines, seconds, self._section, self._packets, is_alive=True)
+    def _answer(self, connection: Connection, reply: packet.Reply) -> Answer:
+        request = connection.request
+        self._answered()
+        flaw = request.flaw(reply)
+        if flaw:
+            raise self._not_accepted(reasons.MUTUAL_AUTH_FAILED, flaw)
+        remarks = [log_lines.ATTEMPT.format(server=self._attempt.name, cause=each) for each in request.remarks(reply)]
         return Answer(
             reply=reply,
-            messages=messages(reply),
+            messages=request.messages(reply),
             origin=Origin(self._server.section, self._address.host, self._address.sockaddr[1]),
-            seconds=seconds,
-            transmissions=attempt.transmissions,
-            log_lines=tuple(lines),
+            seconds=time.monotonic() - self._started,
+            transmissions=self._attempt.transmissions,
+            log_lines=tuple(self._failures() + remarks),
             transport=connection.transport.description,
-            certificate=connection.transport.certificate,
+            tunnel=request.description,
+            certificate=request.certificate or connection.transport.certificate,
+            challenge=request.challenge,
             packets=tuple(self._packets),
         )
+
+    def _not_accepted(self, code: str, cause: str) -> NoAnswer:
+        """Return the end of a login whose server did not prove enough, so that no other may be asked."""
+        lines = self._failures() + [log_lines.ATTEMPT.format(server=self._attempt.name, cause=cause)]
+        seconds = time.monotonic() - self._started
+        return NoAnswer(code, lines, seconds, self._section, self._packets, is_alive=True)
+
+    def _failures(self) -> List[str]:
+        """Return the lines about what was tried before the endpoint that answers, and discarded there."""
+        failures = [line for each in self._attempts if each is not self._attempt for line in each.failure()]
+        return self._lines + failures + self._attempt.discarded()
 
     def _no_answer(self) -> NoAnswer:
         tried = {attempt.section for attempt in self._attempts}

@@ -31,8 +31,8 @@ NAMES = {
     STATUS_SERVER: "Status-Server",
 }
 
-USER_NAME, USER_PASSWORD, CHAP_PASSWORD, REPLY_MESSAGE, STATE, PROXY_STATE = 1, 2, 3, 18, 24, 33
-NAS_IDENTIFIER, CHAP_CHALLENGE, PROMPT, MESSAGE_AUTHENTICATOR = 32, 60, 76, 80
+USER_NAME, USER_PASSWORD, CHAP_PASSWORD, FRAMED_MTU, REPLY_MESSAGE, STATE, PROXY_STATE = 1, 2, 3, 12, 18, 24, 33
+NAS_IDENTIFIER, CHAP_CHALLENGE, PROMPT, EAP_MESSAGE, MESSAGE_AUTHENTICATOR = 32, 60, 76, 79, 80
 VENDOR_SPECIFIC, MICROSOFT = 26, 311
 # The types of Microsoft's attributes, RFC 2548
 MS_CHAP_ERROR, MS_CHAP_CHALLENGE, MS_CHAP2_RESPONSE, MS_CHAP2_SUCCESS = 2, 11, 25, 26
@@ -40,7 +40,7 @@ MS_CHAP_ERROR, MS_CHAP_CHALLENGE, MS_CHAP2_RESPONSE, MS_CHAP2_SUCCESS = 2, 11, 2
 HEADER_OCTETS, MAX_OCTETS = 20, 4096  # RFC 2865 section 3
 MAX_VALUE_OCTETS = 253
 MAX_PASSWORD_OCTETS = 128  # RFC 2865 section 5.2
-_AUTHENTICATOR = slice(4, 20)
+AUTHENTICATOR = slice(4, 20)
 _DIGEST_IN_REQUEST = slice(22, 38)  # Message-Authenticator is the first attribute, so its value has a fixed place
 
 Random = Callable[[int], bytes]
@@ -88,9 +88,10 @@ Attributes = Tuple[Tuple[int, int, bytes], ...]
 
 
 class Login(NamedTuple):
-    """The content of an Access-Request: `method` is pap, chap or mschapv2.
+    """The content of an Access-Request: `method` is an `auth_type`.
 
-    `state` is that of the challenge that is answered; `mschap` is what mschapv2 sends in place of the password.
+    `state` is that of the challenge that is answered; `mschap` is what mschapv2 sends in place of the password, and
+    `eap` the packet that a tunnelled method sends.
     """
 
     user_name: str
@@ -99,6 +100,7 @@ class Login(NamedTuple):
     state: Optional[bytes]
     attributes: Attributes
     mschap: "Optional[Response]" = None
+    eap: bytes = b""
 
 
 class Reply(NamedTuple):
@@ -198,8 +200,8 @@ def verify(
     # BlastRADIUS needs one. It cannot be used inside TLS, and an Accounting-Response grants no access.
     if code in LOGIN_CODES and not over_tls and any(kind == PROXY_STATE for kind, _ in attributes):
         raise Discarded(UNEXPECTED_PROXY_STATE)
-    signed = octets[:4] + request[_AUTHENTICATOR] + octets[HEADER_OCTETS:]
-    if not hmac.compare_digest(md5(signed + secret), octets[_AUTHENTICATOR]):
+    signed = octets[:4] + request[AUTHENTICATOR] + octets[HEADER_OCTETS:]
+    if not hmac.compare_digest(md5(signed + secret), octets[AUTHENTICATOR]):
         raise Discarded(WRONG_AUTHENTICATOR)
     if digest_at is not None:
         digest = octets[digest_at : digest_at + 16]
@@ -324,6 +326,10 @@ def _user_name(name: str) -> bytes:
 
 
 def _add_password(encoder: RequestEncoder, login: Login, random: Random, hide: Callable[[bytes], bytes]) -> None:
+    if login.eap:  # RFC 3579 section 3.1
+        for at in range(0, len(login.eap), MAX_VALUE_OCTETS):
+            encoder.add(EAP_MESSAGE, login.eap[at : at + MAX_VALUE_OCTETS])
+        return
     if login.mschap is not None:  # RFC 2548 sections 2.1.2 and 2.3.2
         encoder.add(MS_CHAP_CHALLENGE, login.mschap.challenge, MICROSOFT)
         encoder.add(MS_CHAP2_RESPONSE, login.mschap.value, MICROSOFT)

@@ -36,6 +36,10 @@ class Profile:
         """Whether a packet has the mark of replies to the request."""
         raise NotImplementedError
 
+    def decrypt_key(self, value: bytes, request: bytes) -> bytes:
+        """Return the key in an MS-MPPE attribute of the reply to the request; an empty one if it is malformed."""
+        raise NotImplementedError
+
 
 class OriginalRadius(Profile):
     """RADIUS as in RFC 2865 and RFC 2866, over UDP or TLS, with a shared secret.
@@ -71,6 +75,11 @@ class OriginalRadius(Profile):
     def belongs(self, octets: bytes, request: bytes) -> bool:
         return octets[1] == request[1]
 
+    def decrypt_key(self, value: bytes, request: bytes) -> bytes:
+        from . import mppe  # only tunnelled methods need it
+
+        return mppe.decrypt(value, self._secret, request[packet.AUTHENTICATOR])
+
 
 class Radius11(Profile):
     """RADIUS/1.1 (RFC 9765), which has no secret."""
@@ -98,3 +107,6 @@ class Radius11(Profile):
 
     def belongs(self, octets: bytes, request: bytes) -> bool:
         return radius11.belongs(octets, request)
+
+    def decrypt_key(self, value: bytes, request: bytes) -> bytes:
+        return value  # nothing is encrypted, RFC 9765 section 5.1

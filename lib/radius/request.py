@@ -5,19 +5,21 @@ has the attribute already. An attribute with an empty value is not sent, and kee
 """
 
 import hashlib
-from typing import TYPE_CHECKING, Container, List, Mapping, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Mapping, Optional, Tuple, Union
 
-from .. import reasons
+from .. import log_lines, reasons
 from ..namedtuple import NamedTuple
 from ..secret import Secret
 from . import nas, packet
+from .encoded_request import EncodedRequest
 from .packet import Attributes, Random, Reply
 from .profile import Profile
-from .server import ServerSettings
+from .server import ServerSettings, TunnelSettings
 
 if TYPE_CHECKING:
     from .accounting import Record
     from .mschap import Response
+    from .tunnelled import Challenge
 
 
 class Origin(NamedTuple):
@@ -28,27 +30,6 @@ class Origin(NamedTuple):
     port: int
 
 
-class EncodedRequest:
-    """A request as it is sent to one address, and the rules for its reply.
-
-    `identity` are the attributes by which a Status-Server names this NAS.
-    """
-
-    def __init__(self, octets: bytes, profile: Profile, codes: Container[int], identity: Attributes = ()) -> None:
-        self.octets = octets
-        self.identity = identity
-        self._profile = profile
-        self._codes = codes
-
-    def verify(self, octets: bytes) -> Reply:
-        """Return the reply in a packet; raise packet.Discarded if it does not answer this request."""
-        return self._profile.verify(octets, self.octets, self._codes)
-
-    def is_proved(self, reply: Reply) -> bool:
-        """Whether this reply contains the proofs that the request requires beyond what `verify` checks."""
-        return True
-
-
 LOGIN, ACCOUNTING = "login", "accounting"
 """The purposes of requests; an address may serve one of them and not the other."""
 
@@ -56,7 +37,9 @@ LOGIN, ACCOUNTING = "login", "accounting"
 class LoginRequest(NamedTuple):
     """A login, or the response to a challenge, with the `state` and the `origin` of the challenge.
 
-    `user_names` has the User-Name for each server, by section. No two logins are the same, so none has a `key`.
+    `user_names` has the User-Name for each server, by section. No two logins are the same, so none has a `key`. A
+    `challenge` inside a tunnel is answered there. With `ends_at_handshake`, nothing is sent through a tunnel: the
+    answer is the packet that completes it.
     """
 
     user_names: Mapping[str, str]
@@ -64,6 +47,8 @@ class LoginRequest(NamedTuple):
     attributes: Attributes = ()
     state: Optional[bytes] = None
     origin: Optional[Origin] = None
+    challenge: "Optional[Challenge]" = None
+    ends_at_handshake: bool = False
 
     @property
     def purpose(self) -> str:
@@ -80,12 +65,36 @@ class LoginRequest(NamedTuple):
     ) -> EncodedRequest:
         """Return the request for a server; raise packet.RequestError if the name or the password does not fit."""
         name, attributes = self.user_names[server.section], _complete(self.attributes, local_ip)
+        if server.tunnel is not None:
+            return self._tunnelled(name, attributes, profile, server, server.tunnel, random)
         login = packet.Login(name, self.password, server.auth_type, self.state, attributes)
         identity = _identity(self.attributes)
         if server.auth_type == "mschapv2":
             login, response = _with_mschap(login, random)
             return _MschapRequest(profile.login(login, random), profile, identity, response)
         return EncodedRequest(profile.login(login, random), profile, packet.LOGIN_CODES, identity)
+
+    def _tunnelled(
+        self,
+        name: str,
+        attributes: Attributes,
+        profile: Profile,
+        server: ServerSettings,
+        tunnel: TunnelSettings,
+        random: Random,
+    ) -> EncodedRequest:
+        from . import tunnelled  # it loads TLS
+
+        identity = _identity(self.attributes)
+        content = tunnelled.Content(server.auth_type, attributes, tunnel, identity, self.ends_at_handshake)
+        if self.challenge is not None:
+            login = self.challenge.login
+            eap = tunnelled.answer(self.challenge, self.password)
+        else:
+            login = tunnelled.begin(name, self.password, server, tunnel, random)
+            eap = login.start()
+        state = self.state if self.challenge is not None else None
+        return tunnelled.TunnelledRequest(login, content, eap, state, profile, random)
 
 
 class StatusRequest(NamedTuple):
@@ -145,17 +154,6 @@ class AccountingRequest(NamedTuple):
 Request = Union[LoginRequest, StatusRequest, AccountingRequest]
 
 
-def messages(reply: Reply) -> Tuple[bytes, ...]:
-    """Return the texts of a reply for the user: that of an MS-CHAP-Error, then every Reply-Message."""
-    found: List[bytes] = []
-    for value in reply.vendor_values(packet.MICROSOFT, packet.MS_CHAP_ERROR)[:1]:
-        from . import mschap  # its tables take time
-
-        error = mschap.parse_error(value)
-        found += [error.text.encode("utf-8"), error.message]
-    return tuple([message for message in found if message] + reply.values(packet.REPLY_MESSAGE))
-
-
 class _MschapRequest(EncodedRequest):
     """An Access-Request with MS-CHAPv2: the server must prove that it knows the password too."""
 
@@ -163,13 +161,13 @@ class _MschapRequest(EncodedRequest):
         super().__init__(octets, profile, packet.LOGIN_CODES, identity)
         self._response = response
 
-    def is_proved(self, reply: Reply) -> bool:
+    def flaw(self, reply: Reply) -> str:
         from . import mschap
 
         successes = reply.vendor_values(packet.MICROSOFT, packet.MS_CHAP2_SUCCESS)
         expected, identifier = self._response.success, self._response.value[0]
         is_valid = len(successes) == 1 and mschap.verify_success(expected, successes[0], identifier)
-        return is_valid or reply.code != packet.ACCESS_ACCEPT
+        return "" if is_valid or reply.code != packet.ACCESS_ACCEPT else log_lines.MUTUAL_AUTH_FAILED.text
 
 
 class _AccountingRequest(EncodedRequest):

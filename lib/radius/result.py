@@ -8,6 +8,7 @@ from .request import Origin
 
 if TYPE_CHECKING:
     from .transport.base import Certificate
+    from .tunnelled import Challenge
 
 
 class TracedPacket(NamedTuple):
@@ -27,8 +28,9 @@ class Answer(NamedTuple):
     """A verified reply and the facts about it.
 
     `messages` are its texts for the user, in the octets of the server. `transmissions` counts those to the address
-    that answered. `log_lines` are for the log. `transport` describes the transport, if it is not UDP, and `certificate`
-    is that of the server.
+    that answered. `log_lines` are for the log. `transport` describes the transport, if it is not UDP, `tunnel` the
+    tunnel of the login, if there is one, and `certificate` is that of its end, or of the server. A `challenge` inside
+    the tunnel can be answered by this process only.
     """
 
     reply: packet.Reply
@@ -38,7 +40,9 @@ class Answer(NamedTuple):
     transmissions: int
     log_lines: Tuple[str, ...]
     transport: str = ""
+    tunnel: str = ""
     certificate: "Optional[Certificate]" = None
+    challenge: "Optional[Challenge]" = None
     packets: Tuple[TracedPacket, ...] = ()
 
 

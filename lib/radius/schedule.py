@@ -178,6 +178,11 @@ class Schedule:
         if self._asked:
             self._asked.refused(now)
 
+    def continued(self, now: float) -> None:
+        """Report that the answer of the endpoint asks for the next request of the same login, over the same socket."""
+        if self._asked:
+            self._asked = self._asked.renewed(now)
+
     def probe_answered(self) -> None:
         """Report that the endpoint answered a Status-Server: it is up, and has until its limit."""
         if self._asked:
@@ -236,6 +241,16 @@ class _Asked:
         self._is_refused = self._is_confirmed = self._must_confirm = False
         self._confirming_at: Optional[float] = None
         self._refused_until = now  # with nothing else to ask
+
+    def renewed(self, now: float) -> "_Asked":
+        """Return the same endpoint with a new request to send, and all of its limits again."""
+        renewed = _Asked(self.endpoint, self._timing, self._answers_status, now, self._random)
+        renewed.began = self.began
+        renewed._connect_at = None
+        renewed._is_sent = True
+        if self._timing.probe_after is not None:
+            renewed._probe_at = now + self._timing.probe_after
+        return renewed
 
     def is_doubtful(self, now: float) -> bool:
         """Whether another endpoint should be asked, if there is one."""

@@ -11,7 +11,7 @@ import stat
 import time
 from typing import Callable, Dict, Iterator, List, Optional, TypeVar
 
-from ..log_lines import Line
+from ..log_line import Line
 from ..namedtuple import NamedTuple
 from ..text import system_words
 

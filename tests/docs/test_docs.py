@@ -117,6 +117,11 @@ OTHER_WORDS = {
         "max_servers",
         "with_ntdomain_hack",
         "reject_delay",
+        "certificate_file",
+        "private_key_file",
+        "tls_max_version",
+        "filter_inner_identity",
+        "remove_reply_message_if_eap",
     },
     "moving.md": {"radius_password", "typed_username"},
     "privacyidea.md": {

@@ -5,12 +5,13 @@ import pathlib
 import re
 import socket
 import subprocess
-from typing import Dict, Iterator, Optional
+from typing import Dict, Iterator
 
 import pytest
 
+from lib.config.options import TUNNELLED
 from lib.radius import packet
-from tests.support.certificates import in_configuration
+from tests.support.certificates import HOST_NAME, in_configuration
 from tests.support.pages import SERVERS, aimed_at, blocks, preset
 from tests.support.plugin import OpenSession, metadata, prompts
 from tests.support.radiusd import AUTHORITY, HOST, NOT_INSTALLED, FreeRadius, find
@@ -19,8 +20,10 @@ pytestmark = pytest.mark.slow
 
 PACKAGED = pathlib.Path("/etc/freeradius/3.0")
 SECRET = "32-random-characters-like-these-"
+TUNNEL = (("certificate_file", "pem"), ("private_key_file", "key"))
 USERS = """\
 alice Cleartext-Password := "correct horse"
+	Filter-Id := "admins"
 carol State =* ANY, Cleartext-Password := "222222"
 carol Cleartext-Password := "1111", Response-Packet-Type := Access-Challenge
 	Reply-Message := "Enter token code:", State := "carol"
@@ -30,16 +33,16 @@ carol Cleartext-Password := "1111", Response-Packet-Type := Access-Challenge
 class Packaged(FreeRadius):
     """A FreeRADIUS with the configuration of its package, on loopback, and the blocks of the page."""
 
-    def _configure(self, port: int, old_port: int, acct_port: int, ipv6_port: Optional[int]) -> None:
+    def _configure(self) -> None:
         subprocess.run(["cp", "-rT", str(PACKAGED), str(self.directory)], check=True)
         (self.directory / "run" / "freeradius").mkdir(parents=True, exist_ok=True)
         paths = {r"(?m)^raddbdir = .*": "raddbdir = .", r"(?m)^(localstatedir|logdir) = .*": r"\1 = ."}
         self._edit("radiusd.conf", {**paths, r"\n\t(user|group) = .*": ""})
         self._edit("clients.conf", {r"ipaddr = 127\.0\.0\.1\n": "ipaddr = 127.0.0.9\n"})  # localhost is SPS
-        self._edit("sites-available/inner-tunnel", {"port = 18120": f"port = {old_port}"})
+        self._edit("sites-available/inner-tunnel", {"port = 18120": f"port = {self.old_port}"})
         addresses = {r"\n\tipaddr = \*": f"\n\tipaddr = {HOST}", r"\n\tipv6addr = ::": "\n\tipaddr = 127.0.0.2"}
         self._edit("sites-available/default", addresses)
-        for number in (port, acct_port, port, acct_port):
+        for number in (self.port, self.acct_port) * 2:
             self._edit("sites-available/default", {r"\n\tport = 0": f"\n\tport = {number}"}, 1)
         users = self.directory / "mods-config" / "files" / "authorize"
         users.write_text(USERS + users.read_text(encoding="utf-8"), encoding="utf-8")
@@ -47,6 +50,10 @@ class Packaged(FreeRadius):
         files = {"server.pem": server.certificate, "server.key": server.key, "ca.pem": self._authority.certificate}
         for name, text in files.items():
             (self.directory / "certs" / f"sps-{name}").write_text(text, encoding="ascii")
+        certificate = {
+            r"(?m)^(\t\t%s) = .*" % name: r"\1 = ${certdir}/sps-server.%s" % ending for name, ending in TUNNEL
+        }
+        self._edit("mods-available/eap", certificate)
         for block in blocks(SERVERS / "freeradius.md"):
             if block.info.startswith("unlang "):
                 self._paste(block.text, *block.info.split()[1:])
@@ -104,6 +111,23 @@ def test_accept_reject_and_challenge(open_session: OpenSession, packaged: FreeRa
         session = open_session(configuration, server_username="carol")
         assert session.log_in("1111", "222222")["verdict"] == "ACCEPT"
         assert prompts(session)[1] == "Enter token code: "
+
+
+@pytest.mark.parametrize("method", TUNNELLED)
+def test_tunnel(open_session: OpenSession, packaged: FreeRadius, method: str) -> None:
+    configuration = aimed_at(
+        preset("freeradius-tunnel"),
+        server=HOST,
+        port=packaged.port,
+        secret=SECRET,
+        auth_type=method,
+        ca_certificate=in_configuration(AUTHORITY.certificate),
+        tls_server_name=HOST_NAME,
+    )
+    groups = "[gateway_groups]\nattribute=Filter-Id\nrequired_groups=admins\n"
+    session = open_session(configuration + groups, server_username="alice")
+    verdict = session.log_in("wrong", "correct horse")
+    assert (verdict["gateway_groups"], metadata(verdict)["attempts"]) == (["admins"], 2)
 
 
 def test_many_tls_connections(open_session: OpenSession, packaged: FreeRadius) -> None:

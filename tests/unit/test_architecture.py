@@ -41,9 +41,10 @@ PATHS = {dotted(path): path for path in LIB.rglob("*.py")}
 NAMES = set(PATHS)
 IMPORTS: Dict[str, Set[str]] = {name: imports(path) for name, path in PATHS.items()}
 
-BASICS = ("lib", "lib.log_lines", "lib.reasons", "lib.text", "lib.secret", "lib.namedtuple")
+BASICS = ("lib", "lib.log_line", "lib.log_lines", "lib.reasons", "lib.text", "lib.secret", "lib.namedtuple")
 HOOK = ("lib.config.model", "lib.login", "lib.radius", "lib.request_attributes", "lib.session", "lib.state")
 ALLOWED: Dict[str, Tuple[str, ...]] = {
+    "lib.log_line": (),
     "lib.log_lines": (),
     "lib.text": (),
     "lib.secret": (),
@@ -188,6 +189,7 @@ TLS_IN_MEMORY = ("lib.radius.eap.engine", "lib.radius.eap.openssl", "lib.radius.
 PURE = (
     "lib.config",
     "lib.cookie",
+    "lib.log_line",
     "lib.log_lines",
     "lib.login",
     "lib.namedtuple",

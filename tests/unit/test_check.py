@@ -17,6 +17,7 @@ PASSWORD = "hunter2 and more"
 CLEAN = "[radius]\nserver=radius.example.com\nsecret=sixteen octets!!\n[lockout]\nmax_failures=5\n"
 MINIMAL = "[radius]\nserver=a\nsecret=sixteen octets!!\n[lockout]\nmax_failures=5\n"
 CERTIFICATE = Authority("the CA").certificate
+AUTH_TYPES = "pap, chap, mschapv2, ttls-pap, ttls-mschapv2, peap-mschapv2"
 
 
 def found(text: str) -> List[str]:
@@ -45,7 +46,7 @@ FINDINGS = [
     ),
     (
         MINIMAL.replace("server=a", "auth_type=pep\nserver=a"),
-        ["2: error: [radius] auth_type: expected one of pap, chap, mschapv2; did you mean pap?"],
+        [f"2: error: [radius] auth_type: expected one of {AUTH_TYPES}; did you mean pap?"],
     ),
     ("x\n" + MINIMAL, ["1: error: is before the first [section]"]),
     (

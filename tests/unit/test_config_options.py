@@ -90,7 +90,8 @@ reuse_limit=x
         "[radius] server: is missing",
         "[radius] secret: is missing",
         "[radius] port: expected a whole number from 1 to 65535, found a smaller number",
-        "[radius] auth_type: expected one of pap, chap, mschapv2; did you mean mschapv2?",
+        "[radius] auth_type: expected one of pap, chap, mschapv2, ttls-pap, ttls-mschapv2, peap-mschapv2"
+        "; did you mean mschapv2?",
         "[radius] conn_timeout: expected seconds from 0.1 to 280, found text",
         "[radius_2] conn_retries: expected a whole number from 1 to 30, found a smaller number",
         "[auth] max_attempts: expected a whole number from 1 to 100, found a smaller number",

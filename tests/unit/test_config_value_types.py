@@ -87,6 +87,7 @@ PORT, WAIT, RETRIES = (
     "expected a whole number from 1 to 30",
 )
 LIMIT, CACHE = "expected a whole number from 0 to 1000000", "expected seconds from 0 to 1000000000"
+AUTH_TYPES = "expected one of pap, chap, mschapv2, ttls-pap, ttls-mschapv2, peap-mschapv2"
 LEVELS = "expected one of debug, info, warning, error, critical"
 NOTHING, TEXT, SMALLER, LARGER = (
     ", found nothing",
@@ -166,11 +167,11 @@ INVALID: List[Tuple[str, str, List[str], str]] = [
     ("radius", "require_message_authenticator", [""], "expected yes or no" + NOTHING),
     ("radius", "require_message_authenticator", ["true", "1", "y"], "expected yes or no" + YES),
     ("radius", "require_message_authenticator", ["n\u043e"], "expected yes or no"),
-    ("radius", "auth_type", [""], "expected one of pap, chap, mschapv2" + NOTHING),
-    ("radius", "auth_type", ["eap-tls"], "expected one of pap, chap, mschapv2"),
-    ("radius", "auth_type", ["chpa", "CHAPP"], "expected one of pap, chap, mschapv2; did you mean chap?"),
-    ("radius", "auth_type", ["chap ; old"], "expected one of pap, chap, mschapv2" + A_COMMENT),
-    ("radius", "auth_type", ["'chap'"], "expected one of pap, chap, mschapv2" + QUOTES),
+    ("radius", "auth_type", [""], AUTH_TYPES + NOTHING),
+    ("radius", "auth_type", ["eap-tls"], AUTH_TYPES),
+    ("radius", "auth_type", ["chpa", "CHAPP"], AUTH_TYPES + "; did you mean chap?"),
+    ("radius", "auth_type", ["chap ; old"], AUTH_TYPES + A_COMMENT),
+    ("radius", "auth_type", ["'chap'"], AUTH_TYPES + QUOTES),
     ("radius", "transport", ["tsl"], "expected one of udp, tls; did you mean tls?"),
     ("auth", "disable_echo", [""], "expected yes or no" + NOTHING),
     ("auth", "disable_echo", ["true"], "expected yes or no" + YES),

@@ -10,7 +10,8 @@ from typing import Any, Callable, Dict, List
 
 import pytest
 
-from lib.log_lines import WARNING, Line
+from lib.log_line import Line
+from lib.log_lines import WARNING
 from lib.state.directory import UNFINISHED, Directory
 from tests.support.cases import for_each
 

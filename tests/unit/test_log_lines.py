@@ -8,7 +8,7 @@ from typing import Dict, Iterator, List, Union
 import pytest
 
 from lib import log_lines
-from lib.log_lines import Cause, Line
+from lib.log_line import Cause, Line
 from tests.support import ROOT
 from tools.documents import declared_log_lines
 

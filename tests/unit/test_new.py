@@ -1,5 +1,7 @@
 """The command `new`: every configuration that it prints is valid."""
 
+from typing import List, Optional
+
 from lib.cli.presets import PRESETS
 from lib.config.ini import parse_ini
 from tests.support import ROOT
@@ -21,6 +23,19 @@ def test_every_configuration_passes_check(cli: CommandLine) -> None:
                     found = [sections[each]["server"] for each in sections if each.startswith("radius")]
                     assert found == (servers or [PRESETS[name].server])
                     assert sections["credential_store"]["name"] == "the store"
+
+
+def test_a_tunnel_to_an_address_needs_a_name(cli: CommandLine) -> None:
+    def names(product: str, *servers: str) -> List[Optional[str]]:
+        made = cli.run("new", product, *[f"--server={server}" for server in servers]).out
+        sections = parse_ini(made).sections
+        return [values.get("tls_server_name") for name, values in sections.items() if name.startswith("radius")]
+
+    assert names("nps-tunnel", "one.example.com", "two.example.com") == [None, None]
+    assert names("nps-tunnel", "192.0.2.1", "two.example.com") == ["nps.example.com", "two.example.com"]
+    assert names("nps-tunnel", "one.example.com", "2001:db8::1") == ["one.example.com", "nps.example.com"]
+    assert names("jumpcloud-tunnel", "192.0.2.1", "192.0.2.2") == ["radius.jumpcloud.com", None]
+    assert names("freeradius-tls", "192.0.2.1") == [None]
 
 
 def test_every_preset_has_a_page() -> None:

@@ -5,6 +5,7 @@ from typing import List, Optional, Tuple
 
 import pytest
 
+from lib import log_lines
 from lib.radius import accounting, nas, packet
 from lib.radius.packet import Attributes
 from lib.radius.profile import OriginalRadius
@@ -113,7 +114,7 @@ def test_password_that_mschapv2_cannot_use() -> None:
 def test_mschapv2_accept_without_proof_is_not_proved() -> None:
     login = LoginRequest({"radius": "alice"}, Secret("x"))
     encoded = login.encode(OriginalRadius(SECRET, True), server("mschapv2"), "", os.urandom, 0.0)
-    assert not encoded.is_proved(packet.Reply(packet.ACCESS_ACCEPT, ()))
-    assert encoded.is_proved(packet.Reply(packet.ACCESS_REJECT, ()))
+    assert encoded.flaw(packet.Reply(packet.ACCESS_ACCEPT, ())) == log_lines.MUTUAL_AUTH_FAILED.text
+    assert encoded.flaw(packet.Reply(packet.ACCESS_REJECT, ())) == ""
     pap = login.encode(OriginalRadius(SECRET, True), server(), "", os.urandom, 0.0)
-    assert pap.is_proved(packet.Reply(packet.ACCESS_ACCEPT, ()))
+    assert pap.flaw(packet.Reply(packet.ACCESS_ACCEPT, ())) == ""
