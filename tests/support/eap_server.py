@@ -117,6 +117,7 @@ class EapServer:
         self._keys: Optional[Tuple[bytes, bytes]] = None
         self._binding_key = b""
         self._is_over = self._has_ended = False
+        self._last_messages: List[bytes] = []
 
     @property
     def keys(self) -> Tuple[bytes, bytes]:
@@ -284,12 +285,13 @@ class EapServer:
         """Return what the server still sends inside after the login has succeeded."""
         if self._outcome is None:
             raise AssertionError("neither an answer nor an outcome")
-        is_first, self._has_ended = not self._has_ended, True
-        if not self._outcome or not is_first:
-            return None
-        if self._faults.inner == "after-end":
-            return self._avp(REPLY_MESSAGE, b"one more") if self._type == TTLS else bytes([IDENTITY])
-        return b"\0" if self._faults.protected_success and self.tls_version == TLS_1_3 else None
+        if not self._has_ended and self._outcome:
+            if self._faults.protected_success and self.tls_version == TLS_1_3:
+                self._last_messages.append(b"\0")
+            if self._faults.inner == "after-end":
+                self._last_messages.append(self._avp(REPLY_MESSAGE, b"x") if self._type == TTLS else bytes([IDENTITY]))
+        self._has_ended = True
+        return self._last_messages.pop(0) if self._last_messages else None
 
     def _send_inner(self, octets: bytes) -> bytes:
         number, self._inner_requests = self._inner_requests, self._inner_requests + 1

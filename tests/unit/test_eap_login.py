@@ -327,6 +327,13 @@ def test_identity_may_be_requested_again() -> None:
     assert login.receive(b"\x01\x09\x00\x05\x01") == b"\x02\x09" + login.start()[2:]
 
 
+def test_login_is_over_after_an_error() -> None:
+    login = login_of(TTLS_PAP)
+    for octets in (b"\x01\x09\x00\x05\x03", b"\x01\x0a\x00\x05\x01"):
+        with pytest.raises(EapError):
+            login.receive(octets)
+
+
 def test_notification_is_acknowledged_and_not_shown() -> None:
     login = login_of(TTLS_PAP)
     assert login.receive(b"\x01\x09\x00\x07\x02hi") == b"\x02\x09\x00\x05\x02"
@@ -448,6 +455,23 @@ def test_success_before_the_end_is_not_believed(method: str, version: str) -> No
             forged(login, server)
 
 
+def test_success_amid_the_fragments_of_a_response_is_not_believed() -> None:
+    """The answer to a challenge is long if its State is."""
+
+    def add_state(_number: int, octets: bytes) -> bytes:
+        return octets + struct.pack("!II", 24, 0x40000000 | 3008) + bytes(3000)
+
+    login, server = login_of(TTLS_PAP), server_of(TTLS_PAP, challenges=((b"Code?", "1"),), rewrite_inner=add_state)
+    response: Any = login.start()
+    while not isinstance(response, TunnelChallenge):
+        response = login.receive(server.receive(response))
+    request = server.receive(login.answer(Secret("1")))
+    assert login._inner.is_complete and not server.is_over
+    with pytest.raises(EapError) as raised:
+        login.accept(bytes([SUCCESS]) + request[1:2] + b"\x00\x04")
+    assert (raised.value.code, raised.value.is_final) == (reasons.MUTUAL_AUTH_FAILED, True)
+
+
 @for_each(method=METHODS, change=["identifier", "failure", "request", "short", "long", "empty"])
 def test_only_the_right_success_is_believed(method: str, change: str) -> None:
     login, server = login_of(method), server_of(method)
@@ -494,6 +518,38 @@ def test_wrong_crypto_binding_ends_the_login_for_good(version: str, binding: str
 @for_each(method=[TTLS_MSCHAPV2, PEAP_MSCHAPV2], version=VERSIONS)
 def test_data_after_the_end_ends_the_login_for_good(method: str, version: str) -> None:
     forged(login_of(method), server_of(method, version, inner="after-end"))
+
+
+def test_question_after_the_protected_success_ends_the_login_for_good() -> None:
+    forged(login_of(TTLS_PAP), server_of(TTLS_PAP, TLS_1_3, inner="after-end", protected_success=True))
+
+
+def test_proof_inside_counts_once() -> None:
+    seen: List[bytes] = []
+
+    def repeat(number: int, octets: bytes) -> bytes:
+        seen.append(octets)
+        return seen[2] if number == 3 else octets
+
+    server = server_of(PEAP_MSCHAPV2, rewrite_inner=repeat)
+    assert "unexpected success" in str(forged(login_of(PEAP_MSCHAPV2), server))
+    assert seen[2].startswith(b"\x1a\x03")
+
+
+def test_proof_after_an_error_inside_ends_the_login_for_good() -> None:
+    """The server gets what it expects: the acknowledgment of the success that it sent first."""
+    login = login_of(PEAP_MSCHAPV2)
+    seen: List[bytes] = []
+
+    def refuse_before(number: int, octets: bytes) -> bytes:
+        seen.append(octets)
+        if number == 2:
+            error = b"E=691 R=0 V=3"
+            refused = b"\x1a\x04\x4d" + struct.pack("!H", 4 + len(error)) + error
+            assert login._inner.process(refused, 1) == b"\x1a\x04"
+        return octets
+
+    assert "unexpected success" in str(forged(login, server_of(PEAP_MSCHAPV2, rewrite_inner=refuse_before)))
 
 
 @for_each(METHODS)
