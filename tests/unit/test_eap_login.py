@@ -263,9 +263,12 @@ def test_wrong_answer_ends_with_a_failure() -> None:
 
 
 def test_answer_that_cannot_be_sent_is_refused() -> None:
+    login, server = login_of(TTLS_PAP), server_of(TTLS_PAP, challenges=((b"Code?", "1"),))
     with pytest.raises(EapError) as raised:
-        converse(login_of(TTLS_PAP), server_of(TTLS_PAP, challenges=((b"Code?", "1"),)), ["x" * 129])
+        converse(login, server, ["x" * 129])
     assert raised.value.code == reasons.BAD_PASSWORD
+    with pytest.raises(EapError):
+        login.accept(struct.pack("!BBH", SUCCESS, server._identifier, 4))
 
 
 # Credentials that cannot be used
@@ -468,7 +471,7 @@ def test_success_amid_the_fragments_of_a_response_is_not_believed() -> None:
     request = server.receive(login.answer(Secret("1")))
     assert login._inner.is_complete and not server.is_over
     with pytest.raises(EapError) as raised:
-        login.accept(bytes([SUCCESS]) + request[1:2] + b"\x00\x04")
+        login.accept(bytes([SUCCESS, request[1] - 1, 0, 4]))
     assert (raised.value.code, raised.value.is_final) == (reasons.MUTUAL_AUTH_FAILED, True)
 
 
@@ -550,6 +553,26 @@ def test_proof_after_an_error_inside_ends_the_login_for_good() -> None:
         return octets
 
     assert "unexpected success" in str(forged(login, server_of(PEAP_MSCHAPV2, rewrite_inner=refuse_before)))
+
+
+@for_each([b"\x04\x01\x00\x04", b"\x01\x01\x00\x0b\x21\x80\x03\x00\x02\x00\x02"])
+def test_success_after_a_failure_inside_ends_the_login_for_good(failure: bytes) -> None:
+    login = login_of(PEAP_MSCHAPV2)
+
+    def fail_before(number: int, octets: bytes) -> bytes:
+        if number == 3:
+            login._inner.process(failure, 1)
+        return octets
+
+    forged(login, server_of(PEAP_MSCHAPV2, rewrite_inner=fail_before))
+
+
+@for_each(METHODS)
+def test_protected_success_is_one_of_tls_1_3(method: str) -> None:
+    server = server_of(method, TLS_1_2, challenges=((b"Code?", "1"),), rewrite_inner=lambda _number, _octets: b"\0")
+    with pytest.raises(EapError) as raised:
+        converse(login_of(method), server)
+    assert raised.value.code == reasons.BAD_REPLY
 
 
 @for_each(METHODS)

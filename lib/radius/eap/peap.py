@@ -115,14 +115,13 @@ class PeapMsChapV2(InnerMethod):
         status = values.get(_RESULT, (b"", b""))[1]
         binding = b""
         if status == struct.pack("!H", _RESULT_SUCCESS):
-            if not self._is_proved:
+            if not self._is_proved or self._is_refused:
                 raise forged("Result TLV of success without proof")
             if _CRYPTO_BINDING in values and self._tunnel.has_exporter:
                 binding = self._bind(*values[_CRYPTO_BINDING])
             self.is_complete = True
         elif status == struct.pack("!H", _RESULT_FAILURE):
             self._is_refused = True
-            self._is_proved = False
         else:
             raise malformed("no Result TLV, or one of an unknown status")
         result = struct.pack("!HH", _MANDATORY | _RESULT, 2) + status + binding
