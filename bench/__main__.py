@@ -156,7 +156,7 @@ def hooks(ours: UnpackedPlugin, floor: UnpackedPlugin) -> None:
 
 
 def handshakes(zip_directory: pathlib.Path, scratch: pathlib.Path, udp: UnpackedPlugin) -> None:
-    """Print the cost of a login over TLS, or in a tunnel over UDP, against PAP over UDP: every hook shakes hands anew."""
+    """Print the cost of a login over TLS, or in a tunnel over UDP, against PAP over UDP: each shakes hands."""
     authority = Authority("the bench's CA")
     ca = "ca_certificate=" + in_configuration(authority.certificate)
     client = "client_certificate=" + in_configuration(authority.issue(for_client=True).both)

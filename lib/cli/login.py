@@ -61,9 +61,9 @@ def _usable_here(server: ServerSettings) -> ServerSettings:
     """Return a server whose login does not fail just because this computer has no pyOpenSSL, as SPS has."""
     if server.tunnel is None:
         return server
-    from ..radius.eap.tunnel import has_exporter  # it loads TLS
+    from ..radius.eap.tunnel import can_export  # it loads TLS
 
-    return server if has_exporter() else server._replace(tunnel=server.tunnel._replace(require_keys=False))
+    return server if can_export() else server._replace(tunnel=server.tunnel._replace(require_keys=False))
 
 
 @contextlib.contextmanager

@@ -11,9 +11,10 @@ import time
 from typing import Dict
 
 from ..radius import packet
+from ..radius.encoded_request import EncodedRequest
 from ..radius.md5 import Md5Disabled
 from ..radius.profile import OriginalRadius
-from ..radius.request import EncodedRequest, Request
+from ..radius.request import Request
 from ..radius.server import ServerSettings
 from ..radius.transport.base import Address, wait_for
 from ..radius.transport.udp import MAX_DATAGRAM

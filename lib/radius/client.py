@@ -9,9 +9,10 @@ from .. import log_lines, reasons
 from . import packet, profile
 from .attempt import Attempt, gravest_code
 from .connection import Connection
+from .encoded_request import NotContinued
 from .md5 import Md5Disabled
 from .profile import Profile
-from .request import ACCOUNTING, LoginRequest, NotContinued, Origin, Request
+from .request import ACCOUNTING, LoginRequest, Origin, Request
 from .result import Answer, NoAnswer, NotSent, OriginGone, TracedPacket
 from .schedule import (
     MAX_PROBES,
@@ -205,7 +206,7 @@ class _Run:
             if isinstance(error, packet.RequestError):
                 raise NotSent(error, self._section, self._packets) from None
             raise
-        self._connection = Connection(transport, profile, request)
+        self._connection = Connection(transport, profile, request, os.urandom)
 
     def _leave(self, action: Leave) -> None:
         """Remember what the endpoint did not do; what went wrong here says nothing about it."""

@@ -1,22 +1,23 @@
 """A transport to one address, and what is sent over it: the requests of one login, and a Status-Server."""
 
-import os
 from typing import List, Optional
 
 from . import packet
+from .encoded_request import EncodedRequest
+from .packet import Random
 from .profile import Profile
-from .request import EncodedRequest
 from .transport.base import Transport
 
 
 class Connection:
     """An open transport, the encoding that it uses, the request, and the Status-Server if one was sent."""
 
-    def __init__(self, transport: Transport, profile: Profile, request: EncodedRequest) -> None:
+    def __init__(self, transport: Transport, profile: Profile, request: EncodedRequest, random: Random) -> None:
         self.transport = transport
         self.profile = profile
         self.request = request
         self._earlier: List[bytes] = []
+        self._random = random
         self._probe = b""
 
     @property
@@ -25,7 +26,7 @@ class Connection:
         # Over a stream, its reply must be distinguishable from those to the requests.
         requests = [*self._earlier, self.request.octets]
         while not self._probe or any(self.profile.belongs(self._probe, each) for each in requests):
-            self._probe = self.profile.status(self.request.identity, os.urandom)
+            self._probe = self.profile.status(self.request.identity, self._random)
         return self._probe
 
     def follow(self, reply: packet.Reply) -> bool:

@@ -5,12 +5,13 @@ has the attribute already. An attribute with an empty value is not sent, and kee
 """
 
 import hashlib
-from typing import TYPE_CHECKING, Container, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Mapping, Optional, Tuple, Union
 
 from .. import log_lines, reasons
 from ..namedtuple import NamedTuple
 from ..secret import Secret
 from . import nas, packet
+from .encoded_request import EncodedRequest
 from .packet import Attributes, Random, Reply
 from .profile import Profile
 from .server import ServerSettings, TunnelSettings
@@ -18,7 +19,6 @@ from .server import ServerSettings, TunnelSettings
 if TYPE_CHECKING:
     from .accounting import Record
     from .mschap import Response
-    from .transport.base import Certificate
     from .tunnelled import Challenge
 
 
@@ -28,74 +28,6 @@ class Origin(NamedTuple):
     section: str
     host: str
     port: int
-
-
-class NotContinued(Exception):
-    """A login that cannot go on after a reply: `code` is the code of a denial, the text is for the log.
-
-    `is_final` is whether no other server may be asked.
-    """
-
-    def __init__(self, code: str, text: str, is_final: bool) -> None:
-        super().__init__(text)
-        self.code = code
-        self.is_final = is_final
-
-
-class EncodedRequest:
-    """A request as it is sent to one address, and the rules for its reply.
-
-    `identity` are the attributes by which a Status-Server names this NAS.
-    """
-
-    challenge: "Optional[Challenge]" = None
-    """The challenge inside a tunnel that the last reply contains, if any."""
-
-    def __init__(self, octets: bytes, profile: Profile, codes: Container[int], identity: Attributes = ()) -> None:
-        self.octets = octets
-        self.identity = identity
-        self._profile = profile
-        self._codes = codes
-
-    @property
-    def description(self) -> str:
-        """What the log says of the tunnel; empty if there is none."""
-        return ""
-
-    @property
-    def certificate(self) -> "Optional[Certificate]":
-        """The certificate of the end of the tunnel, if there is one."""
-        return None
-
-    def verify(self, octets: bytes) -> Reply:
-        """Return the reply in a packet; raise packet.Discarded if it does not answer this request."""
-        return self._profile.verify(octets, self.octets, self._codes)
-
-    def follow(self, reply: Reply, earlier: Sequence[bytes]) -> "Optional[EncodedRequest]":
-        """Return the request that continues the login after this reply, or None if the reply is the answer.
-
-        Replies to the new request can be told from those to the `earlier` ones. Raise NotContinued if the
-        reply cannot be followed.
-        """
-        return None
-
-    def flaw(self, reply: Reply) -> str:
-        """Return which proof is missing that the request requires beyond what `verify` checks; empty if none is."""
-        return ""
-
-    def messages(self, reply: Reply) -> Tuple[bytes, ...]:
-        """Return the texts of a reply for the user: that of an MS-CHAP-Error, then every Reply-Message."""
-        found: List[bytes] = []
-        for value in reply.vendor_values(packet.MICROSOFT, packet.MS_CHAP_ERROR)[:1]:
-            from . import mschap  # its tables take time
-
-            error = mschap.parse_error(value)
-            found += [error.text.encode("utf-8"), error.message]
-        return tuple([message for message in found if message] + reply.values(packet.REPLY_MESSAGE))
-
-    def remarks(self, reply: Reply) -> Tuple[str, ...]:
-        """Return what the log must say about an answer."""
-        return ()
 
 
 LOGIN, ACCOUNTING = "login", "accounting"

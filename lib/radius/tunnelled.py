@@ -8,15 +8,15 @@ Loaded only if a server has such an `auth_type`.
 import hmac
 from typing import TYPE_CHECKING, Optional, Sequence, Tuple
 
-from .. import log_lines
+from .. import log_lines, reasons
 from ..namedtuple import NamedTuple
 from ..secret import Secret
 from . import mppe, packet
+from .eap.errors import EapError
 from .eap.login import EapLogin
-from .eap.message import EapError
+from .encoded_request import EncodedRequest, NotContinued
 from .packet import Attributes, Random, Reply
 from .profile import Profile
-from .request import EncodedRequest, NotContinued
 from .server import ServerSettings, TunnelSettings
 
 if TYPE_CHECKING:
@@ -102,8 +102,11 @@ class TunnelledRequest(EncodedRequest):
     def follow(self, reply: Reply, earlier: Sequence[bytes]) -> Optional[EncodedRequest]:
         if reply.code != packet.ACCESS_CHALLENGE:
             return None
+        octets = _eap(reply)
+        if not octets:
+            raise NotContinued(reasons.BAD_REPLY, log_lines.EAP_MISSING.text, is_final=False)
         try:
-            step = self._login.receive(_eap(reply))
+            step = self._login.receive(octets)
         except EapError as error:
             raise NotContinued(error.code, str(error), error.is_final) from None
         if self._content.ends_at_handshake and self._login.is_established:
@@ -121,8 +124,11 @@ class TunnelledRequest(EncodedRequest):
     def flaw(self, reply: Reply) -> str:
         if reply.code != packet.ACCESS_ACCEPT:
             return ""
+        octets = _eap(reply)
+        if not octets:
+            return log_lines.EAP_MISSING.text
         try:
-            self._login.accept(_eap(reply))
+            self._login.accept(octets)
         except EapError as error:
             return str(error)
         return self._flaw_of_keys(reply)

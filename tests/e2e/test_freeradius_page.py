@@ -5,7 +5,7 @@ import pathlib
 import re
 import socket
 import subprocess
-from typing import Dict, Iterator, Optional
+from typing import Dict, Iterator
 
 import pytest
 
@@ -33,16 +33,16 @@ carol Cleartext-Password := "1111", Response-Packet-Type := Access-Challenge
 class Packaged(FreeRadius):
     """A FreeRADIUS with the configuration of its package, on loopback, and the blocks of the page."""
 
-    def _configure(self, port: int, old_port: int, acct_port: int, ipv6_port: Optional[int]) -> None:
+    def _configure(self) -> None:
         subprocess.run(["cp", "-rT", str(PACKAGED), str(self.directory)], check=True)
         (self.directory / "run" / "freeradius").mkdir(parents=True, exist_ok=True)
         paths = {r"(?m)^raddbdir = .*": "raddbdir = .", r"(?m)^(localstatedir|logdir) = .*": r"\1 = ."}
         self._edit("radiusd.conf", {**paths, r"\n\t(user|group) = .*": ""})
         self._edit("clients.conf", {r"ipaddr = 127\.0\.0\.1\n": "ipaddr = 127.0.0.9\n"})  # localhost is SPS
-        self._edit("sites-available/inner-tunnel", {"port = 18120": f"port = {old_port}"})
+        self._edit("sites-available/inner-tunnel", {"port = 18120": f"port = {self.old_port}"})
         addresses = {r"\n\tipaddr = \*": f"\n\tipaddr = {HOST}", r"\n\tipv6addr = ::": "\n\tipaddr = 127.0.0.2"}
         self._edit("sites-available/default", addresses)
-        for number in (port, acct_port, port, acct_port):
+        for number in (self.port, self.acct_port) * 2:
             self._edit("sites-available/default", {r"\n\tport = 0": f"\n\tport = {number}"}, 1)
         users = self.directory / "mods-config" / "files" / "authorize"
         users.write_text(USERS + users.read_text(encoding="utf-8"), encoding="utf-8")

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from typing import Any, Iterator, List, Tuple
+from typing import Any, Dict, Iterator, List, Tuple
 
 import pytest
 
@@ -13,7 +13,7 @@ from lib.radius.result import Answer, NoAnswer
 from lib.radius.server import ServerSettings, TlsSettings, TunnelSettings
 from lib.secret import Secret
 from tests.support.cases import Cases
-from tests.support.certificates import DAY, Authority
+from tests.support.certificates import DAY, Authority, Identity
 from tests.support.eap_server import Faults
 from tests.support.misbehaving import (
     ACCEPT,
@@ -32,6 +32,7 @@ from tests.support.misbehaving import (
 )
 from tests.support.tunnel import (
     AUTHORITY,
+    CERTIFICATE,
     EAP_MESSAGE,
     NAME,
     PASSWORD,
@@ -139,7 +140,7 @@ class TestMethods:
                     assert ask(configured(server, method)).reply.code == ACCEPT
 
     def test_requests_are_signed_and_alike(self) -> None:
-        with Server(TunnelScript("ttls-pap")) as server:
+        with Server(TunnelScript("ttls-pap", fragment=200)) as server:
             ask(configured(server), attributes=((0, packet.NAS_IDENTIFIER, b"sps"),))
         assert len(server.requests) > 4
         identifiers = [request.octets[1] for request in server.requests]
@@ -248,25 +249,21 @@ class TestProof:
 class TestFaults:
     def test_server_that_cannot_be_trusted(self) -> None:
         expired = AUTHORITY.issue([NAME], [], begins=-2 * DAY, ends=-DAY)
-        cases_of = {
-            "wrong CA": dict(ca=Authority("another").certificate),
-            "wrong name": dict(name="radius.example.net"),
-            "expired": dict(certificate=expired),
+        doubtful: Dict[str, Tuple[Identity, Dict[str, Any]]] = {
+            "wrong CA": (CERTIFICATE, dict(ca=Authority("another").certificate)),
+            "wrong name": (CERTIFICATE, dict(name="radius.example.net")),
+            "expired": (expired, {}),
         }
         with Cases() as cases:
-            for name, options in cases_of.items():
+            for name, (certificate, options) in doubtful.items():
                 for version in ("TLSv1.2", "TLSv1.3"):
                     with cases.case(f"{name}, {version}"):
-                        changes = dict(options)
-                        script = dict(tls_version=version)
-                        if "certificate" in changes:
-                            script["certificate"] = changes.pop("certificate")  # type: ignore[assignment]
-                        tunnel = TunnelScript("ttls-pap", **script)  # type: ignore[arg-type]
-                        with Server(tunnel) as server:
-                            error = no_answer(configured(server, **changes))
+                        script = TunnelScript("ttls-pap", certificate=certificate, tls_version=version)
+                        with Server(script) as server:
+                            error = no_answer(configured(server, **options))
                         assert error.code == reasons.TLS_CERTIFICATE
                         assert error.is_alive
-                        assert tunnel.conversations[0].inner_messages == []
+                        assert script.conversations[0].inner_messages == []
 
     def test_next_server_is_asked_anew(self) -> None:
         scripts = TunnelScript("ttls-pap", faults=Faults(alert_at=1)), TunnelScript("ttls-pap")
@@ -315,7 +312,7 @@ class TestFaults:
 
     def test_server_falls_silent(self) -> None:
         script = TunnelScript("ttls-pap")
-        with Server(lambda request: script(request) if request.number < 3 else silent(request)) as server:  # type: ignore
+        with Server(lambda request: script(request) if request.number < 3 else silent(request)) as server:
             error = no_answer(configured(server, conn_timeout=1.0))
         assert (error.code, error.is_alive) == (reasons.NO_ANSWER, True)
 

@@ -11,6 +11,7 @@ password or answer without a Reply-Message. A State is valid once.
 User-Name      Reply
 ============== ========================================================================================================
 alice          `correct horse`: accept with Filter-Id `admins` and Class `OU=ops;`. Else reject, `Wrong code`
+alice@...      `alice@example.com`: the same
 jürgen         `ünïcödé-密码-🔑`: accept
 müller         `pässwörd€密码`: accept; by MS-CHAPv2 too, which FreeRADIUS cannot with the likes of 🔑
 totp           the current code of `TOTP_SECRET` (see `totp_code`): accept
@@ -41,6 +42,11 @@ The server rejects all other users without a Reply-Message, and replies to Statu
 
 It records every valid Accounting-Request, and replies to all but those of the user `unanswered`. The reply to the user
 `signed` has a Message-Authenticator.
+
+With `Tunnel`, the same users log in by EAP-TTLS (PAP or MS-CHAPv2) and PEAP (EAP-MSCHAPv2) on ports of their own,
+whatever the name outside the tunnel. Filter-Id, Class and the Reply-Message of a reject are outside the tunnel. Only
+`pin1` and `pin3` have challenges, with EAP-TTLS and PAP, whose Reply-Message is inside. There is no crypto-binding.
+TLS 1.3 works with 3.2.1, although its documents say that only EAP-TLS has it.
 """
 
 import contextlib
@@ -57,7 +63,7 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
 import pyotp
 import pytest
 
-from tests.support.certificates import Authority
+from tests.support.certificates import Authority, Identity
 
 NOT_INSTALLED = "FreeRADIUS is not installed (Debian, Ubuntu: apt-get install freeradius)"
 HOST = "127.0.0.1"
@@ -104,6 +110,19 @@ class Request(NamedTuple):
         return [value for key, value in self.attributes if key == name]
 
 
+class Tunnel(NamedTuple):
+    """The tunnelled methods of a server.
+
+    version: the only TLS version inside EAP, `1.2` or `1.3`.
+    fragment_size: the most octets of an EAP packet that the server sends; FreeRADIUS takes 100 or more.
+    identity: the server's certificate in the tunnel; None is a valid one of the tests' CA.
+    """
+
+    version: str = "1.2"
+    fragment_size: int = 1024
+    identity: Optional[Identity] = None
+
+
 class FreeRadius:
     """A FreeRADIUS; a context manager, which starts and stops it.
 
@@ -114,6 +133,7 @@ class FreeRadius:
     threads: how many requests it handles at the same time.
     authority: the CA of its certificate and of the certificates that it requires from clients over TLS.
     newest: the newest TLS version that it supports.
+    tunnel: the tunnelled methods; None for none.
 
     host, port: its address; every reply has a Message-Authenticator.
     old_port: the port, on the same host, of an old server: no reply has a Message-Authenticator. FreeRADIUS releases
@@ -121,6 +141,8 @@ class FreeRadius:
     acct_port: the port for Accounting-Requests.
     tls_port: the port for logins and accounting over TLS.
     ipv6_port: as port but on `IPV6_HOST`; None on a machine without IPv6 loopback.
+    eap_port: the port for the tunnelled methods, and for nothing else.
+    stripped_port: as eap_port, but without the keys in an Access-Accept.
     The server picks its ports at its first start, and keeps them.
     """
 
@@ -134,6 +156,7 @@ class FreeRadius:
         authority: Authority = AUTHORITY,
         newest: str = "1.3",
         threads: int = 16,
+        tunnel: Optional[Tunnel] = None,
     ) -> None:
         self.directory = pathlib.Path(str(directory))
         self.secret = secret
@@ -144,10 +167,13 @@ class FreeRadius:
         self.acct_port = 0
         self.tls_port = 0
         self.ipv6_port: Optional[int] = None
+        self.eap_port = 0
+        self.stripped_port = 0
         self._process: Optional["subprocess.Popen[bytes]"] = None
         self._quoted_secret = quoted(secret)
         self._authority = authority
         self._newest = newest
+        self._tunnel = tunnel
 
     def __enter__(self) -> "FreeRadius":
         self.start()
@@ -164,14 +190,13 @@ class FreeRadius:
         binary = find()
         if binary is None:
             raise FileNotFoundError("freeradius")
-        for _ in range(1 if self.port else _PORT_ATTEMPTS):
-            kept = (self.port, self.old_port, self.acct_port, self.ipv6_port)
-            ports = kept if self.port else _free_ports()
-            self.tls_port = self.tls_port if self.port else free_tcp_port()
-            self._configure(*ports)
+        is_first = not self.port
+        for _ in range(_PORT_ATTEMPTS if is_first else 1):
+            if is_first:
+                self._pick_ports()
+            self._configure()
             started_at = len(self.log)
             if self._launch(binary, started_at):
-                self.port, self.old_port, self.acct_port, self.ipv6_port = ports
                 return
             # Another program may have taken a port since it was found free.
             if "Address already in use" not in self.log[started_at:]:
@@ -220,12 +245,32 @@ class FreeRadius:
     def _recorded(self, name: str) -> List[Request]:
         return [_parse_request(block) for block in _read(self.directory / name).split("\n\n")[:-1]]
 
-    def _configure(self, port: int, old_port: int, acct_port: int, ipv6_port: Optional[int]) -> None:
+    def _pick_ports(self) -> None:
+        with contextlib.ExitStack() as stack:
+
+            def free(family: int = socket.AF_INET, host: str = HOST) -> int:
+                # All stay open until the last one is bound, so that no port occurs twice.
+                probe = stack.enter_context(socket.socket(family, socket.SOCK_DGRAM))
+                probe.bind((host, 0))
+                return int(probe.getsockname()[1])
+
+            self.port, self.old_port, self.acct_port, self.eap_port, self.stripped_port = (free() for _ in range(5))
+            with contextlib.suppress(OSError):
+                self.ipv6_port = free(socket.AF_INET6, IPV6_HOST)
+        self.tls_port = free_tcp_port()
+
+    def _configure(self) -> None:
+        tunnel = self._tunnel or Tunnel()
         marks = {
-            "PORT": str(port),
-            "OLD_PORT": str(old_port),
-            "ACCT_PORT": str(acct_port),
-            "IPV6_PORT": str(ipv6_port),
+            "PORT": str(self.port),
+            "OLD_PORT": str(self.old_port),
+            "ACCT_PORT": str(self.acct_port),
+            "IPV6_PORT": str(self.ipv6_port),
+            "EAP_PORT": str(self.eap_port),
+            "STRIPPED_PORT": str(self.stripped_port),
+            "PROXY_REQUESTS": "yes" if self._tunnel else "no",
+            "EAP_TLS": tunnel.version,
+            "EAP_FRAGMENT": str(tunnel.fragment_size),
             "TLS_PORT": str(self.tls_port),
             "TLS_NEWEST": self._newest,
             "SECRET": self._quoted_secret,
@@ -234,13 +279,17 @@ class FreeRadius:
             "TOTP_SECRET": TOTP_SECRET,
             "BINARY_STATE": BINARY_STATE.hex(),
         }
+        left_out = [] if self.ipv6_port else ["ipv6.conf"]
+        left_out += [] if self._tunnel else ["eap.conf", "tunnel.conf"]
         for source in _TEMPLATE.iterdir():
-            if source.name == "ipv6.conf" and ipv6_port is None:
+            if source.name in left_out:
                 continue
             target = self.directory / source.name
             target.touch(mode=0o600)
             target.write_bytes(_filled(source.read_bytes().decode("utf-8"), marks).encode("utf-8"))
         self._authority.issue().written(self.directory, "server")
+        if self._tunnel:
+            (tunnel.identity or self._authority.issue()).written(self.directory, "eap")
         (self.directory / "ca.pem").write_text(self._authority.certificate, encoding="ascii")
 
     def _launch(self, binary: str, started_at: int) -> bool:
@@ -309,22 +358,6 @@ def freeradius(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FreeRadius]
     """One FreeRADIUS for the whole test session."""
     with running(tmp_path_factory.mktemp("freeradius")) as server:
         yield server
-
-
-def _free_ports() -> Tuple[int, int, int, Optional[int]]:
-    with contextlib.ExitStack() as stack:
-
-        def free(family: int, host: str) -> int:
-            # All stay open until the last one is bound, so that no port occurs twice.
-            probe = stack.enter_context(socket.socket(family, socket.SOCK_DGRAM))
-            probe.bind((host, 0))
-            return int(probe.getsockname()[1])
-
-        port, old_port, acct_port = (free(socket.AF_INET, HOST) for _ in range(3))
-        try:
-            return port, old_port, acct_port, free(socket.AF_INET6, IPV6_HOST)
-        except OSError:
-            return port, old_port, acct_port, None
 
 
 def free_tcp_port() -> int:

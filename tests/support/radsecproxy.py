@@ -40,7 +40,7 @@ client udp {{
 }}
 server logins {{
 	host {radiusd.host}
-	port {radiusd.port}
+	port {login_port}
 	type udp
 	secret "{secret}"
 }}
@@ -70,8 +70,11 @@ def find() -> Optional[str]:
 
 
 @contextlib.contextmanager
-def running(directory: Union[str, pathlib.Path], radiusd: FreeRadius) -> Iterator[Ports]:
-    """Run radsecproxy and yield its ports; skip the test if it is not installed."""
+def running(directory: Union[str, pathlib.Path], radiusd: FreeRadius, login_port: int = 0) -> Iterator[Ports]:
+    """Run radsecproxy and yield its ports; skip the test if it is not installed.
+
+    login_port: the port of FreeRADIUS for logins; 0 is `radiusd.port`.
+    """
     binary = find()
     if binary is None:
         pytest.skip("radsecproxy is not installed (Debian, Ubuntu: apt-get install radsecproxy)")
@@ -81,7 +84,13 @@ def running(directory: Union[str, pathlib.Path], radiusd: FreeRadius) -> Iterato
     ports = Ports(free_udp_port(), free_tcp_port())
     secret = "".join(f"%{octet:02x}" for octet in radiusd.secret.encode("utf-8"))
     text = _CONFIGURATION.format(
-        host=HOST, ports=ports, directory=path, radiusd=radiusd, secret=secret, client_secret=SECRET
+        host=HOST,
+        ports=ports,
+        directory=path,
+        radiusd=radiusd,
+        login_port=login_port or radiusd.port,
+        secret=secret,
+        client_secret=SECRET,
     )
     (path / "radsecproxy.conf").write_text(text, encoding="utf-8")
     with (path / "radsecproxy.log").open("wb") as log:

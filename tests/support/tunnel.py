@@ -53,7 +53,7 @@ class TunnelScript:
         **eap_options: Any,
     ) -> None:
         self.conversations: List[EapServer] = []
-        self._new = lambda: EapServer(method, users, certificate, **eap_options)
+        self._new: Callable[[], EapServer] = lambda: EapServer(method, users, certificate, **eap_options)
         self._change = change
         self._groups = groups
         self._secret = secret

@@ -209,6 +209,16 @@ def test_only_the_same_password_is_proved(name: str, password: str) -> None:
     assert not mschap.verify_success(made.success, other.value[:1] + other.success.encode(), IDENTIFIER)
 
 
+# Keys
+
+
+def test_keys_are_those_of_rfc_3079() -> None:
+    """The server receives with what the client sends with: section 3.5.3 has the server's keys of 128 bits."""
+    send, receive = mschap.client_keys(Secret(PASSWORD), respond())
+    assert receive.hex() == "8b7cdc149b993a1ba118cb153f56dccb"
+    assert len(send) == 16 and send != receive
+
+
 # Errors
 
 

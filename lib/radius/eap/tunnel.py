@@ -96,14 +96,10 @@ class Tunnel:
         return self._tls.export(label, length, context)
 
     def _engine(self, has_exporter: Optional[bool]) -> Engine:
-        try:
-            if has_exporter is not False:
-                from .openssl import OpenSslEngine
+        if can_export() if has_exporter is None else has_exporter:
+            from .openssl import OpenSslEngine
 
-                return OpenSslEngine(self._settings)
-        except ImportError:
-            if has_exporter:
-                raise
+            return OpenSslEngine(self._settings)
         try:
             return SslEngine(self._settings)
         except Unreachable as error:
@@ -120,6 +116,15 @@ class Tunnel:
         if text == log_lines.NOT_TLS.text:  # there is no port to check
             text = log_lines.TLS_ERROR.format(error="a message is not TLS")
         return EapError(code, text)
+
+
+def can_export() -> bool:
+    """Whether pyOpenSSL can be used here, which the proof by the keys of the tunnel needs."""
+    try:
+        from . import openssl
+    except Exception:  # a pyOpenSSL that does not fit its cryptography raises AttributeError
+        return False
+    return openssl.OpenSslEngine.has_exporter
 
 
 def is_for(server_name: str, names: Any) -> bool:
