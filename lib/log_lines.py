@@ -251,7 +251,8 @@ Configure the server or the proxy; `require_tunnel_keys=no` accepts the risk."""
 KEYS_DIFFER = Cause(ATTEMPT, "Access-Accept contains other keys than those of the tunnel")
 """The Access-Accept does not come from the end of the tunnel. Look for an attacker, or a proxy that changes replies."""
 KEYS_UNCHECKED = Cause(ATTEMPT, "keys of the tunnel not checked: pyOpenSSL is not installed")
-"""SPS has pyOpenSSL. Elsewhere, install it for the command line: `require_tunnel_keys=yes` denies logins without it."""
+"""SPS has pyOpenSSL; should it be missing there, the login is denied unless `require_tunnel_keys=no`. Elsewhere, `try`
+goes on without this check: install pyOpenSSL to include it."""
 EAP_MISSING = Cause(ATTEMPT, "reply contains no EAP-Message")
 """The server processed the request without EAP, or the reply is forged. Enable EAP for this client on the server."""
 EAP_NOT_SUCCESS = Cause(ATTEMPT, "Access-Accept contains no EAP-Success")
