@@ -141,6 +141,8 @@ REPLIES_CAN_BE_FORGED = Line(
     WARNING, "Replies from [{section}] can be forged: require_message_authenticator=no (CVE-2024-3596)"
 )
 """Update the server, then remove the option: see [Security](security.md#blastradius)."""
+ACCEPTS_CAN_BE_FORGED = Line(WARNING, "Access-Accepts from [{section}] can be forged: require_tunnel_keys=no")
+"""Let the proxy pass the keys through, then remove the option: see [Security](security.md#tunnelled-logins)."""
 USER_NOT_AUTHENTICATED = Line(
     WARNING, "SPS has not authenticated the user: a whitelist or the authentication cache relies on the user name"
 )
@@ -243,8 +245,6 @@ NO_MATCHING_NAME = Cause(ATTEMPT, "no certificate can match the name {name}")
 
 # Tunnelled logins
 
-TUNNEL_ESTABLISHED = Line(INFO, "Tunnel to [{section}] {server} established: {description}, outer name {name}")
-"""The login ran inside this tunnel: its method and its TLS version. Outside, only the outer name was visible."""
 KEYS_MISSING = Cause(ATTEMPT, "Access-Accept contains no keys of the tunnel")
 """The server does not send MS-MPPE-Recv-Key and MS-MPPE-Send-Key, a proxy removes them, or the Access-Accept is forged.
 Configure the server or the proxy; `require_tunnel_keys=no` accepts the risk."""
