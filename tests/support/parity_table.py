@@ -125,7 +125,7 @@ ROWS = (
         Situation((ACCEPTED,), ("1",), arguments={"key_value_pairs": {"gu": "bob", "ru": "alice"}}),
         Outcome("ACCEPT", user="bob", groups=(), questions=(PROMPT,), requests=("bob 1",)),
         Outcome("ACCEPT", user="alice", groups=(), questions=(PROMPT,), requests=("alice 1",)),
-        moving="`gu=` beside `ru=` if SPS has not authenticated the user",
+        moving="`gu=` together with `ru=` if SPS has not authenticated the user",
     ),
     Row(
         "no name at all",
