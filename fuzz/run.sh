@@ -5,16 +5,16 @@ set -euo pipefail
 
 usage="Usage: ./fuzz/run.sh [TARGET] [SECONDS]
 
-Fuzzes TARGET (replies, configuration or cookies), or each of them in turn, for 60 seconds, or for SECONDS. Exits with 1
+Fuzzes TARGET (replies, configuration, cookies or tunnels), or each of them in turn, for 60 seconds, or for SECONDS. Exits with 1
 and names the input if one breaks a rule or takes too much time or memory. Requires Python 3.11, 3.12 or 3.13."
 
 if [[ $#,${1-} =~ ^1,(-h|--help)$ ]]; then
     echo "$usage"
     exit
 fi
-targets=(replies configuration cookies)
+targets=(replies configuration cookies tunnels)
 case ${1-} in
-    replies | configuration | cookies) targets=("$1"); shift ;;
+    replies | configuration | cookies | tunnels) targets=("$1"); shift ;;
 esac
 seconds=${1:-60}
 if [ $# -gt 1 ] || ! [[ $seconds =~ ^[1-9][0-9]*$ ]]; then

@@ -1,12 +1,14 @@
-"""The seeds of the fuzzer: `python3 -m fuzz.seeds` adds these inputs to fuzz/corpus."""
+"""The seeds of the fuzzer: `python -m fuzz.seeds` adds these inputs to fuzz/corpus."""
 
 import json
 import pathlib
+import struct
 from typing import Any, Dict, Sequence
 
 from fuzz.configuration import SECRET
 from fuzz.replies import MAX_INPUT, PROVED
 from lib.login.state import State
+from lib.radius.eap import avp, message
 from lib.session import AcceptedUser, AccountingSession, SessionRecord
 from tests.support.doubtful import DOUBTFUL
 from tests.support.misbehaving import (
@@ -151,12 +153,66 @@ COOKIES: Dict[str, Dict[str, Any]] = {
 }
 
 
+def _eap(number: int, kind: int, content: bytes) -> bytes:
+    return message.encode(message.REQUEST, number, kind, content)
+
+
+def _lengths(*messages: bytes) -> bytes:
+    """Return messages, each after its length."""
+    return b"".join(len(each).to_bytes(2, "big") + each for each in messages)
+
+
+def _tlv(kind: int, value: bytes) -> bytes:
+    return struct.pack("!HH", 0x8000 | kind, len(value)) + value
+
+
+_START, _MORE, _FRAGMENT = b"\x20", b"\xc0\0\0\2\0", b"\x40"
+_RECORD = b"\x16\3\3\0\4\2\0\0\0"  # of TLS, with an empty ServerHello
+_CHALLENGE_INSIDE = b"\x1a\1\7\0\x1b\x10" + bytes(range(16)) + b"server"
+TUNNELS: Dict[str, bytes] = {
+    "ttls-handshake": _lengths(_eap(1, message.TTLS, _START), _eap(2, message.TTLS, b"\0" + _RECORD)),
+    "peap-handshake": _lengths(_eap(1, message.PEAP, _START), _eap(2, message.PEAP, b"\0" + _RECORD)),
+    "other-method": _lengths(_eap(1, 4, b"\x10" + bytes(16)), _eap(2, message.TTLS, _START)),
+    "notification": _lengths(_eap(1, message.NOTIFICATION, b"Hello"), _eap(2, message.IDENTITY, b"")),
+    "fragments": _lengths(
+        _eap(1, message.TTLS, _START),
+        _eap(2, message.TTLS, _MORE + bytes(256)),
+        _eap(3, message.TTLS, _FRAGMENT + bytes(200)),
+        _eap(4, message.TTLS, b"\0" + bytes(56)),
+    ),
+    "fragment-contents": _lengths(_MORE + bytes(256), _FRAGMENT + bytes(200), b"\0" + bytes(56)),
+    "success": bytes([message.SUCCESS, 1, 0, 4]),
+    "successes": _lengths(_eap(1, message.PEAP, _START), bytes([message.SUCCESS, 1, 0, 4])),
+    "avps": avp.encode(
+        avp.Avp(avp.REPLY_MESSAGE, b"Enter the next code"),
+        avp.Avp(avp.STATE, bytes(8)),
+        avp.Avp(avp.MS_CHAP2_SUCCESS, b"\7" + PROVED.encode("ascii"), avp.MICROSOFT),
+        avp.Avp(99, b"", is_mandatory=False),
+    ),
+    "challenge-inside": _lengths(b"", avp.encode(avp.Avp(avp.REPLY_MESSAGE, b"Code?"), avp.Avp(avp.STATE, b"s"))),
+    "peap-inside": _lengths(
+        b"\1",
+        _CHALLENGE_INSIDE,
+        b"\x1a\3\7\0\x2e" + PROVED.encode("ascii"),
+        message.encode(message.REQUEST, 9, message.EXTENSIONS, _tlv(3, b"\0\1")),
+    ),
+    "peap-refused": _lengths(
+        b"\1",
+        _CHALLENGE_INSIDE,
+        b"\x1a\4\7\0\x24E=691 R=0 C=00 V=3 M=Access denied",
+        message.encode(message.REQUEST, 9, message.EXTENSIONS, _tlv(3, b"\0\2") + _tlv(12, bytes(56))),
+    ),
+}
+"""EAP packets, and what comes inside a tunnel."""
+
+
 def seeds() -> Dict[str, Dict[str, bytes]]:
     """Return the octets of every seed by its target and its name."""
     return {
         "replies": {**VALID, **DROPPED},
         "configuration": {name: text.encode("utf-8") for name, text in CONFIGURATIONS.items()},
         "cookies": {name: json.dumps(cookie, sort_keys=True).encode("utf-8") for name, cookie in COOKIES.items()},
+        "tunnels": TUNNELS,
     }
 
 

@@ -176,7 +176,7 @@ class Authenticator:
         if reply.code == packet.ACCESS_REJECT:
             return Rejected(message)
         if self._settings.accounting:
-            self._record = self._record._replace(accepted_user=_accepted_user(reply))
+            self._record = self._record._replace(accepted_user=_accepted_user(reply, answer.outer_name))
         return Accepted(self._groups(reply))
 
     def _call_client(self, request: SendRequest) -> "result.Answer":
@@ -313,11 +313,13 @@ class Authenticator:
         return [warning for each in kept for warning in each.warnings] + self._attribute_warnings
 
 
-def _accepted_user(reply: "packet.Reply") -> AcceptedUser:
+def _accepted_user(reply: "packet.Reply", outer_name: str) -> AcceptedUser:
+    """Return what accounting repeats; some servers send the name outside the tunnel back, which is no user."""
     from .radius import packet
     from .radius.accounting import CLASS
 
     names = [printable(name.decode("utf-8", "replace")) for name in reply.values(packet.USER_NAME)[:1]]
+    names = [name for name in names if name != outer_name]
     return AcceptedUser("".join(names), tuple(reply.values(CLASS)))
 
 

@@ -77,7 +77,7 @@ NOT_IN_STORE = Cause(OPTION_ERROR, "the Credential Store has no {kind} for host=
 STORE_FAILED = Cause(OPTION_ERROR, "the Credential Store failed: {error}")
 """`LocalCredentialStoreNotFound`: SPS has no local Credential Store with the name in `[credential_store]`."""
 UNKNOWN_OPTION = Cause(OPTION_WARNING, "unknown option{advice}")
-"""Correct the name. A misspelled option has no effect. In `[gateway_groups]`, `[lockout]` and `[accounting]`, it is an
+"""Correct the name. A misspelled option has no effect. In `[gateway_groups]`, `[lockout]`, and `[accounting]`, it is an
 error, as in every section that decides who is admitted."""
 UNKNOWN_SECTION = Cause(SECTION_WARNING, "unknown section{advice}")
 """Correct the name. The plugin ignores everything in the section. It is an error if the name is similar to that of a
@@ -112,13 +112,13 @@ value with white space at its ends."""
 WITH_COMMENT = Cause(OPTION_WARNING, "seems to end in a comment, which is part of the value")
 """There are no inline comments: a comment needs a line of its own."""
 INVISIBLE = Cause(OPTION_WARNING, "contains the invisible character {code}")
-"""The character probably was copied from a document or a web page. Retype the value, or use the same character on the
-other side."""
+"""The character was probably copied from a document or a web page. Retype the value, or use the same character on the
+server."""
 LITERAL_DOLLAR = Cause(OPTION_WARNING, "is `$`, which is not looked up in the Credential Store in this section")
 """Write the value itself, or remove the line."""
 WHITE_SPACE = Cause(OPTION_WARNING, "begins or ends with white space ({code})")
-"""The value in the Credential Store has white space that the server's value probably lacks. Store it again. The plugin
-removes line breaks at the end."""
+"""The value in the Credential Store has white space that the server's value probably lacks. Store it again without the
+white space. The plugin removes line breaks at the end."""
 SEMICOLON = Cause(OPTION_WARNING, "contains a semicolon, which does not separate names")
 """Separate the names with commas."""
 DN_SPLIT = Cause(OPTION_WARNING, "contains a distinguished name, whose commas separate names")
@@ -133,7 +133,7 @@ NO_AT_SIGN = Cause(OPTION_WARNING, "has no separator at its beginning, such as t
 SECOND_AT_SIGN = Cause(OPTION_WARNING, "begins with `@`, and the SDK adds another")
 """Write the domain without `@`."""
 KEEPS_SUFFIX = Cause(OPTION_WARNING, "is not `true`: the suffix stays")
-"""Write `true` to remove the suffix, or `false` to keep it. The SDK treats every word but `true`, in lower case, as
+"""Write `true` to remove the suffix, or `false` to keep it. The SDK treats every word except `true`, in lower case, as
 `false`."""
 UNMAPPED_GROUP = Cause(OPTION_WARNING, "with unmapped=drop, no line of [gateway_groups map] makes {which}")
 """Nobody can have such a group. Add a line to `[gateway_groups map]` that makes the group, or set `unmapped=keep`."""
@@ -141,6 +141,8 @@ REPLIES_CAN_BE_FORGED = Line(
     WARNING, "Replies from [{section}] can be forged: require_message_authenticator=no (CVE-2024-3596)"
 )
 """Update the server, then remove the option: see [Security](security.md#blastradius)."""
+ACCEPTS_CAN_BE_FORGED = Line(WARNING, "Access-Accepts from [{section}] can be forged: require_tunnel_keys=no")
+"""Let the proxy pass the keys through, then remove the option: see [Security](security.md#logins-in-a-tunnel)."""
 USER_NOT_AUTHENTICATED = Line(
     WARNING, "SPS has not authenticated the user: a whitelist or the authentication cache relies on the user name"
 )
@@ -243,15 +245,14 @@ NO_MATCHING_NAME = Cause(ATTEMPT, "no certificate can match the name {name}")
 
 # Tunnelled logins
 
-TUNNEL_ESTABLISHED = Line(INFO, "Tunnel to [{section}] {server} established: {description}, outer name {name}")
-"""The login ran inside this tunnel: its method and its TLS version. Outside, only the outer name was visible."""
 KEYS_MISSING = Cause(ATTEMPT, "Access-Accept contains no keys of the tunnel")
 """The server does not send MS-MPPE-Recv-Key and MS-MPPE-Send-Key, a proxy removes them, or the Access-Accept is forged.
 Configure the server or the proxy; `require_tunnel_keys=no` accepts the risk."""
 KEYS_DIFFER = Cause(ATTEMPT, "Access-Accept contains other keys than those of the tunnel")
 """The Access-Accept does not come from the end of the tunnel. Look for an attacker, or a proxy that changes replies."""
 KEYS_UNCHECKED = Cause(ATTEMPT, "keys of the tunnel not checked: pyOpenSSL is not installed")
-"""SPS has pyOpenSSL. Elsewhere, install it for the command line: `require_tunnel_keys=yes` denies logins without it."""
+"""SPS has pyOpenSSL; should it be missing there, the login is denied unless `require_tunnel_keys=no`. Elsewhere, `try`
+goes on without this check: install pyOpenSSL to include it."""
 EAP_MISSING = Cause(ATTEMPT, "reply contains no EAP-Message")
 """The server processed the request without EAP, or the reply is forged. Enable EAP for this client on the server."""
 EAP_NOT_SUCCESS = Cause(ATTEMPT, "Access-Accept contains no EAP-Success")

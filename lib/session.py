@@ -154,6 +154,9 @@ def opening_warnings(settings: Settings, problems: Iterable[object]) -> List[str
     """Return the warnings at the start of a session; `problems` are those of the configuration."""
     over_udp = (server for server in settings.servers if server.tls is None)
     unsigned = (server.section for server in over_udp if not server.require_message_authenticator)
-    return [log_lines.CONFIGURATION_WARNING.format(cause=problem) for problem in problems] + [
-        log_lines.REPLIES_CAN_BE_FORGED.format(section=section) for section in unsigned
+    keyless = (server.section for server in settings.servers if server.tunnel and not server.tunnel.require_keys)
+    return [
+        *(log_lines.CONFIGURATION_WARNING.format(cause=problem) for problem in problems),
+        *(log_lines.REPLIES_CAN_BE_FORGED.format(section=section) for section in unsigned),
+        *(log_lines.ACCEPTS_CAN_BE_FORGED.format(section=section) for section in keyless),
     ]

@@ -53,7 +53,7 @@ ca_certificate=$[radius_ca]
 _PAP = (
     _SHARED
     + """\
-# The server supports no other method of the plugin.
+# The server supports neither CHAP nor MS-CHAPv2.
 auth_type=pap
 """
 )

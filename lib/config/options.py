@@ -57,7 +57,8 @@ SERVER_OPTIONS = (
         "auth_type",
         choice("pap", "chap", "mschapv2", *TUNNELLED),
         "pap",
-        f"Password protocol; or inside a TLS tunnel (EAP): {', '.join(TUNNELLED)}. Codes usually need a pap.",
+        f"Password protocol, or one inside a TLS tunnel (EAP): {', '.join(TUNNELLED)}. "
+        "Codes usually need pap or ttls-pap.",
     ),
     Option(
         "conn_timeout",

@@ -332,6 +332,7 @@ class _Run:
             log_lines=tuple(self._failures() + remarks),
             transport=connection.transport.description,
             tunnel=request.description,
+            outer_name=request.outer_name,
             certificate=request.certificate or connection.transport.certificate,
             challenge=request.challenge,
             packets=tuple(self._packets),

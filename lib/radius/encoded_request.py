@@ -44,6 +44,11 @@ class EncodedRequest:
         return ""
 
     @property
+    def outer_name(self) -> str:
+        """The name outside the tunnel; empty if there is none."""
+        return ""
+
+    @property
     def certificate(self) -> "Optional[Certificate]":
         """The certificate of the end of the tunnel, if there is one."""
         return None

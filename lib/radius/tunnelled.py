@@ -96,6 +96,10 @@ class TunnelledRequest(EncodedRequest):
         return self._login.description
 
     @property
+    def outer_name(self) -> str:
+        return self._login.outer_name
+
+    @property
     def certificate(self) -> "Optional[Certificate]":
         return self._login.certificate
 

@@ -9,7 +9,7 @@ import hypothesis.strategies as st
 from hypothesis import given
 from pytest_mock import MockerFixture
 
-from fuzz import configuration, cookies, replies, seeds
+from fuzz import configuration, cookies, replies, seeds, tunnels
 from lib import sdk, text
 from lib.cli import check
 from lib.config.ini import Problem
@@ -21,7 +21,7 @@ from tests.support.cookies import changed as changed_cookie
 from tests.support.ini_texts import FILES, OUR_SECTIONS, SDK_SECTIONS, ini_texts
 from tests.unit.test_packet import changed
 
-TARGETS: Dict[str, Any] = {"replies": replies, "configuration": configuration, "cookies": cookies}
+TARGETS: Dict[str, Any] = {"replies": replies, "configuration": configuration, "cookies": cookies, "tunnels": tunnels}
 CORPORA = {name: {path.name: path.read_bytes() for path in sorted((seeds.CORPUS / name).iterdir())} for name in TARGETS}
 CORPUS = CORPORA["replies"]
 SEEDS = {**seeds.VALID, **seeds.DROPPED}
@@ -43,7 +43,7 @@ def test_every_rule_holds_for_the_corpus() -> None:
 
 def test_seeds_are_in_the_corpus() -> None:
     found = {target: {name: CORPORA[target].get(name) for name in inputs} for target, inputs in seeds.seeds().items()}
-    assert found == seeds.seeds(), "run `python3 -m fuzz.seeds`"
+    assert found == seeds.seeds(), "run `python -m fuzz.seeds`"
 
 
 def test_seeds_match_their_names() -> None:
