@@ -47,7 +47,8 @@ class Faults(NamedTuple):
     `result-failure`, `unknown-result`, `no-result`, `inner-failure` (EAP-Failure inside), `other-method` (MD5-Challenge
     first), `unknown-tlv`, `unknown-avp` (mandatory), or `after-end` (another message after the last one)."""
     binding: str = ""
-    """Crypto-binding of PEAP: none, `valid`, `wrong-mac`, `wrong-version`, or `response` (the subtype)."""
+    """Crypto-binding of PEAP: none, `valid`, `hostapd` (valid, as hostapd 2.10 makes it with TLS 1.3), `wrong-mac`,
+    `wrong-version`, or `response` (the subtype)."""
     challenges: Sequence[Tuple[bytes, str]] = ()
     """Reply-Message and expected answer of each challenge inside EAP-TTLS with PAP."""
     messages: Sequence[bytes] = ()
@@ -517,7 +518,7 @@ class EapServer:
         code, _, length, kind, tlv, size, status = struct.unpack("!BBHBHHH", octets[:11])
         if (code, length, kind, tlv, size) != (RESPONSE, len(octets), TLV, 0x8003, 2):
             raise Violation("a malformed Result TLV")
-        if status == 1 and self._faults.binding == "valid":
+        if status == 1 and self._faults.binding in ("valid", "hostapd"):
             self._check_binding(octets[11:])
         elif octets[11:]:
             raise Violation("more than a Result TLV")
@@ -555,7 +556,10 @@ class EapServer:
                 hashlib.sha1(master_key + bytes(40) + each + b"\xf2" * 40).digest()[:16] for each in _START_KEY_TEXTS
             )
         seed = b"Inner Methods Compound Keys" + session_key
-        return _prf_plus(self._key_material()[:40], seed, 60)
+        tunnel_key = self._key_material()
+        if self._faults.binding == "hostapd" and self.tls_version == TLS_1_3:  # the length changes every octet
+            tunnel_key = self._tls.export_keying_material(b"EXPORTER_EAP_TLS_Key_Material", 64, bytes([PEAP]))
+        return _prf_plus(tunnel_key[:40], seed, 60)
 
 
 # RFC 3079 section 3.4: what the client sends with, and what it receives with
