@@ -608,6 +608,28 @@ def test_closed_tunnel_ends_the_login(method: str, version: str, has_exporter: b
     assert (raised.value.code, raised.value.text) == (reasons.TLS_FAILED, "the server closed the tunnel")
 
 
+def test_only_a_question_follows_the_password() -> None:
+    optional = struct.pack("!II", 9999, 8)
+    server = server_of(TTLS_PAP, challenges=((b"Code?", "1"),), rewrite_inner=lambda _number, _octets: optional)
+    with pytest.raises(EapError, match="unexpected AVP") as raised:
+        converse(login_of(TTLS_PAP), server)
+    assert raised.value.code == reasons.BAD_REPLY
+
+
+def test_server_does_not_begin_inside_ttls() -> None:
+    with pytest.raises(EapError, match="before the login") as raised:
+        login_of(TTLS_PAP)._inner.receive(b"\0\0\0\x12\x40\0\0\x08", 1)
+    assert raised.value.code == reasons.BAD_REPLY
+
+
+def test_short_crypto_binding_ends_the_login_for_good() -> None:
+    def shorten(number: int, octets: bytes) -> bytes:
+        return octets[:2] + bytes([0, 16]) + octets[4:11] + b"\0\x0c\0\x01x" if number == 3 else octets
+
+    server = server_of(PEAP_MSCHAPV2, binding="valid", rewrite_inner=shorten)
+    assert "wrong length" in str(forged(login_of(PEAP_MSCHAPV2), server))
+
+
 INNER = {
     TTLS_MSCHAPV2: (
         b"",

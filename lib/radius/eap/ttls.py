@@ -1,5 +1,6 @@
 """The methods inside EAP-TTLS: PAP and MS-CHAPv2 (RFC 5281 sections 11.2.4 and 11.2.5)."""
 
+import abc
 from typing import Tuple, Union
 
 from ... import reasons
@@ -38,11 +39,13 @@ class _TtlsMethod(InnerMethod):
             raise malformed("unknown mandatory AVP")
         return self._process(found)
 
+    @abc.abstractmethod
     def _begin(self) -> bytes:
-        raise NotImplementedError
+        """Return the AVPs of the client."""
 
+    @abc.abstractmethod
     def _process(self, found: Tuple[avp.Avp, ...]) -> Union[bytes, TunnelChallenge]:
-        raise NotImplementedError
+        """Return what to send after these AVPs of the server."""
 
 
 _KNOWN = (
