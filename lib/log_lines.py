@@ -255,18 +255,22 @@ KEYS_UNCHECKED = Cause(ATTEMPT, "keys of the tunnel not checked: pyOpenSSL is no
 goes on without this check: install pyOpenSSL to include it."""
 EAP_MISSING = Cause(ATTEMPT, "reply contains no EAP-Message")
 """The server processed the request without EAP, or the reply is forged. Enable EAP for this client on the server."""
-EAP_NOT_SUCCESS = Cause(ATTEMPT, "Access-Accept contains no EAP-Success")
-"""A defect of the server or of a proxy, or a forgery: the plugin ignores such an Access-Accept."""
-EAP_UNFINISHED = Cause(ATTEMPT, "Access-Accept before the end of the tunnelled login")
-"""The server has not proved itself, so the plugin ignores the Access-Accept. Look for a proxy or an attacker."""
-EAP_INNER_UNVERIFIED = Cause(ATTEMPT, "proof of the server inside the tunnel missing or invalid")
+EAP_UNPROVED = Cause(ATTEMPT, "no proof of the server in the tunnel: {cause}")
 """The server must prove that it knows the password, as in MS-CHAP2-Success, and with PEAP confirm the result."""
-EAP_METHOD_REFUSED = Cause(ATTEMPT, "the server refuses the EAP method of auth_type")
-"""Enable the method on the server, or set `auth_type` to one that the server offers."""
-EAP_TOO_MANY_ROUNDS = Cause(ATTEMPT, "too many rounds of EAP")
-"""The server is in a loop: read its log."""
-EAP_MALFORMED = Cause(ATTEMPT, "malformed EAP: {cause}")
+EAP_NOT_SUCCESS = Cause(EAP_UNPROVED, "Access-Accept contains no EAP-Success")
+"""A defect of the server or of a proxy, or a forgery: the plugin ignores such an Access-Accept."""
+EAP_UNFINISHED = Cause(EAP_UNPROVED, "Access-Accept before the end of the tunnelled login")
+"""The server has not proved itself, so the plugin ignores the Access-Accept. Look for a proxy or an attacker."""
+EAP_MALFORMED = Cause(ATTEMPT, "protocol error in EAP: {cause}")
 """A defect of the server or of a proxy."""
+EAP_METHOD_REFUSED = Cause(EAP_MALFORMED, "the server refuses the EAP method of auth_type")
+"""Enable the method on the server, or set `auth_type` to one that the server offers."""
+EAP_TOO_MANY_ROUNDS = Cause(EAP_MALFORMED, "too many rounds of EAP")
+"""The server is in a loop: read its log."""
+EXPORTER_MISSING = Cause(ATTEMPT, "ttls-mschapv2 requires pyOpenSSL")
+"""SPS has pyOpenSSL. To use `try` elsewhere, install it there."""
+TUNNEL_CLOSED = Cause(ATTEMPT, "the server closed the tunnel")
+"""The server does not accept the login or its certificate, or does not support the method: read its log."""
 
 # Discarded replies
 

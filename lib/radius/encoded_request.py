@@ -75,9 +75,8 @@ class EncodedRequest:
         for value in reply.vendor_values(packet.MICROSOFT, packet.MS_CHAP_ERROR)[:1]:
             from . import mschap  # its tables take time
 
-            error = mschap.parse_error(value)
-            found += [error.text.encode("utf-8"), error.message]
-        return tuple([message for message in found if message] + reply.values(packet.REPLY_MESSAGE))
+            found += mschap.parse_error(value).texts
+        return tuple(found + reply.values(packet.REPLY_MESSAGE))
 
     def remarks(self, reply: Reply) -> Tuple[str, ...]:
         """Return what the log must say about an answer."""

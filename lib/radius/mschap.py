@@ -7,7 +7,7 @@ randomness of its own.
 import hashlib
 import hmac
 import re
-from typing import Optional, Tuple
+from typing import List, Optional, Tuple
 
 from ..namedtuple import NamedTuple
 from ..secret import Secret
@@ -44,6 +44,11 @@ class Error(NamedTuple):
     text: str
     message: bytes
     """As received, so not yet safe to show; empty if there is none."""
+
+    @property
+    def texts(self) -> List[bytes]:
+        """What the user should see: the text, and the message if there is one."""
+        return [self.text.encode("utf-8")] + ([self.message] if self.message else [])
 
 
 _REFUSED = "The server refused the login"

@@ -29,8 +29,8 @@ class Answer(NamedTuple):
 
     `messages` are its texts for the user, in the octets of the server. `transmissions` counts those to the address
     that answered. `log_lines` are for the log. `transport` describes the transport, if it is not UDP, `tunnel` the
-    tunnel of the login, if there is one, with the name that is visible outside, and `certificate` is that of its end, or of the server. A `challenge` inside
-    the tunnel can be answered by this process only.
+    tunnel of the login, if there is one, with `outer_name` outside, and `certificate` is that of its end, or of the
+    server. A `challenge` inside the tunnel can be answered by this process only.
     """
 
     reply: packet.Reply

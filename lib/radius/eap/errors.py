@@ -1,6 +1,6 @@
 """The error that ends an EAP login."""
 
-from ... import reasons
+from ... import log_lines, reasons
 
 
 class EapError(Exception):
@@ -18,9 +18,9 @@ class EapError(Exception):
 
 def malformed(text: str) -> EapError:
     """Return the error for a packet that breaks the protocol."""
-    return EapError(reasons.BAD_REPLY, text)
+    return EapError(reasons.BAD_REPLY, log_lines.EAP_MALFORMED.format(cause=text))
 
 
 def forged(text: str) -> EapError:
     """Return the error for a server that claims a success that it has not proved, which ends the login."""
-    return EapError(reasons.MUTUAL_AUTH_FAILED, text, is_final=True)
+    return EapError(reasons.MUTUAL_AUTH_FAILED, log_lines.EAP_UNPROVED.format(cause=text), is_final=True)

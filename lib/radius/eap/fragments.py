@@ -27,11 +27,11 @@ class Fragment(NamedTuple):
 def parse(content: bytes) -> Fragment:
     """Return the fragment that follows the EAP type; raise EapError if it is too short."""
     if not content:
-        raise malformed("EAP request without flags")
+        raise malformed("request without flags")
     flags, data, length = content[0], content[1:], None
     if flags & _LENGTH:
         if len(data) < 4:
-            raise malformed("EAP fragment shorter than its header")
+            raise malformed("fragment shorter than its header")
         (length,) = struct.unpack("!I", data[:4])
         data = data[4:]
     return Fragment(bool(flags & _START), bool(flags & _MORE), flags & _VERSION, length, data)
@@ -53,23 +53,23 @@ class Reassembler:
         changes, or if it is missing in the first of several fragments.
         """
         if self.is_partial and fragment.length not in (None, self._length):
-            raise malformed("EAP fragment with another length")
+            raise malformed("fragment with another length")
         if not self.is_partial:
             self._length = fragment.length
         if fragment.has_more and (self._length is None or not fragment.data):
-            raise malformed("EAP fragment without a length or without data")
+            raise malformed("fragment without a length or without data")
         if self._length is not None and self._length > MAX_MESSAGE_OCTETS:
-            raise malformed(f"EAP message longer than {MAX_MESSAGE_OCTETS} octets")
+            raise malformed(f"message longer than {MAX_MESSAGE_OCTETS} octets")
         limit = MAX_MESSAGE_OCTETS if self._length is None else self._length
         size = len(self._data) + len(fragment.data)
         if size > limit or (fragment.has_more and size == limit):
-            raise malformed("EAP message longer than announced")
+            raise malformed("message longer than announced")
         self._data += fragment.data
         self.is_partial = fragment.has_more
         if fragment.has_more:
             return None
         if self._length not in (None, size):
-            raise malformed("EAP message shorter than announced")
+            raise malformed("message shorter than announced")
         message, self._data = self._data, b""
         return message
 

@@ -2,7 +2,7 @@
 
 from typing import List, Optional, Tuple, Union
 
-from ... import reasons
+from ... import log_lines, reasons
 from ...namedtuple import NamedTuple
 from ...secret import Secret
 from ..server import TunnelSettings
@@ -112,24 +112,26 @@ class EapLogin:
         try:
             packet = message.parse(eap)
         except EapError:
-            raise forged("malformed EAP packet in the Access-Accept") from None
+            raise forged(log_lines.EAP_NOT_SUCCESS.text) from None
         if packet.code != message.SUCCESS or self._last is None or packet.identifier != self._last.identifier:
-            raise forged("no EAP-Success in the Access-Accept, or that of another conversation")
+            raise forged(log_lines.EAP_NOT_SUCCESS.text)
         is_waiting = self._is_challenged or self._unsent or self._reassembler.is_partial
         if is_over or is_waiting or not self.is_established or not self._inner.is_complete:
-            raise forged("EAP-Success before the login inside the tunnel was complete")
+            raise forged(log_lines.EAP_UNFINISHED.text)
 
     def _receive(self, eap: bytes) -> Union[bytes, TunnelChallenge]:
         assert not self._is_challenged
         self._rounds += 1
-        if self._is_over or self._rounds > _MAX_ROUNDS:
-            raise malformed(f"EAP request after the end, or more than {_MAX_ROUNDS} of them")
+        if self._is_over:
+            raise malformed("request after the end")
+        if self._rounds > _MAX_ROUNDS:
+            raise malformed(log_lines.EAP_TOO_MANY_ROUNDS.text)
         packet = message.parse(eap)
         if packet.code != message.REQUEST:
-            raise malformed("EAP packet that is not a request")
+            raise malformed("packet that is not a request")
         if self._last is not None and packet.identifier == self._last.identifier:
             if eap != self._last.request:
-                raise malformed("EAP request with the identifier of the last one")
+                raise malformed("request with the identifier of the last one")
             return self._last.response
         self._last = _Answered(eap, packet.identifier, b"")
         answer = self._answer(packet)
@@ -148,22 +150,22 @@ class EapLogin:
         if packet.kind == message.NOTIFICATION:  # anybody can write it
             return message.NOTIFICATION, b""
         if self._has_begun or packet.kind == message.NAK:
-            raise malformed("EAP request of another type")
+            raise malformed("request of another type")
         if packet.kind == message.IDENTITY:
             return message.IDENTITY, self.outer_name.encode("utf-8")
         self._offers += 1
         if self._offers > _MAX_OFFERS:
-            raise malformed(f"the server does not offer {_NAMES[self._kind]}")
+            raise malformed(log_lines.EAP_METHOD_REFUSED.text)
         return message.NAK, bytes([self._kind])
 
     def _process(self, fragment: fragments.Fragment, identifier: int) -> "Union[Tuple[int, bytes], TunnelChallenge]":
         if fragment.is_start != (not self._has_begun):
-            raise malformed("EAP method that starts twice or not at all")
+            raise malformed("method that starts twice or not at all")
         if fragment.is_start:  # only version 0 is supported; the server must accept it
             self._has_begun = True
             return self._send(self._tunnel.handshake(b""))
         if fragment.version:
-            raise malformed("EAP method of another version")
+            raise malformed("method of another version")
         if self._unsent:
             if fragment.data or fragment.has_more or fragment.length is not None:
                 raise malformed("no acknowledgment of an EAP fragment")

@@ -26,18 +26,18 @@ class Packet(NamedTuple):
 def parse(octets: bytes) -> Packet:
     """Return the packet; raise EapError unless it fills the octets."""
     if len(octets) < HEADER_OCTETS:
-        raise malformed("EAP packet shorter than its header")
+        raise malformed("packet shorter than its header")
     code, identifier, length = struct.unpack("!BBH", octets[:HEADER_OCTETS])
     if length != len(octets):
-        raise malformed("EAP packet with a wrong length")
+        raise malformed("packet with a wrong length")
     if code in (SUCCESS, FAILURE):
         if length != HEADER_OCTETS:
             raise malformed("EAP-Success or EAP-Failure with data")
         return Packet(code, identifier)
     if code not in (REQUEST, RESPONSE):
-        raise malformed("EAP packet of an unknown code")
+        raise malformed("packet of an unknown code")
     if length == HEADER_OCTETS:
-        raise malformed("EAP request without a type")
+        raise malformed("request without a type")
     return Packet(code, identifier, octets[HEADER_OCTETS], octets[HEADER_OCTETS + 1 :])
 
 

@@ -7,6 +7,7 @@ for the identity.
 import struct
 from typing import Dict, Optional, Tuple
 
+from ... import log_lines
 from ...secret import Secret
 from .. import mschap
 from . import message
@@ -64,7 +65,7 @@ class PeapMsChapV2(InnerMethod):
             return bytes([message.MSCHAPV2]) + self._mschapv2(packet.content)
         self._offers += 1
         if self._response is not None or self._offers > _MAX_OFFERS:
-            raise malformed("the server offers no EAP-MSCHAPv2 inside the tunnel")
+            raise malformed(log_lines.EAP_METHOD_REFUSED.text)
         return bytes([message.NAK, message.MSCHAPV2])
 
     # EAP-MSCHAPv2
@@ -79,7 +80,7 @@ class PeapMsChapV2(InnerMethod):
         if operation == _FAILURE:
             _, text = _parsed(content)
             self._is_refused = True
-            self.messages += [each for each in (mschap.parse_error(text).message,) if each]
+            self.messages += mschap.parse_error(text).texts
             return bytes([_FAILURE])
         raise malformed("unknown operation of EAP-MSCHAPv2")
 

@@ -3,7 +3,7 @@
 import abc
 from typing import Tuple, Union
 
-from ... import reasons
+from ... import log_lines, reasons
 from ...secret import Secret
 from .. import mschap
 from . import avp
@@ -96,7 +96,7 @@ class MsChapV2(_TtlsMethod):
     def __init__(self, user_name: str, password: Secret, tunnel: Tunnel, random: Random) -> None:
         super().__init__(user_name, password, tunnel, random)
         if not tunnel.has_exporter:
-            raise EapError(reasons.TLS_FAILED, "MS-CHAPv2 inside EAP-TTLS requires pyOpenSSL")
+            raise EapError(reasons.TLS_FAILED, log_lines.EXPORTER_MISSING.text)
         check_mschapv2(user_name, password)
         self._success, self._identifier = "", 0
         self._is_refused = False
@@ -126,7 +126,7 @@ class MsChapV2(_TtlsMethod):
             self.is_complete = True
         for error in errors:
             self._is_refused = True
-            self.messages += [each for each in (mschap.parse_error(error).message,) if each]
+            self.messages += mschap.parse_error(error).texts
         return b""
 
 

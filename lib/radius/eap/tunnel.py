@@ -14,8 +14,6 @@ from ..transport.base import Certificate, Unreachable
 from .engine import Engine, SslEngine
 from .errors import EapError
 
-CLOSED = "the server closed the tunnel"
-
 # X509_V_ERR_* for another name and another address, as transport.tls explains them
 _NAME_MISMATCH, _ADDRESS_MISMATCH = 62, 64
 
@@ -76,7 +74,7 @@ class Tunnel:
                     return found
                 found += chunk
         except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
-            raise EapError(reasons.TLS_FAILED, CLOSED) from None
+            raise EapError(reasons.TLS_FAILED, log_lines.TUNNEL_CLOSED.text) from None
         except ssl.SSLError as error:
             raise self._failed(error) from None
 
