@@ -419,3 +419,5 @@ def test_usage(option: str, status: int) -> None:
     )
     assert asked.returncode == status
     assert b"Usage: ./demo.sh [--verbose] [--script |" in (asked.stderr if status else asked.stdout)
+    unexpected = option.split()[-1].encode("ascii")
+    assert (b"Unexpected argument: " + unexpected + b"\n" in asked.stderr) == (status != 0)
