@@ -19,7 +19,7 @@ from simulator.server import DemoServer
 from tests.support import ROOT
 from tests.support.certificates import Authority, in_configuration
 from tests.support.clients import SAFETY_LIMIT, Person, zip_of
-from tests.support.plugin import section
+from tests.support.plugin import STORE, section
 
 PASSWORD_PROMPT = "on your device: "
 
@@ -253,9 +253,6 @@ class TestTerminal:
                 user.sees(LOGIN_PROMPT).types("alice")
                 assert "log: " in output_until(user, PASSWORD_PROMPT)
             assert "\033" not in user.shown, environment
-
-
-STORE = "[credential_store]\nname = store\n"
 
 
 def refused(plugin_zip: Path, *options: str) -> str:
