@@ -1,5 +1,6 @@
 """The configuration for each product, which `new` prints and docs/servers/ shows."""
 
+import re
 from typing import Mapping, Sequence
 
 from ..namedtuple import NamedTuple
@@ -22,6 +23,7 @@ class Preset(NamedTuple):
 
 
 DEFAULT_STORE = "my_store"
+_PORT = re.compile("(?m)^port=.*\n")
 
 _SHARED = """\
 # In the Credential Store below: host radius, user secret.
@@ -77,7 +79,7 @@ conn_retries=3
         "freeradius",
         "radius.example.com",
         """\
-# RADIUS over TLS, port 2083. The secret is always radsec.
+# RADIUS over TLS, by default on port 2083. The secret is always radsec.
 transport=tls
 # The trusted CA list on SPS with the CA of the server.
 ca_certificate=$[radius_ca]
@@ -229,11 +231,14 @@ prompt=Security code:
 }
 
 
-def configuration(preset: Preset, servers: Sequence[str] = (), store: str = DEFAULT_STORE) -> str:
-    """Return the configuration for these servers, by default that of the example."""
+def configuration(preset: Preset, servers: Sequence[str] = (), store: str = DEFAULT_STORE, port: str = "") -> str:
+    """Return the configuration for these servers, by default that of the example and the port of the product."""
     first, *others = servers or (preset.server,)
+    radius, replaced = _PORT.subn(f"port={port}\n", preset.radius) if port else (preset.radius, 1)
+    if not replaced:
+        radius = f"port={port}\n{radius}"
     further = "".join(f"[radius_{number}]\nserver={server}\n" for number, server in enumerate(others, 2))
     return (
-        f"# {preset.product}: see docs/servers/{preset.page}.md\n[radius]\nserver={first}\n{preset.radius}"
+        f"# {preset.product}: see docs/servers/{preset.page}.md\n[radius]\nserver={first}\n{radius}"
         f"{further}{preset.sections}[credential_store]\nname={store}\n"
     )
