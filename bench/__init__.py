@@ -1,1 +1,1 @@
-"""Measurements: `python3 -m bench`."""
+"""Measurements: `python -m bench`."""

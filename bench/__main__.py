@@ -1,4 +1,4 @@
-"""Measures the cost of a login, as ratios within one run: `python3 -m bench`, in the environment of the tests.
+"""Measures the cost of a login, as ratios within one run: `python -m bench`, in the environment of the tests.
 
 With --write, also writes the ratios and the simulated times to docs/performance.md.
 The floor is a plain AAPlugin that accepts, with the same Python and SDK, and run in the same way.
@@ -215,7 +215,7 @@ def failover(zip_directory: pathlib.Path, scratch: pathlib.Path, living: DemoSer
     def plugin(name: str, configuration: str) -> UnpackedPlugin:
         return UnpackedPlugin(zip_directory, configuration, state_directory=scratch / name)
 
-    heading("Time to verdict", "seconds", "of healthy")
+    heading("Time to verdict", "seconds", "ratio to healthy")
     healthy = time_to_verdict(plugin("healthy", section("radius", living.port, living.secret)))
     line("healthy", healthy, 1.0)
     with Server(silent) as dead:
@@ -234,7 +234,7 @@ def failover(zip_directory: pathlib.Path, scratch: pathlib.Path, living: DemoSer
         time_to_verdict(plugin("status", slow))  # learns that it answers Status-Server
         dies.set()
         seconds = time_to_verdict(plugin("status", slow.replace("conn_timeout=2", "conn_timeout=60")))
-        line("first dead, its status answers known", seconds, seconds / healthy)
+        line("first dead, known to answer Status-Server", seconds, seconds / healthy)
 
 
 def backlog(zip_directory: pathlib.Path, scratch: pathlib.Path, living: DemoServer) -> None:
@@ -286,14 +286,21 @@ def backlog(zip_directory: pathlib.Path, scratch: pathlib.Path, living: DemoServ
 
 def server_selection() -> None:
     """Print what a dead server and lost packets cost, in simulated time."""
-    heading("Server selection, simulated", "measured", "limit", "of limit")
+    heading("Server selection, simulated", "measured", "limit", "ratio to limit")
     for name, measured, limit in selection.rows():
         line(name, measured, limit, measured / limit)
 
 
 def losses(zip_directory: pathlib.Path, scratch: pathlib.Path) -> None:
     """Print how long a login takes if the network loses packets, equally in both directions."""
-    heading("Packets lost", "simulated: median", "simulated: 95th", "failed ratio", "real: median", "real: 95th")
+    heading(
+        "Packets lost",
+        "simulated: median",
+        "simulated: 95th percentile",
+        "failed ratio",
+        "real: median",
+        "real: 95th percentile",
+    )
     for percent in (10, 30, 50):
         chance = random.Random(percent)
         times = selection.loss_times(timing_of(selection.defaults()), percent / 100, SIMULATED)
@@ -331,25 +338,32 @@ def storm(ours: UnpackedPlugin, floor: UnpackedPlugin) -> None:
 
     bare = rate(lambda _: Session(floor, key_value_pairs={"gu": "alice", "otp": "123456"}).log_in())
     mine = rate(lambda _: time_to_verdict(ours))
-    heading(f"Storm of {STORM} logins", "logins/s", "floor", "ratio")
-    line("", mine, bare, mine / bare)
+    heading("Storm", "logins/s", "floor", "ratio")
+    line(f"{STORM} logins at once", mine, bare, mine / bare)
 
 
 def heading(*cells: str) -> None:
     """Print the header of a table."""
     _tables.append(figures.Table(cells, []))
-    print(f"\n{cells[0]:<40}" + "".join(f"{cell:>18}" for cell in cells[1:]))
+    print(f"\n{cells[0]:<42}" + "".join(f"{cell:>{_width(cell)}}" for cell in cells[1:]))
 
 
 def line(name: str, *numbers: float) -> None:
     """Print a row of a table."""
-    _tables[-1].rows.append((name, numbers))
-    print(f"{name:<40}" + "".join(f"{number:>18.3f}" for number in numbers), flush=True)
+    cells, rows = _tables[-1]
+    rows.append((name, numbers))
+    widths = map(_width, cells[1:])
+    print(f"{name:<42}" + "".join(f"{number:>{width}.3f}" for number, width in zip(numbers, widths)), flush=True)
+
+
+def _width(cell: str) -> int:
+    """Return the width of the column with this header."""
+    return max(18, len(cell) + 2)
 
 
 def main() -> int:
     """Build the zip, measure, print."""
-    parser = argparse.ArgumentParser(prog="python3 -m bench", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.split("\n")[0])
     parser.add_argument("--write", action="store_true", help=f"write the figures to {figures.PAGE.name}")
     arguments = parser.parse_args()
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # the floor has byte code: most of it is an installed package

@@ -42,7 +42,7 @@ def figures(machine: str, tables: Sequence[Table]) -> str:
 
 def is_comparable(cell: str) -> bool:
     """Whether a column with this header is a ratio or a simulated time, in seconds."""
-    return "ratio" in cell or cell.startswith(("of ", "simulated"))
+    return "ratio" in cell or cell.startswith("simulated")
 
 
 def _text(number: float) -> str:

@@ -96,9 +96,9 @@ def rows() -> List[Row]:
     wait = server.status_check_after + server.status_check_timeout
     return [
         ("logins that wait before the mark", unknown, BOUND / INTERVAL),
-        ("logins that wait in ten dead_time", known, 10),
-        ("s, first login, dead address", first, server.bound + 0.3),
-        ("of healthy, second login", second / LATENCY, 1),
-        ("s, first login, Status-Server known", failover, wait + 0.3),
-        ("s, 10 % lost, 95th percentile", percentile(loss_times(timing, 0.1), 0.95), 2.5),
+        ("logins that wait in ten times dead_time", known, 10),
+        ("first login, dead address, seconds", first, server.bound + 0.3),
+        ("second login, ratio to healthy", second / LATENCY, 1),
+        ("first login, Status-Server known, seconds", failover, wait + 0.3),
+        ("10 % lost, 95th percentile, seconds", percentile(loss_times(timing, 0.1), 0.95), 2.5),
     ]

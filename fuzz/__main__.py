@@ -1,4 +1,4 @@
-"""Runs atheris: `python3 -m fuzz TARGET`, with libFuzzer's arguments (https://llvm.org/docs/LibFuzzer.html)."""
+"""Runs atheris: `python -m fuzz TARGET`, with libFuzzer's arguments (https://llvm.org/docs/LibFuzzer.html)."""
 
 import importlib
 import sys

@@ -1,4 +1,4 @@
-"""The seeds of the fuzzer: `python3 -m fuzz.seeds` adds these inputs to fuzz/corpus."""
+"""The seeds of the fuzzer: `python -m fuzz.seeds` adds these inputs to fuzz/corpus."""
 
 import json
 import pathlib

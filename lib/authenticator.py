@@ -224,7 +224,7 @@ class Authenticator:
         left = self._used_codes.unused(hashes)
         log_lines.RECOVERY_CODE_ACCEPTED.log(_log, user=user, left=left)
         if left <= _FEW_CODES:
-            log_lines.RECOVERY_CODES_RUN_OUT.log(_log, user=user, left=left)
+            log_lines.RECOVERY_CODES_RUNNING_LOW.log(_log, user=user, left=left)
         return CodeAccepted()
 
     def _groups(self, reply: "packet.Reply") -> Optional[Tuple[str, ...]]:

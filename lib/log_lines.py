@@ -74,7 +74,7 @@ COOKIE_DISCARDED = Line(WARNING, "Cookie discarded: made by another version or p
 
 CONFIGURATION_ERROR = Line(ERROR, "Configuration error: {cause}")
 """An error that this table does not list. The line names section and option. If it has a text of the SDK instead, SPS
-often does not have the named policy (User List, LDAP Server)."""
+probably does not have the named policy (User List, LDAP Server)."""
 CONFIGURATION_WARNING = Line(WARNING, "Configuration warning: {cause}")
 """A warning that this table does not list. The line names section and option."""
 OPTION_ERROR = Cause(CONFIGURATION_ERROR, "[{section}] {option}: {cause}")
@@ -94,12 +94,12 @@ INDENTED = Cause(
 )
 """Remove the white space at the beginning of the line. Only PEM continues on indented lines."""
 MISPLACED_PEM = Cause(LINE_ERROR, "is PEM, which is a value of ca_certificate or client_certificate only")
-"""Put the certificate or the key behind `ca_certificate=` or `client_certificate=` in the section of the server."""
+"""Put the certificate or the key after `ca_certificate=` or `client_certificate=` in the section of the server."""
 AFTER_HEADER = Cause(LINE_ERROR, "has text after [section]: it needs a line of its own")
-"""Move the text into the next line."""
+"""Move the text to the next line."""
 MISPLACED_OPTION = Cause(OPTION_ERROR, "is an option of [{home}]; move it there")
-"""The sections with names of your own, such as `[gateway_groups map]`, contain no options: each line is a name or a
-pattern. In `[challenge_answers]`, this is a warning."""
+"""The sections with names of your own, such as `[gateway_groups map]`, contain no options: each line starts with a name
+or a pattern. In `[challenge_answers]`, this is a warning."""
 BEFORE_FIRST_SECTION = Cause(LINE_ERROR, "is before the first [section]")
 """Move the line into a section."""
 NO_STORE = Cause(OPTION_ERROR, "`$` requires [credential_store] name")
@@ -109,7 +109,7 @@ NOT_IN_STORE = Cause(OPTION_ERROR, "the Credential Store has no {kind} for host=
 STORE_FAILED = Cause(OPTION_ERROR, "the Credential Store failed: {error}")
 """`LocalCredentialStoreNotFound`: SPS has no local Credential Store with the name in `[credential_store]`."""
 UNKNOWN_OPTION = Cause(OPTION_WARNING, "unknown option{advice}")
-"""Correct the name. A misspelled option has no effect. In `[gateway_groups]`, `[lockout]` and `[accounting]`, it is an
+"""Correct the name. A misspelled option has no effect. In `[gateway_groups]`, `[lockout]`, and `[accounting]`, it is an
 error, as in every section that decides who is admitted."""
 UNKNOWN_SECTION = Cause(SECTION_WARNING, "unknown section{advice}")
 """Correct the name. The plugin ignores everything in the section. It is an error if the name is similar to that of a
@@ -135,27 +135,27 @@ NO_LDAP_SERVER = Cause(SECTION_WARNING, "has no effect without [ldap_server] nam
 INCOMPLETE = Cause(SECTION_WARNING, "has no effect without {option}")
 """Set the option, or remove the section. A whitelist without it admits nobody."""
 NEVER_ASKED = Cause(SECTION_WARNING, "is never asked: {cause}")
-"""A question needs `prompt` and a `key` of its own, and all the questions before it."""
+"""A question needs a `prompt` and a `key` of its own, and every question with a lower number."""
 CAPPED = Cause(OPTION_WARNING, "is above the maximum; the plugin uses {limit:g}")
 """Set the option to the maximum or less."""
 IN_QUOTES = Cause(OPTION_WARNING, "is in quotes, which are part of the value")
-"""Remove the quotes, unless the value has them. Quotes are removed from names in a list with commas, and from a value
-with white space at its ends."""
+"""Remove the quotes, unless they belong to the value. Quotes are removed from names in a list with commas, and from a
+value with white space at its ends."""
 WITH_COMMENT = Cause(OPTION_WARNING, "seems to end in a comment, which is part of the value")
 """There are no inline comments: a comment needs a line of its own."""
 INVISIBLE = Cause(OPTION_WARNING, "contains the invisible character {code}")
-"""The character probably came from a document or a web page by copy and paste. Type the value anew, or on the other
-side the same character."""
+"""The character was probably copied from a document or a web page. Retype the value, or use the same character on the
+server."""
 LITERAL_DOLLAR = Cause(OPTION_WARNING, "is `$`, which is not looked up in the Credential Store in this section")
 """Write the value itself, or remove the line."""
 WHITE_SPACE = Cause(OPTION_WARNING, "begins or ends with white space ({code})")
-"""The value in the Credential Store has white space that the server's value probably lacks. Store it anew. The plugin
-removes line breaks at the end."""
+"""The value in the Credential Store has white space that the server's value probably lacks. Store it again without the
+white space. The plugin removes line breaks at the end."""
 SEMICOLON = Cause(OPTION_WARNING, "contains a semicolon, which does not separate names")
 """Separate the names with commas."""
 DN_SPLIT = Cause(OPTION_WARNING, "contains a distinguished name, whose commas separate names")
 """Put a name that contains commas in double quotes. In `[whitelist source=ldap_server_group] except`, write the name of
-the group alone, because the SDK knows no quotes."""
+the group alone, because the SDK does not support quotes."""
 NO_BACKSLASH = Cause(OPTION_WARNING, "has no separator at its end, such as the backslash after a domain")
 """The plugin sends the text directly before the name. A domain is `CORP\\`, with one backslash."""
 TWO_BACKSLASHES = Cause(OPTION_WARNING, "contains two backslashes, and both are sent")
@@ -165,7 +165,7 @@ NO_AT_SIGN = Cause(OPTION_WARNING, "has no separator at its beginning, such as t
 SECOND_AT_SIGN = Cause(OPTION_WARNING, "begins with `@`, and the SDK adds another")
 """Write the domain without `@`."""
 KEEPS_SUFFIX = Cause(OPTION_WARNING, "is not `true`: the suffix stays")
-"""Write `true` to remove the suffix, or `false` to keep it. The SDK takes every word but `true`, in lower case, for
+"""Write `true` to remove the suffix, or `false` to keep it. The SDK treats every word except `true`, in lower case, as
 `false`."""
 UNMAPPED_GROUP = Cause(OPTION_WARNING, "with unmapped=drop, no line of [gateway_groups map] makes {which}")
 """Nobody can have such a group. Add a line to `[gateway_groups map]` that makes the group, or set `unmapped=keep`."""
@@ -201,14 +201,15 @@ STATUS_ANSWERED = Cause(ATTEMPT, "{failure}, but Status-Server was answered")
 """`{failure}` is a line above, or with TLS `the server closed the connection`. The server is up, knows SPS, and has the
 right secret. It was slow or waited for the user: raise `conn_timeout`, and read the server's log."""
 OTHERS_ANSWERED = Cause(ATTEMPT, "{failure}, but other requests were answered")
-"""`{failure}` is a line above. The server is up: in the meantime it answered another login. Causes as above."""
+"""`{failure}` is a line above. The server is up: in the meantime it answered another login. For the causes, see the
+line above."""
 CONNECTION_REFUSED = Cause(ATTEMPT, "connection refused")
 """Check `port`, and check that the RADIUS service runs. The plugin tries a refused port again: once if another server
 is left, else until `conn_timeout` has passed."""
 RESOLUTION_FAILED = Cause(ATTEMPT, "name resolution failed: {error}")
 """Check `server` and the DNS servers of SPS, or use an address."""
 TOO_MANY_ADDRESSES = Cause(ATTEMPT, "only the first {limit} of {count} addresses are asked")
-"""Use a name that has the addresses of RADIUS servers only."""
+"""Use a name that resolves only to addresses of RADIUS servers."""
 MD5_DISABLED = Cause(ATTEMPT, "MD5 is disabled on this system")
 """SPS runs in FIPS mode: see `fips` in [By deny code](#by-deny-code)."""
 CANNOT_SEND = Cause(ATTEMPT, "cannot send: {error}")
@@ -219,7 +220,7 @@ NOT_TRIED = Cause(ATTEMPT, "not tried: total_timeout exhausted")
 MUTUAL_AUTH_FAILED = Cause(ATTEMPT, "MS-CHAP2-Success missing or invalid")
 """With `auth_type=mschapv2`, the plugin ignores an Access-Accept without this proof. Configure the server to send it,
 or use another `auth_type`."""
-ORIGIN_GONE = Line(WARNING, "Login starts over: the server that sent the challenge is not configured any more")
+ORIGIN_GONE = Line(WARNING, "Login starts over: the server that sent the challenge is no longer configured")
 """The configuration changed during a login. No action is needed."""
 
 # Servers over TLS
@@ -276,7 +277,8 @@ NO_MATCHING_NAME = Cause(ATTEMPT, "no certificate can match the name {name}")
 
 DISCARDED = Cause(ATTEMPT, "discarded {replies}: {cause}")
 STATUS_FLAWED = Cause(ATTEMPT, "{replies} to Status-Server invalid: {cause}")
-"""`{cause}` is one of those below. The login is not affected, but the plugin may take a slow server for a dead one."""
+"""`{cause}` is one of those below. The login is not affected, but the plugin may mistake a slow server for a dead
+one."""
 WRONG_AUTHENTICATOR = Cause(DISCARDED, "wrong Response Authenticator; the shared secret probably differs")
 """Set the same secret on both sides. Look for white space at its end, and for non-ASCII letters that the server stores
 in an encoding other than UTF-8."""
@@ -308,7 +310,7 @@ NAME_IGNORED = Line(WARNING, "Ignored user name {name} typed by user {user}: {ca
 OVERRIDE_OFF = Cause(NAME_IGNORED, "[username] allow_override is no")
 """`ru=` cannot change the user. `allow_override=yes` allows it to change the RADIUS User-Name."""
 OVERRIDE_UNAUTHENTICATED = Cause(NAME_IGNORED, "SPS has not authenticated the user")
-"""`allow_override=yes` is for users that SPS has authenticated; others typed both names."""
+"""`allow_override=yes` applies only to users that SPS has authenticated. This user typed both names."""
 OVERRIDDEN = Line(INFO, "User {user} requested RADIUS User-Name {name}: [username] allow_override is yes")
 """For information. The user has set another User-Name with `ru=`."""
 REQUEST_NOT_SENT = Line(WARNING, "Request for user {user} not sent: {error}")
@@ -318,15 +320,15 @@ optional with `?`, as in `Cisco-AVPair? = ...`."""
 RECOVERY_CODE_ACCEPTED = Line(
     WARNING, "Recovery code accepted for user {user}: no server responded; codes left: {left}"
 )
-"""The user logged in with a [recovery code](configuration.md#recovery-codes). Check whether it was intended, and remove
-its line."""
-RECOVERY_CODES_RUN_OUT = Line(WARNING, "Recovery codes run out for user {user}: codes left: {left}")
+"""The user logged in with a [recovery code](configuration.md#recovery-codes). Check that the login was legitimate, and
+remove the line of the code."""
+RECOVERY_CODES_RUNNING_LOW = Line(WARNING, "Recovery codes running low for user {user}: codes left: {left}")
 """Make new codes for the user: see [Recovery codes](configuration.md#recovery-codes)."""
 RECOVERY_CODE_REFUSED = Line(WARNING, "Recovery code refused for user {user}: {cause}")
 RECOVERY_CODE_WRONG = Cause(RECOVERY_CODE_REFUSED, "no line of [recovery_codes] matches it")
 """The user mistyped the code, or it is not one of this user's codes. Many such lines are an attempt to guess."""
 RECOVERY_CODE_USED = Cause(RECOVERY_CODE_REFUSED, "it was used before")
-"""Each code is good once. Find out who used it first: it may have been stolen."""
+"""Each code is valid once. Find out who used it first: it may have been stolen."""
 GROUPS_WARNING = Line(WARNING, "Groups of {user}: {cause}")
 PATTERN_TIMED_OUT = Cause(GROUPS_WARNING, "no groups: [gateway_groups] pattern takes too long")
 r"""The regular expression has too many ways to match, as in `(\w+)+`. Remove repetitions inside repetitions."""
@@ -340,8 +342,8 @@ GROUP_ATTRIBUTE_MISSING = Cause(GROUPS_WARNING, "the server sent no {names}")
 """Configure the server to send one of the attributes in `[gateway_groups] attribute` for this user, or correct that
 option."""
 REQUIRED_GROUP_MISSING = Cause(GROUPS_WARNING, "no required group: expected one of {expected}, received {received}")
-"""The plugin denied the session. Add the user to a required group on the server, or correct
-`[gateway_groups] required_groups`, which is compared case-sensitively after the map."""
+"""The plugin denied the session. Add the user to a required group on the server, or correct `[gateway_groups]
+required_groups`, which is case-sensitive and uses the names after renaming."""
 GROUPS_NOT_MAPPED = Cause(GROUPS_WARNING, "not mapped: {names}")
 """With `unmapped=drop`, each of these names needs a line in `[gateway_groups map]`."""
 GROUPS_NOT_DECODED = Cause(GROUPS_WARNING, "discarded {number} of {values}: not {encoding}")
@@ -349,8 +351,8 @@ GROUPS_NOT_DECODED = Cause(GROUPS_WARNING, "discarded {number} of {values}: not 
 GROUPS_WITH_CONTROLS = Cause(GROUPS_WARNING, "discarded {number} of {values}: with control characters")
 """Configure the server to send text without control characters."""
 BINARY_CLASS = Line(INFO, "Ignored binary Class of user {user}: another value is text")
-"""Servers such as NPS send a Class of their own beside that of the policy. No action is needed, unless a group is
-missing: then see `[gateway_groups] encoding`."""
+"""Servers such as NPS send a Class of their own in addition to that of the policy. No action is needed, unless a group
+is missing: then see `[gateway_groups] encoding`."""
 ATTRIBUTE_OMITTED = Line(WARNING, "Request omits [radius_attributes] {place}: {error}")
 """The value does not fit the attribute in this session. The plugin sent the request without the attribute, because the
 attribute is optional (`?`) or the request is for accounting."""
@@ -361,10 +363,10 @@ log in."""
 # State directories
 
 STATE_DIRECTORY_UNAVAILABLE = Line(WARNING, "State directory unavailable: {error}")
-"""The plugin cannot create a directory. Server status, locks, lockout, and the accounting queue are off, and
-recovery codes are refused."""
+"""The plugin cannot create a directory. Server status, locks, lockout, and the accounting queue are off, and recovery
+codes are refused."""
 STATUS_NOT_SHARED = Line(WARNING, "Server status is not shared between logins: {cause}")
-"""Each login detects dead servers anew."""
+"""Each login has to detect dead servers again."""
 LOCKOUT_CANNOT_COUNT = Line(WARNING, "Lockout cannot count failed logins: {cause}")
 """`[lockout]` is off until this is fixed."""
 RECOVERY_CODES_UNUSABLE = Line(WARNING, "Recovery codes cannot be used: {cause}")

@@ -88,7 +88,7 @@ _DENIALS = (
         "This connection cannot ask for a needed code. Contact your help desk.",
         "The server sent an Access-Challenge, or a `[question_N]` is due, in a protocol in which SPS cannot prompt.",
         "Have users put the code into the login name or use push in this protocol, or answer the challenge with "
-        "`[challenge_answers]`. SPS prompts in SSH, Telnet, and RDP; if yours does in another protocol, add it to "
+        "`[challenge_answers]`. SPS prompts in SSH, Telnet, and RDP; if yours prompts in another protocol, add it to "
         "`[auth] interactive_protocols`.",
     ),
     Denial(
@@ -100,8 +100,8 @@ _DENIALS = (
     Denial(
         BAD_USERNAME,
         "This user name cannot be used. Log in with your own.",
-        "The name contains a control character or a path separator, begins or ends with white space, or is longer than "
-        "253 octets.",
+        "The name contains a control character, an invisible character, or a path separator, begins or ends with white "
+        "space, or is longer than 253 octets.",
         "Have the user enter the right name; look for scripts that send invalid ones.",
     ),
     Denial(
@@ -123,9 +123,9 @@ _DENIALS = (
         "No response in time. Try again and approve the request on your device.",
         "A server is up, since it answered Status-Server or another login in the meantime, but it did not answer this "
         "login in time. Usually the user did not approve a push.",
-        "If users need more time, raise `[radius] conn_timeout`: times `conn_retries` it is the longest wait for one "
-        "address. Raise `total_timeout` too if it is less. If logins without push end like this, read the log of the "
-        "server.",
+        "If users need more time, raise `[radius] conn_timeout`: multiplied by `conn_retries`, it is the longest wait "
+        "for one address. Raise `total_timeout` too if it is less than that. If logins without push end like this, "
+        "read the log of the server.",
     ),
     Denial(
         CONNECTION_REFUSED,
@@ -198,8 +198,8 @@ _DENIALS = (
         BAD_CONFIGURATION,
         "Login is not possible because of a configuration error. Contact your help desk.",
         "The plugin's configuration has errors, or a line of `[radius_attributes]` does not fit this session.",
-        "The log lists each as `[section] option`. Correct them under Policies > AA Plugin Configurations. If the "
-        "server does not need an attribute, mark it as optional with `?`, as in `Cisco-AVPair? = ...`.",
+        "The log lists each error as `[section] option`. Correct them under Policies > AA Plugin Configurations. If "
+        "the server does not need an attribute, mark it as optional with `?`, as in `Cisco-AVPair? = ...`.",
     ),
     Denial(
         LOCKED,

@@ -1,4 +1,4 @@
-"""Updates default.cfg, and the tables and examples in the documents, from lib: `python3 -m tools.documents`."""
+"""Updates default.cfg, and the tables and examples in the documents, from lib: `python -m tools.documents`."""
 
 import ast
 import logging
@@ -63,7 +63,7 @@ _FIRST = ("credential_store", "auth", "radius")
 """The sections at the top of default.cfg. No section can be given twice, so only the last can go on below the rule."""
 _BEFORE_THE_RULE = ("server", "secret", "conn_timeout")
 """The options of the last section that come first."""
-_RULE = f"\n# {' Most configurations end here; [radius] goes on ':-^76}\n"
+_RULE = f"\n# {' Most configurations need nothing below; [radius] continues ':-^76}\n"
 _SHIPPED_VALUES = {"secret": "$"}  # it belongs in the Credential Store
 _WITHOUT_HELP = ("messages",)  # the names and defaults are clear enough
 

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sys
+import textwrap
 from typing import Optional, Sequence
 
 from .. import __version__
@@ -128,11 +129,17 @@ def _parser() -> argparse.ArgumentParser:
     new = commands.add_parser(
         "new",
         help="print a configuration for a product",
-        description="Prints a complete configuration for a product. Without PRODUCT, asks on the terminal.",
-        epilog="Products: " + ", ".join(PRESETS),
+        description="Prints a complete configuration for a product.",
+        epilog=textwrap.fill("Products: " + ", ".join(PRESETS), 78, break_on_hyphens=False),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     new.add_argument(
-        "product", metavar="PRODUCT", nargs="?", type=str.lower, choices=list(PRESETS), help="product, see below"
+        "product",
+        metavar="PRODUCT",
+        nargs="?",
+        type=str.lower,
+        choices=list(PRESETS),
+        help="one of the products below; if not given, asks for one",
     )
     new.add_argument(
         "--server",
@@ -148,8 +155,8 @@ def _parser() -> argparse.ArgumentParser:
         help="list the errors and warnings in a configuration",
         description="Reads a configuration as the plugin does, and lists its errors, warnings, and notes with line "
         "numbers. Does not contact the servers.",
-        epilog="Exits with 0 if there are no errors, 1 if there are only warnings and --strict is given, 2 if there "
-        "are errors.",
+        epilog="Exits with 0 if there are no errors, 2 if there are errors. With --strict, exits with 1 if there are "
+        "only warnings.",
     )
     _add_file(check)
     check.add_argument("--strict", action="store_true", help="exit with 1 if there are warnings")
@@ -217,7 +224,7 @@ def _parser() -> argparse.ArgumentParser:
         "the lines of [recovery_codes] that accept them.",
     )
     codes.add_argument(
-        "name", metavar="NAME", type=_recovery_user, help="user name as SPS has it after gateway authentication"
+        "name", metavar="NAME", type=_recovery_user, help="user name that SPS has authenticated, as SPS spells it"
     )
     codes.add_argument("--count", metavar="N", type=_code_count, default=10, help="number of codes (default: 10)")
     _add_json(codes)
@@ -240,7 +247,9 @@ def _add_json(parser: "argparse._ActionsContainer") -> None:
 
 def _add_client_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--secret-file", metavar="FILE", help="INI file with the values of options set to `$`; see the main --help"
+        "--secret-file",
+        metavar="FILE",
+        help="INI file with the values of options set to `$`; see --help without COMMAND",
     )
     parser.add_argument(
         "--nas-identifier",

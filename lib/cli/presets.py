@@ -49,7 +49,7 @@ prompt=Password, or password,code:
 _PAP = (
     _SHARED
     + """\
-# The server supports no other method of the plugin.
+# The server supports neither CHAP nor MS-CHAPv2.
 auth_type=pap
 """
 )

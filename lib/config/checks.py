@@ -95,7 +95,7 @@ def limited(problems: Sequence[Problem]) -> Tuple[Problem, ...]:
 
 
 def doubts(ini: Ini, settings: Settings) -> Iterator[Problem]:
-    """Yield what is valid, and has no effect, is cut short, or is hardly meant."""
+    """Yield what is valid but has no effect, is cut short, or is probably not intended."""
     yield from _value_doubts(ini)
     yield from _line_doubts(ini)
     yield from _cut_short(settings)

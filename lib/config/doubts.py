@@ -1,4 +1,4 @@
-"""Doubts about single values: they are taken as they stand, and are hardly meant."""
+"""Doubts about single values, which are valid but probably not intended."""
 
 import re
 from typing import Callable, Dict, Iterator

@@ -50,18 +50,20 @@ SERVER_OPTIONS = (
         required=True,
         tls_default="radsec",
     ),
-    Option("auth_type", choice("pap", "chap", "mschapv2"), "pap", "Password protocol. NPS often requires mschapv2."),
+    Option(
+        "auth_type", choice("pap", "chap", "mschapv2"), "pap", "Password protocol. One-time codes usually need pap."
+    ),
     Option(
         "conn_timeout",
         seconds(0.1, 280, is_capped=True),
         "5",
-        "Seconds per try; times conn_retries it is the longest wait for one address. Use 25 for push.",
+        "Seconds per try; multiplied by conn_retries, the longest wait for one address. Use 25 for push.",
     ),
     Option(
         "conn_retries",
         whole_number(1, 30, is_capped=True),
         "3",
-        "Multiplier of conn_timeout, not a limit of transmissions.",
+        "Multiplier for conn_timeout; does not limit transmissions.",
     ),
     Option(
         "retransmit_after",
@@ -92,7 +94,7 @@ SERVER_OPTIONS = (
         "status_check_timeout",
         seconds(0.1, 280),
         "3",
-        "Seconds of silence to Status-Server after which the next server is asked, if the server usually answers it.",
+        "Seconds without a reply to Status-Server before failover, if the server usually answers it.",
     ),
     _CONNECT_TIMEOUT,
 )
@@ -181,7 +183,9 @@ USERNAME_OPTIONS = (
 )
 GROUP_OPTIONS = (
     Option("attribute", NAMES, "", "Attributes that contain group names: Filter-Id, Class, 26.<vendor>.<type>, ..."),
-    Option("encoding", ENCODING, "utf-8", "Encoding of the names. NPS may send those of Windows: cp1252, cp1250, ..."),
+    Option(
+        "encoding", ENCODING, "utf-8", "Encoding of the names. NPS may use a Windows code page: cp1252, cp1250, ..."
+    ),
     Option(
         "pattern",
         OPTIONAL_PATTERN,
@@ -205,7 +209,9 @@ LOCKOUT_OPTIONS = (
     Option("max_failures", whole_number(0, 1000), "0", "Failures before a user is locked out. 0 disables the lockout."),
     Option("window", seconds(1, 604800), "600", "Seconds within which failures are counted."),
     Option("duration", seconds(1, 604800), "900", "Seconds that a lockout lasts."),
-    Option("scope", choice("user", "client", "both"), "user", "Count rejects by user, by address, or both separately."),
+    Option(
+        "scope", choice("user", "client", "both"), "user", "Count failures by user, by address, or by both separately."
+    ),
 )
 MESSAGE_OPTIONS = tuple(
     Option(message.name, template(*message.placeholders), message.default, message.help) for message in reasons.MESSAGES

@@ -186,7 +186,7 @@ class Locked(NamedTuple):
 
 
 class OriginUnavailable(NamedTuple):
-    """The server that sent the challenge is not configured any more; its State must not go to another."""
+    """The server that sent the challenge is no longer configured; its State must not go to another."""
 
 
 # Outcomes of a check; Locked is one of them, too.

@@ -4,7 +4,7 @@ It stops guessing through SPS before the guesses lock the account in the directo
 
 A failure is an Access-Reject, or an answer to a challenge that leads to another challenge: a server may answer a wrong
 code so. It counts at once, since the user may hang up. The failures of the running attempt do not lock that attempt,
-so that a dialogue of many challenges can be completed, and its success takes them back. `max_failures` of all others
+so that a dialog of many challenges can be completed, and its success clears them. `max_failures` of all others
 lock every attempt. For a user, a new attempt also waits for the attempts that have not ended: `max_failures` +
 `max_challenges` attempts without a success lock the next one. So before a user is locked out, fewer than
 3 * (`max_failures` + `max_challenges`) requests get a reply, however many logins run at the same time.

@@ -1,4 +1,4 @@
-"""Which recovery codes have been used: a code is good once, in all processes of the plugin.
+"""Which recovery codes have been used: a code is valid once, in all processes of the plugin.
 
 Each used code is an empty file that is never removed. Only one process can make it, so that of many logins with the
 same code one succeeds, and a login whose code cannot be recorded fails.

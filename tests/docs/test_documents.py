@@ -23,7 +23,7 @@ BLOCKS = documents.blocks()
 def test_tables_are_up_to_date() -> None:
     texts = {path: path.read_text(encoding="utf-8") for path in BLOCKS}
     outdated = [path.name for path, text in texts.items() if documents.updated(text, BLOCKS[path]) != text]
-    assert outdated == [], "run: python3 -m tools.documents"
+    assert outdated == [], "run: python -m tools.documents"
 
 
 def test_example_in_the_readme_is_the_output_of_check(cli: CommandLine) -> None:
@@ -62,7 +62,7 @@ def test_readme_stays_short() -> None:
 
 def test_default_cfg_is_up_to_date() -> None:
     assert documents.DEFAULT_CFG.read_text(encoding="utf-8") == documents.default_cfg(), (
-        "run: python3 -m tools.documents"
+        "run: python -m tools.documents"
     )
 
 

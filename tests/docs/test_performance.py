@@ -12,8 +12,8 @@ TABLES = [
     Table(("Hook", "CPU ms", "floor", "CPU ratio"), [("asks", (3.0, 2.0, 1.5)), ("ends", (1.0, 1.0, 1.0))]),
     Table(("Backlog", "seconds"), [("", (3.0,))]),
     Table(("Packets lost", "simulated: median", "failed ratio"), [("10 %", (0.0204, 0.0)), ("50 %", (1.2, 0.0))]),
-    Table(("Selection, simulated", "measured", "of limit"), [("a", (4.0, 1.0)), ("b", (3.0, 0.5))]),
-    Table(("Storm", "of idle"), [("", (4.0,))]),
+    Table(("Selection, simulated", "measured", "ratio to limit"), [("a", (4.0, 1.0)), ("b", (3.0, 0.5))]),
+    Table(("Storm", "ratio to idle"), [("", (4.0,))]),
 ]
 FIGURES = """\
 Measured with Python 3.12.1 on 2 cores.
@@ -50,14 +50,14 @@ xychart-beta horizontal
 
 ### Selection, simulated
 
-| Selection, simulated | measured | of limit |
+| Selection, simulated | measured | ratio to limit |
 | --- | --- | --- |
 | a | 4.000 | 1.000 |
 | b | 3.000 | 0.500 |
 
 ```mermaid
 xychart-beta horizontal
-    title "Selection, simulated, of limit"
+    title "Selection, simulated, ratio to limit"
     x-axis ["a", "b"]
     y-axis "ratio" 0 --> 1
     bar [1.000, 0.500]
@@ -65,7 +65,7 @@ xychart-beta horizontal
 
 ### Storm
 
-| Storm | of idle |
+| Storm | ratio to idle |
 | --- | --- |
 | Storm | 4.000 |
 """
@@ -95,6 +95,6 @@ def test_page_has_the_figures_of_one_run() -> None:
     assert figures.figures(machine, tables) == block
 
 
-@pytest.mark.parametrize("cell, comparable", [("CPU ratio", True), ("of healthy", True), ("seconds", False)])
+@pytest.mark.parametrize("cell, comparable", [("CPU ratio", True), ("ratio to healthy", True), ("seconds", False)])
 def test_other_times_are_left_out(cell: str, comparable: bool) -> None:
     assert figures.is_comparable(cell) == comparable

@@ -17,4 +17,4 @@ def document(ssh_command: str, telnet_command: str, plugin_zip: Path, tmp_path: 
 def test_document_is_up_to_date(document: str) -> None:
     if "(alice@bastion) " not in document:
         pytest.skip("this ssh is too old: it does not show the user name in front of each question")
-    assert transcripts.DOCUMENT.read_text(encoding="utf-8") == document, "run: python3 -m tests.support.transcripts"
+    assert transcripts.DOCUMENT.read_text(encoding="utf-8") == document, "run: python -m tests.support.transcripts"

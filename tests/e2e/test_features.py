@@ -475,7 +475,7 @@ def test_no_first_guesses_beyond_the_limit_where_each_is_answered_by_a_challenge
     assert len({request.octets[4:20] for request in server.requests}) == 5
 
 
-def test_dialogue_of_challenges_never_locks_the_user_who_completes_it(open_session: OpenSession) -> None:
+def test_dialog_of_challenges_never_locks_the_user_who_completes_it(open_session: OpenSession) -> None:
     answers = ("passcode", "new PIN", "new PIN again", "next code", "and the next", "right")
     with Server(challenging) as server:
         configuration = section(server) + "[lockout]\nmax_failures=1\nscope=both\n"
@@ -483,7 +483,7 @@ def test_dialogue_of_challenges_never_locks_the_user_who_completes_it(open_sessi
             assert open_session(configuration, gateway_user="alice").log_in(*answers)["verdict"] == "ACCEPT"
 
 
-def test_rejected_dialogue_locks_the_user(open_session: OpenSession) -> None:
+def test_rejected_dialog_locks_the_user(open_session: OpenSession) -> None:
     with Server(challenging) as server:
         configuration = section(server) + "[auth]\nmax_attempts=9\n[lockout]\nmax_failures=3\n"
         assert code(open_session(configuration, gateway_user="alice").log_in("1", "2", "3", "end")) == "locked"

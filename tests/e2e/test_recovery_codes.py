@@ -62,7 +62,7 @@ def test_recovery_code_admits_once(open_session: OpenSession, down: str, tmp_pat
     assert session.questions[1].key == "recovery2"
     assert (metadata(verdict)["recovery_code"], metadata(verdict)["attempts"]) == (True, 1)
     assert "Recovery code accepted for user alice: no server responded; codes left: 2" in text(session)
-    assert "Recovery codes run out for user alice: codes left: 2" in text(session)
+    assert "Recovery codes running low for user alice: codes left: 2" in text(session)
     assert session.authorize()["verdict"] == "ACCEPT"
     assert login_line(session).endswith(" recovery=yes")
     assert used(tmp_path) == [HASHES[1].name]
@@ -74,7 +74,7 @@ def test_recovery_code_admits_once(open_session: OpenSession, down: str, tmp_pat
 
     last = open_session(down + codes_of(), gateway_user="alice")
     assert last.log_in("123456", CODES[0].lower().replace("-", " "))["verdict"] == "ACCEPT"
-    assert "Recovery codes run out for user alice: codes left: 1" in text(last)
+    assert "Recovery codes running low for user alice: codes left: 1" in text(last)
 
 
 def test_recovery_codes_in_the_credential_store(open_session: OpenSession, down: str) -> None:

@@ -135,7 +135,7 @@ def challenging(request: Request) -> List[bytes]:
     return [reply(request, SECRET, codes.get(request.password(SECRET), CHALLENGE), [(STATE, b"state")])]
 
 
-def test_dialogue_of_challenges_never_locks_the_user_who_completes_it(tmp_path: pathlib.Path) -> None:
+def test_dialog_of_challenges_never_locks_the_user_who_completes_it(tmp_path: pathlib.Path) -> None:
     with Server(challenging) as server:
 
         @for_each(limit=range(1, 6), scope=("user", "client", "both"))

@@ -125,7 +125,7 @@ ROWS = (
         Situation((ACCEPTED,), ("1",), arguments={"key_value_pairs": {"gu": "bob", "ru": "alice"}}),
         Outcome("ACCEPT", user="bob", groups=(), questions=(PROMPT,), requests=("bob 1",)),
         Outcome("ACCEPT", user="alice", groups=(), questions=(PROMPT,), requests=("alice 1",)),
-        moving="`gu=` beside `ru=` if SPS has not authenticated the user",
+        moving="`gu=` together with `ru=` if SPS has not authenticated the user",
     ),
     Row(
         "no name at all",
@@ -151,7 +151,7 @@ ROWS = (
         Situation((ACCEPTED,), ("1",), arguments={"gateway_user": "a/b"}),
         Outcome("DENY"),
         Outcome("ACCEPT", questions=(PROMPT,), requests=("a/b 1",)),
-        moving="User names with `/`, control characters, or white space at either end",
+        moving="User names with `/`, control characters, invisible characters, or white space at either end",
         code="bad-username",
     ),
     Row(
@@ -159,7 +159,7 @@ ROWS = (
         Situation((ACCEPTED,), ("1",), arguments={"gateway_user": "ali\nce"}),
         Outcome("DENY"),
         Outcome("ACCEPT", questions=(PROMPT,), requests=("ali\nce 1",)),
-        moving="User names with `/`, control characters, or white space at either end",
+        moving="User names with `/`, control characters, invisible characters, or white space at either end",
         code="bad-username",
     ),
     Row(
@@ -167,7 +167,7 @@ ROWS = (
         Situation((ACCEPTED,), ("1",), arguments={"gateway_user": "alice "}),
         Outcome("DENY"),
         Outcome("ACCEPT", questions=(PROMPT,), requests=("alice  1",)),
-        moving="User names with `/`, control characters, or white space at either end",
+        moving="User names with `/`, control characters, invisible characters, or white space at either end",
         code="bad-username",
     ),
     Row(

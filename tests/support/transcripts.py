@@ -1,4 +1,4 @@
-"""Writes docs/transcripts.md from logins with ssh and telnet: `python3 -m tests.support.transcripts`.
+"""Writes docs/transcripts.md from logins with ssh and telnet: `python -m tests.support.transcripts`.
 
 Fixed text replaces addresses, ports and times, which change with every run.
 """
@@ -30,7 +30,7 @@ After reading this page, you know what users see during a login in SSH and in Te
 - In the logins with a recovery code, SPS has authenticated the user before the plugin runs.
 - The demo prints the lines from `Access granted` on. SPS would connect the user to the server at that point.
 
-`python3 -m tests.support.transcripts` generates this page from real sessions.
+`python -m tests.support.transcripts` generates this page from real sessions.
 """
 
 

@@ -43,7 +43,7 @@ def test_every_rule_holds_for_the_corpus() -> None:
 
 def test_seeds_are_in_the_corpus() -> None:
     found = {target: {name: CORPORA[target].get(name) for name in inputs} for target, inputs in seeds.seeds().items()}
-    assert found == seeds.seeds(), "run `python3 -m fuzz.seeds`"
+    assert found == seeds.seeds(), "run `python -m fuzz.seeds`"
 
 
 def test_seeds_match_their_names() -> None:
