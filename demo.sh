@@ -15,6 +15,12 @@ fail() {
     exit 2
 }
 
+reject() {
+    fail "Unexpected argument: $1
+
+$usage"
+}
+
 mode='' file='' options=()
 for argument; do
     case $argument in
@@ -24,19 +30,19 @@ for argument; do
             ;;
         --verbose) options+=("$argument") ;;
         --script | --ssh | --telnet)
-            [ -z "$mode" ] || fail "$usage"
+            [ -z "$mode" ] || reject "$argument"
             mode=$argument
             options+=("$mode")
             ;;
-        -*) fail "$usage" ;;
+        -*) reject "$argument" ;;
         *)
-            [ -z "$file" ] || fail "$usage"
+            [ -z "$file" ] || reject "$argument"
             file=$argument
             ;;
     esac
 done
 if [ -n "$file" ]; then
-    [ "$mode" != --script ] || fail "$usage"
+    [ "$mode" != --script ] || reject "$file"
     [ -f "$file" ] || fail "There is no file $file."
     directory=$(CDPATH='' cd -- "$(dirname -- "$file")" && pwd -P)
     options+=(--configuration "$directory/$(basename -- "$file")")

@@ -17,7 +17,7 @@ from ..namedtuple import NamedTuple
 from ..recovery_code import RecoveryHash
 from ..text import counted, placeholders
 from . import exit_status
-from .config_source import NOT_UTF8, NotUtf8, format_problem, read
+from .config_source import NOT_UTF8, NotUtf8, format_problem, has_store, read
 from .console import Console
 
 ERROR, WARNING, NOTE = "error", "warning", "note"
@@ -49,7 +49,7 @@ def findings(text: str) -> List[Finding]:
     ini = parse_ini(text)
 
     def look_up(section: str, option: str) -> Optional[str]:
-        if not _has_store(ini):
+        if not has_store(ini):
             raise ConfigurationError(log_lines.NO_STORE.text)
         return _valid_value(section, option)
 
@@ -159,10 +159,6 @@ def _valid_value(section: str, option: str) -> str:
     return _VALID_VALUE if default is None or default.required else default.default
 
 
-def _has_store(ini: Ini) -> bool:
-    return bool(ini.sections.get("credential_store", {}).get("name"))
-
-
 def _stored_options(ini: Ini) -> Iterator[Tuple[str, str]]:
     """Yield what is in the Credential Store; the options of the SDK cannot be, except for its user names."""
     for section, values in ini.sections.items():
@@ -179,7 +175,7 @@ def _missing_store(ini: Ini) -> Iterator[Problem]:
     """Find user names for the SDK that need a Credential Store; `build` finds options of the plugin."""
     for section, option in _stored_options(ini):
         found = declared.declaration(section)
-        if found and found.sdk and found.open and not _has_store(ini):
+        if found and found.sdk and found.open and not has_store(ini):
             yield Problem(True, section, option, log_lines.NO_STORE.text)
 
 
@@ -294,7 +290,7 @@ def _ip_version(address: str) -> int:
 
 def _notes(ini: Ini) -> Iterator[Problem]:
     for section, option in _stored_options(ini):
-        if _has_store(ini):
+        if has_store(ini):
             yield _advice(section, option, "is in the Credential Store and not checked here")
     for section, values in ini.sections.items():
         if values.get("ca_certificate", "").startswith("$["):

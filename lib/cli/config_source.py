@@ -6,6 +6,7 @@ import stat
 import sys
 from typing import List, Mapping, Optional
 
+from .. import log_lines
 from ..config.build import build
 from ..config.ini import MAX_CHARACTERS, Ini, Problem, line_of, parse_ini
 from ..config.model import Settings
@@ -72,6 +73,11 @@ class SecretSource:
             raise ConfigurationError(f"is in the Credential Store; set {variable} or use --secret-file") from None
 
 
+def has_store(ini: Ini) -> bool:
+    """Whether the configuration names a Credential Store."""
+    return bool(ini.sections.get("credential_store", {}).get("name"))
+
+
 class Configuration(NamedTuple):
     """A valid configuration, its warnings, and the source of its secrets."""
 
@@ -123,7 +129,13 @@ def load(path: str, secret_file: Optional[str], ask_user: Ask = ask) -> Configur
 def build_valid(source: Source, secrets: CredentialLookup) -> Configuration:
     """Return the configuration in a text; raise CommandError with all of its errors if there are any."""
     ini = parse_ini(source.text)
-    found, problems = build(ini, secrets)
+
+    def look_up(section: str, option: str) -> Optional[str]:
+        if not has_store(ini):
+            raise ConfigurationError(log_lines.NO_STORE.text)
+        return secrets(section, option)
+
+    found, problems = build(ini, look_up)
     if found is not None:
         return Configuration(ini, list(problems), found, secrets)
     errors = [problem for problem in problems if problem.error]

@@ -47,7 +47,11 @@ def _run(arguments: Sequence[str]) -> int:
     if monitor.OPTION in arguments:
         return monitor.run(lambda: _probe(arguments))
     try:
-        return _run_command(_parser().parse_args(arguments))
+        parser = _parser()
+        if not arguments:
+            parser.print_help(sys.stderr)
+            raise CommandError("the following arguments are required: COMMAND")
+        return _run_command(parser.parse_args(arguments))
     except CommandError as error:
         return _print_error(_program_name(), str(error))
     except KeyboardInterrupt:
@@ -133,6 +137,7 @@ def _parser() -> argparse.ArgumentParser:
         "product",
         metavar="PRODUCT",
         nargs="?",
+        type=str.lower,
         choices=list(PRESETS),
         help="one of the products below; if not given, asks for one",
     )
@@ -142,6 +147,7 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         help="host name or address of a server; repeat for more servers",
     )
+    new.add_argument("--port", metavar="PORT", default="", help="port of the servers, if it is not the default")
     new.add_argument("--store", metavar="NAME", help="Credential Store on SPS with the shared secret")
 
     check = commands.add_parser(

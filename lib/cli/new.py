@@ -23,7 +23,7 @@ def run(options: argparse.Namespace) -> int:
             raise CommandError(f"name a product: {', '.join(PRESETS)}") from None
         except EndOfInput:
             raise CommandError("the input ended before the last answer") from None
-    text = configuration(PRESETS[name], servers or (), store or DEFAULT_STORE)
+    text = configuration(PRESETS[name], servers or (), store or DEFAULT_STORE, options.port)
     for found in findings(text):
         if found.level != NOTE:
             raise CommandError(f"[{found.section}] {found.option}: {found.text}")

@@ -1,5 +1,6 @@
 """The configuration for each product, which `new` prints and docs/servers/ shows."""
 
+import re
 from typing import Mapping, Sequence
 
 from ..config.options import TUNNELLED
@@ -24,6 +25,7 @@ class Preset(NamedTuple):
 
 
 DEFAULT_STORE = "my_store"
+_PORT = re.compile("(?m)^port=.*\n")
 
 _SHARED = """\
 # In the Credential Store below: host radius, user secret.
@@ -97,7 +99,7 @@ conn_retries=3
         "freeradius",
         "radius.example.com",
         """\
-# RADIUS over TLS, port 2083. The secret is always radsec.
+# RADIUS over TLS, by default on port 2083. The secret is always radsec.
 transport=tls
 """
         + _CA
@@ -303,15 +305,24 @@ tls_server_name=radius.jumpcloud.com
 }
 
 
-def configuration(preset: Preset, servers: Sequence[str] = (), store: str = DEFAULT_STORE) -> str:
-    """Return the configuration for these servers, by default that of the example."""
+def configuration(preset: Preset, servers: Sequence[str] = (), store: str = DEFAULT_STORE, port: str = "") -> str:
+    """Return the configuration for these servers, by default that of the example and the port of the product."""
     servers = servers or (preset.server,)
-    has_tunnel = any(f"auth_type={method}\n" in preset.radius for method in TUNNELLED)
+    has_tunnel = any(f"auth_type={method}
+" in preset.radius for method in TUNNELLED)
     needs_name = has_tunnel and "tls_server_name=" not in preset.radius and any(map(is_address, servers))
     first, *others = (_server(preset, server, needs_name) for server in servers)
-    further = "".join(f"[radius_{number}]\n{server}" for number, server in enumerate(others, 2))
+    radius, replaced = _PORT.subn(f"port={port}
+", preset.radius) if port else (preset.radius, 1)
+    if not replaced:
+        radius = f"port={port}
+{radius}"
+    further = "".join(f"[radius_{number}]
+{server}" for number, server in enumerate(others, 2))
     return (
-        f"# {preset.product}: see docs/servers/{preset.page}.md\n[radius]\n{first}{preset.radius}"
+        f"# {preset.product}: see docs/servers/{preset.page}.md
+[radius]
+{first}{radius}"
         f"{further}{preset.sections}[credential_store]\nname={store}\n"
     )
 

@@ -16,7 +16,7 @@ from lib import __version__
 from tests.support.clients import SAFETY_LIMIT, Person
 from tests.support.command_line import ISOLATED, PROMPT, PYTHON, Result, Zip, fact
 from tests.support.misbehaving import SECRET, Server, answering, silent
-from tests.support.plugin import section
+from tests.support.plugin import STORE, section
 from tests.support.processes import default_signals
 from tests.support.radiusd import FreeRadius
 from tools import documents
@@ -212,13 +212,13 @@ class TestTerminal:
 
     def test_stored_secret_is_not_echoed(self, cli: Zip) -> None:
         with Server(answering(STORED.encode("ascii"))) as server:
-            with cli.person("servers", cli.file(section(server, secret="$"))) as person:
+            with cli.person("servers", cli.file(STORE + section(server, secret="$"))) as person:
                 person.sees("[radius] secret (press Enter if the Credential Store has none): ").types(STORED)
                 assert person.to_the_end() == 0
         assert STORED not in person.shown
 
     def test_monitor_asks_nothing_and_shows_no_progress(self, cli: Zip) -> None:
-        with cli.person("servers", "--monitor", cli.file("[radius]\nserver=a\nsecret=$\n")) as person:
+        with cli.person("servers", "--monitor", cli.file(STORE + "[radius]\nserver=a\nsecret=$\n")) as person:
             assert person.to_the_end() == 3
         assert person.shown.startswith("RADIUS UNKNOWN - ") and person.shown.count("\n") == 1
         with Server(answering(SECRET)) as server:
@@ -227,14 +227,14 @@ class TestTerminal:
         assert person.shown.startswith("RADIUS OK - 1 of 1 address usable | ") and "\x1b" not in person.shown
 
     def test_end_of_input_is_not_a_secret(self, cli: Zip) -> None:
-        with cli.person("servers", cli.file("[radius]\nserver=a\nsecret=$\n")) as person:
+        with cli.person("servers", cli.file(STORE + "[radius]\nserver=a\nsecret=$\n")) as person:
             person.sees("has none): ").presses("\x04")
             assert person.to_the_end() == 2
 
     def test_configuration_on_standard_input(self, cli: Zip) -> None:
         """The questions go to the terminal."""
         with Server(answering(STORED.encode("ascii"))) as server:
-            cli.file(section(server, secret="$"))
+            cli.file(STORE + section(server, secret="$"))
             arguments = ["-c", 'cat radius.cfg | "$@"', "sh", *PYTHON, str(cli.path), "servers", "-"]
             with Person("/bin/sh", arguments, cwd=str(cli.directory)) as person:
                 person.sees("has none): ").types(STORED)

@@ -19,7 +19,7 @@ from simulator.server import DemoServer
 from tests.support import ROOT
 from tests.support.certificates import Authority, in_configuration
 from tests.support.clients import SAFETY_LIMIT, Person, zip_of
-from tests.support.plugin import section
+from tests.support.plugin import STORE, section
 
 PASSWORD_PROMPT = "on your device: "
 
@@ -255,9 +255,6 @@ class TestTerminal:
             assert "\033" not in user.shown, environment
 
 
-STORE = "[credential_store]\nname = store\n"
-
-
 def refused(plugin_zip: Path, *options: str) -> str:
     """Run the demo without a terminal, check that it refuses to start, and return what it prints."""
     played = subprocess.run(
@@ -419,3 +416,5 @@ def test_usage(option: str, status: int) -> None:
     )
     assert asked.returncode == status
     assert b"Usage: ./demo.sh [--verbose] [--script |" in (asked.stderr if status else asked.stdout)
+    unexpected = option.split()[-1].encode("ascii")
+    assert (b"Unexpected argument: " + unexpected + b"\n" in asked.stderr) == (status != 0)

@@ -25,7 +25,7 @@ from tests.support.misbehaving import (
     reply,
     silent,
 )
-from tests.support.plugin import section
+from tests.support.plugin import STORE, section
 from tests.support.tls_peer import Peer
 
 OK, WARNING, CRITICAL, UNKNOWN = range(4)
@@ -183,7 +183,7 @@ def test_help_is_whole(cli: CommandLine) -> None:
 
 def test_secret_in_the_credential_store(cli: CommandLine) -> None:
     with Server(answering(STORED.encode("ascii"))) as server:
-        stored = section(server, secret="$")
+        stored = STORE + section(server, secret="$")
         check_unknown(watch(cli, stored), "[radius] secret: is in the Credential Store; set SPS_RADIUS_SECRET or use")
         assert watch(cli, stored, SPS_RADIUS_SECRET=STORED).state == OK
         secrets = cli.file(f"[radius]\nsecret={STORED}\n", "secrets.ini")
@@ -218,7 +218,7 @@ def test_interrupts(capsys: "pytest.CaptureFixture[str]") -> None:
 def test_documented_commands(cli: CommandLine) -> None:
     page = (ROOT / "docs" / "troubleshooting.md").read_text("utf-8").partition("\n### Monitor the servers\n")[2]
     with Server(answering(STORED.encode("ascii"))) as server:
-        cli.file(section(server, secret="$"))
+        cli.file(STORE + section(server, secret="$"))
         secrets = cli.file(f"[radius]\nsecret={STORED}\n", "secrets.ini")
         (nagios,) = re.findall("command_line .*?[.]zip (.*)$", page, re.MULTILINE)
         (fixed,) = re.findall(r"  command = \[ (.*) \]$", page, re.MULTILINE)

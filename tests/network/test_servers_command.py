@@ -28,7 +28,7 @@ from tests.support.misbehaving import (
     reply,
     silent,
 )
-from tests.support.plugin import section
+from tests.support.plugin import STORE, section
 from tests.support.tls_peer import VERSION_1_1, Peer
 
 STORED = "hunter3 from the store"
@@ -230,7 +230,7 @@ def test_name_with_more_addresses_than_are_asked(cli: CommandLine, mocker: Mocke
 def stored() -> Iterator[str]:
     """A configuration with the secret in the Credential Store, and a server whose secret is STORED."""
     with Server(answering(STORED.encode("ascii"))) as server:
-        yield section(server, secret="$")
+        yield STORE + section(server, secret="$")
 
 
 @contextlib.contextmanager
@@ -264,6 +264,15 @@ def test_secret_from_the_terminal(cli: CommandLine) -> None:
         asked = cli.run("servers", cli.file(configuration), answers=[STORED])
     assert asked.status == 0
     assert asked.out.startswith("[radius] secret (press Enter if the Credential Store has none): ")
+
+
+def test_secret_in_a_store_that_is_not_named(cli: CommandLine) -> None:
+    """On SPS, such a configuration denies every session."""
+    with stored() as configuration:
+        assert configuration.startswith(STORE)
+        refused = cli.run("servers", cli.file(configuration[len(STORE) :]), SPS_RADIUS_SECRET=STORED)
+    assert refused.status == 2
+    assert "[radius] secret: `$` requires [credential_store] name\n" in refused.err
 
 
 def test_secret_that_is_not_in_the_store(cli: CommandLine) -> None:

@@ -12,6 +12,9 @@ from tests.support.tls_peer import Peer
 OpenSession = Callable[..., Session]
 """Opens a session: `open_session(configuration, fixtures=..., **arguments of Session)`."""
 
+STORE = "[credential_store]\nname=store\n"
+"""The section that options set to `$` require."""
+
 
 def section(target: Union[FreeRadius, Server, Peer, int], name: str = "radius", **options: Any) -> str:
     """Return the section for a server, or for a port on loopback.

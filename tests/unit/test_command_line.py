@@ -37,6 +37,13 @@ def test_no_option_takes_a_secret(cli: CommandLine) -> None:
         assert not {"--password", "--secret", "--otp", "--code", "--passcode"} & options
 
 
+def test_no_command_lists_the_commands(cli: CommandLine) -> None:
+    refused = cli.run()
+    assert refused.status == 2
+    for command in COMMANDS:
+        assert re.search(rf"^ +{command}\s", refused.err, re.MULTILINE)
+
+
 def test_wrong_usage(cli: CommandLine) -> None:
     expected: Dict[Tuple[str, ...], str] = {
         (): "the following arguments are required: COMMAND",

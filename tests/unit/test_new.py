@@ -1,5 +1,6 @@
 """The command `new`: every configuration that it prints is valid."""
 
+import re
 from typing import List, Optional
 
 from lib.cli.presets import PRESETS
@@ -59,3 +60,21 @@ def test_unknown_product(cli: CommandLine) -> None:
     refused = cli.run("new", "duo")
     assert (refused.status, refused.out) == (2, "")
     assert "argument PRODUCT: invalid choice: 'duo' (choose from" in refused.err and "duo-only" in refused.err
+
+
+def test_port(cli: CommandLine) -> None:
+    with Cases() as cases:
+        for name in PRESETS:
+            with cases.case(name):
+                made = cli.run("new", name, "--server=192.0.2.1", "--port=1645")
+                assert (made.status, made.err) == (0, "")
+                assert parse_ini(made.out).sections["radius"]["port"] == "1645"
+                assert len(re.findall("^port=", made.out, re.MULTILINE)) == 1
+                assert cli.run("check", "--strict", cli.file(made.out)).status == 0
+    refused = cli.run("new", "rsa", "--port=radius")
+    assert (refused.status, refused.out) == (2, "")
+    assert "[radius] port: expected a whole number from 1 to 65535" in refused.err
+
+
+def test_product_in_any_case(cli: CommandLine) -> None:
+    assert cli.run("new", "FreeRADIUS").out == cli.run("new", "freeradius").out != ""
