@@ -308,21 +308,15 @@ tls_server_name=radius.jumpcloud.com
 def configuration(preset: Preset, servers: Sequence[str] = (), store: str = DEFAULT_STORE, port: str = "") -> str:
     """Return the configuration for these servers, by default that of the example and the port of the product."""
     servers = servers or (preset.server,)
-    has_tunnel = any(f"auth_type={method}
-" in preset.radius for method in TUNNELLED)
+    has_tunnel = any(f"auth_type={method}\n" in preset.radius for method in TUNNELLED)
     needs_name = has_tunnel and "tls_server_name=" not in preset.radius and any(map(is_address, servers))
     first, *others = (_server(preset, server, needs_name) for server in servers)
-    radius, replaced = _PORT.subn(f"port={port}
-", preset.radius) if port else (preset.radius, 1)
+    radius, replaced = _PORT.subn(f"port={port}\n", preset.radius) if port else (preset.radius, 1)
     if not replaced:
-        radius = f"port={port}
-{radius}"
-    further = "".join(f"[radius_{number}]
-{server}" for number, server in enumerate(others, 2))
+        radius = f"port={port}\n{radius}"
+    further = "".join(f"[radius_{number}]\n{server}" for number, server in enumerate(others, 2))
     return (
-        f"# {preset.product}: see docs/servers/{preset.page}.md
-[radius]
-{first}{radius}"
+        f"# {preset.product}: see docs/servers/{preset.page}.md\n[radius]\n{first}{radius}"
         f"{further}{preset.sections}[credential_store]\nname={store}\n"
     )
 
