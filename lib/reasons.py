@@ -187,8 +187,9 @@ _DENIALS = (
         TLS_FAILED,
         _UNREACHABLE,
         "The TLS connection to the server failed, or ended before the answer.",
-        "The log says why. Check that `[radius] port` is the port for RADIUS over TLS and that the server lists this "
-        "SPS as a client. Read the server's log.",
+        "The log says why. With `transport=tls`, check that `[radius] port` is the port for RADIUS over TLS and that "
+        "the server lists this SPS as a client. With a tunnelled `auth_type`, check that the server offers this "
+        "method. Read the server's log.",
     ),
     Denial(
         TUNNEL_CHALLENGE,

@@ -302,7 +302,7 @@ def _notes(ini: Ini) -> Iterator[Problem]:
     defaults = ["replies need a Message-Authenticator (unless require_message_authenticator=no)"]
     if "disable_echo" not in ini.sections.get("auth", {}):
         defaults.insert(0, "typed codes are hidden (unless [auth] disable_echo=no)")
-    yield _advice("radius", "", " and ".join(defaults))
+    yield _advice("radius", "", "no action needed: by default, " + " and ".join(defaults))
 
 
 def _fits_vendor(section: str, options: Iterable[str]) -> bool:

@@ -62,11 +62,12 @@ class SecretSource:
         if variable in self._environment:
             self._uses_environment = True
             return self._environment[variable]
-        if self._uses_environment and _FURTHER_SERVER.search(section):
+        is_optional = bool(_FURTHER_SERVER.search(section))
+        if self._uses_environment and is_optional:
             return None
-        prompt = f"[{section}] {option} (press Enter if the Credential Store has none): "
+        remark = " (press Enter if the Credential Store has none)" if is_optional else ""
         try:
-            return self._ask_user(prompt, True) or None
+            return self._ask_user(f"[{section}] {option}{remark}: ", True) or None
         except EndOfInput:
             return None
         except NoTerminal:

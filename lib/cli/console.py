@@ -32,7 +32,8 @@ class Console:
         self._shows_progress = sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
     def say(self, text: str = "") -> None:
-        """Print a line."""
+        """Print a line in place of the progress."""
+        self.progress("")
         print(encodable(text, sys.stdout), flush=True)
 
     def styled(self, style: str, text: str) -> str:

@@ -24,6 +24,7 @@ from .exit_status import CommandError
 from .packets import PacketPrinter
 
 _log = logging.getLogger("SPS_RADIUS")
+_MAX_PROGRESS = 79  # characters, so that a terminal shows them in one line
 
 # What affects a login on SPS only: a section, and the option that turns it on
 _SPS_ONLY = (
@@ -58,12 +59,20 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _usable_here(server: ServerSettings) -> ServerSettings:
-    """Return a server whose login does not fail just because this computer has no pyOpenSSL, as SPS has."""
+    """Return a server whose login does not fail just because this computer has no pyOpenSSL, as SPS has.
+
+    Raise CommandError if no login is possible without it.
+    """
     if server.tunnel is None:
         return server
     from ..radius.eap.tunnel import can_export  # it loads TLS
 
-    return server if can_export() else server._replace(tunnel=server.tunnel._replace(require_keys=False))
+    if can_export():
+        return server
+    if server.auth_type == "ttls-mschapv2":
+        text = log_lines.EXPORTER_MISSING.text
+        raise CommandError(f"[{server.section}] auth_type: {text}, which SPS has; install it on this computer too")
+    return server._replace(tunnel=server.tunnel._replace(must_check_keys=False))
 
 
 @contextlib.contextmanager
@@ -165,9 +174,12 @@ class _Login:
         session = Session.of(self._username, self._identity, known)
         authenticator = Authenticator(settings, session, options.nas_identifier, self._directories)
         self._packet_printer.packets = authenticator.packets
+        waits = (f"[{server.section}] (up to {server.bound:g} s for each address)" for server in settings.servers)
+        self._console.progress(one_line(f"waiting for {', '.join(waits)} ...", _MAX_PROGRESS))
         try:
             self._record, action = authenticator.run(self._record, call)
         finally:
+            self._console.progress("")
             self._packet_printer.print_new()
         return action
 
@@ -210,8 +222,15 @@ class _Login:
         self._print_fact("gateway groups", groups)
         if action.by_recovery_code:
             self._print_fact("recovery code", "right; this command does not use it up")
+        if self._has_unchecked_keys():
+            self._print_fact("not checked", "keys of the tunnel: pyOpenSSL is not installed here; SPS checks them")
         self._print_fact("metadata", self._metadata())
         return exit_status.OK
+
+    def _has_unchecked_keys(self) -> bool:
+        """Whether a server with this method has accepted the user, and its keys could not be checked here."""
+        servers, method = self._configuration.settings.servers, self._record.method
+        return any(each.tunnel and not each.tunnel.must_check_keys for each in servers if each.auth_type == method)
 
     def _metadata(self, **more: str) -> str:
         return format_metadata(self._record, self._username or None, self._identity or None, **more)

@@ -24,7 +24,7 @@ CERTIFICATE_DAYS = 30
 _NAMES = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
 _MAX_TEXT = 800  # characters; NRPE cuts the line at 1024 octets
 # The texts of these go on with advice after a colon.
-_WITH_ADVICE = (reasons.NO_REPLY, reasons.CONNECTION_REFUSED, reasons.NO_MESSAGE_AUTHENTICATOR)
+_WITH_ADVICE = (reasons.NO_REPLY, reasons.CONNECTION_REFUSED, reasons.NO_MESSAGE_AUTHENTICATOR, reasons.REJECTED)
 
 
 class Status(NamedTuple):

@@ -6,17 +6,17 @@ import os
 import time
 from typing import Iterable, Iterator, List, Optional, Sequence, Set, Tuple, Union
 
-from .. import reasons
+from .. import log_lines, reasons
 from ..config.model import Settings
 from ..namedtuple import NamedTuple
 from ..radius import client, nas, packet
 from ..radius.request import LoginRequest, Origin, StatusRequest
-from ..radius.result import Answer, NoAnswer
+from ..radius.result import Answer, NoAnswer, NotSent
 from ..radius.server import ServerSettings
 from ..radius.transport.base import Address, Certificate, Unreachable
 from ..radius.transport.resolve import MAX_ADDRESSES, resolve
 from ..secret import Secret
-from ..text import counted, one_line
+from ..text import counted, field, one_line
 from . import exit_status
 from .config_source import load
 from .console import Ask, Console, ask
@@ -49,8 +49,9 @@ class ProbeResult(NamedTuple):
 
     `ok` is whether the plugin can use the address, `code` the reason for a DENY if it cannot. `probe` is the request
     that the server answered, `seconds` after the first of so many `transmissions`; `signed` is whether the reply had a
-    Message-Authenticator, `transport` UDP or the versions of TLS and RADIUS. A valid reply that came from
-    `other_address` answers nothing. The name has so many `addresses`. Times are in seconds.
+    Message-Authenticator, `transport` UDP or the versions of TLS and RADIUS, `tunnel` the method and the version of TLS
+    inside EAP. A valid reply that came from `other_address` answers nothing. The name has so many `addresses`. Times
+    are in seconds.
     """
 
     section: str
@@ -70,6 +71,7 @@ class ProbeResult(NamedTuple):
     certificate_issuer: str = ""
     certificate_until: str = ""
     certificate_days: Optional[int] = None
+    tunnel: str = ""
     other_address: str = ""
     addresses: int = 0
     details: Tuple[str, ...] = ()
@@ -147,7 +149,6 @@ def probe_servers(settings: Settings, how: ProbeOptions, console: Console) -> It
         try:
             addresses = resolve(server.server, server.port, how.timeout)
         except Unreachable as error:
-            console.progress("")
             seconds = time.monotonic() - began
             yield ProbeResult(server.section, server.server, "", False, one_line(str(error)), seconds, error.code)
             continue
@@ -155,7 +156,6 @@ def probe_servers(settings: Settings, how: ProbeOptions, console: Console) -> It
         for address in addresses[:MAX_ADDRESSES]:
             console.progress(f"[{server.section}] probing {address} ...")
             for result in _probe(target, address, how):
-                console.progress("")
                 yield result._replace(lookup_seconds=seconds, addresses=len(addresses))
 
 
@@ -175,7 +175,7 @@ def _probe(target: _Target, address: Address, how: ProbeOptions) -> List[ProbeRe
         conn_retries=1,
         retransmit_after=target.server.retransmit_after or 1.0,  # 0 is for logins only
         status_check="none",
-        auth_type=target.server.auth_type if target.server.tunnel else "pap",
+        auth_type=_auth_type(target.server),
     )
     # Like the answer to a challenge, the request goes to this address only.
     place = Origin(server.section, address.host, server.port)
@@ -203,11 +203,24 @@ def _probe(target: _Target, address: Address, how: ProbeOptions) -> List[ProbeRe
         results.append(_success(result, STATUS_SERVER, status, target, login))
     else:
         result = result._replace(details=_lines([status]))
-    if isinstance(login, Answer):
+    if isinstance(login, Answer) and login.tunnel and login.reply.code == packet.ACCESS_REJECT:
+        results.append(_rejected(result, login))
+    elif isinstance(login, Answer):
         results.append(_success(result, LOGIN, login, target, login))
     elif login is not None:
-        results.append(_failure(result, [login], target, how))
+        failure = _failure(result, [login], target, how)
+        if failure.code == reasons.NO_REPLY:
+            text = f"no response to a login in {how.timeout:g} s, but to Status-Server: read the log of the server"
+            failure = failure._replace(text=text)
+        results.append(failure)
     return results
+
+
+def _auth_type(server: ServerSettings) -> str:
+    """Return a method with the same handshake that any computer can start, and that every password fits."""
+    if server.tunnel is None:
+        return "pap"
+    return "ttls-pap" if server.auth_type == "ttls-mschapv2" else server.auth_type  # it requires pyOpenSSL
 
 
 def _ask(server: ServerSettings, request: Probe, timeout: float) -> Union[Answer, NoAnswer]:
@@ -216,6 +229,9 @@ def _ask(server: ServerSettings, request: Probe, timeout: float) -> Union[Answer
         return client.ask([server._replace(require_message_authenticator=False)], request, timeout)
     except NoAnswer as no_answer:
         return no_answer
+    except NotSent as error:
+        cause = log_lines.ATTEMPT.format(server=f"[{server.section}] {server.server}", cause=str(error))
+        return NoAnswer(error.code, [cause], 0.0, server.section)
 
 
 def _lines(answers: Iterable[Union[Answer, NoAnswer]]) -> Tuple[str, ...]:
@@ -233,11 +249,14 @@ def _success(
 ) -> ProbeResult:
     """Return the result for an answer; `login` is the outcome of the login, if there was one."""
     signed = _is_signed(answer)
-    name = f"the handshake of {answer.tunnel}" if answer.tunnel else "a login"
-    text = "responded to " + ("Status-Server" if probe == STATUS_SERVER else name)
+    text = "responded to " + ("Status-Server" if probe == STATUS_SERVER else "a login")
+    if answer.tunnel:
+        text = f"responded to the TLS handshake ({answer.tunnel})"
     text += ", not to Status-Server," if probe == LOGIN and result.details else ""
     text += f" in {_milliseconds(answer.seconds)}"
-    if answer.transmissions > 1:
+    if answer.tunnel:
+        text += f" and {counted(answer.transmissions, 'request', 'requests')}"
+    elif answer.transmissions > 1:
         text += f" and {counted(answer.transmissions, 'transmission', 'transmissions')}"
     if answer.transport:
         text += " over " + answer.transport
@@ -263,7 +282,19 @@ def _success(
         transmissions=answer.transmissions,
         signed=signed,
         transport=answer.transport or "UDP",
+        tunnel=answer.tunnel,
         details=result.details + _lines([answer]),
+    )
+
+
+def _rejected(result: ProbeResult, answer: Answer) -> ProbeResult:
+    """Return the result for a server that ended a tunnelled login before the user logged in."""
+    text = (
+        f"Access-Reject before the end of the TLS handshake: enable {answer.tunnel} on the server, and check that its "
+        f"policies allow the name outside the tunnel, {field(answer.outer_name)}"
+    )
+    return result._replace(
+        code=reasons.REJECTED, text=text, probe=LOGIN, tunnel=answer.tunnel, details=_lines([answer])
     )
 
 
@@ -298,9 +329,9 @@ def _failure(
             f"no response in {how.timeout:g} s: the server is down or unreachable; or it does not list this host as a "
             "client; or its shared secret differs (servers discard such requests silently, RFC 3579)"
         )
-        if target.accounting or not how.probe_user:
+        if target.accounting or not (how.probe_user or target.server.tunnel):
             text += "; or it does not answer Status-Server"
-        text += "" if target.accounting or how.probe_user else " (NPS does not; --probe-user sends a login too)"
+            text += "" if target.accounting else " (NPS does not; --probe-user sends a login too)"
     return result._replace(code=code, text=text, details=details)
 
 

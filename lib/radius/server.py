@@ -17,12 +17,14 @@ class TlsSettings(NamedTuple):
 class TunnelSettings(NamedTuple):
     """How a login runs inside a tunnel; `tls` is about the server that the tunnel leads to.
 
-    `require_keys` is whether an Access-Accept must contain the keys of the tunnel.
+    `require_keys` is whether an Access-Accept must contain the keys of the tunnel, `must_check_keys` whether a login
+    that requires them fails where no pyOpenSSL can check them, as on SPS.
     """
 
     anonymous_identity: str
     require_keys: bool
     tls: TlsSettings
+    must_check_keys: bool = True
 
 
 class ServerSettings(NamedTuple):

@@ -144,14 +144,13 @@ class TunnelledRequest(EncodedRequest):
 
     def _flaw_of_keys(self, reply: Reply) -> str:
         """Return what is wrong with the keys in an Access-Accept, which only the end of the tunnel knows."""
-        is_required = self._content.tunnel.require_keys
-        keys = self._login.keys
-        if keys is None:
-            return log_lines.KEYS_UNCHECKED.text if is_required else ""
+        tunnel, keys = self._content.tunnel, self._login.keys
         types = (mppe.MS_MPPE_RECV_KEY, mppe.MS_MPPE_SEND_KEY)
         found = [reply.vendor_values(packet.MICROSOFT, each) for each in types]
         if not any(found):
-            return log_lines.KEYS_MISSING.text if is_required else ""
+            return log_lines.KEYS_MISSING.text if tunnel.require_keys else ""
+        if keys is None:
+            return log_lines.KEYS_UNCHECKED.text if tunnel.require_keys and tunnel.must_check_keys else ""
         if any(len(values) != 1 for values in found):
             return log_lines.KEYS_DIFFER.text
         shown = [self._profile.decrypt_key(values[0], self.octets) for values in found]

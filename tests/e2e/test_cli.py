@@ -213,7 +213,7 @@ class TestTerminal:
     def test_stored_secret_is_not_echoed(self, cli: Zip) -> None:
         with Server(answering(STORED.encode("ascii"))) as server:
             with cli.person("servers", cli.file(STORE + section(server, secret="$"))) as person:
-                person.sees("[radius] secret (press Enter if the Credential Store has none): ").types(STORED)
+                person.sees("[radius] secret: ").types(STORED)
                 assert person.to_the_end() == 0
         assert STORED not in person.shown
 
@@ -228,7 +228,7 @@ class TestTerminal:
 
     def test_end_of_input_is_not_a_secret(self, cli: Zip) -> None:
         with cli.person("servers", cli.file(STORE + "[radius]\nserver=a\nsecret=$\n")) as person:
-            person.sees("has none): ").presses("\x04")
+            person.sees("[radius] secret: ").presses("\x04")
             assert person.to_the_end() == 2
 
     def test_configuration_on_standard_input(self, cli: Zip) -> None:
@@ -237,7 +237,7 @@ class TestTerminal:
             cli.file(STORE + section(server, secret="$"))
             arguments = ["-c", 'cat radius.cfg | "$@"', "sh", *PYTHON, str(cli.path), "servers", "-"]
             with Person("/bin/sh", arguments, cwd=str(cli.directory)) as person:
-                person.sees("has none): ").types(STORED)
+                person.sees("[radius] secret: ").types(STORED)
                 assert person.to_the_end() == 0
 
     def test_password_is_not_echoed(self, cli: Zip, radius: str) -> None:

@@ -33,8 +33,8 @@ FINDINGS = [
             "3: error: [radius] server: is missing",
             "3: error: [radius] secret: is missing",
             "4: error: [radius] port: expected a whole number from 1 to 65535, found a smaller number",
-            "3: note: [radius]: typed codes are hidden (unless [auth] disable_echo=no) and replies need a "
-            "Message-Authenticator (unless require_message_authenticator=no)",
+            "3: note: [radius]: no action needed: by default, typed codes are hidden (unless [auth] disable_echo=no) "
+            "and replies need a Message-Authenticator (unless require_message_authenticator=no)",
         ],
     ),
     (MINIMAL + "[radious]\na=b\n", ["6: warning: [radious]: unknown section; did you mean radius?"]),
@@ -282,7 +282,7 @@ def test_findings_are_sorted_by_line() -> None:
 def test_differences_to_the_plugin_of_the_vendor_are_noted() -> None:
     vendors = "[radius]\nserver=a\nsecret=sixteen octets!!\nconn_timeout=5\n[auth]\nprompt=OTP\n[logging]\n"
     (note,) = found(vendors)
-    assert note.startswith("1: note: [radius]: typed codes are hidden (unless ")
+    assert note.startswith("1: note: [radius]: no action needed: by default, typed codes are hidden (unless ")
     assert "vendor" not in note  # most people never had that plugin
     (note,) = found(vendors.replace("prompt=OTP", "disable_echo=no"))
     assert "disable_echo" not in note and "Message-Authenticator" in note
