@@ -30,6 +30,7 @@ class Console:
         plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM", "dumb") == "dumb"
         self._has_colors = sys.stdout.isatty() and not plain
         self._shows_progress = sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+        self._has_progress = False
 
     def say(self, text: str = "") -> None:
         """Print a line in place of the progress."""
@@ -42,7 +43,8 @@ class Console:
 
     def progress(self, text: str) -> None:
         """Show the current step in place of the previous one; an empty text clears it."""
-        if self._shows_progress:
+        if self._shows_progress and (text or self._has_progress):
+            self._has_progress = bool(text)
             sys.stderr.write(_CLEAR_LINE + encodable(text, sys.stderr))
             sys.stderr.flush()
 

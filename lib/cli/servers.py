@@ -6,7 +6,7 @@ import os
 import time
 from typing import Iterable, Iterator, List, Optional, Sequence, Set, Tuple, Union
 
-from .. import log_lines, reasons
+from .. import reasons
 from ..config.model import Settings
 from ..namedtuple import NamedTuple
 from ..radius import client, nas, packet
@@ -187,7 +187,7 @@ def _probe(target: _Target, address: Address, how: ProbeOptions) -> List[ProbeRe
         attributes = nas.attributes(how.nas_identifier, "", "")
         password = Secret(os.urandom(12).hex())
         requests.append(LoginRequest(names, password, attributes, origin=place, ends_at_handshake=True))
-    answers = [_ask(server, request, how.timeout) for request in requests]
+    answers = [_ask(server, request, how.timeout, result.place) for request in requests]
     status, login = answers[0], answers[1] if len(answers) > 1 else None
     if not any(isinstance(answer, Answer) for answer in answers):
         result = _failure(result, answers, target, how)
@@ -201,12 +201,13 @@ def _probe(target: _Target, address: Address, how: ProbeOptions) -> List[ProbeRe
     results = []
     if isinstance(status, Answer):
         results.append(_success(result, STATUS_SERVER, status, target, login))
-    else:
+    elif status.code not in _WITHOUT_DETAILS:
         result = result._replace(details=_lines([status]))
     if isinstance(login, Answer) and login.tunnel and login.reply.code == packet.ACCESS_REJECT:
         results.append(_rejected(result, login))
     elif isinstance(login, Answer):
-        results.append(_success(result, LOGIN, login, target, login))
+        remark = "" if isinstance(status, Answer) else ", not to Status-Server,"
+        results.append(_success(result, LOGIN, login, target, login, remark))
     elif login is not None:
         failure = _failure(result, [login], target, how)
         if failure.code == reasons.NO_REPLY:
@@ -223,15 +224,14 @@ def _auth_type(server: ServerSettings) -> str:
     return "ttls-pap" if server.auth_type == "ttls-mschapv2" else server.auth_type  # it requires pyOpenSSL
 
 
-def _ask(server: ServerSettings, request: Probe, timeout: float) -> Union[Answer, NoAnswer]:
+def _ask(server: ServerSettings, request: Probe, timeout: float, place: str) -> Union[Answer, NoAnswer]:
     # Unsigned replies are accepted, so that the result can report them.
     try:
         return client.ask([server._replace(require_message_authenticator=False)], request, timeout)
     except NoAnswer as no_answer:
         return no_answer
     except NotSent as error:
-        cause = log_lines.ATTEMPT.format(server=f"[{server.section}] {server.server}", cause=str(error))
-        return NoAnswer(error.code, [cause], 0.0, server.section)
+        return NoAnswer(error.code, [place + str(error)], 0.0, server.section)
 
 
 def _lines(answers: Iterable[Union[Answer, NoAnswer]]) -> Tuple[str, ...]:
@@ -245,15 +245,22 @@ def _nas_identifier(how: ProbeOptions) -> packet.Attributes:
 
 
 def _success(
-    result: ProbeResult, probe: str, answer: Answer, target: _Target, login: Union[Answer, NoAnswer, None]
+    result: ProbeResult,
+    probe: str,
+    answer: Answer,
+    target: _Target,
+    login: Union[Answer, NoAnswer, None],
+    remark: str = "",
 ) -> ProbeResult:
-    """Return the result for an answer; `login` is the outcome of the login, if there was one."""
+    """Return the result for an answer; `login` is the outcome of the login, if there was one.
+
+    `remark` follows what was answered.
+    """
     signed = _is_signed(answer)
     text = "responded to " + ("Status-Server" if probe == STATUS_SERVER else "a login")
     if answer.tunnel:
         text = f"responded to the TLS handshake ({answer.tunnel})"
-    text += ", not to Status-Server," if probe == LOGIN and result.details else ""
-    text += f" in {_milliseconds(answer.seconds)}"
+    text += f"{remark} in {_milliseconds(answer.seconds)}"
     if answer.tunnel:
         text += f" and {counted(answer.transmissions, 'request', 'requests')}"
     elif answer.transmissions > 1:
@@ -294,7 +301,11 @@ def _rejected(result: ProbeResult, answer: Answer) -> ProbeResult:
         f"policies allow the name outside the tunnel, {field(answer.outer_name)}"
     )
     return result._replace(
-        code=reasons.REJECTED, text=text, probe=LOGIN, tunnel=answer.tunnel, details=_lines([answer])
+        code=reasons.REJECTED,
+        text=text,
+        probe=LOGIN,
+        tunnel=answer.tunnel,
+        details=result.details + _lines([answer]),
     )
 
 

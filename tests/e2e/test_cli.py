@@ -210,6 +210,12 @@ class TestTerminal:
         assert "[radius] probing 127.0.0.1:" in person.shown
         assert "\x1b[32mok\x1b[0m" in person.shown
 
+    def test_what_a_login_waits_for(self, cli: Zip, radius: str) -> None:
+        configuration = cli.file(radius + "conn_timeout=7\nconn_retries=2\n[auth]\ninteractive_protocols=\n")
+        with cli.person("try", configuration, "--user", "push-fast") as person:
+            assert person.to_the_end() == 0
+        assert "\x1b[Kwaiting for [radius] (up to 14 s for each address) ...\x1b[KTo [radius] " in person.shown
+
     def test_stored_secret_is_not_echoed(self, cli: Zip) -> None:
         with Server(answering(STORED.encode("ascii"))) as server:
             with cli.person("servers", cli.file(STORE + section(server, secret="$"))) as person:

@@ -138,6 +138,17 @@ def test_probe_user_and_silence(cli: CommandLine) -> None:
     assert "--probe-user" not in dead["text"] and "not answer Status-Server" not in dead["text"]
 
 
+def test_login_without_an_answer(cli: CommandLine) -> None:
+    def answering_status(request: Request) -> List[bytes]:
+        return [reply(request, SECRET)] if request.octets[0] == STATUS_SERVER else []
+
+    with Server(answering_status) as server:
+        found = printed(cli, section(server), "--probe-user", "nobody")
+    assert found[0].startswith(f"[radius] 127.0.0.1:{server.port}: ok: ")
+    text = "no response to a login in 1 s, but to Status-Server: read the log of the server"
+    assert found[1] == f"[radius] 127.0.0.1:{server.port}: not ok: {text}"
+
+
 def printed(cli: CommandLine, configuration: str, *arguments: str) -> List[str]:
     """Return the lines that `servers` prints for each result."""
     lines = cli.run("servers", "--timeout", "1", cli.file(configuration), *arguments).out.splitlines()
