@@ -76,8 +76,8 @@ def test_freeradius(open_session: OpenSession, tmp_path: pathlib.Path, version: 
             with cases.case((auth_type, "wrong password")):
                 session = open_session(configuration.replace(ONCE, ""), gateway_user=USER)
                 assert outcome(session, "wrong password", PASSWORD) == "ACCEPT"
-                # PEAP adds the text of the failure inside.
-                inside = "Authentication rejected " if auth_type == "peap-mschapv2" else ""
+                # PEAP adds the meaning and the text of the failure inside.
+                inside = "Wrong user name or password Authentication rejected " if auth_type == "peap-mschapv2" else ""
                 assert prompts(session)[1].startswith(f"Authentication failed: {inside}Wrong code.")
                 assert "wrong password" not in text(session)
         # Without a realm, the outer name has none.
