@@ -11,7 +11,7 @@ import re
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import pytest
 from safeguard.sessions import plugin
@@ -22,9 +22,10 @@ from simulator.closed_port import closed_port
 from simulator.fork_server import ForkServer
 from simulator.gateway import Session, UnpackedPlugin
 from tests.e2e.test_faults import ZERO, right, signed, with_length
-from tests.support import ROOT, tls_peer
+from tests.support import ROOT, tls_peer, tunnel
 from tests.support.certificates import Authority, in_configuration
-from tests.support.interpreters import MANY_ADDRESSES, NO_MD5, interpreter, under
+from tests.support.eap_server import Faults
+from tests.support.interpreters import MANY_ADDRESSES, NO_MD5, NO_PYOPENSSL, interpreter, under
 from tests.support.misbehaving import (
     ACCEPT,
     CHALLENGE,
@@ -32,6 +33,7 @@ from tests.support.misbehaving import (
     REPLY_MESSAGE,
     SECRET,
     USER_NAME,
+    Attribute,
     Request,
     Server,
     answering,
@@ -248,6 +250,52 @@ def servers_over_tls(stage: Stage) -> None:
         stage.open(configuration, server_username="alice").log_in("x")
 
 
+def tunnelled_logins(stage: Stage) -> None:
+    def log_in(script: tunnel.TunnelScript, auth_type: str = "ttls-pap", **more: Any) -> None:
+        with Server(script) as server:
+            python = more.pop("python", "")
+            values: Dict[str, Any] = dict(tls_server_name=tunnel.NAME, ca_certificate=tunnel.AUTHORITY.certificate)
+            configuration = section(server, auth_type=auth_type, status_check="none", **{**values, **more})
+            session = stage.open(configuration, gateway_user="alice")
+            (under(session, python) if python else session).log_in(tunnel.PASSWORD)
+
+    def changing_the_accept(*attributes: Attribute, but: int) -> tunnel.Change:
+        """Replace the attributes of this type in an Access-Accept."""
+
+        def change(code: int, found: List[Attribute], request: Request) -> Tuple[int, List[Attribute]]:
+            if code != ACCEPT:
+                return code, found
+            return code, [each for each in found if each[0] != but] + list(attributes)
+
+        return change
+
+    def wrong_keys(code: int, found: List[Attribute], request: Request) -> Tuple[int, List[Attribute]]:
+        keys = [tunnel.key_attribute(kind, bytes(32), request) for kind in (tunnel.RECV_KEY, tunnel.SEND_KEY)]
+        return changing_the_accept(*keys, but=VENDOR_SPECIFIC)(code, found, request)
+
+    def without_eap(code: int, found: List[Attribute], request: Request) -> Tuple[int, List[Attribute]]:
+        return code, [each for each in found if each[0] != tunnel.EAP_MESSAGE]
+
+    failure = tunnel.eap_message(bytes([4, 1, 0, 4]))
+    changes = [
+        changing_the_accept(but=VENDOR_SPECIFIC),
+        changing_the_accept(*failure, but=tunnel.EAP_MESSAGE),
+        wrong_keys,
+        without_eap,
+    ]
+    for change in changes:
+        log_in(tunnel.TunnelScript("ttls-pap", change))
+    for faults in (Faults(success_at=1), Faults(fragment="wrong-length"), Faults(offers=(4,) * 9)):
+        log_in(tunnel.TunnelScript("ttls-pap", faults=faults, fragment=100))
+    log_in(tunnel.TunnelScript("ttls-pap", fragment=1))
+    log_in(tunnel.TunnelScript("peap-mschapv2", faults=Faults(alert_at=2)), "peap-mschapv2")
+    log_in(tunnel.TunnelScript("ttls-mschapv2", faults=Faults(inner="wrong-success")), "ttls-mschapv2")
+    log_in(tunnel.TunnelScript("ttls-pap"), require_tunnel_keys="no")
+    python = interpreter(stage.state.with_name("without-pyopenssl"), sitecustomize=NO_PYOPENSSL)
+    for auth_type in ("ttls-pap", "ttls-mschapv2"):
+        log_in(tunnel.TunnelScript(auth_type), auth_type, python=python)
+
+
 def server_that_answers_another_user(stage: Stage) -> None:
     authority = Authority("the CA")
     both_wait, is_boss_in = threading.Event(), threading.Event()
@@ -452,6 +500,7 @@ SITUATIONS: List[Callable[[Stage], None]] = [
     doubtful_configurations,
     servers_that_do_not_answer,
     servers_over_tls,
+    tunnelled_logins,
     server_that_answers_another_user,
     processes_with_less_than_usual,
     server_that_is_gone,
@@ -529,6 +578,7 @@ def test_no_secret_is_logged(logged: List[str]) -> None:
         SECRET.decode("ascii"),
         RECOVERY_CODE,
         "correct horse",
+        tunnel.PASSWORD,
         "222222",
         "none that a server knows",
         "x" * 129,

@@ -216,7 +216,7 @@ def test_interrupts(capsys: "pytest.CaptureFixture[str]") -> None:
 
 
 def test_documented_commands(cli: CommandLine) -> None:
-    page = (ROOT / "docs" / "troubleshooting.md").read_text("utf-8").partition("\n### Monitor the servers\n")[2]
+    page = (ROOT / "docs" / "monitoring.md").read_text("utf-8").partition("\n## Monitor the servers\n")[2]
     with Server(answering(STORED.encode("ascii"))) as server:
         cli.file(STORE + section(server, secret="$"))
         secrets = cli.file(f"[radius]\nsecret={STORED}\n", "secrets.ini")

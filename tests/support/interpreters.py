@@ -35,6 +35,19 @@ if hasattr(_hashlib, "hmac_new"):
 NO_MD5 = FIPS.replace('named.get("usedforsecurity") is False', "False")
 """A sitecustomize: no MD5, whatever its flag."""
 
+NO_PYOPENSSL = """
+import builtins
+real = builtins.__import__
+
+def load(name, globals=None, *arguments, **named):
+    if name == "OpenSSL" and str((globals or {}).get("__name__")).endswith(".eap.openssl"):
+        raise ImportError(name)
+    return real(name, globals, *arguments, **named)
+
+builtins.__import__ = load
+"""
+"""A sitecustomize: the plugin cannot import pyOpenSSL; the SDK can, since it needs it."""
+
 MANY_ADDRESSES = """
 import socket
 real = socket.getaddrinfo
