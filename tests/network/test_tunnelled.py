@@ -310,6 +310,13 @@ class TestFaults:
             answer = ask(configured(server))
         assert (answer.reply.code, answer.log_lines) == (ACCEPT, ())
 
+    def test_datagrams_that_are_no_packets_are_discarded(self) -> None:
+        script = TunnelScript("ttls-pap")
+        with Server(lambda request: [b"", b"\2", *script(request)]) as server:
+            answer = ask(configured(server))
+        assert answer.reply.code == ACCEPT
+        assert packet.MALFORMED_HEADER.text in answer.log_lines[0]
+
     def test_server_falls_silent(self) -> None:
         script = TunnelScript("ttls-pap")
         with Server(lambda request: script(request) if request.number < 3 else silent(request)) as server:
