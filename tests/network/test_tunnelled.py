@@ -9,7 +9,7 @@ import pytest
 from lib import log_lines, reasons
 from lib.radius import client, packet
 from lib.radius.request import LoginRequest, Origin
-from lib.radius.result import Answer, NoAnswer
+from lib.radius.result import Answer, NoAnswer, OriginGone
 from lib.radius.server import ServerSettings, TlsSettings, TunnelSettings
 from lib.secret import Secret
 from tests.support.cases import Cases
@@ -341,6 +341,21 @@ class TestChallengeInside:
                 challenge=challenged.challenge,
             )
             assert ask(settings, **more).reply.code == ACCEPT
+
+    def test_rejection_does_not_repeat_the_challenge(self) -> None:
+        with Server(TunnelScript("ttls-pap", faults=self.SCRIPT)) as server:
+            settings = configured(server)
+            challenged = ask(settings)
+            assert challenged.challenge is not None
+            more = dict(state=challenged.reply.state, origin=challenged.origin, challenge=challenged.challenge)
+            answer = ask(settings, password="x", **more)
+        assert (answer.reply.code, answer.messages) == (REJECT, ())
+
+    def test_challenge_from_before_the_method_was_changed_is_not_answered(self) -> None:
+        with Server(TunnelScript("ttls-pap")) as server:
+            with pytest.raises(OriginGone):
+                ask(configured(server), state=b"state", origin=Origin("radius", server.host, server.port))
+        assert server.requests == []
 
     def test_other_methods_have_no_challenge(self) -> None:
         with Server(TunnelScript("ttls-mschapv2", faults=self.SCRIPT)) as server:
