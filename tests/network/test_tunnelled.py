@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from typing import Any, Dict, Iterator, List, Tuple
+from typing import Any, Dict, Iterator, List, Tuple, Union
 
 import pytest
 
@@ -12,6 +12,7 @@ from lib.radius.request import LoginRequest, Origin
 from lib.radius.result import Answer, NoAnswer, OriginGone
 from lib.radius.server import ServerSettings, TlsSettings, TunnelSettings
 from lib.secret import Secret
+from tests.support import tls_peer
 from tests.support.cases import Cases
 from tests.support.certificates import DAY, Authority, Identity
 from tests.support.eap_server import Faults
@@ -56,7 +57,7 @@ def _no_socket_is_left_open() -> Iterator[None]:
 
 
 def configured(
-    server: Server, method: str = "ttls-pap", require_keys: bool = True, section: str = "radius", **changes: Any
+    server: Union[Server, tls_peer.Peer], method: str = "ttls-pap", require_keys: bool = True, section: str = "radius", **changes: Any
 ) -> ServerSettings:
     """Return the settings of a server with a tunnelled method; `changes` are those to its options."""
     tls = TlsSettings(changes.pop("name", NAME), changes.pop("ca", AUTHORITY.certificate), Secret(""))
@@ -360,6 +361,57 @@ class TestChallengeInside:
     def test_other_methods_have_no_challenge(self) -> None:
         with Server(TunnelScript("ttls-mschapv2", faults=self.SCRIPT)) as server:
             assert ask(configured(server, "ttls-mschapv2")).challenge is None
+
+
+class TestOverTls:
+    def test_every_version_of_radius(self) -> None:
+        with Cases() as cases:
+            for protocols in ([], [tls_peer.VERSION_1_1]):
+                for method in METHODS:
+                    for are_right in (True, False):
+                        with cases.case((protocols, method, are_right)):
+                            with tls_peer.Peer(over_tls(method, are_right), CERTIFICATE, protocols=protocols) as peer:
+                                settings = configured(peer, method, secret=Secret("radsec"))
+                                assert settings.tunnel is not None
+                                settings = settings._replace(tls=settings.tunnel.tls)
+                                if are_right:
+                                    answer = ask(settings)
+                                    assert (answer.reply.code, answer.log_lines) == (ACCEPT, ())
+                                else:
+                                    error = no_answer(settings)
+                                    assert error.code == reasons.MUTUAL_AUTH_FAILED
+                                    assert log_lines.KEYS_DIFFER.text in error.log_lines[-1]
+                            assert len(peer.connections) == 1
+                            assert not any(b"alice" in octets for octets in peer.requests)
+
+
+def over_tls(method: str, are_right: bool) -> tls_peer.Script:
+    """Return a script that logs users in through a tunnel; it changes one octet of a key unless they `are_right`."""
+
+    def script(connection: tls_peer.Connection) -> None:
+        connection.shake_hands()
+        is_1_1 = connection.protocol == tls_peer.VERSION_1_1
+
+        def change(code: int, attributes: List[Attribute], request: Request) -> Reply:
+            if code == ACCEPT:
+                recv, send = tunnel.conversations[0].keys
+                if not are_right:
+                    send = send[:-1] + bytes([send[-1] ^ 1])
+                attributes = [each for each in attributes if each[0] != VENDOR_SPECIFIC]
+                for kind, key in ((RECV_KEY, recv), (SEND_KEY, send)):
+                    plain = VENDOR_SPECIFIC, bytes([0, 0, 1, 0x37, kind, len(key) + 2]) + key
+                    attributes.append(plain if is_1_1 else key_attribute(kind, key, request, tls_peer.SECRET))
+            changed.append((code, attributes))
+            return code, attributes
+
+        changed: List[Reply] = []
+        tunnel = TunnelScript(method, change, secret=tls_peer.SECRET)
+        while True:
+            request = connection.receive()
+            (octets,) = tunnel(request)
+            connection.send(tls_peer.reply_1_1(request, *changed[-1]) if is_1_1 else octets)
+
+    return script
 
 
 class TestHandshakeOnly:
