@@ -6,7 +6,7 @@ Loaded only if a server has such an `auth_type`.
 """
 
 import hmac
-from typing import TYPE_CHECKING, Optional, Sequence, Tuple
+from typing import Optional, Sequence, Tuple
 
 from .. import log_lines, reasons
 from ..namedtuple import NamedTuple
@@ -18,9 +18,7 @@ from .encoded_request import EncodedRequest, NotContinued
 from .packet import Attributes, Random, Reply
 from .profile import Profile
 from .server import ServerSettings, TunnelSettings
-
-if TYPE_CHECKING:
-    from .transport.base import Certificate
+from .transport.base import Certificate, Unreachable
 
 _FRAMED_MTU = 1344  # octets of EAP that a packet of the server may carry, so that it fits a datagram without fragments
 
@@ -49,12 +47,17 @@ def begin(
     tunnel: TunnelSettings,
     random: Random,
 ) -> EapLogin:
-    """Return a login that has not sent anything; raise packet.RequestError if the name or the password does not fit."""
+    """Return a login that has not sent anything.
+
+    Raise packet.RequestError if the name or the password does not fit, and Unreachable if the settings are unusable.
+    """
     name = tunnel.tls.server_name or server.server
     try:
         return EapLogin(server.auth_type, user_name, password, tunnel, name.rstrip("."), random)
     except EapError as error:
-        raise packet.RequestError(error.code, str(error)) from None
+        if error.code in (reasons.BAD_USERNAME, reasons.BAD_PASSWORD):
+            raise packet.RequestError(error.code, str(error)) from None
+        raise Unreachable(error.code, str(error), is_local=True) from None  # another server may have other settings
 
 
 def answer(challenge: "Challenge", password: Secret) -> bytes:
@@ -100,7 +103,7 @@ class TunnelledRequest(EncodedRequest):
         return self._login.outer_name
 
     @property
-    def certificate(self) -> "Optional[Certificate]":
+    def certificate(self) -> Optional[Certificate]:
         return self._login.certificate
 
     def follow(self, reply: Reply, earlier: Sequence[bytes]) -> Optional[EncodedRequest]:

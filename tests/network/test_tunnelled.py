@@ -275,6 +275,15 @@ class TestFaults:
         assert second.requests[0].values(packet.STATE) == []
         assert "[radius]" in answer.log_lines[0]
 
+    def test_next_server_is_asked_if_the_settings_of_the_first_are_unusable(self) -> None:
+        with Server(silent) as first, Server(TunnelScript("ttls-pap")) as second:
+            unusable = configured(first, ca="no certificate")
+            answer = ask(unusable, configured(second, section="radius_2"))
+            assert (answer.reply.code, answer.origin.section) == (ACCEPT, "radius_2")
+            assert "ca_certificate cannot be used" in answer.log_lines[0]
+            assert no_answer(unusable).code == reasons.TLS_CERTIFICATE
+        assert first.requests == []
+
     def test_plain_challenge_is_not_followed(self) -> None:
         with Server(answering(SECRET, CHALLENGE, [(REPLY_MESSAGE, b"code?"), (24, b"state")])) as server:
             assert no_answer(configured(server)).code == reasons.BAD_REPLY
