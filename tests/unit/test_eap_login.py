@@ -486,6 +486,17 @@ def test_success_amid_the_fragments_of_a_response_is_not_believed() -> None:
     assert (raised.value.code, raised.value.is_final) == (reasons.MUTUAL_AUTH_FAILED, True)
 
 
+@for_each(version=VERSIONS)
+def test_success_amid_the_fragments_of_a_request_is_not_believed(version: str) -> None:
+    login, server = login_of(TTLS_PAP), server_of(TTLS_PAP, version)
+    end = converse(login, server)  # nothing else is missing
+    number = (end[1] + 1) % 256
+    content = bytes([TTLS, 0xC0]) + struct.pack("!I", 9) + b"x"
+    assert login.receive(struct.pack("!BBH", 1, number, 4 + len(content)) + content) == bytes([2, number, 0, 6, TTLS, 0])
+    with pytest.raises(EapError, match="before the end"):
+        login.accept(struct.pack("!BBH", SUCCESS, number, 4))
+
+
 @for_each(method=METHODS, change=["identifier", "failure", "request", "short", "long", "empty"])
 def test_only_the_right_success_is_believed(method: str, change: str) -> None:
     login, server = login_of(method), server_of(method)
