@@ -57,7 +57,11 @@ def _no_socket_is_left_open() -> Iterator[None]:
 
 
 def configured(
-    server: Union[Server, tls_peer.Peer], method: str = "ttls-pap", require_keys: bool = True, section: str = "radius", **changes: Any
+    server: Union[Server, tls_peer.Peer],
+    method: str = "ttls-pap",
+    require_keys: bool = True,
+    section: str = "radius",
+    **changes: Any,
 ) -> ServerSettings:
     """Return the settings of a server with a tunnelled method; `changes` are those to its options."""
     tls = TlsSettings(changes.pop("name", NAME), changes.pop("ca", AUTHORITY.certificate), Secret(""))

@@ -72,9 +72,7 @@ def converse(login: EapLogin, server: EapServer, answers: Sequence[str] = (), qu
     return request
 
 
-def accepted(
-    login: EapLogin, server: EapServer, answers: Sequence[str] = (), questions: Sequence[bytes] = ()
-) -> None:
+def accepted(login: EapLogin, server: EapServer, answers: Sequence[str] = (), questions: Sequence[bytes] = ()) -> None:
     """Run a login that must succeed, and compare the keys."""
     end = converse(login, server, answers, questions)
     assert end[0] == SUCCESS
@@ -492,7 +490,9 @@ def test_success_amid_the_fragments_of_a_request_is_not_believed(version: str) -
     end = converse(login, server)  # nothing else is missing
     number = (end[1] + 1) % 256
     content = bytes([TTLS, 0xC0]) + struct.pack("!I", 9) + b"x"
-    assert login.receive(struct.pack("!BBH", 1, number, 4 + len(content)) + content) == bytes([2, number, 0, 6, TTLS, 0])
+    assert login.receive(struct.pack("!BBH", 1, number, 4 + len(content)) + content) == bytes(
+        [2, number, 0, 6, TTLS, 0]
+    )
     with pytest.raises(EapError, match="before the end"):
         login.accept(struct.pack("!BBH", SUCCESS, number, 4))
 
