@@ -2,15 +2,19 @@
 
 import contextlib
 import os
-from typing import Any, Dict, Iterator, List, Tuple, Union
+from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
 
 import pytest
 
 from lib import log_lines, reasons
 from lib.radius import client, packet
+from lib.radius.eap.login import EapLogin
+from lib.radius.encoded_request import EncodedRequest
+from lib.radius.profile import OriginalRadius
 from lib.radius.request import LoginRequest, Origin
 from lib.radius.result import Answer, NoAnswer, OriginGone
 from lib.radius.server import ServerSettings, TlsSettings, TunnelSettings
+from lib.radius.tunnelled import Content, TunnelledRequest
 from lib.secret import Secret
 from tests.support import tls_peer
 from tests.support.cases import Cases
@@ -178,6 +182,12 @@ def with_keys(*keys: Tuple[int, bytes]) -> Any:
     return change
 
 
+def doubled(code: int, attributes: List[Attribute], request: Request) -> Reply:
+    """Put a second key of each kind into an Access-Accept, after the right one."""
+    others = [key_attribute(kind, bytes(32), request) for kind in (RECV_KEY, SEND_KEY)]
+    return code, attributes + (others if code == ACCEPT else [])
+
+
 def at(number: int, code: int, octets: bytes = b"") -> Any:
     """Return a change that replaces one reply by another with these EAP octets."""
 
@@ -199,6 +209,22 @@ def last_code(code: int) -> Any:
     return change
 
 
+def accepted_without_exporter(require_keys: bool) -> Tuple[EncodedRequest, packet.Reply]:
+    """Return the last request of a login whose tunnel cannot export keys, and the Access-Accept."""
+    tunnel = TunnelSettings("anonymous", require_keys, TlsSettings(NAME, AUTHORITY.certificate, Secret("")))
+    login = EapLogin("ttls-pap", "alice", Secret(PASSWORD), tunnel, NAME, os.urandom, has_exporter=False)
+    content, encoding = Content("ttls-pap", (), tunnel, (), False), OriginalRadius(SECRET, True)
+    script, earlier = TunnelScript("ttls-pap"), []
+    following: Optional[EncodedRequest] = TunnelledRequest(login, content, login.start(), None, encoding, os.urandom)
+    while following is not None:
+        request = following
+        (octets,) = script(Request(request.octets, (), len(earlier)))
+        earlier.append(request.octets)
+        found = request.verify(octets)
+        following = request.follow(found, earlier)
+    return request, found
+
+
 class TestProof:
     def test_accept_that_the_tunnel_does_not_prove(self) -> None:
         half = os.urandom(32)
@@ -207,6 +233,7 @@ class TestProof:
             "other keys": (with_keys((RECV_KEY, half), (SEND_KEY, half)), log_lines.KEYS_DIFFER),
             "one key": (with_keys((RECV_KEY, half)), log_lines.KEYS_DIFFER),
             "empty keys": (with_keys((RECV_KEY, b""), (SEND_KEY, b"")), log_lines.KEYS_DIFFER),
+            "two keys of each kind": (doubled, log_lines.KEYS_DIFFER),
             "no EAP-Message": (without(EAP_MESSAGE), log_lines.EAP_MISSING),
             "forged success at once": (at(0, ACCEPT, bytes([3, 0, 0, 4])), None),
             "forged success in the handshake": (at(2, ACCEPT, bytes([3, 2, 0, 4])), None),
@@ -232,6 +259,23 @@ class TestProof:
             assert ask(configured(server, require_keys=False)).reply.code == ACCEPT
         with Server(TunnelScript("ttls-pap", with_keys((RECV_KEY, half), (SEND_KEY, half)))) as server:
             assert no_answer(configured(server, require_keys=False)).code == reasons.MUTUAL_AUTH_FAILED
+
+    def test_keys_that_cannot_be_checked(self) -> None:
+        with Cases() as cases:
+            for require_keys in (True, False):
+                with cases.case(require_keys):
+                    request, reply = accepted_without_exporter(require_keys)
+                    assert reply.code == ACCEPT
+                    assert request.flaw(reply) == (log_lines.KEYS_UNCHECKED.text if require_keys else "")
+                    assert request.remarks(reply) == (log_lines.KEYS_UNCHECKED.text,)
+
+    def test_false_proof_inside_ends_the_login_at_all_servers(self) -> None:
+        with Cases() as cases:
+            for method in METHODS[1:]:
+                script = TunnelScript(method, faults=Faults(inner="wrong-success"))
+                with cases.case(method), Server(script) as server, Server(TunnelScript(method)) as other:
+                    error = no_answer(configured(server, method), configured(other, method, section="radius_2"))
+                    assert (error.code, other.requests) == (reasons.MUTUAL_AUTH_FAILED, [])
 
     def test_code_of_radius_decides(self) -> None:
         with Server(TunnelScript("ttls-pap", last_code(REJECT))) as server:  # with an EAP-Success and keys

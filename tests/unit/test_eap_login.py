@@ -577,6 +577,32 @@ def test_proof_after_an_error_inside_ends_the_login_for_good() -> None:
     assert "unexpected success" in str(forged(login, server_of(PEAP_MSCHAPV2, rewrite_inner=refuse_before)))
 
 
+@for_each(is_before=[True, False])
+def test_proof_with_or_after_an_error_inside_ttls_ends_the_login_for_good(is_before: bool) -> None:
+    login = login_of(TTLS_MSCHAPV2)
+    text = b"\1E=691 R=0 V=3"
+    error = struct.pack("!III", 2, 0xC0000000 | 12 + len(text), 311) + text + bytes(-len(text) % 4)
+
+    def refuse(_: int, octets: bytes) -> bytes:
+        if not is_before:
+            return error + octets
+        login._inner.process(error, 1)
+        return octets
+
+    assert "is invalid" in str(forged(login, server_of(TTLS_MSCHAPV2, rewrite_inner=refuse)))
+
+
+def test_second_challenge_inside_peap_is_not_answered() -> None:
+    seen: List[bytes] = []
+
+    def repeat(number: int, octets: bytes) -> bytes:
+        seen.append(octets)
+        return seen[1] if number == 2 else octets
+
+    with pytest.raises(EapError, match="repeated challenge"):
+        converse(login_of(PEAP_MSCHAPV2), server_of(PEAP_MSCHAPV2, rewrite_inner=repeat))
+
+
 @for_each([b"\x04\x01\x00\x04", b"\x01\x01\x00\x0b\x21\x80\x03\x00\x02\x00\x02"])
 def test_success_after_a_failure_inside_ends_the_login_for_good(failure: bytes) -> None:
     login = login_of(PEAP_MSCHAPV2)
