@@ -214,7 +214,8 @@ def accepted_without_exporter(require_keys: bool) -> Tuple[EncodedRequest, packe
     tunnel = TunnelSettings("anonymous", require_keys, TlsSettings(NAME, AUTHORITY.certificate, Secret("")))
     login = EapLogin("ttls-pap", "alice", Secret(PASSWORD), tunnel, NAME, os.urandom, has_exporter=False)
     content, encoding = Content("ttls-pap", (), tunnel, (), False), OriginalRadius(SECRET, True)
-    script, earlier = TunnelScript("ttls-pap"), []
+    script = TunnelScript("ttls-pap")
+    earlier: List[bytes] = []
     following: Optional[EncodedRequest] = TunnelledRequest(login, content, login.start(), None, encoding, os.urandom)
     while following is not None:
         request = following
