@@ -213,7 +213,7 @@ def accepted_without_exporter(require_keys: bool) -> Tuple[EncodedRequest, packe
     """Return the last request of a login whose tunnel cannot export keys, and the Access-Accept."""
     tunnel = TunnelSettings("anonymous", require_keys, TlsSettings(NAME, AUTHORITY.certificate, Secret("")))
     login = EapLogin("ttls-pap", "alice", Secret(PASSWORD), tunnel, NAME, os.urandom, has_exporter=False)
-    content, encoding = Content("ttls-pap", (), tunnel, (), False), OriginalRadius(SECRET, True)
+    content, encoding = Content("ttls-pap", tunnel, (), (), False), OriginalRadius(SECRET, True)
     script = TunnelScript("ttls-pap")
     earlier: List[bytes] = []
     following: Optional[EncodedRequest] = TunnelledRequest(login, content, login.start(), None, encoding, os.urandom)
