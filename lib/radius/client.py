@@ -44,7 +44,10 @@ def ask(
 
     Endpoints that are marked dead come last. Raise NoAnswer, OriginGone, or NotSent if the request cannot be encoded.
     """
-    run = _Run(servers_for(servers, request.origin), request, total_timeout, memory)
+    asked = servers_for(servers, request.origin)
+    if request.origin and isinstance(request, LoginRequest) and asked[0].tunnel and not request.challenge:
+        raise OriginGone()  # the challenge was not made in a tunnel, whose login would take the response for a password
+    run = _Run(asked, request, total_timeout, memory)
     try:
         return run.answer()
     finally:

@@ -73,7 +73,7 @@ class OriginalRadius(Profile):
         return Reply(accounting.ACCOUNTING_RESPONSE, ())
 
     def belongs(self, octets: bytes, request: bytes) -> bool:
-        return octets[1] == request[1]
+        return octets[1:2] == request[1:2]  # any datagram is passed, even an empty one
 
     def decrypt_key(self, value: bytes, request: bytes) -> bytes:
         from . import mppe  # only tunnelled methods need it

@@ -14,7 +14,7 @@ from . import nas, packet
 from .encoded_request import EncodedRequest
 from .packet import Attributes, Random, Reply
 from .profile import Profile
-from .server import ServerSettings, TunnelSettings
+from .server import ServerSettings
 
 if TYPE_CHECKING:
     from .accounting import Record
@@ -65,36 +65,17 @@ class LoginRequest(NamedTuple):
     ) -> EncodedRequest:
         """Return the request for a server; raise packet.RequestError if the name or the password does not fit."""
         name, attributes = self.user_names[server.section], _complete(self.attributes, local_ip)
-        if server.tunnel is not None:
-            return self._tunnelled(name, attributes, profile, server, server.tunnel, random)
-        login = packet.Login(name, self.password, server.auth_type, self.state, attributes)
         identity = _identity(self.attributes)
+        if server.tunnel is not None:
+            from . import tunnelled  # it loads TLS
+
+            content = tunnelled.Content(server.auth_type, server.tunnel, attributes, identity, self.ends_at_handshake)
+            return tunnelled.encode(self, content, server, profile, random)
+        login = packet.Login(name, self.password, server.auth_type, self.state, attributes)
         if server.auth_type == "mschapv2":
             login, response = _with_mschap(login, random)
             return _MschapRequest(profile.login(login, random), profile, identity, response)
         return EncodedRequest(profile.login(login, random), profile, packet.LOGIN_CODES, identity)
-
-    def _tunnelled(
-        self,
-        name: str,
-        attributes: Attributes,
-        profile: Profile,
-        server: ServerSettings,
-        tunnel: TunnelSettings,
-        random: Random,
-    ) -> EncodedRequest:
-        from . import tunnelled  # it loads TLS
-
-        identity = _identity(self.attributes)
-        content = tunnelled.Content(server.auth_type, attributes, tunnel, identity, self.ends_at_handshake)
-        if self.challenge is not None:
-            login = self.challenge.login
-            eap = tunnelled.answer(self.challenge, self.password)
-        else:
-            login = tunnelled.begin(name, self.password, server, tunnel, random)
-            eap = login.start()
-        state = self.state if self.challenge is not None else None
-        return tunnelled.TunnelledRequest(login, content, eap, state, profile, random)
 
 
 class StatusRequest(NamedTuple):

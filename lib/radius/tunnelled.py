@@ -18,9 +18,10 @@ from .encoded_request import EncodedRequest, NotContinued
 from .packet import Attributes, Random, Reply
 from .profile import Profile
 from .server import ServerSettings, TunnelSettings
+from .transport.base import Certificate, Unreachable
 
 if TYPE_CHECKING:
-    from .transport.base import Certificate
+    from .request import LoginRequest
 
 _FRAMED_MTU = 1344  # octets of EAP that a packet of the server may carry, so that it fits a datagram without fragments
 
@@ -36,33 +37,10 @@ class Content(NamedTuple):
     """What all requests of one login have in common."""
 
     method: str
-    attributes: Attributes
     tunnel: TunnelSettings
+    attributes: Attributes
     identity: Attributes
     ends_at_handshake: bool
-
-
-def begin(
-    user_name: str,
-    password: Secret,
-    server: ServerSettings,
-    tunnel: TunnelSettings,
-    random: Random,
-) -> EapLogin:
-    """Return a login that has not sent anything; raise packet.RequestError if the name or the password does not fit."""
-    name = tunnel.tls.server_name or server.server
-    try:
-        return EapLogin(server.auth_type, user_name, password, tunnel, name.rstrip("."), random)
-    except EapError as error:
-        raise packet.RequestError(error.code, str(error)) from None
-
-
-def answer(challenge: "Challenge", password: Secret) -> bytes:
-    """Return the EAP packet that answers a challenge; raise packet.RequestError if the method cannot."""
-    try:
-        return challenge.login.answer(password)
-    except EapError as error:
-        raise packet.RequestError(error.code, str(error)) from None
 
 
 class TunnelledRequest(EncodedRequest):
@@ -100,7 +78,7 @@ class TunnelledRequest(EncodedRequest):
         return self._login.outer_name
 
     @property
-    def certificate(self) -> "Optional[Certificate]":
+    def certificate(self) -> Optional[Certificate]:
         return self._login.certificate
 
     def follow(self, reply: Reply, earlier: Sequence[bytes]) -> Optional[EncodedRequest]:
@@ -156,6 +134,27 @@ class TunnelledRequest(EncodedRequest):
         shown = [self._profile.decrypt_key(values[0], self.octets) for values in found]
         are_equal = [hmac.compare_digest(ours, theirs) for ours, theirs in zip(keys, shown)]
         return "" if all(are_equal) else log_lines.KEYS_DIFFER.text
+
+
+def encode(
+    request: "LoginRequest", content: Content, server: ServerSettings, profile: Profile, random: Random
+) -> TunnelledRequest:
+    """Return the first request of a login, or the one that answers a challenge inside a tunnel.
+
+    Raise packet.RequestError if the name or the password does not fit, and Unreachable if the settings are unusable.
+    """
+    try:
+        if request.challenge is not None:
+            login = request.challenge.login
+            return TunnelledRequest(login, content, login.answer(request.password), request.state, profile, random)
+        name = (content.tunnel.tls.server_name or server.server).rstrip(".")
+        user_name = request.user_names[server.section]
+        login = EapLogin(content.method, user_name, request.password, content.tunnel, name, random)
+    except EapError as error:
+        if error.code in (reasons.BAD_USERNAME, reasons.BAD_PASSWORD):
+            raise packet.RequestError(error.code, str(error)) from None
+        raise Unreachable(error.code, str(error), is_local=True) from None  # another server may have other settings
+    return TunnelledRequest(login, content, login.start(), None, profile, random)
 
 
 def _eap(reply: Reply) -> bytes:

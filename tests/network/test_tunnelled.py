@@ -2,16 +2,21 @@
 
 import contextlib
 import os
-from typing import Any, Dict, Iterator, List, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
 
 import pytest
 
 from lib import log_lines, reasons
 from lib.radius import client, packet
+from lib.radius.eap.login import EapLogin
+from lib.radius.encoded_request import EncodedRequest
+from lib.radius.profile import OriginalRadius
 from lib.radius.request import LoginRequest, Origin
-from lib.radius.result import Answer, NoAnswer
+from lib.radius.result import Answer, NoAnswer, OriginGone
 from lib.radius.server import ServerSettings, TlsSettings, TunnelSettings
+from lib.radius.tunnelled import Content, TunnelledRequest
 from lib.secret import Secret
+from tests.support import tls_peer
 from tests.support.cases import Cases
 from tests.support.certificates import DAY, Authority, Identity
 from tests.support.eap_server import Faults
@@ -56,7 +61,11 @@ def _no_socket_is_left_open() -> Iterator[None]:
 
 
 def configured(
-    server: Server, method: str = "ttls-pap", require_keys: bool = True, section: str = "radius", **changes: Any
+    server: Union[Server, tls_peer.Peer],
+    method: str = "ttls-pap",
+    require_keys: bool = True,
+    section: str = "radius",
+    **changes: Any,
 ) -> ServerSettings:
     """Return the settings of a server with a tunnelled method; `changes` are those to its options."""
     tls = TlsSettings(changes.pop("name", NAME), changes.pop("ca", AUTHORITY.certificate), Secret(""))
@@ -173,6 +182,12 @@ def with_keys(*keys: Tuple[int, bytes]) -> Any:
     return change
 
 
+def doubled(code: int, attributes: List[Attribute], request: Request) -> Reply:
+    """Put a second key of each kind into an Access-Accept, after the right one."""
+    others = [key_attribute(kind, bytes(32), request) for kind in (RECV_KEY, SEND_KEY)]
+    return code, attributes + (others if code == ACCEPT else [])
+
+
 def at(number: int, code: int, octets: bytes = b"") -> Any:
     """Return a change that replaces one reply by another with these EAP octets."""
 
@@ -194,6 +209,23 @@ def last_code(code: int) -> Any:
     return change
 
 
+def accepted_without_exporter(require_keys: bool) -> Tuple[EncodedRequest, packet.Reply]:
+    """Return the last request of a login whose tunnel cannot export keys, and the Access-Accept."""
+    tunnel = TunnelSettings("anonymous", require_keys, TlsSettings(NAME, AUTHORITY.certificate, Secret("")))
+    login = EapLogin("ttls-pap", "alice", Secret(PASSWORD), tunnel, NAME, os.urandom, has_exporter=False)
+    content, encoding = Content("ttls-pap", tunnel, (), (), False), OriginalRadius(SECRET, True)
+    script = TunnelScript("ttls-pap")
+    earlier: List[bytes] = []
+    following: Optional[EncodedRequest] = TunnelledRequest(login, content, login.start(), None, encoding, os.urandom)
+    while following is not None:
+        request = following
+        (octets,) = script(Request(request.octets, (), len(earlier)))
+        earlier.append(request.octets)
+        found = request.verify(octets)
+        following = request.follow(found, earlier)
+    return request, found
+
+
 class TestProof:
     def test_accept_that_the_tunnel_does_not_prove(self) -> None:
         half = os.urandom(32)
@@ -202,6 +234,7 @@ class TestProof:
             "other keys": (with_keys((RECV_KEY, half), (SEND_KEY, half)), log_lines.KEYS_DIFFER),
             "one key": (with_keys((RECV_KEY, half)), log_lines.KEYS_DIFFER),
             "empty keys": (with_keys((RECV_KEY, b""), (SEND_KEY, b"")), log_lines.KEYS_DIFFER),
+            "two keys of each kind": (doubled, log_lines.KEYS_DIFFER),
             "no EAP-Message": (without(EAP_MESSAGE), log_lines.EAP_MISSING),
             "forged success at once": (at(0, ACCEPT, bytes([3, 0, 0, 4])), None),
             "forged success in the handshake": (at(2, ACCEPT, bytes([3, 2, 0, 4])), None),
@@ -227,6 +260,23 @@ class TestProof:
             assert ask(configured(server, require_keys=False)).reply.code == ACCEPT
         with Server(TunnelScript("ttls-pap", with_keys((RECV_KEY, half), (SEND_KEY, half)))) as server:
             assert no_answer(configured(server, require_keys=False)).code == reasons.MUTUAL_AUTH_FAILED
+
+    def test_keys_that_cannot_be_checked(self) -> None:
+        with Cases() as cases:
+            for require_keys in (True, False):
+                with cases.case(require_keys):
+                    request, reply = accepted_without_exporter(require_keys)
+                    assert reply.code == ACCEPT
+                    assert request.flaw(reply) == (log_lines.KEYS_UNCHECKED.text if require_keys else "")
+                    assert request.remarks(reply) == (log_lines.KEYS_UNCHECKED.text,)
+
+    def test_false_proof_inside_ends_the_login_at_all_servers(self) -> None:
+        with Cases() as cases:
+            for method in METHODS[1:]:
+                script = TunnelScript(method, faults=Faults(inner="wrong-success"))
+                with cases.case(method), Server(script) as server, Server(TunnelScript(method)) as other:
+                    error = no_answer(configured(server, method), configured(other, method, section="radius_2"))
+                    assert (error.code, other.requests) == (reasons.MUTUAL_AUTH_FAILED, [])
 
     def test_code_of_radius_decides(self) -> None:
         with Server(TunnelScript("ttls-pap", last_code(REJECT))) as server:  # with an EAP-Success and keys
@@ -274,6 +324,15 @@ class TestFaults:
         assert second.requests[0].values(packet.STATE) == []
         assert "[radius]" in answer.log_lines[0]
 
+    def test_next_server_is_asked_if_the_settings_of_the_first_are_unusable(self) -> None:
+        with Server(silent) as first, Server(TunnelScript("ttls-pap")) as second:
+            unusable = configured(first, ca="no certificate")
+            answer = ask(unusable, configured(second, section="radius_2"))
+            assert (answer.reply.code, answer.origin.section) == (ACCEPT, "radius_2")
+            assert "ca_certificate cannot be used" in answer.log_lines[0]
+            assert no_answer(unusable).code == reasons.TLS_CERTIFICATE
+        assert first.requests == []
+
     def test_plain_challenge_is_not_followed(self) -> None:
         with Server(answering(SECRET, CHALLENGE, [(REPLY_MESSAGE, b"code?"), (24, b"state")])) as server:
             assert no_answer(configured(server)).code == reasons.BAD_REPLY
@@ -310,6 +369,13 @@ class TestFaults:
             answer = ask(configured(server))
         assert (answer.reply.code, answer.log_lines) == (ACCEPT, ())
 
+    def test_datagrams_that_are_no_packets_are_discarded(self) -> None:
+        script = TunnelScript("ttls-pap")
+        with Server(lambda request: [b"", b"\2", *script(request)]) as server:
+            answer = ask(configured(server))
+        assert answer.reply.code == ACCEPT
+        assert packet.MALFORMED_HEADER.text in answer.log_lines[0]
+
     def test_server_falls_silent(self) -> None:
         script = TunnelScript("ttls-pap")
         with Server(lambda request: script(request) if request.number < 3 else silent(request)) as server:
@@ -335,9 +401,75 @@ class TestChallengeInside:
             )
             assert ask(settings, **more).reply.code == ACCEPT
 
+    def test_rejection_does_not_repeat_the_challenge(self) -> None:
+        with Server(TunnelScript("ttls-pap", faults=self.SCRIPT)) as server:
+            settings = configured(server)
+            challenged = ask(settings)
+            assert challenged.challenge is not None
+            more = dict(state=challenged.reply.state, origin=challenged.origin, challenge=challenged.challenge)
+            answer = ask(settings, password="x", **more)
+        assert (answer.reply.code, answer.messages) == (REJECT, ())
+
+    def test_challenge_from_before_the_method_was_changed_is_not_answered(self) -> None:
+        with Server(TunnelScript("ttls-pap")) as server:
+            with pytest.raises(OriginGone):
+                ask(configured(server), state=b"state", origin=Origin("radius", server.host, server.port))
+        assert server.requests == []
+
     def test_other_methods_have_no_challenge(self) -> None:
         with Server(TunnelScript("ttls-mschapv2", faults=self.SCRIPT)) as server:
             assert ask(configured(server, "ttls-mschapv2")).challenge is None
+
+
+class TestOverTls:
+    def test_every_version_of_radius(self) -> None:
+        with Cases() as cases:
+            for protocols in ([], [tls_peer.VERSION_1_1]):
+                for method in METHODS:
+                    for are_right in (True, False):
+                        with cases.case((protocols, method, are_right)):
+                            with tls_peer.Peer(over_tls(method, are_right), CERTIFICATE, protocols=protocols) as peer:
+                                settings = configured(peer, method, secret=Secret("radsec"))
+                                assert settings.tunnel is not None
+                                settings = settings._replace(tls=settings.tunnel.tls)
+                                if are_right:
+                                    answer = ask(settings)
+                                    assert (answer.reply.code, answer.log_lines) == (ACCEPT, ())
+                                else:
+                                    error = no_answer(settings)
+                                    assert error.code == reasons.MUTUAL_AUTH_FAILED
+                                    assert log_lines.KEYS_DIFFER.text in error.log_lines[-1]
+                            assert len(peer.connections) == 1
+                            assert not any(b"alice" in octets for octets in peer.requests)
+
+
+def over_tls(method: str, are_right: bool) -> tls_peer.Script:
+    """Return a script that logs users in through a tunnel; it changes one octet of a key unless they `are_right`."""
+
+    def script(connection: tls_peer.Connection) -> None:
+        connection.shake_hands()
+        is_1_1 = connection.protocol == tls_peer.VERSION_1_1
+
+        def change(code: int, attributes: List[Attribute], request: Request) -> Reply:
+            if code == ACCEPT:
+                recv, send = tunnel.conversations[0].keys
+                if not are_right:
+                    send = send[:-1] + bytes([send[-1] ^ 1])
+                attributes = [each for each in attributes if each[0] != VENDOR_SPECIFIC]
+                for kind, key in ((RECV_KEY, recv), (SEND_KEY, send)):
+                    plain = VENDOR_SPECIFIC, bytes([0, 0, 1, 0x37, kind, len(key) + 2]) + key
+                    attributes.append(plain if is_1_1 else key_attribute(kind, key, request, tls_peer.SECRET))
+            changed.append((code, attributes))
+            return code, attributes
+
+        changed: List[Reply] = []
+        tunnel = TunnelScript(method, change, secret=tls_peer.SECRET)
+        while True:
+            request = connection.receive()
+            (octets,) = tunnel(request)
+            connection.send(tls_peer.reply_1_1(request, *changed[-1]) if is_1_1 else octets)
+
+    return script
 
 
 class TestHandshakeOnly:

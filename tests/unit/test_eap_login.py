@@ -55,22 +55,26 @@ def server_of(method: str, version: str = "", size: int = 1000, **faults: Any) -
     return EapServer(method, {USER: PASSWORD}, SERVER, size, version, Faults(**faults))
 
 
-def converse(login: EapLogin, server: EapServer, answers: Sequence[str] = ()) -> bytes:
-    """Return the EAP packet that ends the conversation; raise the EapError of the login."""
-    left = list(answers)
+def converse(login: EapLogin, server: EapServer, answers: Sequence[str] = (), questions: Sequence[bytes] = ()) -> bytes:
+    """Return the EAP packet that ends the conversation; raise the EapError of the login.
+
+    The `answers` are those to challenges inside; `questions` are what they must ask, if any are given.
+    """
+    left, asked = list(answers), []
     request = server.receive(login.start())
     while not server.is_over:
         response = login.receive(request)
         if isinstance(response, TunnelChallenge):
+            asked.append(response.message)
             response = login.answer(Secret(left.pop(0)))
         request = server.receive(response)
-    assert not left
+    assert not left and tuple(questions or asked) == tuple(asked)
     return request
 
 
-def accepted(login: EapLogin, server: EapServer, answers: Sequence[str] = ()) -> None:
+def accepted(login: EapLogin, server: EapServer, answers: Sequence[str] = (), questions: Sequence[bytes] = ()) -> None:
     """Run a login that must succeed, and compare the keys."""
-    end = converse(login, server, answers)
+    end = converse(login, server, answers, questions)
     assert end[0] == SUCCESS
     login.accept(end)
     assert login.keys is None or tuple(login.keys) == server.keys
@@ -247,8 +251,8 @@ def test_challenges_inside_are_answered(version: str, has_state: bool, has_expor
     challenges = ((b"Code?", "1234"), (b"", "ünïcödé"), (b"Again\xff", "5"))
     login = login_of(TTLS_PAP, has_exporter=has_exporter)
     server = server_of(TTLS_PAP, version, challenges=challenges, has_state=has_state)
-    accepted(login, server, ["1234", "ünïcödé", "5"])
-    assert login.messages == (b"Code?", b"", b"Again\xff")
+    accepted(login, server, ["1234", "ünïcödé", "5"], [b"Code?", b"", b"Again\xff"])
+    assert login.messages == ()  # the questions are no text of the answer: they may contain a new PIN
 
 
 def test_challenge_has_its_message() -> None:
@@ -480,6 +484,19 @@ def test_success_amid_the_fragments_of_a_response_is_not_believed() -> None:
     assert (raised.value.code, raised.value.is_final) == (reasons.MUTUAL_AUTH_FAILED, True)
 
 
+@for_each(version=VERSIONS)
+def test_success_amid_the_fragments_of_a_request_is_not_believed(version: str) -> None:
+    login, server = login_of(TTLS_PAP), server_of(TTLS_PAP, version)
+    end = converse(login, server)  # nothing else is missing
+    number = (end[1] + 1) % 256
+    content = bytes([TTLS, 0xC0]) + struct.pack("!I", 9) + b"x"
+    assert login.receive(struct.pack("!BBH", 1, number, 4 + len(content)) + content) == bytes(
+        [2, number, 0, 6, TTLS, 0]
+    )
+    with pytest.raises(EapError, match="before the end"):
+        login.accept(struct.pack("!BBH", SUCCESS, number, 4))
+
+
 @for_each(method=METHODS, change=["identifier", "failure", "request", "short", "long", "empty"])
 def test_only_the_right_success_is_believed(method: str, change: str) -> None:
     login, server = login_of(method), server_of(method)
@@ -558,6 +575,32 @@ def test_proof_after_an_error_inside_ends_the_login_for_good() -> None:
         return octets
 
     assert "unexpected success" in str(forged(login, server_of(PEAP_MSCHAPV2, rewrite_inner=refuse_before)))
+
+
+@for_each(is_before=[True, False])
+def test_proof_with_or_after_an_error_inside_ttls_ends_the_login_for_good(is_before: bool) -> None:
+    login = login_of(TTLS_MSCHAPV2)
+    text = b"\1E=691 R=0 V=3"
+    error = struct.pack("!III", 2, 0xC0000000 | 12 + len(text), 311) + text + bytes(-len(text) % 4)
+
+    def refuse(_: int, octets: bytes) -> bytes:
+        if not is_before:
+            return error + octets
+        login._inner.process(error, 1)
+        return octets
+
+    assert "is invalid" in str(forged(login, server_of(TTLS_MSCHAPV2, rewrite_inner=refuse)))
+
+
+def test_second_challenge_inside_peap_is_not_answered() -> None:
+    seen: List[bytes] = []
+
+    def repeat(number: int, octets: bytes) -> bytes:
+        seen.append(octets)
+        return seen[1] if number == 2 else octets
+
+    with pytest.raises(EapError, match="repeated challenge"):
+        converse(login_of(PEAP_MSCHAPV2), server_of(PEAP_MSCHAPV2, rewrite_inner=repeat))
 
 
 @for_each([b"\x04\x01\x00\x04", b"\x01\x01\x00\x0b\x21\x80\x03\x00\x02\x00\x02"])

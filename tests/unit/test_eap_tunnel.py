@@ -1,14 +1,18 @@
 """The TLS of a tunnel, with pyOpenSSL and with the ssl module, against a server in memory."""
 
+import contextlib
 import datetime
 import os
+import ssl
 import traceback
 from typing import Any, List, Optional, Tuple
 
 import pytest
+from OpenSSL import SSL
 
 from lib import reasons
 from lib.radius.eap.errors import EapError
+from lib.radius.eap.inner import TunnelChallenge
 from lib.radius.eap.login import EapLogin
 from lib.radius.eap.tunnel import Tunnel, is_for
 from lib.radius.server import TlsSettings, TunnelSettings
@@ -32,6 +36,7 @@ def log_in(
     name: str = HOST_NAME,
     ca: str = AUTHORITY.certificate,
     client: str = "",
+    answer: str = "",
 ) -> EapLogin:
     """Log in until the server ends the conversation, and return the login; raise its EapError."""
     tls = TlsSettings("", ca, Secret(client))
@@ -40,6 +45,8 @@ def log_in(
     request = server.receive(login.start())
     while not server.is_over:
         response = login.receive(request)
+        if answer and isinstance(response, TunnelChallenge):
+            response = login.answer(Secret(answer))
         assert isinstance(response, bytes)
         request = server.receive(response)
     return login
@@ -229,6 +236,27 @@ def test_client_offers_neither_old_versions_nor_tickets(has_exporter: bool) -> N
     hello = server.responses[1]
     assert bytes.fromhex("002b0005 04 0304 0303") in hello  # the extension supported_versions
     assert bytes.fromhex("0023 0000") not in hello  # session_ticket, which is empty in a first hello
+
+
+def test_old_versions_are_off_whatever_the_system_allows() -> None:
+    tunnel: Any = Tunnel(TlsSettings("", AUTHORITY.certificate, Secret("")), HOST_NAME, True)
+    options = tunnel._tls._tls.get_context().set_options(0)
+    for name in ("OP_NO_SSLv3", "OP_NO_TLSv1", "OP_NO_TLSv1_1", "OP_NO_TICKET", "OP_NO_COMPRESSION"):
+        assert options & getattr(SSL, name), name
+    assert not options & (SSL.OP_NO_TLSv1_2 | SSL.OP_NO_TLSv1_3)
+
+
+@for_each(has_exporter=ENGINES if hasattr(ssl, "OP_NO_RENEGOTIATION") else [True])
+def test_renegotiation_is_refused(has_exporter: bool) -> None:
+    def renegotiate(number: int, octets: bytes) -> bytes:
+        server._tls.renegotiate()
+        with contextlib.suppress(SSL.WantReadError):
+            server._tls.do_handshake()
+        return octets
+
+    server = server_of(version=TLS_1_2, faults=Faults(challenges=[(b"Code?", "1")], rewrite_inner=renegotiate))
+    with pytest.raises(SSL.Error, match="no renegotiation"):  # the alert of the client
+        log_in(has_exporter, server, answer="1")
 
 
 @for_each(has_exporter=[True, None])

@@ -5,7 +5,7 @@ for the identity.
 """
 
 import struct
-from typing import Dict, Optional, Tuple
+from typing import Dict, Optional, Set, Tuple
 
 from ... import log_lines
 from ...secret import Secret
@@ -159,14 +159,18 @@ def _parsed(content: bytes) -> Tuple[int, bytes]:
 def _tlvs(octets: bytes) -> Dict[int, bytes]:
     """Return the values of the TLVs that fill the octets, by flags and type; raise EapError if they do not."""
     found: Dict[int, bytes] = {}
-    while octets:
-        if len(octets) < 4:
+    types: Set[int] = set()
+    at = 0
+    while at < len(octets):
+        if len(octets) - at < 4:
             raise malformed("TLV shorter than its header")
-        kind, length = struct.unpack("!HH", octets[:4])
-        if len(octets) < 4 + length:
+        kind, length = struct.unpack_from("!HH", octets, at)
+        value = octets[at + 4 : at + 4 + length]
+        if len(value) != length:
             raise malformed("TLV with a wrong length")
-        if kind & _TLV_TYPE in {each & _TLV_TYPE for each in found}:
+        if kind & _TLV_TYPE in types:
             raise malformed("repeated TLV")
-        found[kind] = octets[4 : 4 + length]
-        octets = octets[4 + length :]
+        types.add(kind & _TLV_TYPE)
+        found[kind] = value
+        at += 4 + length
     return found

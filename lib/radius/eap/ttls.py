@@ -78,7 +78,6 @@ class Pap(_TtlsMethod):
         self._state = tuple(each for each in found if _kind(each) == (0, avp.STATE))
         if not messages and not self._state:
             raise malformed("unexpected AVP inside the tunnel")
-        self.messages += messages
         self.is_complete = False
         return TunnelChallenge(b"\n".join(messages))
 
