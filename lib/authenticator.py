@@ -137,7 +137,7 @@ class Authenticator:
             return OriginUnavailable()
         except result.NotSent as error:
             self._keep_traces(error.section, error.packets)
-            log_lines.REQUEST_NOT_SENT.log(_log, user=field(self._session.username), cause=error)
+            log_lines.REQUEST_NOT_SENT.log(_log, user=field(self._session.username), error=error)
             return PasswordUnusable(str(error)) if error.code == reasons.BAD_PASSWORD else NotSent(error.code)
         except result.NoAnswer as no_answer:
             self._keep_traces(no_answer.section, no_answer.packets, no_answer.seconds)

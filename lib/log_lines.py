@@ -267,6 +267,8 @@ EAP_METHOD_REFUSED = Cause(EAP_MALFORMED, "the server refuses the EAP method of 
 """Enable the method on the server, or set `auth_type` to one that the server offers."""
 EAP_TOO_MANY_ROUNDS = Cause(EAP_MALFORMED, "too many rounds of EAP")
 """The server is in a loop: read its log."""
+EXPORTER_MISSING = Cause(ATTEMPT, "ttls-mschapv2 requires pyOpenSSL")
+"""SPS has pyOpenSSL. To use `try` elsewhere, install it there."""
 TUNNEL_CLOSED = Cause(ATTEMPT, "the server closed the tunnel")
 """The server does not accept the login or its certificate, or does not support the method: read its log."""
 
@@ -310,13 +312,10 @@ OVERRIDE_UNAUTHENTICATED = Cause(NAME_IGNORED, "SPS has not authenticated the us
 """`allow_override=yes` applies only to users that SPS has authenticated. This user typed both names."""
 OVERRIDDEN = Line(INFO, "User {user} requested RADIUS User-Name {name}: [username] allow_override is yes")
 """For information. The user has set another User-Name with `ru=`."""
-REQUEST_NOT_SENT = Line(WARNING, "Request for user {user} not sent: {cause}")
+REQUEST_NOT_SENT = Line(WARNING, "Request for user {user} not sent: {error}")
 """The name or the password is too long for RADIUS or is not text. If the line names `[radius_attributes]`, a value does
 not fit the attribute in this session: shorten it, or if no policy of the server needs the attribute, mark it as
-optional with `?`, as in `Cisco-AVPair? = ...`. With a tunnelled `auth_type`, the line can also name a certificate that
-cannot be used: see [Servers over TLS](#servers-over-tls)."""
-EXPORTER_MISSING = Cause(REQUEST_NOT_SENT, "ttls-mschapv2 requires pyOpenSSL")
-"""SPS has pyOpenSSL. To use `try` elsewhere, install it there."""
+optional with `?`, as in `Cisco-AVPair? = ...`."""
 RECOVERY_CODE_ACCEPTED = Line(
     WARNING, "Recovery code accepted for user {user}: no server responded; codes left: {left}"
 )

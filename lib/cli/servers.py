@@ -11,7 +11,7 @@ from ..config.model import Settings
 from ..namedtuple import NamedTuple
 from ..radius import client, nas, packet
 from ..radius.request import LoginRequest, Origin, StatusRequest
-from ..radius.result import Answer, NoAnswer, NotSent
+from ..radius.result import Answer, NoAnswer
 from ..radius.server import ServerSettings
 from ..radius.transport.base import Address, Certificate, Unreachable
 from ..radius.transport.resolve import MAX_ADDRESSES, resolve
@@ -187,7 +187,7 @@ def _probe(target: _Target, address: Address, how: ProbeOptions) -> List[ProbeRe
         attributes = nas.attributes(how.nas_identifier, "", "")
         password = Secret(os.urandom(12).hex())
         requests.append(LoginRequest(names, password, attributes, origin=place, ends_at_handshake=True))
-    answers = [_ask(server, request, how.timeout, result.place) for request in requests]
+    answers = [_ask(server, request, how.timeout) for request in requests]
     status, login = answers[0], answers[1] if len(answers) > 1 else None
     if not any(isinstance(answer, Answer) for answer in answers):
         result = _failure(result, answers, target, how)
@@ -224,14 +224,12 @@ def _auth_type(server: ServerSettings) -> str:
     return "ttls-pap" if server.auth_type == "ttls-mschapv2" else server.auth_type  # it requires pyOpenSSL
 
 
-def _ask(server: ServerSettings, request: Probe, timeout: float, place: str) -> Union[Answer, NoAnswer]:
+def _ask(server: ServerSettings, request: Probe, timeout: float) -> Union[Answer, NoAnswer]:
     # Unsigned replies are accepted, so that the result can report them.
     try:
         return client.ask([server._replace(require_message_authenticator=False)], request, timeout)
     except NoAnswer as no_answer:
         return no_answer
-    except NotSent as error:
-        return NoAnswer(error.code, [place + str(error)], 0.0, server.section)
 
 
 def _lines(answers: Iterable[Union[Answer, NoAnswer]]) -> Tuple[str, ...]:

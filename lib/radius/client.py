@@ -45,7 +45,7 @@ def ask(
     Endpoints that are marked dead come last. Raise NoAnswer, OriginGone, or NotSent if the request cannot be encoded.
     """
     asked = servers_for(servers, request.origin)
-    if request.origin and isinstance(request, LoginRequest) and asked[0].tunnel and not request.challenge:
+    if isinstance(request, LoginRequest) and request.answers_outside_a_tunnel and asked[0].tunnel:
         raise OriginGone()  # the challenge was not made in a tunnel, whose login would take the response for a password
     run = _Run(asked, request, total_timeout, memory)
     try:

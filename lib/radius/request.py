@@ -51,6 +51,11 @@ class LoginRequest(NamedTuple):
     ends_at_handshake: bool = False
 
     @property
+    def answers_outside_a_tunnel(self) -> bool:
+        """Whether it answers a challenge that was not made in a tunnel; a probe goes to one address without any."""
+        return bool(self.origin) and not self.challenge and not self.ends_at_handshake
+
+    @property
     def purpose(self) -> str:
         """Which port it is for."""
         return LOGIN
