@@ -131,7 +131,8 @@ TUNNEL_OPTIONS = (
         "require_tunnel_keys",
         YES_NO,
         "yes",
-        "Deny accepts without the keys of the tunnel. Set to no only if a proxy removes them; this allows forgeries.",
+        "Deny an Access-Accept without the keys of the tunnel. Set to no only if a proxy removes them; forgeries are "
+        "then possible.",
     ),
 )
 NEEDS: Sequence[Tuple[str, Tuple[Option, ...]]] = (
