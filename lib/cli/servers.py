@@ -193,10 +193,11 @@ def _probe(target: _Target, address: Address, how: ProbeOptions) -> List[ProbeRe
         result = _failure(result, answers, target, how)
         if result.code == reasons.NO_REPLY and server.tls is None:
             result = _with_other_address(result, server, address, requests, how)
-        if result.code == reasons.TLS_CERTIFICATE and server.tunnel is None:
-            from .peer_certificate import peer_certificate  # only servers with transport=tls need it
+        if result.code == reasons.TLS_CERTIFICATE:
+            from .peer_certificate import peer_certificate  # other servers do not need it
 
-            result = _with_certificate(result, peer_certificate(server, address, how.timeout))
+            in_tunnel = login.certificate if isinstance(login, NoAnswer) else None
+            result = _with_certificate(result, in_tunnel or peer_certificate(server, address, how.timeout))
         return [result]
     results = []
     if isinstance(status, Answer):
@@ -209,7 +210,7 @@ def _probe(target: _Target, address: Address, how: ProbeOptions) -> List[ProbeRe
         remark = "" if isinstance(status, Answer) else ", not to Status-Server,"
         results.append(_success(result, LOGIN, login, target, login, remark))
     elif login is not None:
-        failure = _failure(result, [login], target, how)
+        failure = _with_certificate(_failure(result, [login], target, how), login.certificate)
         if failure.code == reasons.NO_REPLY:
             text = f"no response to a login in {how.timeout:g} s, but to Status-Server: read the log of the server"
             failure = failure._replace(text=text)
@@ -327,9 +328,9 @@ def _failure(
     result: ProbeResult, answers: Sequence[Union[Answer, NoAnswer]], target: _Target, how: ProbeOptions
 ) -> ProbeResult:
     """Return the result for an address without a valid reply."""
-    codes = [answer.code for answer in answers if isinstance(answer, NoAnswer)]
-    code = next((code for code in codes if code != reasons.NO_REPLY), reasons.NO_REPLY)
-    details = _lines(answers)
+    failures = [answer for answer in answers if isinstance(answer, NoAnswer)]
+    known = [each for each in failures if each.code != reasons.NO_REPLY] or failures
+    code, details = known[0].code, _lines(known)
     if code != reasons.NO_REPLY:
         text = _TEXTS.get(code) or next(iter(details), code)
         text = text[len(result.place) :] if text.startswith(result.place) else text

@@ -360,7 +360,9 @@ class _Run:
         lines += [log_lines.ATTEMPT.format(server=name, cause=log_lines.NOT_TRIED.text) for name in names]
         seconds = time.monotonic() - self._started
         is_alive = any(attempt.is_alive for attempt in self._attempts)
-        return NoAnswer(gravest_code(self._attempts), lines, seconds, self._section, self._packets, is_alive)
+        certificate = self._connection.request.certificate if self._connection else None
+        code = gravest_code(self._attempts)
+        return NoAnswer(code, lines, seconds, self._section, self._packets, is_alive, certificate)
 
 
 def _is_origin(server: ServerSettings, origin: Origin) -> bool:

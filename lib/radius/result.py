@@ -52,6 +52,7 @@ class NoAnswer(Exception):
 
     `section` is that of the last server that a request was made for, if any. `is_alive` is whether a server has sent a
     verified reply since it was asked: to a Status-Server, to another process, or one that did not prove enough.
+    `certificate` is that of the last tunnel, if its chain is verified.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class NoAnswer(Exception):
         section: str = "",
         packets: Sequence[TracedPacket] = (),
         is_alive: bool = False,
+        certificate: "Optional[Certificate]" = None,
     ) -> None:
         super().__init__(code)
         self.code = code
@@ -70,6 +72,7 @@ class NoAnswer(Exception):
         self.section = section
         self.packets = tuple(packets)
         self.is_alive = is_alive
+        self.certificate = certificate
 
 
 class NotSent(packet.RequestError):

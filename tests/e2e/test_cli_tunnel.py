@@ -66,6 +66,11 @@ def test_servers_without_status_server(cli: CommandLine, tmp_path: pathlib.Path)
         options: Dict[str, Any] = dict(tls_server_name=HOST_NAME, ca_certificate=AUTHORITY.certificate)
         text = section(server.port, secret=server.secret, auth_type="peap-mschapv2", **options)
         asked = cli.run("servers", "--timeout", "2", cli.file(text))
+        other = cli.run("servers", "--timeout", "2", cli.file(text.replace(HOST_NAME, "other.example.com")))
+    assert other.status == 1
+    assert re.search(
+        r": not ok: .* does not match the name other\.example\.com\n    unverified certificate: ", other.out
+    )
     assert asked.status == 0
     handshake, certificate = asked.out.splitlines()
     assert "ok: responded to the TLS handshake (PEAP, TLSv1.2), not to Status-Server, in " in handshake
@@ -85,6 +90,12 @@ def test_servers_that_cannot_be_used(cli: CommandLine, radiusd: FreeRadius) -> N
             "",
             dict(ca_certificate=Authority("another CA").certificate),
         ),
+        (
+            reasons.TLS_CERTIFICATE,
+            "the server's certificate does not match the name other.example.com",
+            "",
+            dict(tls_server_name="other.example.com"),
+        ),
         (reasons.TLS_CERTIFICATE, "ca_certificate cannot be used: .*", "", dict(ca_certificate=broken)),
     ]
     with Cases() as cases:
@@ -93,8 +104,10 @@ def test_servers_that_cannot_be_used(cli: CommandLine, radiusd: FreeRadius) -> N
                 path = cli.file(tunnelled(radiusd, **options))
                 asked = cli.run("servers", path)
                 assert asked.status == 1
-                status, handshake = asked.out.splitlines()
+                status, handshake, *certificate = asked.out.splitlines()
                 assert " ok: " in status
+                assert len(certificate) == ("name" in text)
+                assert all(re.fullmatch(CERTIFICATE.replace("cert", "unverified cert"), line) for line in certificate)
                 assert re.search(f": not ok: {text}{more}\\Z", handshake)
                 found = cli.run("servers", "--json", path).document["servers"]
                 assert [each["code"] for each in found] == ["", code]

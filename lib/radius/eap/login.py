@@ -78,7 +78,7 @@ class EapLogin:
 
     @property
     def certificate(self) -> Optional[Certificate]:
-        """The certificate of the server, once the tunnel is established."""
+        """The certificate of the server, once its chain is verified; its name may still be wrong."""
         return self._tunnel.certificate
 
     @property

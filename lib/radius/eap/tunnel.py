@@ -35,6 +35,7 @@ class Tunnel:
         self.is_established = False
         """Whether the handshake is complete, and the certificate and its name are verified."""
         self.certificate: Optional[Certificate] = None
+        """The certificate of the server, once its chain is verified; its name may still be wrong."""
         self._tls = self._engine(has_exporter)
 
     @property
@@ -54,8 +55,8 @@ class Tunnel:
         try:
             if self._tls.shake_hands():
                 found = self._tls.peer()
-                self._check_name(found)  # before the output leaves, and before anything can be sent inside
                 self.certificate = tls.certificate_of(found)
+                self._check_name(found)  # before the output leaves, and before anything can be sent inside
                 self.is_established = True
         except (ssl.SSLError, ValueError) as error:
             raise self._failed(error) from None
