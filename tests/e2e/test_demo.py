@@ -285,7 +285,7 @@ class TestOwnConfiguration:
 
     def test_asks_for_stored_values_and_hides_them(self, plugin_zip: Path, server: DemoServer, file: str) -> None:
         with person(plugin_zip, "--configuration", file) as user:
-            user.sees("own.cfg: 0 errors, 0 warnings\n", "[radius] secret ").types(server.secret).sees(LOGIN_PROMPT)
+            user.sees("own.cfg: 0 errors, 0 warnings\n", "[radius] secret: ").types(server.secret).sees(LOGIN_PROMPT)
             assert "tessa" not in user.shown
             user.types("alice").sees(PASSWORD_PROMPT).types("123456")
             assert re.search(r"verdict +ACCEPT", output_until(user, LOGIN_PROMPT))
@@ -299,7 +299,7 @@ class TestOwnConfiguration:
         with open(file, "a") as configuration:
             configuration.write("[usermapping source=explicit]\nmallory = $\n")
         with person(plugin_zip, "--configuration", file) as user:
-            user.sees("[radius] secret ").types(server.secret)
+            user.sees("[radius] secret: ").types(server.secret)
             user.sees("[usermapping source=explicit] mallory ").types("alice")
             user.sees(LOGIN_PROMPT).types("gu=mallory@otp=123456@root")
             assert re.search(r"verdict +ACCEPT", output_until(user, LOGIN_PROMPT))
@@ -307,7 +307,7 @@ class TestOwnConfiguration:
 
     def test_ctrl_c_at_a_stored_value(self, plugin_zip: Path, file: str) -> None:
         with person(plugin_zip, "--configuration", file) as user:
-            user.sees("[radius] secret ").presses("\x03\r")
+            user.sees("[radius] secret: ").presses("\x03\r")
             assert user.to_the_end() == exit_status.INTERRUPTED
             assert "Traceback" not in user.shown
 
