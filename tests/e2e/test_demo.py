@@ -300,7 +300,7 @@ class TestOwnConfiguration:
             configuration.write("[usermapping source=explicit]\nmallory = $\n")
         with person(plugin_zip, "--configuration", file) as user:
             user.sees("[radius] secret: ").types(server.secret)
-            user.sees("[usermapping source=explicit] mallory ").types("alice")
+            user.sees("[usermapping source=explicit] mallory: ").types("alice")
             user.sees(LOGIN_PROMPT).types("gu=mallory@otp=123456@root")
             assert re.search(r"verdict +ACCEPT", output_until(user, LOGIN_PROMPT))
             assert user.types("").to_the_end() == 0
