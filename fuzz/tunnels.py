@@ -5,10 +5,11 @@ The octets are read as one packet, and as many, each after its length in two oct
 
 from typing import Iterator, List
 
+from lib.config.options import TUNNELLED
 from lib.radius.eap import avp, fragments, message
 from lib.radius.eap.errors import EapError
 from lib.radius.eap.inner import InnerMethod, TunnelChallenge
-from lib.radius.eap.login import METHODS, EapLogin
+from lib.radius.eap.login import EapLogin
 from lib.radius.eap.peap import PeapMsChapV2
 from lib.radius.eap.ttls import Pap
 from lib.radius.eap.tunnel import Tunnel
@@ -28,7 +29,7 @@ def read(octets: bytes) -> None:
     attributes(octets)
     whole = messages(octets)
     joined(whole)
-    for method in METHODS:
+    for method in TUNNELLED:
         outside(method, whole)
     # Without an exporter: the keys of a tunnel that does not exist cannot be asked for.
     for kind in (Pap, PeapMsChapV2):

@@ -1,4 +1,4 @@
-"""What runs TLS for a tunnel: the interface, and the ssl module."""
+"""The interface of the TLS libraries that run a tunnel, and the ssl module behind it."""
 
 import abc
 import ssl
@@ -25,7 +25,7 @@ class Engine(abc.ABC):
 
     @abc.abstractmethod
     def shake_hands(self) -> bool:
-        """Whether the handshake is complete."""
+        """Continue the handshake, and return whether it is complete."""
 
     @abc.abstractmethod
     def read(self) -> bytes:

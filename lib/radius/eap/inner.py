@@ -8,7 +8,7 @@ from ...namedtuple import NamedTuple
 from ...secret import Secret
 from .. import mschap
 from .errors import EapError, forged
-from .tunnel import Tunnel
+from .tunnel import TLS_1_3, Tunnel
 
 Random = Callable[[int], bytes]
 
@@ -43,7 +43,7 @@ class InnerMethod(abc.ABC):
 
         `octets` are what the server wrote inside the EAP request of this identifier; empty if it wrote nothing.
         """
-        if octets == _PROTECTED_SUCCESS and self._tunnel.version == "TLSv1.3" and not self._has_ended:
+        if octets == _PROTECTED_SUCCESS and self._tunnel.version == TLS_1_3 and not self._has_ended:
             self._has_ended = self.is_complete  # it proves nothing before
             octets = b""
         elif octets and self._has_ended:

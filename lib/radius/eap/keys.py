@@ -3,16 +3,14 @@
 import hashlib
 import hmac
 import struct
-from typing import Optional
 
 from ...namedtuple import NamedTuple
 from .errors import forged
 from .message import PEAP, TTLS
-from .tunnel import Tunnel
+from .tunnel import TLS_1_3, Tunnel
 
 MSK_OCTETS = 64
 
-_TLS_1_3 = "TLSv1.3"
 _LABEL = b"EXPORTER_EAP_TLS_Key_Material"
 _LABELS = {TTLS: b"ttls keying material", PEAP: b"client EAP encryption"}
 _BINDING_REQUEST, _BINDING_RESPONSE = 0, 1
@@ -36,7 +34,7 @@ class CryptoBinding:
     def __init__(self, tunnel: Tunnel, session_key: bytes) -> None:
         """Take the key of the inner method, 32 octets."""
         tunnel_keys = [key_material(tunnel, PEAP)]
-        if tunnel.version == _TLS_1_3:  # whose exports depend on their length: hostapd 2.10 takes a shorter one
+        if tunnel.version == TLS_1_3:  # its exports depend on their length, and hostapd 2.10 takes a shorter one
             tunnel_keys.append(tunnel.export(_LABEL, MSK_OCTETS, bytes([PEAP])))
         seed = b"Inner Methods Compound Keys" + session_key
         self._keys = [_prf_plus(each[:_IPMK_OCTETS], seed, _IPMK_OCTETS + _MAC_OCTETS) for each in tunnel_keys]
@@ -66,14 +64,9 @@ class CryptoBinding:
 
 def key_material(tunnel: Tunnel, kind: int) -> bytes:
     """Return the MSK of a tunnel for this EAP type, without crypto-binding."""
-    if tunnel.version == _TLS_1_3:
+    if tunnel.version == TLS_1_3:
         return tunnel.export(_LABEL, 2 * MSK_OCTETS, bytes([kind]))[:MSK_OCTETS]
     return tunnel.export(_LABELS[kind], MSK_OCTETS)
-
-
-def keys_of(material: Optional[bytes]) -> Optional[TunnelKeys]:
-    """Return the keys that an MSK consists of."""
-    return None if material is None else TunnelKeys(material[:32], material[32:64])
 
 
 def _compound_mac(keys: bytes, octets: bytes) -> bytes:

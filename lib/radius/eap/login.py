@@ -10,10 +10,8 @@ from ..transport.base import Certificate
 from . import fragments, message
 from .errors import EapError, forged, malformed
 from .inner import InnerMethod, Random, TunnelChallenge
-from .keys import TunnelKeys, keys_of
+from .keys import TunnelKeys
 from .tunnel import Tunnel
-
-METHODS = ("ttls-pap", "ttls-mschapv2", "peap-mschapv2")
 
 _MAX_ROUNDS = 100
 _MAX_OFFERS = 3  # of other methods
@@ -31,7 +29,7 @@ class _Answered(NamedTuple):
 class EapLogin:
     """A login of one user at one server. After an EapError, it is over.
 
-    `method` is one of METHODS. The certificate of the server must be for `server_name`, a host name or address.
+    `method` is the `auth_type`. The certificate of the server must be for `server_name`, a host name or address.
     `has_exporter` is whether the tunnel uses pyOpenSSL; by default, whether it can be imported.
     """
 
@@ -63,7 +61,8 @@ class EapLogin:
         """The keys that the Access-Accept must have; None before the tunnel is established, or without an exporter."""
         if not self._tunnel.is_established or not self._tunnel.has_exporter:
             return None
-        return keys_of(self._inner.key_material)
+        material = self._inner.key_material
+        return TunnelKeys(material[:32], material[32:])
 
     @property
     def is_established(self) -> bool:
@@ -137,17 +136,17 @@ class EapLogin:
         answer = self._answer(packet)
         return answer if isinstance(answer, TunnelChallenge) else self._respond(answer)
 
-    def _respond(self, answer: "Tuple[int, bytes]") -> bytes:
+    def _respond(self, answer: Tuple[int, bytes]) -> bytes:
         """Return the response of this type and content to the last request."""
         assert self._last is not None
         response = message.encode(message.RESPONSE, self._last.identifier, *answer)
         self._last = self._last._replace(response=response)
         return response
 
-    def _answer(self, packet: message.Packet) -> "Union[Tuple[int, bytes], TunnelChallenge]":
+    def _answer(self, packet: message.Packet) -> Union[Tuple[int, bytes], TunnelChallenge]:
         if packet.kind == self._kind:
             return self._process(fragments.parse(packet.content), packet.identifier)
-        if packet.kind == message.NOTIFICATION:  # anybody can write it
+        if packet.kind == message.NOTIFICATION:  # anyone on the path can forge it
             return message.NOTIFICATION, b""
         if self._has_begun or packet.kind == message.NAK:
             raise malformed("request of another type")
@@ -158,7 +157,7 @@ class EapLogin:
             raise malformed(log_lines.EAP_METHOD_REFUSED.text)
         return message.NAK, bytes([self._kind])
 
-    def _process(self, fragment: fragments.Fragment, identifier: int) -> "Union[Tuple[int, bytes], TunnelChallenge]":
+    def _process(self, fragment: fragments.Fragment, identifier: int) -> Union[Tuple[int, bytes], TunnelChallenge]:
         if fragment.is_start != (not self._has_begun):
             raise malformed("method that starts twice or not at all")
         if fragment.is_start:  # only version 0 is supported; the server must accept it
@@ -175,7 +174,7 @@ class EapLogin:
             return self._kind, fragments.ACKNOWLEDGMENT
         return self._process_message(received, identifier)
 
-    def _process_message(self, received: bytes, identifier: int) -> "Union[Tuple[int, bytes], TunnelChallenge]":
+    def _process_message(self, received: bytes, identifier: int) -> Union[Tuple[int, bytes], TunnelChallenge]:
         if self._tunnel.is_established:
             inside = self._tunnel.read(received)
         else:

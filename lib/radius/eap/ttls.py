@@ -15,6 +15,12 @@ from .tunnel import Tunnel
 
 _MAX_PASSWORD_OCTETS = 128  # RFC 2865 section 5.2: the home server may forward it
 _BLOCK = 16  # a password is padded to a multiple, so that its length does not show
+_KNOWN = (
+    (0, avp.REPLY_MESSAGE),
+    (0, avp.STATE),
+    (avp.MICROSOFT, avp.MS_CHAP_ERROR),
+    (avp.MICROSOFT, avp.MS_CHAP2_SUCCESS),
+)
 
 
 class _TtlsMethod(InnerMethod):
@@ -35,7 +41,7 @@ class _TtlsMethod(InnerMethod):
         if not octets:
             return b""
         found = avp.parse(octets)
-        if any(each.is_mandatory and (each.vendor, each.code) not in _KNOWN for each in found):
+        if any(each.is_mandatory and _kind(each) not in _KNOWN for each in found):
             raise malformed("unknown mandatory AVP")
         return self._process(found)
 
@@ -46,14 +52,6 @@ class _TtlsMethod(InnerMethod):
     @abc.abstractmethod
     def _process(self, found: Tuple[avp.Avp, ...]) -> Union[bytes, TunnelChallenge]:
         """Return what to send after these AVPs of the server."""
-
-
-_KNOWN = (
-    (0, avp.REPLY_MESSAGE),
-    (0, avp.STATE),
-    (avp.MICROSOFT, avp.MS_CHAP_ERROR),
-    (avp.MICROSOFT, avp.MS_CHAP2_SUCCESS),
-)
 
 
 class Pap(_TtlsMethod):

@@ -1,11 +1,11 @@
-"""The TLS client of a tunnel, in memory: TLS 1.2 and 1.3, never resumed.
+"""The TLS client of a tunnel, in memory: TLS 1.2 and 1.3, without resumption.
 
 pyOpenSSL runs it where it can be imported, since only it can export keys (RFC 5705); otherwise the ssl module does.
 """
 
 import ipaddress
 import ssl
-from typing import Any, List, Mapping, Optional, Tuple
+from typing import Any, Iterable, List, Mapping, Optional, Tuple
 
 from ... import log_lines, reasons
 from ..server import TlsSettings
@@ -13,6 +13,8 @@ from ..transport import tls
 from ..transport.base import Certificate, Unreachable
 from .engine import Engine, SslEngine
 from .errors import EapError
+
+TLS_1_3 = "TLSv1.3"
 
 # X509_V_ERR_* for another name and another address, as transport.tls explains them
 _NAME_MISMATCH, _ADDRESS_MISMATCH = 62, 64
@@ -95,7 +97,9 @@ class Tunnel:
         return self._tls.export(label, length, context)
 
     def _engine(self, has_exporter: Optional[bool]) -> Engine:
-        if can_export() if has_exporter is None else has_exporter:
+        if has_exporter is None:
+            has_exporter = can_export()
+        if has_exporter:
             from .openssl import OpenSslEngine
 
             return OpenSslEngine(self._settings)
@@ -126,7 +130,7 @@ def can_export() -> bool:
     return openssl.OpenSslEngine.has_exporter
 
 
-def is_for(server_name: str, names: Any) -> bool:
+def is_for(server_name: str, names: Iterable[Tuple[str, str]]) -> bool:
     """Whether a certificate with these subject alternative names is for a host name or address (RFC 6125).
 
     `names` are pairs as in the ssl module. The whole leftmost label of a name may be `*`; the common name never counts.
@@ -156,7 +160,7 @@ def _labels(server_name: str) -> List[str]:
     return labels
 
 
-def _address(name: str) -> "Optional[Tuple[int, bytes]]":
+def _address(name: str) -> Optional[Tuple[int, bytes]]:
     try:
         found = ipaddress.ip_address(name.strip())
     except ValueError:
