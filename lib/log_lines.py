@@ -188,8 +188,8 @@ does not have."""
 NOT_TRIED = Cause(ATTEMPT, "not tried: total_timeout exhausted")
 """The previous servers used up `total_timeout`."""
 MUTUAL_AUTH_FAILED = Cause(ATTEMPT, "MS-CHAP2-Success missing or invalid")
-"""With `auth_type=mschapv2`, the plugin ignores an Access-Accept without this proof. Configure the server to send it,
-or use another `auth_type`."""
+"""With `auth_type=mschapv2`, the plugin denies a login if the Access-Accept lacks this proof. Configure the server to
+send it, or use another `auth_type`."""
 ORIGIN_GONE = Line(WARNING, "Login starts over: the server that sent the challenge is no longer configured")
 """The configuration changed during a login. No action is needed."""
 
@@ -248,19 +248,19 @@ NO_MATCHING_NAME = Cause(ATTEMPT, "no certificate can match the name {name}")
 KEYS_MISSING = Cause(ATTEMPT, "Access-Accept contains no keys of the tunnel")
 """The server does not send MS-MPPE-Recv-Key and MS-MPPE-Send-Key, a proxy removes them, or the Access-Accept is forged.
 Configure the server or the proxy; `require_tunnel_keys=no` accepts the risk."""
-KEYS_DIFFER = Cause(ATTEMPT, "Access-Accept contains other keys than those of the tunnel")
+KEYS_DIFFER = Cause(ATTEMPT, "Access-Accept contains keys other than those of the tunnel")
 """The Access-Accept does not come from the end of the tunnel. Look for an attacker, or a proxy that changes replies."""
 KEYS_UNCHECKED = Cause(ATTEMPT, "keys of the tunnel not checked: pyOpenSSL is not installed")
-"""SPS has pyOpenSSL; should it be missing there, the login is denied unless `require_tunnel_keys=no`. Elsewhere, `try`
-goes on without this check: install pyOpenSSL to include it."""
+"""SPS has pyOpenSSL. If it is missing there, the login is denied unless `require_tunnel_keys=no`. Elsewhere, `try`
+continues without this check: install pyOpenSSL to include it."""
 EAP_MISSING = Cause(ATTEMPT, "reply contains no EAP-Message")
 """The server processed the request without EAP, or the reply is forged. Enable EAP for this client on the server."""
-EAP_UNPROVED = Cause(ATTEMPT, "no proof of the server in the tunnel: {cause}")
-"""The server must prove that it knows the password, as in MS-CHAP2-Success, and with PEAP confirm the result."""
+EAP_UNPROVED = Cause(ATTEMPT, "no valid proof from the server: {cause}")
+"""Inside the tunnel, the server must prove that it knows the password, and with PEAP confirm the result."""
 EAP_NOT_SUCCESS = Cause(EAP_UNPROVED, "Access-Accept contains no EAP-Success")
-"""A defect of the server or of a proxy, or a forgery: the plugin ignores such an Access-Accept."""
+"""A defect of the server or of a proxy, or a forgery: the plugin denies the login."""
 EAP_UNFINISHED = Cause(EAP_UNPROVED, "Access-Accept before the end of the tunnelled login")
-"""The server has not proved itself, so the plugin ignores the Access-Accept. Look for a proxy or an attacker."""
+"""The server has not proved itself, so the plugin denies the login. Look for a proxy or an attacker."""
 EAP_MALFORMED = Cause(ATTEMPT, "protocol error in EAP: {cause}")
 """A defect of the server or of a proxy."""
 EAP_METHOD_REFUSED = Cause(EAP_MALFORMED, "the server refuses the EAP method of auth_type")

@@ -131,7 +131,7 @@ TUNNEL_OPTIONS = (
         "require_tunnel_keys",
         YES_NO,
         "yes",
-        "Deny an Access-Accept without the keys of the tunnel. Set to no only if a proxy removes them; forgeries are "
+        "Require the keys of the tunnel in the Access-Accept. Set to no only if a proxy removes them; forgeries are "
         "then possible.",
     ),
 )

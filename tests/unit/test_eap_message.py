@@ -124,7 +124,7 @@ def test_fragments_are_joined(contents: List[bytes], expected: bytes) -> None:
         ([content(LENGTH | MORE, b"abc", 3)], "longer than announced"),
         ([content(LENGTH | MORE, b"ab", 3), content(0, b"cd")], "longer than announced"),
         ([content(LENGTH | MORE, b"ab", 4), content(0, b"c")], "shorter than announced"),
-        ([content(LENGTH | MORE, b"ab", 4), content(LENGTH, b"cd", 5)], "another length"),
+        ([content(LENGTH | MORE, b"ab", 4), content(LENGTH, b"cd", 5)], "different message length"),
         ([content(LENGTH | MORE, b"ab", 65537)], "longer than 65536 octets"),
         ([content(LENGTH | MORE, b"ab", 0xFFFFFFFF)], "longer than 65536 octets"),
         ([content(0, bytes(65537))], "longer than announced"),

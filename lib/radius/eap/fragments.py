@@ -53,7 +53,7 @@ class Reassembler:
         changes, or if it is missing in the first of several fragments.
         """
         if self.is_partial and fragment.length not in (None, self._length):
-            raise malformed("fragment with another length")
+            raise malformed("fragment with a different message length")
         if not self.is_partial:
             self._length = fragment.length
         if fragment.has_more and (self._length is None or not fragment.data):

@@ -45,7 +45,7 @@ class CryptoBinding:
         `header` are the 4 octets before the value.
         """
         if len(value) != _BINDING_OCTETS:
-            raise forged("crypto-binding of a wrong length")
+            raise forged("crypto-binding with a wrong length")
         version, subtype = value[1], value[3]
         if version != 0 or subtype != _BINDING_REQUEST:
             raise forged("crypto-binding is not a request of PEAP version 0")

@@ -149,7 +149,7 @@ class EapLogin:
         if packet.kind == message.NOTIFICATION:  # anyone on the path can forge it
             return message.NOTIFICATION, b""
         if self._has_begun or packet.kind == message.NAK:
-            raise malformed("request of another type")
+            raise malformed("request of a different type")
         if packet.kind == message.IDENTITY:
             return message.IDENTITY, self.outer_name.encode("utf-8")
         self._offers += 1
@@ -159,12 +159,12 @@ class EapLogin:
 
     def _process(self, fragment: fragments.Fragment, identifier: int) -> Union[Tuple[int, bytes], TunnelChallenge]:
         if fragment.is_start != (not self._has_begun):
-            raise malformed("method that starts twice or not at all")
+            raise malformed("method started twice or not at all")
         if fragment.is_start:  # only version 0 is supported; the server must accept it
             self._has_begun = True
             return self._send(self._tunnel.handshake(b""))
         if fragment.version:
-            raise malformed("method of another version")
+            raise malformed("unsupported version of the method")
         if self._unsent:
             if fragment.data or fragment.has_more or fragment.length is not None:
                 raise malformed("no acknowledgment of an EAP fragment")

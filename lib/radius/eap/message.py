@@ -35,7 +35,7 @@ def parse(octets: bytes) -> Packet:
             raise malformed("EAP-Success or EAP-Failure with data")
         return Packet(code, identifier)
     if code not in (REQUEST, RESPONSE):
-        raise malformed("packet of an unknown code")
+        raise malformed("packet with an unknown code")
     if length == HEADER_OCTETS:
         raise malformed("request without a type")
     return Packet(code, identifier, octets[HEADER_OCTETS], octets[HEADER_OCTETS + 1 :])
