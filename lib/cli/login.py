@@ -222,7 +222,7 @@ class _Login:
         self._print_fact("gateway groups", groups)
         if action.by_recovery_code:
             self._print_fact("recovery code", "right; this command does not use it up")
-        if self._has_unchecked_keys():
+        elif self._has_unchecked_keys():
             self._print_fact("not checked", "keys of the tunnel: pyOpenSSL is not installed here; SPS checks them")
         self._print_fact("metadata", self._metadata())
         return exit_status.OK
