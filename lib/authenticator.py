@@ -314,7 +314,7 @@ class Authenticator:
 
 
 def _accepted_user(reply: "packet.Reply", outer_name: str) -> AcceptedUser:
-    """Return what accounting repeats; some servers send the name outside the tunnel back, which is no user."""
+    """Return what accounting repeats, except for the name outside the tunnel, which some servers return."""
     from .radius import packet
     from .radius.accounting import CLASS
 

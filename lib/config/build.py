@@ -148,7 +148,7 @@ def _server(section: str, read: OptionValues, reader: Reader) -> ServerSettings:
         if tls.server_name == "" and is_address(read["server"] or ""):
             text = "is missing: with a tunnelled auth_type, an address in `server` is not a name to expect"
             reader.report(section, "tls_server_name", text)
-        read["require_message_authenticator"] = True  # RFC 3579 section 3.1, for every packet with EAP
+        read["require_message_authenticator"] = True  # RFC 3579 section 3.2, for every packet with EAP
         tunnel = TunnelSettings(read.pop("anonymous_identity"), read.pop("require_tunnel_keys"), tls)
     return ServerSettings(section=section, tls=tls if over_tls else None, tunnel=tunnel, **read)
 

@@ -46,7 +46,7 @@ def ask(
     """
     asked = servers_for(servers, request.origin)
     if isinstance(request, LoginRequest) and request.answers_outside_a_tunnel and asked[0].tunnel:
-        raise OriginGone()  # the challenge was not made in a tunnel, whose login would take the response for a password
+        raise OriginGone()  # a new login in the tunnel would send the response as the password
     run = _Run(asked, request, total_timeout, memory)
     try:
         return run.answer()

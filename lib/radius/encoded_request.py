@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class NotContinued(Exception):
-    """A login that cannot go on after a reply: `code` is the code of a denial, the text is for the log.
+    """A login that cannot continue after a reply: `code` is the code of a denial, the text is for the log.
 
     `is_final` is whether no other server may be asked.
     """
@@ -66,7 +66,7 @@ class EncodedRequest:
         return None
 
     def flaw(self, reply: Reply) -> str:
-        """Return which proof is missing that the request requires beyond what `verify` checks; empty if none is."""
+        """Return what is wrong with the proof that the request requires beyond `verify`; empty if nothing is."""
         return ""
 
     def messages(self, reply: Reply) -> Tuple[bytes, ...]:

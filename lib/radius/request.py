@@ -39,7 +39,7 @@ class LoginRequest(NamedTuple):
 
     `user_names` has the User-Name for each server, by section. No two logins are the same, so none has a `key`. A
     `challenge` inside a tunnel is answered there. With `ends_at_handshake`, nothing is sent through a tunnel: the
-    answer is the packet that completes it.
+    answer is the reply that completes the handshake.
     """
 
     user_names: Mapping[str, str]
@@ -52,7 +52,7 @@ class LoginRequest(NamedTuple):
 
     @property
     def answers_outside_a_tunnel(self) -> bool:
-        """Whether it answers a challenge that was not made in a tunnel; a probe goes to one address without any."""
+        """Whether it answers a challenge from outside a tunnel; a probe has an origin too, but answers none."""
         return bool(self.origin) and not self.challenge and not self.ends_at_handshake
 
     @property
