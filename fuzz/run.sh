@@ -5,8 +5,8 @@ set -euo pipefail
 
 usage="Usage: ./fuzz/run.sh [TARGET] [SECONDS]
 
-Fuzzes TARGET (replies, configuration, cookies or tunnels), or each of them in turn, for 60 seconds, or for SECONDS. Exits with 1
-and names the input if one breaks a rule or takes too much time or memory. Requires Python 3.11, 3.12 or 3.13."
+Fuzzes TARGET (replies, configuration, cookies, or tunnels), or each of them in turn, for 60 seconds, or for SECONDS.
+Exits with 1 and names the input if one breaks a rule or takes too much time or memory. Requires Python 3.11 to 3.13."
 
 if [[ $#,${1-} =~ ^1,(-h|--help)$ ]]; then
     echo "$usage"
