@@ -5,6 +5,8 @@ from typing import Dict, List, Set
 import pytest
 
 from simulator.gateway import HookCall
+from tests.support import tunnel
+from tests.support.misbehaving import Server
 from tests.support.plugin import OpenSession, code, prompts, section
 from tests.support.radiusd import AUTHORITY, FreeRadius
 
@@ -77,3 +79,15 @@ def test_only_tls_imports_tls(open_fresh_session: OpenSession, transports: Dict[
         if "lib.radius.transport.tls" in session.calls[-1].modules:
             imported.append(transport)
     assert imported == ["tls"]
+
+
+def test_only_tunnels_import_eap(open_fresh_session: OpenSession, transports: Dict[str, str]) -> None:
+    def imports_eap(configuration: str, password: str) -> bool:
+        session = open_fresh_session(configuration, gateway_user="alice")
+        assert session.log_in(password)["verdict"] == "ACCEPT"
+        return any(module.startswith("lib.radius.eap") for module in session.calls[-1].modules)
+
+    assert not any(imports_eap(each, "correct horse") for each in transports.values())
+    with Server(tunnel.TunnelScript("ttls-pap")) as server:
+        options = dict(auth_type="ttls-pap", tls_server_name=tunnel.NAME, ca_certificate=tunnel.AUTHORITY.certificate)
+        assert imports_eap(section(server, conn_timeout=60, **options), tunnel.PASSWORD)

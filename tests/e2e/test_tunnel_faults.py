@@ -2,6 +2,7 @@
 
 from typing import Any, Dict, List, Mapping, Tuple
 
+from lib.config.options import TUNNELLED as METHODS
 from tests.support.cases import Cases
 from tests.support.certificates import DAY, Authority, Identity
 from tests.support.eap_server import MSCHAPV2, PEAP, TTLS, Faults
@@ -21,7 +22,6 @@ from tests.support.tunnel import (
     key_attribute,
 )
 
-METHODS = ("ttls-pap", "ttls-mschapv2", "peap-mschapv2")
 OTHER_TYPE = {"ttls-pap": PEAP, "ttls-mschapv2": PEAP, "peap-mschapv2": TTLS}
 ONCE = "[auth]\nmax_attempts=1\n"
 SUCCESS, FAILURE = bytes([3, 1, 0, 4]), bytes([4, 1, 0, 4])

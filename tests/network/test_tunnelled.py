@@ -7,6 +7,7 @@ from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
 import pytest
 
 from lib import log_lines, reasons
+from lib.config.options import TUNNELLED as METHODS
 from lib.radius import client, packet
 from lib.radius.eap.login import EapLogin
 from lib.radius.encoded_request import EncodedRequest
@@ -49,7 +50,6 @@ from tests.support.tunnel import (
     key_attribute,
 )
 
-METHODS = ("ttls-pap", "ttls-mschapv2", "peap-mschapv2")
 LONG = 60.0  # seconds; only a test that fails waits that long
 Reply = Tuple[int, List[Attribute]]
 
