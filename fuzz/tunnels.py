@@ -5,7 +5,7 @@ The octets are read as one packet, and as many, each after its length in two oct
 
 from typing import Iterator, List
 
-from lib.config.options import TUNNELLED
+from lib.config.options import TUNNELED
 from lib.radius.eap import avp, fragments, message
 from lib.radius.eap.errors import EapError
 from lib.radius.eap.inner import InnerMethod, TunnelChallenge
@@ -29,7 +29,7 @@ def read(octets: bytes) -> None:
     attributes(octets)
     whole = messages(octets)
     joined(whole)
-    for method in TUNNELLED:
+    for method in TUNNELED:
         outside(method, whole)
     # Without an exporter: the keys of a tunnel that does not exist cannot be asked for.
     for kind in (Pap, PeapMsChapV2):

@@ -44,7 +44,7 @@ from .state.user_lock import UserLocks
 from .text import canonical, counted, field, one_line, printable, reply_message, without_inputs
 
 if TYPE_CHECKING:  # they import pyrad, which a hook that only asks the user must not pay for
-    from .radius import packet, result, tunnelled
+    from .radius import packet, result, tunneled
 
 _FEW_CODES = 2  # the log warns when a user has this many left
 _PATTERN_SECONDS = 5.0  # limit for [gateway_groups] pattern, and for all of [challenge_answers]
@@ -79,7 +79,7 @@ class Authenticator:
         self._attribute_warnings: List[str] = []
         self._record = SessionRecord(0.0)
         self._typed: Tuple[str, ...] = ()
-        self._challenge: "Optional[tunnelled.Challenge]" = None
+        self._challenge: "Optional[tunneled.Challenge]" = None
         """The last challenge, if it came through a tunnel, which exists in this process only."""
         self._seconds = 0.0  # spent on waiting
 

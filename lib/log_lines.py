@@ -243,7 +243,7 @@ CERTIFICATE_UNUSABLE = Cause(ATTEMPT, "{option} cannot be used: {error}")
 NO_MATCHING_NAME = Cause(ATTEMPT, "no certificate can match the name {name}")
 """Correct `server` or `tls_server_name`."""
 
-# Tunnelled logins
+# Tunneled logins
 
 KEYS_MISSING = Cause(ATTEMPT, "Access-Accept contains no keys of the tunnel")
 """The server does not send MS-MPPE-Recv-Key and MS-MPPE-Send-Key, a proxy removes them, or the Access-Accept is forged.
@@ -259,7 +259,7 @@ EAP_UNPROVED = Cause(ATTEMPT, "no valid proof from the server: {cause}")
 """Inside the tunnel, the server must prove that it knows the password, and with PEAP confirm the result."""
 EAP_NOT_SUCCESS = Cause(EAP_UNPROVED, "Access-Accept contains no EAP-Success")
 """A defect of the server or of a proxy, or a forgery: the plugin denies the login."""
-EAP_UNFINISHED = Cause(EAP_UNPROVED, "Access-Accept before the end of the tunnelled login")
+EAP_UNFINISHED = Cause(EAP_UNPROVED, "Access-Accept before the end of the tunneled login")
 """The server has not proved itself, so the plugin denies the login. Look for a proxy or an attacker."""
 EAP_MALFORMED = Cause(ATTEMPT, "protocol error in EAP: {cause}")
 """A defect of the server or of a proxy."""

@@ -171,7 +171,7 @@ _DENIALS = (
         MUTUAL_AUTH_FAILED,
         _UNREACHABLE,
         "A server accepted the login without the required proof: with mschapv2, that it knows the password; with a "
-        "tunnelled method, that the Access-Accept comes from the end of the tunnel.",
+        "tunneled method, that the Access-Accept comes from the end of the tunnel.",
         "The log says what is missing. The server must send MS-CHAP2-Success, or the keys of the tunnel, with every "
         "Access-Accept. If it does, a proxy removes them, or an attacker is impersonating the server.",
     ),
@@ -188,7 +188,7 @@ _DENIALS = (
         _UNREACHABLE,
         "The TLS connection to the server failed, or ended before the answer.",
         "The log says why. With `transport=tls`, check that `[radius] port` is the port for RADIUS over TLS and that "
-        "the server lists this SPS as a client. With a tunnelled `auth_type`, check that the server offers this "
+        "the server lists this SPS as a client. With a tunneled `auth_type`, check that the server offers this "
         "method. Read the server's log.",
     ),
     Denial(

@@ -213,7 +213,7 @@ def _over_tls(ini: Ini, section: str) -> bool:
 
 
 def _has_tunnel(ini: Ini, section: str) -> bool:
-    return _server_value(ini, section, "auth_type") in declared.TUNNELLED
+    return _server_value(ini, section, "auth_type") in declared.TUNNELED
 
 
 def _server_value(ini: Ini, section: str, option: str) -> str:
@@ -267,7 +267,7 @@ def _tunnel_warnings(ini: Ini, built: Settings) -> Iterator[Problem]:
     for server in built.servers:
         section, values = server.section, ini.sections.get(server.section, {})
         if values.get("require_message_authenticator", "").lower() == "no" and server.tunnel and not server.tls:
-            text = "has no effect with a tunnelled auth_type, which requires Message-Authenticator (RFC 3579)"
+            text = "has no effect with a tunneled auth_type, which requires Message-Authenticator (RFC 3579)"
             yield _advice(section, "require_message_authenticator", text)
         if values.get("require_tunnel_keys", "").lower() == "no" and has_tunnel:
             text = "is no: anyone who knows the shared secret can forge an Access-Accept without the tunnel's keys"

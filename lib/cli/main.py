@@ -166,7 +166,7 @@ def _parser() -> argparse.ArgumentParser:
         "servers",
         help="check whether each server is up and has the same shared secret",
         description="Resolves the name of every server and sends a Status-Server request (RFC 5997) to each of its "
-        "addresses. With a tunnelled auth_type, also completes a TLS handshake. No user is logged in.",
+        "addresses. With a tunneled auth_type, also completes a TLS handshake. No user is logged in.",
         epilog="Exits with 0 if the plugin can use every address, 1 if it cannot use one of them, 2 if the "
         f"configuration has errors. With {monitor.OPTION}, exits with 0 for OK, 1 for WARNING (an address does not "
         f"work, or a certificate expires in less than {monitor.CERTIFICATE_DAYS} days), 2 for CRITICAL (no server can "

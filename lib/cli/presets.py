@@ -3,7 +3,7 @@
 import re
 from typing import Mapping, Sequence
 
-from ..config.options import TUNNELLED
+from ..config.options import TUNNELED
 from ..config.value_types import is_address
 from ..namedtuple import NamedTuple
 
@@ -308,7 +308,7 @@ tls_server_name=radius.jumpcloud.com
 def configuration(preset: Preset, servers: Sequence[str] = (), store: str = DEFAULT_STORE, port: str = "") -> str:
     """Return the configuration for these servers, by default that of the example and the port of the product."""
     servers = servers or (preset.server,)
-    has_tunnel = any(f"auth_type={method}\n" in preset.radius for method in TUNNELLED)
+    has_tunnel = any(f"auth_type={method}\n" in preset.radius for method in TUNNELED)
     needs_name = has_tunnel and "tls_server_name=" not in preset.radius and any(map(is_address, servers))
     first, *others = (_server(preset, server, needs_name) for server in servers)
     radius, replaced = _PORT.subn(f"port={port}\n", preset.radius) if port else (preset.radius, 1)

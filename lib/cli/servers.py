@@ -294,7 +294,7 @@ def _success(
 
 
 def _rejected(result: ProbeResult, answer: Answer) -> ProbeResult:
-    """Return the result for a server that ended a tunnelled login before the user logged in."""
+    """Return the result for a server that ended a tunneled login before the user logged in."""
     text = (
         f"Access-Reject before the end of the TLS handshake: enable {answer.tunnel} on the server, and check that its "
         f"policies allow the name outside the tunnel, {field(answer.outer_name)}"

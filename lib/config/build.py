@@ -116,7 +116,7 @@ def _servers(ini: Ini, reader: Reader) -> Tuple[ServerSettings, ...]:
             values, inherited = _inherited(ini, section, base)
         wanted = [each.over_tls() if over_tls else each for each in options.SERVER_OPTIONS]
         read.update(reader.read(section, wanted, values, inherited.intersection(first), first))
-        has_tunnel = read["auth_type"] in options.TUNNELLED
+        has_tunnel = read["auth_type"] in options.TUNNELED
         wanted = [*options.TLS_OPTIONS] if over_tls or has_tunnel else []
         wanted += options.TUNNEL_OPTIONS if has_tunnel else ()
         read.update(reader.read(section, wanted, values, inherited.intersection(first), first))
@@ -146,7 +146,7 @@ def _server(section: str, read: OptionValues, reader: Reader) -> ServerSettings:
         tls = TlsSettings(read.pop("tls_server_name"), read.pop("ca_certificate"), read.pop("client_certificate"))
     if tls and "require_tunnel_keys" in read:
         if tls.server_name == "" and is_address(read["server"] or ""):
-            text = "is missing: with a tunnelled auth_type, an address in `server` is not a name to expect"
+            text = "is missing: with a tunneled auth_type, an address in `server` is not a name to expect"
             reader.report(section, "tls_server_name", text)
         read["require_message_authenticator"] = True  # RFC 3579 section 3.2, for every packet with EAP
         tunnel = TunnelSettings(read.pop("anonymous_identity"), read.pop("require_tunnel_keys"), tls)

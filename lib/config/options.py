@@ -35,7 +35,7 @@ TRANSPORT_OPTIONS = (
         "transport", choice("udp", "tls"), "udp", "Transport: udp, or tls for RADIUS over TLS (RFC 6614, RFC 9765)."
     ),
 )
-TUNNELLED = ("ttls-pap", "ttls-mschapv2", "peap-mschapv2")
+TUNNELED = ("ttls-pap", "ttls-mschapv2", "peap-mschapv2")
 """The values of auth_type that run in a TLS tunnel."""
 _CONNECT_TIMEOUT = Option(
     "connect_timeout", seconds(0.1, 280), "3", "Seconds for the TCP connection and the TLS handshake, with tls."
@@ -55,9 +55,9 @@ SERVER_OPTIONS = (
     ),
     Option(
         "auth_type",
-        choice("pap", "chap", "mschapv2", *TUNNELLED),
+        choice("pap", "chap", "mschapv2", *TUNNELED),
         "pap",
-        f"Password protocol, or one inside a TLS tunnel (EAP): {', '.join(TUNNELLED)}. "
+        f"Password protocol, or one inside a TLS tunnel (EAP): {', '.join(TUNNELED)}. "
         "Codes usually need pap or ttls-pap.",
     ),
     Option(
@@ -137,8 +137,8 @@ TUNNEL_OPTIONS = (
 )
 NEEDS: Sequence[Tuple[str, Tuple[Option, ...]]] = (
     ("transport=tls", (_CONNECT_TIMEOUT,)),
-    ("transport=tls or a tunnelled auth_type", TLS_OPTIONS),
-    ("a tunnelled auth_type", TUNNEL_OPTIONS),
+    ("transport=tls or a tunneled auth_type", TLS_OPTIONS),
+    ("a tunneled auth_type", TUNNEL_OPTIONS),
 )
 """What options have no effect without."""
 

@@ -45,7 +45,7 @@ FORBIDDEN: Mapping[str, str] = {
         ("belongs to the server that sent it", "State"),
         ("belongs to the proxy that added it", "Proxy-State"),
         ("is computed for every request", "Message-Authenticator"),
-        ("is made by the tunnelled methods of auth_type", "EAP-Message"),
+        ("is made by the tunneled methods of auth_type", "EAP-Message"),
         ("is written as 26.<vendor>.<type>, or by the vendor's name for it", "Vendor-Specific"),
         (
             "goes encrypted, and from the server only",

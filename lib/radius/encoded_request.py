@@ -8,7 +8,7 @@ from .profile import Profile
 
 if TYPE_CHECKING:
     from .transport.base import Certificate
-    from .tunnelled import Challenge
+    from .tunneled import Challenge
 
 
 class NotContinued(Exception):

@@ -91,7 +91,7 @@ class Login(NamedTuple):
     """The content of an Access-Request: `method` is an `auth_type`.
 
     `state` is that of the challenge that is answered; `mschap` is what mschapv2 sends in place of the password, and
-    `eap` the packet that a tunnelled method sends.
+    `eap` the packet that a tunneled method sends.
     """
 
     user_name: str

@@ -76,7 +76,7 @@ class OriginalRadius(Profile):
         return octets[1:2] == request[1:2]  # any datagram is passed, even an empty one
 
     def decrypt_key(self, value: bytes, request: bytes) -> bytes:
-        from . import mppe  # only tunnelled methods need it
+        from . import mppe  # only tunneled methods need it
 
         return mppe.decrypt(value, self._secret, request[packet.AUTHENTICATOR])
 

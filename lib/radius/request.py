@@ -19,7 +19,7 @@ from .server import ServerSettings
 if TYPE_CHECKING:
     from .accounting import Record
     from .mschap import Response
-    from .tunnelled import Challenge
+    from .tunneled import Challenge
 
 
 class Origin(NamedTuple):
@@ -72,10 +72,10 @@ class LoginRequest(NamedTuple):
         name, attributes = self.user_names[server.section], _complete(self.attributes, local_ip)
         identity = _identity(self.attributes)
         if server.tunnel is not None:
-            from . import tunnelled  # it loads TLS
+            from . import tunneled  # it loads TLS
 
-            content = tunnelled.Content(server.auth_type, server.tunnel, attributes, identity, self.ends_at_handshake)
-            return tunnelled.encode(self, content, server, profile, random)
+            content = tunneled.Content(server.auth_type, server.tunnel, attributes, identity, self.ends_at_handshake)
+            return tunneled.encode(self, content, server, profile, random)
         login = packet.Login(name, self.password, server.auth_type, self.state, attributes)
         if server.auth_type == "mschapv2":
             login, response = _with_mschap(login, random)

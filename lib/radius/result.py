@@ -8,7 +8,7 @@ from .request import Origin
 
 if TYPE_CHECKING:
     from .transport.base import Certificate
-    from .tunnelled import Challenge
+    from .tunneled import Challenge
 
 
 class TracedPacket(NamedTuple):

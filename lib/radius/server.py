@@ -30,7 +30,7 @@ class TunnelSettings(NamedTuple):
 class ServerSettings(NamedTuple):
     """The options of [radius] or [radius_N]; times in seconds. `tls` is None with UDP.
 
-    `tunnel` is None unless `auth_type` is a tunnelled method.
+    `tunnel` is None unless `auth_type` is a tunneled method.
     """
 
     section: str

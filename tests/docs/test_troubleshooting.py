@@ -250,7 +250,7 @@ def servers_over_tls(stage: Stage) -> None:
         stage.open(configuration, server_username="alice").log_in("x")
 
 
-def tunnelled_logins(stage: Stage) -> None:
+def tunneled_logins(stage: Stage) -> None:
     def log_in(script: tunnel.TunnelScript, auth_type: str = "ttls-pap", **more: Any) -> None:
         with Server(script) as server:
             python = more.pop("python", "")
@@ -500,7 +500,7 @@ SITUATIONS: List[Callable[[Stage], None]] = [
     doubtful_configurations,
     servers_that_do_not_answer,
     servers_over_tls,
-    tunnelled_logins,
+    tunneled_logins,
     server_that_answers_another_user,
     processes_with_less_than_usual,
     server_that_is_gone,

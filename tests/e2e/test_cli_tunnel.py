@@ -1,4 +1,4 @@
-"""The command line with tunnelled methods, against FreeRADIUS and hostapd."""
+"""The command line with tunneled methods, against FreeRADIUS and hostapd."""
 
 import pathlib
 import re
@@ -27,8 +27,8 @@ def radiusd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FreeRadius]:
         yield server
 
 
-def tunnelled(server: FreeRadius, auth_type: str = "ttls-pap", **options: Any) -> str:
-    """Return the configuration of a server with a tunnelled method."""
+def tunneled(server: FreeRadius, auth_type: str = "ttls-pap", **options: Any) -> str:
+    """Return the configuration of a server with a tunneled method."""
     values: Dict[str, Any] = dict(port=server.eap_port, tls_server_name=HOST_NAME)
     values.update(auth_type=auth_type, ca_certificate=AUTHORITY.certificate)
     return section(server, **{**values, **options})
@@ -38,7 +38,7 @@ def test_servers(cli: CommandLine, radiusd: FreeRadius) -> None:
     with Cases() as cases:
         for auth_type, name in METHODS.items():
             with cases.case(auth_type):
-                path = cli.file(tunnelled(radiusd, auth_type))
+                path = cli.file(tunneled(radiusd, auth_type))
                 assert cli.run("check", "--strict", path).status == 0
                 asked = cli.run("servers", path)
                 assert (asked.status, asked.err) == (0, "")
@@ -101,7 +101,7 @@ def test_servers_that_cannot_be_used(cli: CommandLine, radiusd: FreeRadius) -> N
     with Cases() as cases:
         for code, text, more, options in mistakes:
             with cases.case(text):
-                path = cli.file(tunnelled(radiusd, **options))
+                path = cli.file(tunneled(radiusd, **options))
                 asked = cli.run("servers", path)
                 assert asked.status == 1
                 status, handshake, *certificate = asked.out.splitlines()
@@ -125,7 +125,7 @@ def test_try(cli: CommandLine, radiusd: FreeRadius) -> None:
     with Cases() as cases:
         for auth_type, name in METHODS.items():
             with cases.case(auth_type):
-                path = cli.file(tunnelled(radiusd, auth_type) + "[gateway_groups]\nattribute=Filter-Id\n")
+                path = cli.file(tunneled(radiusd, auth_type) + "[gateway_groups]\nattribute=Filter-Id\n")
                 tried = cli.run("try", path, "--user", "alice", answers=["wrong password", PASSWORD])
                 assert tried.status == 0
                 assert PASSWORD not in tried.out and "wrong password" not in tried.out
@@ -151,7 +151,7 @@ def test_try_at_servers_that_cannot_be_trusted(cli: CommandLine, radiusd: FreeRa
             for auth_type in METHODS:
                 with cases.case((auth_type, text)):
                     tried = cli.run(
-                        "try", cli.file(tunnelled(radiusd, auth_type, **options)), "--user", "alice", answers=[PASSWORD]
+                        "try", cli.file(tunneled(radiusd, auth_type, **options)), "--user", "alice", answers=[PASSWORD]
                     )
                     assert tried.status == 1
                     assert f"{text}\nDENY\n" in tried.out
@@ -169,7 +169,7 @@ class TestWithoutPyOpenSsl:
 
     @pytest.mark.parametrize("auth_type", ["ttls-pap", "peap-mschapv2"])
     def test_keys_are_not_checked(self, cli: Zip, radiusd: FreeRadius, auth_type: str) -> None:
-        with self.person(cli, tunnelled(radiusd, auth_type)) as person:
+        with self.person(cli, tunneled(radiusd, auth_type)) as person:
             person.sees(PROMPT).types(PASSWORD)
             assert person.to_the_end() == 0
         assert "can be forged" not in person.shown
@@ -178,13 +178,13 @@ class TestWithoutPyOpenSsl:
 
     def test_missing_keys_are_noticed(self, cli: Zip, radiusd: FreeRadius) -> None:
         """As on SPS, which denies such a login."""
-        with self.person(cli, tunnelled(radiusd, port=radiusd.stripped_port)) as person:
+        with self.person(cli, tunneled(radiusd, port=radiusd.stripped_port)) as person:
             person.sees(PROMPT).types(PASSWORD)
             assert person.to_the_end() == 1
         assert "Access-Accept contains no keys of the tunnel\nDENY\n" in person.shown
 
     def test_method_that_requires_it(self, cli: Zip, radiusd: FreeRadius) -> None:
-        path = cli.file(tunnelled(radiusd, "ttls-mschapv2"))
+        path = cli.file(tunneled(radiusd, "ttls-mschapv2"))
         refused = cli.run("try", path, "--user", "alice", python=ISOLATED)
         assert refused.status == 2
         assert refused.err.endswith(

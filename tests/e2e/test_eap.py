@@ -1,4 +1,4 @@
-"""Tunnelled logins through the built zip, with FreeRADIUS, hostapd, and radsecproxy between."""
+"""Tunneled logins through the built zip, with FreeRADIUS, hostapd, and radsecproxy between."""
 
 import datetime
 import pathlib
@@ -23,7 +23,7 @@ GROUPS = "[gateway_groups]\nattribute=Filter-Id\n"
 CLIENT = AUTHORITY.issue(for_client=True)
 
 
-def tunnelled(port: int, auth_type: str, **options: Any) -> str:
+def tunneled(port: int, auth_type: str, **options: Any) -> str:
     """Return the configuration of a server, with one attempt and long timeouts."""
     values: Dict[str, Any] = dict(secret=SECRET, tls_server_name=HOST_NAME, ca_certificate=AUTHORITY.certificate)
     values.update(auth_type=auth_type, conn_timeout="60", conn_retries="1", status_check="none")
@@ -56,9 +56,9 @@ def check_outer_names(server: FreeRadius, name: str = OUTER) -> None:
 def test_freeradius(open_session: OpenSession, tmp_path: pathlib.Path, version: str) -> None:
     with running(tmp_path, tunnel=Tunnel(version, FRAGMENT)) as server, Cases() as cases:
         for auth_type in METHODS:
-            configuration = tunnelled(server.eap_port, auth_type)
-            stripped = tunnelled(server.stripped_port, auth_type)
-            unproved = tunnelled(server.stripped_port, auth_type, require_tunnel_keys="no")
+            configuration = tunneled(server.eap_port, auth_type)
+            stripped = tunneled(server.stripped_port, auth_type)
+            unproved = tunneled(server.stripped_port, auth_type, require_tunnel_keys="no")
             with cases.case((auth_type, "accept")):
                 before = len(server.requests())
                 check_accept(open_session(configuration + GROUPS, gateway_user=USER), auth_type, version)
@@ -83,7 +83,7 @@ def test_freeradius(open_session: OpenSession, tmp_path: pathlib.Path, version: 
         # Without a realm, the outer name has none.
         for auth_type in METHODS:
             with cases.case((auth_type, "reject with a message")):
-                session = open_session(tunnelled(server.eap_port, auth_type), gateway_user="locked")
+                session = open_session(tunneled(server.eap_port, auth_type), gateway_user="locked")
                 verdict = session.log_in("1111")
                 assert metadata(verdict)["code"] == "rejected"
                 assert "Account locked, call 4444" in verdict["reason"]
@@ -96,7 +96,7 @@ def test_challenge_inside_the_tunnel(open_session: OpenSession, tmp_path: pathli
             directory = tmp_path / version
             directory.mkdir()
             with running(directory, tunnel=Tunnel(version, FRAGMENT)) as server:
-                configuration = tunnelled(server.eap_port, "ttls-pap")
+                configuration = tunneled(server.eap_port, "ttls-pap")
                 expected = {
                     ("pin1", ""): "tunnel-challenge",
                     ("pin1", answer.format("token code", "222222")): "ACCEPT",
@@ -133,7 +133,7 @@ def test_certificates(open_session: OpenSession, tmp_path: pathlib.Path) -> None
                 for difference in differences:
                     for auth_type in METHODS:
                         with cases.case((name, sorted(difference), auth_type)):
-                            configuration = tunnelled(server.eap_port, auth_type, **difference)
+                            configuration = tunneled(server.eap_port, auth_type, **difference)
                             session = open_session(configuration, gateway_user=USER)
                             assert outcome(session, PASSWORD) == "tls-certificate", text(session)
                             assert PASSWORD not in text(session)
@@ -144,13 +144,13 @@ def test_hostapd(open_session: OpenSession, tmp_path: pathlib.Path, version: str
     """PEAP has crypto-binding, and hostapd 2.10 calculates it from another key with TLS 1.3."""
     with hostapd.running(tmp_path, version, FRAGMENT) as server, Cases() as cases:
         for auth_type in METHODS:
-            configuration = tunnelled(server.port, auth_type, secret=server.secret)
+            configuration = tunneled(server.port, auth_type, secret=server.secret)
             with cases.case((auth_type, "accept")):
                 check_accept(open_session(configuration + GROUPS, gateway_user=USER), auth_type, version)
             with cases.case((auth_type, "reject")):
                 assert outcome(open_session(configuration, gateway_user=USER), "wrong password") == "rejected"
             with cases.case((auth_type, "certificate")):
-                other = tunnelled(server.port, auth_type, secret=server.secret, tls_server_name="other.example.com")
+                other = tunneled(server.port, auth_type, secret=server.secret, tls_server_name="other.example.com")
                 assert outcome(open_session(other, gateway_user=USER), PASSWORD) == "tls-certificate"
 
 
@@ -163,13 +163,13 @@ def test_proxy(open_session: OpenSession, tmp_path: pathlib.Path) -> None:
             for port, options in [(ports.udp, over_udp), (ports.tls, over_tls)]:
                 for auth_type in METHODS:
                     with cases.case((sorted(options), auth_type)):
-                        configuration = tunnelled(port, auth_type, **options) + GROUPS
+                        configuration = tunneled(port, auth_type, **options) + GROUPS
                         check_accept(open_session(configuration, gateway_user=USER), auth_type, "1.3")
         check_outer_names(server)
 
 
 def test_anonymous_identity(open_session: OpenSession, tmp_path: pathlib.Path) -> None:
     with running(tmp_path, tunnel=Tunnel()) as server:
-        configuration = tunnelled(server.eap_port, "peap-mschapv2", anonymous_identity="nobody@example.net")
+        configuration = tunneled(server.eap_port, "peap-mschapv2", anonymous_identity="nobody@example.net")
         assert outcome(open_session(configuration, gateway_user=USER), PASSWORD) == "ACCEPT"
         check_outer_names(server, "nobody@example.net")

@@ -1,4 +1,4 @@
-"""The servers of the tunnelled logins do what the tests of the plugin expect of them: eapol_test is the client."""
+"""The servers of the tunneled logins do what the tests of the plugin expect of them: eapol_test is the client."""
 
 import pathlib
 import shutil

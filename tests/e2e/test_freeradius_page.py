@@ -9,7 +9,7 @@ from typing import Dict, Iterator
 
 import pytest
 
-from lib.config.options import TUNNELLED
+from lib.config.options import TUNNELED
 from lib.radius import packet
 from tests.support.certificates import HOST_NAME, in_configuration
 from tests.support.pages import SERVERS, aimed_at, blocks, preset
@@ -113,7 +113,7 @@ def test_accept_reject_and_challenge(open_session: OpenSession, packaged: FreeRa
         assert prompts(session)[1] == "Enter token code: "
 
 
-@pytest.mark.parametrize("method", TUNNELLED)
+@pytest.mark.parametrize("method", TUNNELED)
 def test_tunnel(open_session: OpenSession, packaged: FreeRadius, method: str) -> None:
     configuration = aimed_at(
         preset("freeradius-tunnel"),

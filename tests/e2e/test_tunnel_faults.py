@@ -1,8 +1,8 @@
-"""Faults and attacks on a tunnelled login, through the zip, against a scripted server."""
+"""Faults and attacks on a tunneled login, through the zip, against a scripted server."""
 
 from typing import Any, Dict, List, Mapping, Tuple
 
-from lib.config.options import TUNNELLED as METHODS
+from lib.config.options import TUNNELED as METHODS
 from tests.support.cases import Cases
 from tests.support.certificates import DAY, Authority, Identity
 from tests.support.eap_server import MSCHAPV2, PEAP, TTLS, Faults

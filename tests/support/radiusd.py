@@ -111,7 +111,7 @@ class Request(NamedTuple):
 
 
 class Tunnel(NamedTuple):
-    """The tunnelled methods of a server.
+    """The tunneled methods of a server.
 
     version: the only TLS version inside EAP, `1.2` or `1.3`.
     fragment_size: the most octets of an EAP packet that the server sends; FreeRADIUS takes 100 or more.
@@ -133,7 +133,7 @@ class FreeRadius:
     threads: how many requests it handles at the same time.
     authority: the CA of its certificate and of the certificates that it requires from clients over TLS.
     newest: the newest TLS version that it supports.
-    tunnel: the tunnelled methods; None for none.
+    tunnel: the tunneled methods; None for none.
 
     host, port: its address; every reply has a Message-Authenticator.
     old_port: the port, on the same host, of an old server: no reply has a Message-Authenticator. FreeRADIUS releases
@@ -141,7 +141,7 @@ class FreeRadius:
     acct_port: the port for Accounting-Requests.
     tls_port: the port for logins and accounting over TLS.
     ipv6_port: as port but on `IPV6_HOST`; None on a machine without IPv6 loopback.
-    eap_port: the port for the tunnelled methods, and for nothing else.
+    eap_port: the port for the tunneled methods, and for nothing else.
     stripped_port: as eap_port, but without the keys in an Access-Accept.
     The server picks its ports at its first start, and keeps them.
     """

@@ -1,4 +1,4 @@
-"""A RADIUS server for tunnelled logins over UDP: tests.support.eap_server behind tests.support.misbehaving."""
+"""A RADIUS server for tunneled logins over UDP: tests.support.eap_server behind tests.support.misbehaving."""
 
 import os
 from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple

@@ -265,8 +265,8 @@ def test_nothing_is_looked_up_for_udp() -> None:
     settings, problems = check(text, never)
     assert settings is not None and problems == [
         "[radius] connect_timeout: has no effect without transport=tls",
-        "[radius] ca_certificate: has no effect without transport=tls or a tunnelled auth_type",
-        "[radius] client_certificate: has no effect without transport=tls or a tunnelled auth_type",
+        "[radius] ca_certificate: has no effect without transport=tls or a tunneled auth_type",
+        "[radius] client_certificate: has no effect without transport=tls or a tunneled auth_type",
     ]
 
 

@@ -1,11 +1,11 @@
-"""Tunnelled methods in the configuration: valid, invalid, inherited, and doubtful."""
+"""Tunneled methods in the configuration: valid, invalid, inherited, and doubtful."""
 
 from typing import List, Tuple
 
 import pytest
 
 from lib.cli import check
-from lib.config.options import TUNNELLED
+from lib.config.options import TUNNELED
 from lib.radius.server import ServerSettings
 from tests.support import configuration
 from tests.support.certificates import Authority, in_configuration
@@ -38,7 +38,7 @@ def found(text: str) -> List[str]:
     return [f"{each.level}: [{each.section}] {each.option}: {each.text}" for each in findings]
 
 
-@pytest.mark.parametrize("method", TUNNELLED)
+@pytest.mark.parametrize("method", TUNNELED)
 def test_a_tunnel_needs_only_a_ca(method: str) -> None:
     (server,) = servers(SERVER + f"auth_type={method.upper()}\n" + CA)
     assert (server.auth_type, server.tls, server.port) == (method, None, 1812)
@@ -118,7 +118,7 @@ def test_a_missing_ca_is_an_error() -> None:
 @pytest.mark.parametrize("address", ("192.0.2.1", "2001:db8::1", "fe80::1%eth0"))
 def test_an_address_needs_a_name_to_expect(address: str) -> None:
     text = BY_ADDRESS.format(address)
-    name = "{}tls_server_name: is missing: with a tunnelled auth_type, an address in `server` is not a name to expect"
+    name = "{}tls_server_name: is missing: with a tunneled auth_type, an address in `server` is not a name to expect"
     assert problems(text) == [name.format("[radius] ")]
     assert [each.text for each in check.findings(text)] == [name.format("").partition(": ")[2]]
     for expected in ("eap.example.com", "192.0.2.1"):
@@ -168,9 +168,9 @@ def test_options_without_a_tunnel() -> None:
     own = "anonymous_identity=nobody\nrequire_tunnel_keys=no\n"
     text = SERVER + own + CA
     assert problems(text) == [
-        "[radius] ca_certificate: has no effect without transport=tls or a tunnelled auth_type",
-        "[radius] anonymous_identity: has no effect without a tunnelled auth_type",
-        "[radius] require_tunnel_keys: has no effect without a tunnelled auth_type",
+        "[radius] ca_certificate: has no effect without transport=tls or a tunneled auth_type",
+        "[radius] anonymous_identity: has no effect without a tunneled auth_type",
+        "[radius] require_tunnel_keys: has no effect without a tunneled auth_type",
     ]
     over_tls = text + "transport=tls\n"
     assert problems(over_tls) == problems(text)[1:]
@@ -202,7 +202,7 @@ def test_keys_that_are_not_required_are_a_warning() -> None:
 
 def test_message_authenticator_is_required_whatever_the_option_says() -> None:
     unsigned = "require_message_authenticator=no\n"
-    useless = "has no effect with a tunnelled auth_type, which requires Message-Authenticator (RFC 3579)"
+    useless = "has no effect with a tunneled auth_type, which requires Message-Authenticator (RFC 3579)"
     assert found(MINIMAL + unsigned) == [f"warning: [radius] require_message_authenticator: {useless}"]
     assert found(MINIMAL + unsigned + "transport=tls\n") == [
         "warning: [radius] require_message_authenticator: has no effect with transport=tls"
@@ -225,7 +225,7 @@ def test_attributes_that_show_the_user_name() -> None:
 
 @pytest.mark.parametrize("method", ("chap", "mschapv2", "ttls-mschapv2", "peap-mschapv2"))
 def test_a_push_word_in_a_hash_is_doubtful(method: str) -> None:
-    certificate = CA if method in TUNNELLED else ""
+    certificate = CA if method in TUNNELED else ""
     (warning,) = found(SERVER + f"auth_type={method}\n" + certificate + "[auth]\npush_password=push\n")
     text = f"is hashed with auth_type={method}: a server that looks for the word does not see it"
     assert warning == f"warning: [auth] push_password: {text}"
@@ -234,5 +234,5 @@ def test_a_push_word_in_a_hash_is_doubtful(method: str) -> None:
 
 @pytest.mark.parametrize("method", ("pap", "ttls-pap"))
 def test_a_push_word_in_clear_is_not_doubtful(method: str) -> None:
-    certificate = CA if method in TUNNELLED else ""
+    certificate = CA if method in TUNNELED else ""
     assert found(SERVER + f"auth_type={method}\n" + certificate + "[auth]\npush_password=push\n") == []

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib import reasons
-from lib.config.options import TUNNELLED as METHODS
+from lib.config.options import TUNNELED as METHODS
 from lib.radius.eap.errors import EapError
 from lib.radius.eap.inner import TunnelChallenge
 from lib.radius.eap.login import EapLogin

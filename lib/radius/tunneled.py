@@ -43,7 +43,7 @@ class Content(NamedTuple):
     ends_at_handshake: bool
 
 
-class TunnelledRequest(EncodedRequest):
+class TunneledRequest(EncodedRequest):
     """One Access-Request of a login inside a tunnel."""
 
     def __init__(
@@ -96,7 +96,7 @@ class TunnelledRequest(EncodedRequest):
         if not isinstance(step, bytes):
             self.challenge = Challenge(step.message, self._login)
             return None
-        return TunnelledRequest(self._login, self._content, step, reply.state, self._profile, self._random, earlier)
+        return TunneledRequest(self._login, self._content, step, reply.state, self._profile, self._random, earlier)
 
     def messages(self, reply: Reply) -> Tuple[bytes, ...]:
         if self.challenge is not None:
@@ -138,7 +138,7 @@ class TunnelledRequest(EncodedRequest):
 
 def encode(
     request: "LoginRequest", content: Content, server: ServerSettings, profile: Profile, random: Random
-) -> TunnelledRequest:
+) -> TunneledRequest:
     """Return the first request of a login, or the one that answers a challenge inside a tunnel.
 
     Raise packet.RequestError if the name or the password does not fit, and Unreachable if the settings are unusable.
@@ -146,7 +146,7 @@ def encode(
     try:
         if request.challenge is not None:
             login = request.challenge.login
-            return TunnelledRequest(login, content, login.answer(request.password), request.state, profile, random)
+            return TunneledRequest(login, content, login.answer(request.password), request.state, profile, random)
         name = (content.tunnel.tls.server_name or server.server).rstrip(".")
         user_name = request.user_names[server.section]
         login = EapLogin(content.method, user_name, request.password, content.tunnel, name, random)
@@ -154,7 +154,7 @@ def encode(
         if error.code in (reasons.BAD_USERNAME, reasons.BAD_PASSWORD):
             raise packet.RequestError(error.code, str(error)) from None
         raise Unreachable(error.code, str(error), is_local=True) from None  # another server may have other settings
-    return TunnelledRequest(login, content, login.start(), None, profile, random)
+    return TunneledRequest(login, content, login.start(), None, profile, random)
 
 
 def _eap(reply: Reply) -> bytes:

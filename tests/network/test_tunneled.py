@@ -7,7 +7,7 @@ from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
 import pytest
 
 from lib import log_lines, reasons
-from lib.config.options import TUNNELLED as METHODS
+from lib.config.options import TUNNELED as METHODS
 from lib.radius import client, packet
 from lib.radius.eap.login import EapLogin
 from lib.radius.encoded_request import EncodedRequest
@@ -15,7 +15,7 @@ from lib.radius.profile import OriginalRadius
 from lib.radius.request import LoginRequest, Origin
 from lib.radius.result import Answer, NoAnswer, OriginGone
 from lib.radius.server import ServerSettings, TlsSettings, TunnelSettings
-from lib.radius.tunnelled import Content, TunnelledRequest
+from lib.radius.tunneled import Content, TunneledRequest
 from lib.secret import Secret
 from tests.support import tls_peer
 from tests.support.cases import Cases
@@ -67,7 +67,7 @@ def configured(
     section: str = "radius",
     **changes: Any,
 ) -> ServerSettings:
-    """Return the settings of a server with a tunnelled method; `changes` are those to its options."""
+    """Return the settings of a server with a tunneled method; `changes` are those to its options."""
     tls = TlsSettings(changes.pop("name", NAME), changes.pop("ca", AUTHORITY.certificate), Secret(""))
     tunnel = TunnelSettings(changes.pop("anonymous_identity", "anonymous"), require_keys, tls)
     settings = ServerSettings(
@@ -216,7 +216,7 @@ def accepted_without_exporter(require_keys: bool) -> Tuple[EncodedRequest, packe
     content, encoding = Content("ttls-pap", tunnel, (), (), False), OriginalRadius(SECRET, True)
     script = TunnelScript("ttls-pap")
     earlier: List[bytes] = []
-    following: Optional[EncodedRequest] = TunnelledRequest(login, content, login.start(), None, encoding, os.urandom)
+    following: Optional[EncodedRequest] = TunneledRequest(login, content, login.start(), None, encoding, os.urandom)
     while following is not None:
         request = following
         (octets,) = script(Request(request.octets, (), len(earlier)))
