@@ -65,9 +65,9 @@ class SecretSource:
         is_optional = bool(_FURTHER_SERVER.search(section))
         if self._uses_environment and is_optional:
             return None
-        remark = " (press Enter if the Credential Store has none)" if is_optional else ""
+        hint = " (press Enter if the Credential Store has none)" if is_optional else ""
         try:
-            return self._ask_user(f"[{section}] {option}{remark}: ", True) or None
+            return self._ask_user(f"[{section}] {option}{hint}: ", True) or None
         except EndOfInput:
             return None
         except NoTerminal:

@@ -322,17 +322,17 @@ class _Run:
     def _answer(self, connection: Connection, reply: packet.Reply) -> Answer:
         request = connection.request
         self._answered()
-        flaw = request.flaw(reply)
-        if flaw:
-            raise self._not_accepted(reasons.MUTUAL_AUTH_FAILED, flaw)
-        remarks = [log_lines.ATTEMPT.format(server=self._attempt.name, cause=each) for each in request.remarks(reply)]
+        problem = request.check_proof(reply)
+        if problem:
+            raise self._not_accepted(reasons.MUTUAL_AUTH_FAILED, problem)
+        warnings = [log_lines.ATTEMPT.format(server=self._attempt.name, cause=each) for each in request.warnings(reply)]
         return Answer(
             reply=reply,
             messages=request.messages(reply),
             origin=Origin(self._server.section, self._address.host, self._address.sockaddr[1]),
             seconds=time.monotonic() - self._started,
             transmissions=self._attempt.transmissions,
-            log_lines=tuple(self._failures() + remarks),
+            log_lines=tuple(self._failures() + warnings),
             transport=connection.transport.description,
             tunnel=request.description,
             outer_name=request.outer_name,

@@ -65,7 +65,7 @@ class EncodedRequest:
         """
         return None
 
-    def flaw(self, reply: Reply) -> str:
+    def check_proof(self, reply: Reply) -> str:
         """Return what is wrong with the proof that the request requires beyond `verify`; empty if nothing is."""
         return ""
 
@@ -78,6 +78,6 @@ class EncodedRequest:
             found += mschap.parse_error(value).texts
         return tuple(found + reply.values(packet.REPLY_MESSAGE))
 
-    def remarks(self, reply: Reply) -> Tuple[str, ...]:
-        """Return what the log must say about an answer."""
+    def warnings(self, reply: Reply) -> Tuple[str, ...]:
+        """Return the warnings about an answer, for the log."""
         return ()

@@ -147,7 +147,7 @@ class _MschapRequest(EncodedRequest):
         super().__init__(octets, profile, packet.LOGIN_CODES, identity)
         self._response = response
 
-    def flaw(self, reply: Reply) -> str:
+    def check_proof(self, reply: Reply) -> str:
         from . import mschap
 
         successes = reply.vendor_values(packet.MICROSOFT, packet.MS_CHAP2_SUCCESS)

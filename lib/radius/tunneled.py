@@ -103,7 +103,7 @@ class TunneledRequest(EncodedRequest):
             return (self.challenge.message,)
         return tuple(message for message in self._login.messages if message) + super().messages(reply)
 
-    def flaw(self, reply: Reply) -> str:
+    def check_proof(self, reply: Reply) -> str:
         if reply.code != packet.ACCESS_ACCEPT:
             return ""
         octets = _eap(reply)
@@ -113,14 +113,14 @@ class TunneledRequest(EncodedRequest):
             self._login.accept(octets)
         except EapError as error:
             return str(error)
-        return self._flaw_of_keys(reply)
+        return self._check_keys(reply)
 
-    def remarks(self, reply: Reply) -> Tuple[str, ...]:
+    def warnings(self, reply: Reply) -> Tuple[str, ...]:
         if reply.code == packet.ACCESS_ACCEPT and self._login.keys is None:
             return (log_lines.KEYS_UNCHECKED.text,)
         return ()
 
-    def _flaw_of_keys(self, reply: Reply) -> str:
+    def _check_keys(self, reply: Reply) -> str:
         """Return what is wrong with the keys in an Access-Accept, which only the end of the tunnel knows."""
         tunnel, keys = self._content.tunnel, self._login.keys
         types = (mppe.MS_MPPE_RECV_KEY, mppe.MS_MPPE_SEND_KEY)

@@ -267,8 +267,8 @@ class TestProof:
                 with cases.case(require_keys):
                     request, reply = accepted_without_exporter(require_keys)
                     assert reply.code == ACCEPT
-                    assert request.flaw(reply) == (log_lines.KEYS_UNCHECKED.text if require_keys else "")
-                    assert request.remarks(reply) == (log_lines.KEYS_UNCHECKED.text,)
+                    assert request.check_proof(reply) == (log_lines.KEYS_UNCHECKED.text if require_keys else "")
+                    assert request.warnings(reply) == (log_lines.KEYS_UNCHECKED.text,)
 
     def test_false_proof_inside_ends_the_login_at_all_servers(self) -> None:
         with Cases() as cases:

@@ -114,7 +114,7 @@ def test_password_that_mschapv2_cannot_use() -> None:
 def test_mschapv2_accept_without_proof_is_not_proved() -> None:
     login = LoginRequest({"radius": "alice"}, Secret("x"))
     encoded = login.encode(OriginalRadius(SECRET, True), server("mschapv2"), "", os.urandom, 0.0)
-    assert encoded.flaw(packet.Reply(packet.ACCESS_ACCEPT, ())) == log_lines.MUTUAL_AUTH_FAILED.text
-    assert encoded.flaw(packet.Reply(packet.ACCESS_REJECT, ())) == ""
+    assert encoded.check_proof(packet.Reply(packet.ACCESS_ACCEPT, ())) == log_lines.MUTUAL_AUTH_FAILED.text
+    assert encoded.check_proof(packet.Reply(packet.ACCESS_REJECT, ())) == ""
     pap = login.encode(OriginalRadius(SECRET, True), server(), "", os.urandom, 0.0)
-    assert pap.flaw(packet.Reply(packet.ACCESS_ACCEPT, ())) == ""
+    assert pap.check_proof(packet.Reply(packet.ACCESS_ACCEPT, ())) == ""

@@ -9,7 +9,7 @@ from .errors import forged
 from .message import PEAP, TTLS
 from .tunnel import TLS_1_3, Tunnel
 
-MSK_OCTETS = 64
+_MSK_OCTETS = 64
 
 _LABEL = b"EXPORTER_EAP_TLS_Key_Material"
 _LABELS = {TTLS: b"ttls keying material", PEAP: b"client EAP encryption"}
@@ -35,7 +35,7 @@ class CryptoBinding:
         """Take the key of the inner method, 32 octets."""
         tunnel_keys = [key_material(tunnel, PEAP)]
         if tunnel.version == TLS_1_3:  # its exports depend on their length, and hostapd 2.10 takes a shorter one
-            tunnel_keys.append(tunnel.export(_LABEL, MSK_OCTETS, bytes([PEAP])))
+            tunnel_keys.append(tunnel.export(_LABEL, _MSK_OCTETS, bytes([PEAP])))
         seed = b"Inner Methods Compound Keys" + session_key
         self._keys = [_prf_plus(each[:_IPMK_OCTETS], seed, _IPMK_OCTETS + _MAC_OCTETS) for each in tunnel_keys]
 
@@ -59,14 +59,14 @@ class CryptoBinding:
     @property
     def key_material(self) -> bytes:
         """The MSK, which comes from the keys of both; after the response."""
-        return _prf_plus(self._keys[0][:_IPMK_OCTETS], b"Session Key Generating Function\0", MSK_OCTETS)
+        return _prf_plus(self._keys[0][:_IPMK_OCTETS], b"Session Key Generating Function\0", _MSK_OCTETS)
 
 
 def key_material(tunnel: Tunnel, kind: int) -> bytes:
     """Return the MSK of a tunnel for this EAP type, without crypto-binding."""
     if tunnel.version == TLS_1_3:
-        return tunnel.export(_LABEL, 2 * MSK_OCTETS, bytes([kind]))[:MSK_OCTETS]
-    return tunnel.export(_LABELS[kind], MSK_OCTETS)
+        return tunnel.export(_LABEL, 2 * _MSK_OCTETS, bytes([kind]))[:_MSK_OCTETS]
+    return tunnel.export(_LABELS[kind], _MSK_OCTETS)
 
 
 def _compound_mac(keys: bytes, octets: bytes) -> bytes:
