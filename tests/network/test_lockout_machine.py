@@ -10,14 +10,12 @@ from typing import List, Optional, Tuple
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import settings
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     invariant,
     precondition,
     rule,
-    run_state_machine_as_test,
 )
 
 from lib.login.state import Ask, Deny
@@ -26,6 +24,7 @@ from lib.state.lockout import DIRECTORY
 from tests.support.configuration import valid
 from tests.support.faults import DIRECTORY_DAMAGE, FILE_DAMAGE, full_disk, remove
 from tests.support.logins import Finished, Logins
+from tests.support.machines import run_and_reach
 from tests.support.misbehaving import CHALLENGE, REJECT, SECRET
 
 NAMES = ("alice", "ALICE", "álice", "ａlice", "CORP\\alice", "alice@corp", "alice@one@two")
@@ -199,13 +198,8 @@ class Guessing(RuleBasedStateMachine):
 
 
 def test_guesses_that_reach_the_server_are_bounded() -> None:
-    REACHED.clear()
-    for _ in range(3):
-        run_state_machine_as_test(  # type: ignore[no-untyped-call]
-            Guessing, settings=settings(max_examples=25, stateful_step_count=STEPS, deadline=None)
-        )
     expected = {"many wait", "challenge answered", "no server", "locked", "half of what is allowed"}
-    assert {name for name in expected if not REACHED[name]} == set()
+    run_and_reach(Guessing, expected, REACHED, max_examples=25, stateful_step_count=STEPS)
 
 
 @pytest.mark.parametrize("last", [REJECT, CHALLENGE])

@@ -11,8 +11,8 @@ from typing import List, Optional, Sequence, Tuple
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import HealthCheck, settings
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis import HealthCheck
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from lib.authenticator import Authenticator
 from lib.config.model import Settings
@@ -24,6 +24,7 @@ from lib.state.recovery_codes import DIRECTORY
 from tests.support.configuration import valid
 from tests.support.faults import DIRECTORY_DAMAGE, FILE_DAMAGE, full_disk, remove
 from tests.support.logins import Finished, Logins
+from tests.support.machines import run_and_reach
 from tests.support.processes import FORK, forked_together, join
 
 TEXTS = [16 * character for character in "2345ABCD"]
@@ -220,19 +221,14 @@ def _code(finished: Finished) -> str:
 
 
 def test_no_code_is_good_twice_or_without_a_record() -> None:
-    REACHED.clear()
-    for _ in range(3):
-        run_state_machine_as_test(  # type: ignore[no-untyped-call]
-            Recovering,
-            settings=settings(
-                max_examples=20,
-                stateful_step_count=40,
-                deadline=None,
-                suppress_health_check=[HealthCheck.data_too_large, HealthCheck.too_slow],
-            ),
-        )
-    expected = {"accepted", "one of several accepted", "used", "not recorded", "locked", "damaged"}
-    assert {name for name in expected if not REACHED[name]} == set()
+    run_and_reach(
+        Recovering,
+        {"accepted", "one of several accepted", "used", "not recorded", "locked", "damaged"},
+        REACHED,
+        max_examples=20,
+        stateful_step_count=40,
+        suppress_health_check=[HealthCheck.data_too_large, HealthCheck.too_slow],
+    )
 
 
 @pytest.mark.parametrize("how", [*sorted(FILE_DAMAGE), *LOSSES])
