@@ -26,7 +26,7 @@ if "COVERAGE_PROCESS_START" in os.environ:  # before anything imports lib, in th
     importlib.import_module("coverage").process_startup()
 
 # Shared machines are slow at times, so no example has a deadline.
-_EXAMPLES = {"dev": 20, "ci": 200}
+_EXAMPLES = {"dev": 20, "ci": 80}
 for _name, _count in _EXAMPLES.items():
     hypothesis.settings.register_profile(
         _name, max_examples=_count, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
