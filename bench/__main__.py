@@ -19,6 +19,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
+from lib.config.options import TUNNELED
 from lib.radius.accounting import ACCOUNTING_RESPONSE, ACCT_SESSION_ID, START, Record
 from lib.radius.client import timing_of
 from lib.state.accounting_queue import AccountingQueue
@@ -172,7 +173,7 @@ def handshakes(zip_directory: pathlib.Path, scratch: pathlib.Path, udp: Unpacked
             configuration = section("radius", peer.port, "radsec", "transport=tls", ca, *options)
             handshake(name, UnpackedPlugin(zip_directory, configuration, state_directory=scratch / "tls"), udp)
     ca = "ca_certificate=" + in_configuration(tunnel.AUTHORITY.certificate)
-    for method in ("ttls-pap", "ttls-mschapv2", "peap-mschapv2"):
+    for method in TUNNELED:
         script = tunnel.TunnelScript(method, users={"alice": "123456"}, secret=SECRET)
         with Server(script) as server:
             options = ["auth_type=" + method, "tls_server_name=" + tunnel.NAME, ca]

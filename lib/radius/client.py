@@ -238,8 +238,7 @@ class _Run:
     def _open_tls(self, server: ServerSettings, settings: TlsSettings) -> Tuple[Transport, Profile]:
         from .transport.tls import TlsTransport  # only servers with transport=tls need it
 
-        # No certificate has the zone of an address, or the dot at the end of an absolute name.
-        name = (settings.server_name or server.server.partition("%")[0]).rstrip(".")
+        name = settings.certificate_name(server.server)
         transport = TlsTransport(self._address, server.source_ip, settings, name, self._schedule.connect_by)
         if transport.is_radius_1_1:
             return transport, profile.Radius11()

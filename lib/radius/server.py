@@ -13,6 +13,11 @@ class TlsSettings(NamedTuple):
     ca_certificate: str
     client_certificate: Secret
 
+    def certificate_name(self, server: str) -> str:
+        """Return the name that the certificate must be for; `server` is the configured host name or address."""
+        # No certificate has the zone of an address, or the dot at the end of an absolute name.
+        return (self.server_name or server.partition("%")[0]).rstrip(".")
+
 
 class TunnelSettings(NamedTuple):
     """How a login runs inside a tunnel; `tls` is about the server that the tunnel leads to.

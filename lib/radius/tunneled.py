@@ -147,7 +147,7 @@ def encode(
         if request.challenge is not None:
             login = request.challenge.login
             return TunneledRequest(login, content, login.answer(request.password), request.state, profile, random)
-        name = (content.tunnel.tls.server_name or server.server).rstrip(".")
+        name = content.tunnel.tls.certificate_name(server.server)
         user_name = request.user_names[server.section]
         login = EapLogin(content.method, user_name, request.password, content.tunnel, name, random)
     except EapError as error:

@@ -2,24 +2,19 @@
 
 from typing import Any, Dict, List, Mapping, Tuple
 
-from lib.config.options import TUNNELED as METHODS
+from lib.config.options import TUNNELED
 from tests.support.cases import Cases
 from tests.support.certificates import DAY, Authority, Identity
 from tests.support.eap_server import MSCHAPV2, PEAP, TTLS, Faults
-from tests.support.misbehaving import ACCEPT, CHALLENGE, REJECT, SECRET, Attribute, Request, Server
+from tests.support.misbehaving import ACCEPT, CHALLENGE, REJECT, SECRET, Server
 from tests.support.plugin import OpenSession, outcome, section, text
 from tests.support.tunnel import (
     AUTHORITY,
     CERTIFICATE,
-    EAP_MESSAGE,
     NAME,
     PASSWORD,
-    RECV_KEY,
-    SEND_KEY,
-    VENDOR_SPECIFIC,
     TunnelScript,
-    eap_message,
-    key_attribute,
+    at,
 )
 
 OTHER_TYPE = {"ttls-pap": PEAP, "ttls-mschapv2": PEAP, "peap-mschapv2": TTLS}
@@ -44,19 +39,6 @@ def result_of(open_session: OpenSession, script: TunnelScript, method: str, **op
     return result, text(session)
 
 
-def at(number: int, code: int, octets: bytes, with_keys: bool = True) -> Any:
-    """Return a change that replaces one reply, and keeps its State."""
-
-    def change(before: int, attributes: List[Attribute], request: Request) -> Tuple[int, List[Attribute]]:
-        if request.number != number:
-            return before, attributes
-        others = [each for each in attributes if each[0] not in (EAP_MESSAGE, VENDOR_SPECIFIC)]
-        keys = [key_attribute(kind, bytes(32), request) for kind in (RECV_KEY, SEND_KEY)] if with_keys else []
-        return code, (eap_message(octets) if octets else []) + others + keys
-
-    return change
-
-
 def test_fragments(open_session: OpenSession) -> None:
     expected = {
         "lost": "bad-reply",
@@ -70,7 +52,7 @@ def test_fragments(open_session: OpenSession) -> None:
     }
     with Cases() as cases:
         for fault, result in expected.items():
-            for method in METHODS:
+            for method in TUNNELED:
                 with cases.case((fault, method)):
                     script = TunnelScript(method, fragment=100, faults=Faults(fragment=fault))
                     found, log = result_of(open_session, script, method)
@@ -99,7 +81,7 @@ def test_accept_that_proves_nothing(open_session: OpenSession) -> None:
     }
     with Cases() as cases:
         for name, change in changes.items():
-            for method in METHODS:
+            for method in TUNNELED:
                 for keys in ("yes", "no"):
                     with cases.case((name, method, keys)):
                         script = TunnelScript(method, change)
@@ -127,7 +109,7 @@ def test_end_of_eap_in_a_challenge_is_none(open_session: OpenSession) -> None:
 def test_alert_at_each_step(open_session: OpenSession) -> None:
     with Cases() as cases:
         for version in ("TLSv1.2", "TLSv1.3"):
-            for method in METHODS:
+            for method in TUNNELED:
                 for step in range(3):
                     with cases.case((version, method, step)):
                         script = TunnelScript(method, tls_version=version, faults=Faults(alert_at=step))
@@ -159,7 +141,7 @@ def test_certificates(open_session: OpenSession) -> None:
 
 def test_other_methods(open_session: OpenSession) -> None:
     with Cases() as cases:
-        for method in METHODS:
+        for method in TUNNELED:
             with cases.case(method):
                 script = TunnelScript(method, faults=Faults(offers=[MSCHAPV2, OTHER_TYPE[method]]))
                 assert result_of(open_session, script, method)[0] == "ACCEPT"

@@ -7,7 +7,7 @@ from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
 import pytest
 
 from lib import log_lines, reasons
-from lib.config.options import TUNNELED as METHODS
+from lib.config.options import TUNNELED
 from lib.radius import client, packet
 from lib.radius.eap.login import EapLogin
 from lib.radius.encoded_request import EncodedRequest
@@ -46,6 +46,7 @@ from tests.support.tunnel import (
     SEND_KEY,
     VENDOR_SPECIFIC,
     TunnelScript,
+    at,
     eap_message,
     key_attribute,
 )
@@ -110,7 +111,7 @@ def no_answer(*servers: ServerSettings, **options: Any) -> NoAnswer:
 class TestMethods:
     def test_every_method_and_version_of_tls(self) -> None:
         with Cases() as cases:
-            for method in METHODS:
+            for method in TUNNELED:
                 for version in ("TLSv1.2", "TLSv1.3"):
                     with cases.case(f"{method} {version}"):
                         script = TunnelScript(method, tls_version=version, groups=[b"admins"])
@@ -124,13 +125,13 @@ class TestMethods:
 
     def test_wrong_password_is_rejected(self) -> None:
         with Cases() as cases:
-            for method in METHODS:
+            for method in TUNNELED:
                 with cases.case(method), Server(TunnelScript(method)) as server:
                     assert ask(configured(server, method), password="wrong").reply.code == REJECT
 
     def test_user_name_and_password_stay_inside(self) -> None:
         with Cases() as cases:
-            for method in METHODS:
+            for method in TUNNELED:
                 with cases.case(method):
                     script = TunnelScript(method)
                     with Server(script) as server:
@@ -144,7 +145,7 @@ class TestMethods:
 
     def test_small_fragments(self) -> None:
         with Cases() as cases:
-            for method in METHODS:
+            for method in TUNNELED:
                 with cases.case(method), Server(TunnelScript(method, fragment=100)) as server:
                     assert ask(configured(server, method)).reply.code == ACCEPT
 
@@ -188,18 +189,6 @@ def doubled(code: int, attributes: List[Attribute], request: Request) -> Reply:
     return code, attributes + (others if code == ACCEPT else [])
 
 
-def at(number: int, code: int, octets: bytes = b"") -> Any:
-    """Return a change that replaces one reply by another with these EAP octets."""
-
-    def change(before: int, attributes: List[Attribute], request: Request) -> Reply:
-        if request.number != number:
-            return before, attributes
-        keys = [key_attribute(kind, bytes(32), request) for kind in (RECV_KEY, SEND_KEY)]
-        return code, (eap_message(octets) if octets else []) + keys
-
-    return change
-
-
 def last_code(code: int) -> Any:
     """Return a change that gives the last reply another code."""
 
@@ -238,12 +227,12 @@ class TestProof:
             "no EAP-Message": (without(EAP_MESSAGE), log_lines.EAP_MISSING),
             "forged success at once": (at(0, ACCEPT, bytes([3, 0, 0, 4])), None),
             "forged success in the handshake": (at(2, ACCEPT, bytes([3, 2, 0, 4])), None),
-            "accept without EAP in the handshake": (at(2, ACCEPT), None),
+            "accept without EAP in the handshake": (at(2, ACCEPT, b""), None),
             "accept with a request in the handshake": (at(1, ACCEPT, bytes([1, 9, 0, 6, 21, 32])), None),
         }
         with Cases() as cases:
             for name, (change, line) in changes.items():
-                for method in METHODS:
+                for method in TUNNELED:
                     with cases.case(f"{name}, {method}"), Server(TunnelScript(method, change)) as server:
                         with Server(answering(SECRET)) as other:
                             servers = configured(server, method), configured(other, section="radius_2")
@@ -272,7 +261,7 @@ class TestProof:
 
     def test_false_proof_inside_ends_the_login_at_all_servers(self) -> None:
         with Cases() as cases:
-            for method in METHODS[1:]:
+            for method in TUNNELED[1:]:
                 script = TunnelScript(method, faults=Faults(inner="wrong-success"))
                 with cases.case(method), Server(script) as server, Server(TunnelScript(method)) as other:
                     error = no_answer(configured(server, method), configured(other, method, section="radius_2"))
@@ -425,7 +414,7 @@ class TestOverTls:
     def test_every_version_of_radius(self) -> None:
         with Cases() as cases:
             for protocols in ([], [tls_peer.VERSION_1_1]):
-                for method in METHODS:
+                for method in TUNNELED:
                     for are_right in (True, False):
                         with cases.case((protocols, method, are_right)):
                             with tls_peer.Peer(over_tls(method, are_right), CERTIFICATE, protocols=protocols) as peer:
@@ -475,7 +464,7 @@ def over_tls(method: str, are_right: bool) -> tls_peer.Script:
 class TestHandshakeOnly:
     def test_nothing_is_sent_through_the_tunnel(self) -> None:
         with Cases() as cases:
-            for method in METHODS:
+            for method in TUNNELED:
                 for version in ("TLSv1.2", "TLSv1.3"):
                     with cases.case(f"{method} {version}"):
                         script = TunnelScript(method, tls_version=version)

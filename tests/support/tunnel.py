@@ -36,6 +36,19 @@ def key_attribute(kind: int, key: bytes, request: Request, secret: bytes = SECRE
     return VENDOR_SPECIFIC, MICROSOFT.to_bytes(4, "big") + bytes([kind, len(value) + 2]) + value
 
 
+def at(number: int, code: int, octets: bytes, with_keys: bool = True) -> Change:
+    """Return a change that replaces one reply, and keeps its State."""
+
+    def change(before: int, attributes: List[Attribute], request: Request) -> Tuple[int, List[Attribute]]:
+        if request.number != number:
+            return before, attributes
+        others = [each for each in attributes if each[0] not in (EAP_MESSAGE, VENDOR_SPECIFIC)]
+        keys = [key_attribute(kind, bytes(32), request) for kind in (RECV_KEY, SEND_KEY)] if with_keys else []
+        return code, (eap_message(octets) if octets else []) + others + keys
+
+    return change
+
+
 class TunnelScript:
     """A script for misbehaving.Server that logs users in through a tunnel.
 

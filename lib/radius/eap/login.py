@@ -54,7 +54,6 @@ class EapLogin:
         self._has_begun = self._is_over = self._is_challenged = False
         self._rounds = self._offers = 0
         self._last: Optional[_Answered] = None
-        self._identifier = 0
 
     @property
     def keys(self) -> Optional[TunnelKeys]:
