@@ -71,6 +71,14 @@ def _no_socket_is_left_open() -> Iterator[None]:
         yield
 
 
+def test_socket_left_open_in_a_cycle_is_noticed() -> None:
+    with pytest.raises(AssertionError):
+        with nothing_left_open():
+            cycle: List[object] = [socket.socket()]
+            cycle.append(cycle)
+            del cycle
+
+
 def configured(
     server: Addressed,
     section: str = "radius",
