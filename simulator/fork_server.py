@@ -156,9 +156,6 @@ def main() -> int:
     """Serve until the other end closes the control socket; in each child, make the call and return its exit status."""
     del sys.path[0]  # the tree, which SPS does not have
     importlib.import_module(SDK)
-    if "COVERAGE_PROCESS_START" in os.environ:
-        # Takes longer than a hook. Each child continues the measurement, and writes a file of its own.
-        importlib.import_module("coverage").process_startup()
     gc.collect()
     getattr(gc, "freeze", int)()  # so that no child copies these pages; not on 3.6
     call = _serve(socket.socket(fileno=int(sys.argv[1])))

@@ -4,6 +4,7 @@ Each hook call is a process (`host.py`), and only JSON passes in and out, so a c
 not survive here.
 """
 
+import compileall
 import json
 import os
 import signal
@@ -157,9 +158,13 @@ class UnpackedPlugin(NamedTuple):
 
 
 def unpack(zip_path: Union[str, Path], directory: Union[str, Path]) -> Path:
-    """Unpack the zip of a plugin into a directory, create it if necessary, and return it."""
+    """Unpack the zip of a plugin into a directory, create it if necessary, and return it.
+
+    The code is compiled once here; with PYTHONDONTWRITEBYTECODE, each hook would compile it again.
+    """
     with zipfile.ZipFile(str(zip_path)) as archive:
         archive.extractall(str(directory))
+    compileall.compile_dir(str(directory), quiet=2)
     return Path(directory)
 
 

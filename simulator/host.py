@@ -26,8 +26,6 @@ def answer_request(result_fd: int) -> int:
     Answer: {"result": what the hook returned, "modules": [names], "error": null or {"type": ..., "message": ...},
     "peak_memory": KiB}.
     """
-    if "COVERAGE_PROCESS_START" in os.environ:
-        importlib.import_module("coverage").process_startup()
     os.set_inheritable(result_fd, False)
     request = json.loads(sys.stdin.buffer.read().decode("utf-8"))
     result, error = None, None

@@ -12,7 +12,6 @@ from queue import Queue
 from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
 import pytest
-from coverage import CoverageData
 from pytest_mock import MockerFixture
 
 from simulator.gateway import TIME_LIMIT_EXCEEDED, ContractBroken, HookCall, HookFailed, Session, UnpackedPlugin, kill
@@ -292,23 +291,6 @@ class TestHost:
         assert Session(plugin, gateway_user="alice").log_in()["verdict"] == "ACCEPT"
         refused = Session(plugin, gateway_user="bob").log_in("123456")
         assert refused["reason"] == "['xyzzy5461'] ['bob@example.com']"
-
-    def test_coverage_is_measured(self, host: Host, tmp_path: Path, mocker: MockerFixture) -> None:
-        plugin = host(
-            """
-            class Plugin:
-                def __init__(self, configuration): pass
-                def authenticate(self): return {"verdict": "ACCEPT"}
-            """
-        )
-        configuration, data = tmp_path / "coveragerc", tmp_path / "data"
-        configuration.write_text(f"[run]\ndata_file = {data}\nsource = {Path(str(plugin.directory)).resolve()}\n")
-        mocker.patch.dict(os.environ, COVERAGE_PROCESS_START=str(configuration))
-        os.environ.pop("COVERAGE_FILE", None)
-        assert plugin.call("authenticate", {"cookie": {}}).result["verdict"] == "ACCEPT"
-        measured = CoverageData(str(data))
-        measured.read()
-        assert [Path(name).name for name in measured.measured_files()] == ["main.py"]
 
 
 class TestSession:
