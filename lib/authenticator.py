@@ -47,7 +47,7 @@ if TYPE_CHECKING:  # they import pyrad, which a hook that only asks the user mus
     from .radius import packet, result, tunneled
 
 _FEW_CODES = 2  # the log warns when a user has this many left
-_PATTERN_SECONDS = 5.0  # limit for [gateway_groups] pattern, and for all of [challenge_answers]
+_PATTERN_SECONDS = 2.0  # limit for [gateway_groups] pattern, and for all of [challenge_answers]
 _LEAST_SECONDS = 0.05  # for each of [challenge_answers], whatever the others took
 
 _PUSH_WORDS = ("push", "phone", "sms")  # what [auth] push_password is for Duo's proxy: no secrets
