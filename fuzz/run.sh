@@ -5,7 +5,7 @@ set -euo pipefail
 
 usage="Usage: ./fuzz/run.sh [TARGET] [SECONDS]
 
-Fuzzes TARGET (replies, configuration, cookies, or tunnels), or each of them in turn, for 60 seconds, or for SECONDS.
+Fuzzes TARGET (replies, configuration, cookies, or tunnels), or all of them at once, for 60 seconds, or for SECONDS.
 Exits with 1 and names the input if one breaks a rule or takes too much time or memory. Requires Python 3.11 to 3.13."
 
 if [[ $#,${1-} =~ ^1,(-h|--help)$ ]]; then
@@ -35,14 +35,14 @@ environment=$(make_environment "$python" fuzz)
 fuzz() {
     local target=$1 status=0 finding findings=build/fuzz/findings/$1
     mkdir -p "build/fuzz/corpus/$target" "$findings"
-    touch build/fuzz/started
+    touch "build/fuzz/$target.started"
 
     # New inputs are written to the first directory only.
     "$environment/bin/python" -m fuzz "$target" -max_total_time="$seconds" -artifact_prefix="$findings/" \
         "build/fuzz/corpus/$target" "fuzz/corpus/$target" || status=$?
     [ $status != 0 ] || return 0
 
-    finding=$(find "$findings" -type f -newer build/fuzz/started | head -n 1)
+    finding=$(find "$findings" -type f -newer "build/fuzz/$target.started" | head -n 1)
     echo >&2
     if [ -n "$finding" ]; then
         echo "Found: $finding. To reproduce it: ${environment#"$root"/}/bin/python -m fuzz $target $finding" >&2
@@ -52,8 +52,18 @@ fuzz() {
     return 1
 }
 
-failed=0
+if [ ${#targets[@]} = 1 ]; then
+    fuzz "${targets[0]}"
+    exit
+fi
+mkdir -p build/fuzz
+fuzzers=() failed=0
 for target in "${targets[@]}"; do
-    fuzz "$target" || failed=1
+    fuzz "$target" >"build/fuzz/$target.log" 2>&1 &
+    fuzzers+=($!)
+done
+for number in "${!targets[@]}"; do
+    wait "${fuzzers[$number]}" || failed=1
+    cat "build/fuzz/${targets[$number]}.log"
 done
 exit $failed
