@@ -5,6 +5,7 @@ import copy
 from typing import Any, Callable, Dict
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import given
 
 from simulator.gateway import Session
@@ -125,6 +126,7 @@ def test_connection_count_decreases_without_a_record(open_session: OpenSession, 
         check_no_error(session)
 
 
+@pytest.mark.slow
 def test_no_cookie_ever_fails_a_hook_or_admits_without_a_server(
     open_session: OpenSession, radius: str, down: str
 ) -> None:

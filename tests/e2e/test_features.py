@@ -116,7 +116,6 @@ def test_without_groups_the_known_user_is_not_returned(open_session: OpenSession
     assert not {"gateway_user", "gateway_groups"} & set(session.log_in("correct horse"))
 
 
-@pytest.mark.slow
 def test_pattern_that_takes_too_long(open_session: OpenSession) -> None:
     with Server(answering(SECRET, ACCEPT, [(25, b"OU=" + b"a" * 60)])) as server:
         rules = "[gateway_groups]\nattribute=Class\npattern=OU=(\\w+\\s?)+;\n"
@@ -126,7 +125,6 @@ def test_pattern_that_takes_too_long(open_session: OpenSession) -> None:
     assert "no groups: [gateway_groups] pattern takes too long" in text(session)
 
 
-@pytest.mark.slow
 def test_a_pattern_for_a_challenge_never_runs_without_end(open_session: OpenSession) -> None:
     challenge = (REPLY_MESSAGE, b"Code for " + b"a" * 60 + b"!")
     with Server(answering(SECRET, CHALLENGE, [challenge, (STATE, b"s")])) as server:
@@ -593,6 +591,7 @@ def test_100_guesses_at_once(open_session: OpenSession) -> None:
 # One login per user at a time
 
 
+@pytest.mark.slow
 def test_logins_of_one_user_wait_for_each_other(open_session: OpenSession) -> None:
     """The server replies to the second transmission, so another request of the same user could come in between."""
     under_way: Dict[bytes, bytes] = {}

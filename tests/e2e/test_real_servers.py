@@ -13,6 +13,8 @@ from tests.support.plugin import OpenSession, metadata, section, text
 from tests.support.processes import wait_until
 from tests.support.radiusd import AUTHORITY, FreeRadius, running
 
+pytestmark = pytest.mark.slow
+
 OUTAGE = 4.0  # seconds
 CLIENT = AUTHORITY.issue(for_client=True)
 

@@ -197,14 +197,23 @@ def test_users_whom_sps_has_not_authenticated(open_session: OpenSession, down: s
         {"gateway_user": "", "server_username": "alice", "key_value_pairs": pairs},
         {"gateway_user": "CORP\\alice"},
     ]
-    for options in ("", "[username]\nallow_override=yes\n", "[auth]\ninteractive_protocols=telnet\n"):
-        for known in cases:
-            session = open_session(down + codes_of() + options, **known)
-            session.authenticate()
-            if session.calls[-1].result["verdict"] == "NEEDINFO":
-                session.answer("x")
-            assert code(session.calls[-1].result) == "connection-refused", (known, options)
-            assert len(session.questions) <= 1
+
+    def check(options: str, known: Dict[str, Any]) -> None:
+        session = open_session(down + codes_of() + options, **known)
+        session.authenticate()
+        if session.calls[-1].result["verdict"] == "NEEDINFO":
+            session.answer("x")
+        assert code(session.calls[-1].result) == "connection-refused"
+        assert len(session.questions) <= 1
+
+    with Cases() as together:
+        together.run_together(
+            {
+                f"{known} {options}": functools.partial(check, options, known)
+                for options in ("", "[username]\nallow_override=yes\n", "[auth]\ninteractive_protocols=telnet\n")
+                for known in cases
+            }
+        )
     typed = open_session(down + codes_of())
     assert code(typed.log_in("alice", "x")) == "connection-refused"
     assert used(tmp_path) == []

@@ -7,6 +7,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Dict, Iterable, List, Tuple
 
+import pytest
+
 from lib.recovery_code import new_hash
 from lib.secret import Secret
 from simulator.closed_port import closed_port
@@ -177,6 +179,7 @@ def test_server_that_proves_that_it_is_up_opens_no_recovery(open_session: OpenSe
                 assert outcome(session, "x", *["wrong"] * (expected == "wrong-recovery-code")) == expected
 
 
+@pytest.mark.slow
 def test_server_that_answers_others_is_not_marked_dead(open_session: OpenSession, tmp_path: pathlib.Path) -> None:
     """It answers no Status-Server, and one of its users ignores a push."""
     is_asked = threading.Event()

@@ -72,6 +72,7 @@ def test_dead_time_0_marks_no_server(open_session: OpenSession, freeradius: Free
             assert len(dead.requests) == asked
 
 
+@pytest.mark.slow
 def test_server_that_stops_to_answer_status_server_is_dead(open_session: OpenSession, freeradius: FreeRadius) -> None:
     dead = threading.Event()
 
@@ -114,6 +115,7 @@ def test_freeradius_answers_status_server_during_a_push(open_session: OpenSessio
     assert "Status-Server" in [request.code for request in freeradius.requests()[before:]]
 
 
+@pytest.mark.slow
 def test_login_starts_over_if_the_challenging_server_dies(open_session: OpenSession, freeradius: FreeRadius) -> None:
     challenge = [(STATE, b"its own State"), (REPLY_MESSAGE, b"Code?")]
     with Server(answering(SECRET, CHALLENGE, challenge)) as first:

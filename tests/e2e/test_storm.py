@@ -10,7 +10,7 @@ from tests.support.misbehaving import Server, silent
 from tests.support.plugin import OpenSession, metadata, section
 from tests.support.radiusd import FreeRadius
 
-SESSIONS = 200
+SESSIONS = 100
 
 
 @pytest.mark.slow

@@ -200,8 +200,8 @@ def test_another_spelling_does_not_get_past_the_lock_of_a_user(tmp_path: pathlib
     with Server(answering(SECRET)) as server, UserLocks(str(tmp_path)).locked("alice", 0.0) as is_ours:
         assert is_ours
         text = section(server, total_timeout=1, conn_timeout=1, conn_retries=1) + "[auth]\nserialize_user=yes\n"
-        for name in ("alice", "ALICE", "álice", "CORP\\alice", "alice@corp.example", "alice@one@two"):
-            join([forked(log_in, name, valid(text))])
+        names = ("alice", "ALICE", "álice", "CORP\\alice", "alice@corp.example", "alice@one@two")
+        join([forked(log_in, name, valid(text)) for name in names])
     assert server.requests == []
 
 

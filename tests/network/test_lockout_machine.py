@@ -197,6 +197,7 @@ class Guessing(RuleBasedStateMachine):
             REACHED["half of what is allowed"] += 2 * sent > self._most
 
 
+@pytest.mark.slow
 def test_guesses_that_reach_the_server_are_bounded() -> None:
     expected = {"many wait", "challenge answered", "no server", "locked", "half of what is allowed"}
     run_and_reach(Guessing, expected, REACHED, max_examples=25, stateful_step_count=STEPS)

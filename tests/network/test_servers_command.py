@@ -214,6 +214,7 @@ def test_invalid_reply_from_another_address_is_not_reported(cli: CommandLine) ->
     assert found["text"].startswith("no response in 1 s: ")
 
 
+@pytest.mark.slow
 def test_name_with_more_addresses_than_are_asked(cli: CommandLine, mocker: MockerFixture) -> None:
     look_up = socket.getaddrinfo
     with closed_port() as port:

@@ -281,7 +281,7 @@ def test_logins_of_many_users_do_not_wait(tmp_path: pathlib.Path) -> None:
 def test_a_hundred_processes_share_the_status_of_servers(tmp_path: pathlib.Path) -> None:
     def use(number: int) -> None:
         status = SharedServerStatus(str(tmp_path), 120)
-        for _ in range(50):
+        for _ in range(10):
             status.mark("a:1")
             status.suspect("a:1", "key")
             status.status_of("a:1")
