@@ -47,7 +47,7 @@ if TYPE_CHECKING:  # they import pyrad, which a hook that only asks the user mus
     from .radius import packet, result, tunneled
 
 _FEW_CODES = 2  # the log warns when a user has this many left
-_PATTERN_SECONDS = 2.0  # limit for [gateway_groups] pattern, and for all of [challenge_answers]
+PATTERN_SECONDS = 2.0  # limit for [gateway_groups] pattern, and for all of [challenge_answers]
 _LEAST_SECONDS = 0.05  # for each of [challenge_answers], whatever the others took
 
 _PUSH_WORDS = ("push", "phone", "sms")  # what [auth] push_password is for Duo's proxy: no secrets
@@ -244,7 +244,7 @@ class Authenticator:
         dictionary = self._settings.dictionary
         values = {attributes.by_key(*key, dictionary).name: reply.values_of(*key) for key in rules.attributes}
         try:
-            with time_limit(_PATTERN_SECONDS):
+            with time_limit(PATTERN_SECONDS):
                 found = gateway_groups(rules, values)
         except TimeoutError:
             found = Groups((), (log_lines.PATTERN_TIMED_OUT.text,))
@@ -258,7 +258,7 @@ class Authenticator:
 
     def _answered_by(self, used: Container[int], message: str) -> Optional[int]:
         """Return the first unused line of [challenge_answers] whose pattern matches in time, or None."""
-        deadline = time.monotonic() + _PATTERN_SECONDS
+        deadline = time.monotonic() + PATTERN_SECONDS
         for number, line in enumerate(self._settings.challenge_answers):
             if number in used:
                 continue

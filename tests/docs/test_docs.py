@@ -10,9 +10,8 @@ import re
 import stat
 from typing import Callable, Dict, Iterable, Iterator, List, Optional, Set
 
-import pytest
-
 from lib import reasons
+from lib.authenticator import PATTERN_SECONDS
 from lib.cli.presets import PRESETS
 from lib.config import options
 from lib.config.build import build
@@ -256,7 +255,6 @@ def seen(page: str) -> List[List[str]]:
     return [match.group(3).splitlines() for match in FENCE.finditer(part) if not match.group(2)]
 
 
-@pytest.mark.slow
 def test_rsa_new_pin(open_session: OpenSession, freeradius: FreeRadius) -> None:
     plain = aimed_at(preset("rsa"), server=HOST, port=freeradius.port, secret=freeradius.secret)
     session = open_session(plain, server_username="rsa")
@@ -412,7 +410,11 @@ def test_security_page_lists_the_cookie(open_session: OpenSession, freeradius: F
     ]
 
 
-@pytest.mark.slow
+def test_security_page_has_the_time_limit_of_patterns() -> None:
+    text = (DOCS / "security.md").read_text(encoding="utf-8")
+    assert f"After {PATTERN_SECONDS:g} seconds, the plugin treats it as one that does not match" in text
+
+
 def test_security_page_lists_the_state_directories(
     open_session: OpenSession, freeradius: FreeRadius, tmp_path: pathlib.Path
 ) -> None:

@@ -16,8 +16,6 @@ from tests.support.pages import SERVERS, aimed_at, blocks, preset
 from tests.support.plugin import OpenSession, metadata, prompts
 from tests.support.radiusd import AUTHORITY, HOST, NOT_INSTALLED, FreeRadius, find
 
-pytestmark = pytest.mark.slow
-
 PACKAGED = pathlib.Path("/etc/freeradius/3.0")
 SECRET = "32-random-characters-like-these-"
 TUNNEL = (("certificate_file", "pem"), ("private_key_file", "key"))

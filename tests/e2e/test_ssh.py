@@ -154,7 +154,6 @@ class TestLogins:
             person = log_in(gateway, "alice").sees(PASSWORD_PROMPT).types("correct horse")
             assert person.leaves().startswith(PASSWORD_PROMPT + "correct horse\n" + PAGE)
 
-    @pytest.mark.slow
     def test_concurrent_logins(self, gateway: Gateway, log_in: LogIn) -> None:
         names = ("alice", "pin1", "push", "echo", "locked")
         people = {name: log_in(gateway, name) for name in names}

@@ -422,7 +422,6 @@ def steps(newest: str, protocols: Sequence[str]) -> List[int]:
     return sorted(position for position in found if position < len(written))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("end", [close, Connection.reset])
 def test_server_that_ends_the_connection_at_any_step(end: Callable[[Connection], None]) -> None:
     with Cases() as cases, Server(answering_udp(b"udp")) as backup:
