@@ -111,4 +111,4 @@ def radius(freeradius: FreeRadius) -> str:
 def down() -> Iterator[str]:
     """The [radius] section for a closed port on loopback."""
     with closed_port() as port:
-        yield section(port, conn_timeout=0.2, conn_retries=30)
+        yield section(port, conn_timeout=0.6, conn_retries=30, retransmit_after=0)

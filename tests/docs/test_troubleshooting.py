@@ -155,7 +155,7 @@ def servers_that_do_not_answer(stage: Stage) -> None:
         late = section(first, total_timeout=1, conn_timeout=2, conn_retries=1) + section(second, "radius_2")
         stage.open(late, server_username="alice").log_in("x")
     with Server(lambda request: only_status(request) and [reply(request, SECRET, signature=None)]) as unsigned:
-        flawed = section(unsigned, conn_timeout=1, conn_retries=1, **probed)
+        flawed = section(unsigned, conn_timeout=3, conn_retries=1, **probed)
         stage.open(flawed, server_username="alice").log_in("x")
     with Server(answering(SECRET)) as accepting:
         stage.open(section(accepting, auth_type="mschapv2"), server_username="alice").log_in("x")
@@ -194,7 +194,6 @@ def servers_over_tls(stage: Stage) -> None:
     def answering_something_else(connection: tls_peer.Connection) -> None:
         connection.shake_hands()
         connection.send(reply(connection.receive(), b"radsec", code=5))
-        connection.wait_for_end()
 
     def closing_at_a_probe(connection: tls_peer.Connection) -> None:
         connection.shake_hands()
@@ -205,16 +204,15 @@ def servers_over_tls(stage: Stage) -> None:
         connection.shake_hands()
         octets = tls_peer.answer(connection, connection.receive())
         connection.send(octets[:4] + bytes([octets[4] ^ 1]) + octets[5:])
-        connection.wait_for_end()
 
-    bad_certificate, closes_late, silent_peer = (
-        tls_peer.Peer(each, server) for each in (saying("1503030002022a"), closing_then, waiting_for_the_end)
+    bad_certificate, closes_late, silent_peer, mute = (
+        tls_peer.Peer(each, server)
+        for each in (saying("1503030002022a"), closing_then, waiting_for_the_end, saying(""))
     )
     peers = [
         tls_peer.Peer(tls_peer.answering(), other.issue()),
         *(tls_peer.Peer(saying("150303000202" + alert), server) for alert in ("74", "28", "2a", "78", "46", "50")),
         tls_peer.Peer(saying(b"HTTP/1.1 400 Bad Request\r\n\r\n".hex()), server),
-        tls_peer.Peer(saying(""), server),
         *(tls_peer.Peer(each, server) for each in (closing, closing_then, closing_after_an_answer, closing_at_a_probe)),
         tls_peer.Peer(answering_something_else, server),
         tls_peer.Peer(answering_with_another_token, server, protocols=[tls_peer.VERSION_1_1]),
@@ -223,14 +221,16 @@ def servers_over_tls(stage: Stage) -> None:
     sections = [{"port": str(peer.port)} for peer in peers]
     with_certificate = {"client_certificate": in_configuration(client.certificate + client.key)}
     sections += [dict(with_certificate, port=str(peer.port)) for peer in (bad_certificate, closes_late)]
-    sections += [{"port": str(silent_peer.port), "status_check": each} for each in ("none", "status-server")]
+    sections.append({"port": str(mute.port), "connect_timeout": "2"})
+    silent_options = {"port": str(silent_peer.port), "conn_timeout": "2"}
+    sections += [dict(silent_options, status_check=each) for each in ("none", "status-server")]
     sections += [
         {"port": "1", "ca_certificate": "-----BEGIN CERTIFICATE-----\n  MAA=\n  -----END CERTIFICATE-----"},
         {"port": "2", "client_certificate": in_configuration(client.certificate + server.key)},
         {"port": "3", "tls_server_name": ".a"},
     ]
     with contextlib.ExitStack() as stack:
-        for peer in (*peers, bad_certificate, closes_late, silent_peer):
+        for peer in (*peers, bad_certificate, closes_late, silent_peer, mute):
             stack.enter_context(peer)
         full = stack.enter_context(socket.socket())
         full.bind(("127.0.0.1", 0))
@@ -239,11 +239,11 @@ def servers_over_tls(stage: Stage) -> None:
             waiting = stack.enter_context(socket.socket())
             waiting.setblocking(False)
             waiting.connect_ex(full.getsockname())
-        sections.append({"port": str(full.getsockname()[1])})
+        sections.append({"port": str(full.getsockname()[1]), "connect_timeout": "0.5"})
         configuration = ""
         for number, options in enumerate(sections, 1):
             values = dict(transport="tls", server="127.0.0.1", ca_certificate=in_configuration(ours.certificate))
-            values.update(conn_timeout="2", status_check_after="0.5", connect_timeout="0.5")
+            values.update(conn_timeout="60", status_check_after="0.5", connect_timeout="30")
             values.update(options)
             lines = ["{}={}\n".format(*pair) for pair in values.items()]
             configuration += "[radius{}]\n".format(f"_{number}" if number > 1 else "") + "".join(lines)

@@ -26,7 +26,7 @@ PASSWORD_PROMPT = "on your device: "
 
 
 def command(plugin_zip: Path, *options: str) -> List[str]:
-    """Return the command line that demo.sh runs."""
+    """Return a command line as that of demo.sh."""
     return [sys.executable, "-m", "simulator.demo", *options, str(plugin_zip)]
 
 
@@ -53,7 +53,7 @@ class TestScript:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=5 * SAFETY_LIMIT,  # about forty new processes
+            timeout=5 * SAFETY_LIMIT,
         )
         printed = played.stdout.decode("utf-8")
         assert played.returncode == 0, printed

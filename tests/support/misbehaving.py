@@ -178,7 +178,7 @@ def listening(host: str, port: int = 0) -> socket.socket:
 @contextlib.contextmanager
 def nothing_left_open() -> Iterator[None]:
     """Fail if the block leaves a socket or a file open."""
-    # What is made in the block stays in the youngest generation. To collect all takes longer than most tests.
+    # What is made in the block stays in the youngest generation. A full collection takes longer than most tests.
     gc.collect(0)
     gc.disable()
     try:
