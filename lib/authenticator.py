@@ -47,7 +47,7 @@ if TYPE_CHECKING:  # they import pyrad, which a hook that only asks the user mus
     from .radius import packet, result, tunneled
 
 _FEW_CODES = 2  # the log warns when a user has this many left
-PATTERN_SECONDS = 2.0  # limit for [gateway_groups] pattern, and for all of [challenge_answers]
+PATTERN_SECONDS = 2.0  # of processor time, for [gateway_groups] pattern, and for all of [challenge_answers]
 _LEAST_SECONDS = 0.05  # for each of [challenge_answers], whatever the others took
 
 _PUSH_WORDS = ("push", "phone", "sms")  # what [auth] push_password is for Duo's proxy: no secrets
@@ -258,14 +258,14 @@ class Authenticator:
 
     def _answered_by(self, used: Container[int], message: str) -> Optional[int]:
         """Return the first unused line of [challenge_answers] whose pattern matches in time, or None."""
-        deadline = time.monotonic() + PATTERN_SECONDS
+        deadline = time.process_time() + PATTERN_SECONDS
         for number, line in enumerate(self._settings.challenge_answers):
             if number in used:
                 continue
             from .time_limit import time_limit
 
             try:
-                with time_limit(max(_LEAST_SECONDS, deadline - time.monotonic())):
+                with time_limit(max(_LEAST_SECONDS, deadline - time.process_time())):
                     if line.pattern.search(message):
                         log_lines.ANSWERED.log(_log, place=line.place)
                         return number
