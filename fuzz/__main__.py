@@ -9,8 +9,8 @@ target_name = sys.argv.pop(1)
 with atheris.instrument_imports(include=["lib"]):
     target = importlib.import_module("fuzz." + target_name)
 
-# For one input, in seconds, MiB and octets
-LIMITS = ["-timeout=10", "-rss_limit_mb=512", f"-max_len={target.MAX_INPUT}"]
+# For one input, in seconds (generous, since the targets run side by side), MiB and octets
+LIMITS = ["-timeout=60", "-rss_limit_mb=512", f"-max_len={target.MAX_INPUT}"]
 
 SPEED = ["-entropic_scale_per_exec_time=1"]  # otherwise the longest inputs take most of the time
 
