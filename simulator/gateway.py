@@ -76,13 +76,14 @@ class UnpackedPlugin(NamedTuple):
     """A plugin as SPS has it after the upload: the unpacked zip and the configuration's text.
 
     `python` runs the hooks and must have the SDK. `state_directory` persists between calls (default: next to
-    `directory`); the ephemeral one is next to it. `fixtures` are for the fakes of the SDK, as JSON:
+    `directory`); the ephemeral one is next to it. Temporary files are next to `directory`. `fixtures` are for the fakes
+    of the SDK, as JSON, each of them optional:
     {"user_lists": {policy: {"allow": "no_user", "except": [user, ...]}},
     "credential_stores": {policy: {user: {host: [[password or certificate], ...]}}},
     "ldap_servers": {policy: {"users": {...}, "groups": {...}}},
-    "trusted_ca_lists": {name: {"type": "x509v3-sign-rsa", "certs": [PEM, ...]}}}, each of them optional. `running`, if
-    given, contains the running processes and the hook of each, so that another thread can `kill` them. `fork_server`,
-    if given, forks the processes that it can, which saves each of them the import of the SDK.
+    "trusted_ca_lists": {name: {"type": "x509v3-sign-rsa", "certs": [PEM, ...]}}}. `running`, if given, contains the
+    running processes and the hook of each, so that another thread can `kill` them. `fork_server`, if given, forks the
+    processes that it can, which saves each of them the import of the SDK.
     """
 
     directory: Union[str, Path]
@@ -134,6 +135,7 @@ class UnpackedPlugin(NamedTuple):
 
     def _start(self, stdin: int, answer: int) -> Process:
         environment = self._environment()
+        os.makedirs(environment["TMPDIR"], exist_ok=True)
         if self.fork_server and self.fork_server.can_serve(self.python, environment):
             return self.fork_server.start(environment, stdin, answer)
         environment[RESULT_FD] = str(answer)
@@ -154,6 +156,8 @@ class UnpackedPlugin(NamedTuple):
         state = os.path.abspath(str(self.state_directory or f"{self.directory}.state"))
         environment["SCB_PLUGIN_STATE_DIRECTORY"] = state
         environment["EPHEMERAL_PLUGIN_STATE_DIRECTORY"] = state + ".ephemeral"
+        # A process that is killed cannot remove its files, not even the one with which `tempfile` finds the directory.
+        environment["TMPDIR"] = os.path.abspath(str(self.directory)) + ".temporary"
         return environment
 
 

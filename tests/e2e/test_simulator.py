@@ -267,6 +267,11 @@ class TestHost:
         elsewhere = plugin._replace(state_directory=Path(str(plugin.directory)).with_name("elsewhere"))
         assert elsewhere.call("authenticate", {}).result == [1, 1]
 
+    def test_killed_process_leaves_its_temporary_files_next_to_the_plugin(self, host: Host) -> None:
+        plugin = host("import os, signal, tempfile\ntempfile.mkstemp()\nos.kill(os.getpid(), signal.SIGKILL)")
+        assert failed(plugin.call("authenticate", {})) == (None, "NoResult", -signal.SIGKILL)
+        assert len(list(Path(f"{plugin.directory}.temporary").iterdir())) == 1
+
     def test_fixtures_of_the_sdk(self, host: Host) -> None:
         plugin = host(
             """
