@@ -207,7 +207,7 @@ def test_record_that_is_never_acknowledged_holds_up_no_other(
     names = ["a", "b", "c", "d"]
     with Server(script) as server:
         asked = section(freeradius, dead_time=0, retransmit_after=0)
-        asked += section(server, "accounting", enabled="yes", timeout=1)
+        asked += section(server, "accounting", enabled="yes", timeout=2)
         for name in ["poison"] + names:
             whole_session(open_session, asked, session_id=name)
     counted = Counter(received)

@@ -105,7 +105,7 @@ def test_defect_08_blastradius(open_session: OpenSession, radius: str, freeradiu
 
     # The attack turns a Reject into an Accept with a valid Response Authenticator and no Message-Authenticator.
     with Server(lambda request: [reply(request, SECRET, ACCEPT, signature=None)]) as forger:
-        session = open_session(section(forger, conn_timeout=1, conn_retries=1), server_username="alice")
+        session = open_session(section(forger, conn_timeout=3, conn_retries=1), server_username="alice")
         assert code(session.log_in("x")) == "no-message-authenticator"
 
 

@@ -621,9 +621,10 @@ def test_lock_of_another_login(open_session: OpenSession, tmp_path: pathlib.Path
     locks = UserLocks(str(tmp_path / "state.ephemeral"))
     with Server(answering(SECRET)) as server, locks.locked("ALICE", 0.0) as is_ours:
         assert is_ours
-        asked = section(server, total_timeout=1) + "[auth]\nserialize_user=yes\n"
-        assert code(open_session(asked, gateway_user="alice").log_in("x")) == "login-in-progress"
-        assert open_session(asked, gateway_user="bob").log_in("x")["verdict"] == "ACCEPT"
+        serialized = section(server) + "[auth]\nserialize_user=yes\n"
+        impatient = section(server, total_timeout=1) + "[auth]\nserialize_user=yes\n"
+        assert code(open_session(impatient, gateway_user="alice").log_in("x")) == "login-in-progress"
+        assert open_session(serialized, gateway_user="bob").log_in("x")["verdict"] == "ACCEPT"
     assert [request.values(1) for request in server.requests] == [[b"bob"]]
 
 

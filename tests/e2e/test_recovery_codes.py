@@ -105,7 +105,7 @@ def test_silence_after_a_challenge(open_session: OpenSession) -> None:
         return [] if request.values(STATE) else [reply(request, SECRET, CHALLENGE, [(STATE, b"state")])]
 
     with Server(challenges) as server:
-        configuration = section(server, conn_timeout=0.5, conn_retries=1) + codes_of()
+        configuration = section(server, conn_timeout=2, conn_retries=1) + codes_of()
         session = open_session(configuration, gateway_user="alice")
         assert session.log_in("1111", "222222", CODES[0])["verdict"] == "ACCEPT"
     assert prompts(session)[2] == PROMPT
@@ -409,8 +409,8 @@ def test_no_busy_server_admits_anybody_without_a_code(open_session: OpenSession,
     directory.mkdir()
     with running(directory, push_seconds=120, threads=2) as busy:
         given_up = section(busy, conn_timeout=0.5, conn_retries=1)
-        for number in (1, 2):
+        for _ in range(2):
             assert outcome(open_session(given_up, gateway_user="push"), "") == "no-reply"
-            assert len(busy.requests("push")) == number
+        wait_until(lambda: len(busy.requests("push")) == 2)
         never_admits(open_session, section(busy, conn_timeout=0.3, conn_retries=1))
         assert busy.requests("alice") == []

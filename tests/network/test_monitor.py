@@ -79,9 +79,9 @@ def test_no_server_is_usable(cli: CommandLine, down: str) -> None:
     lost = watch(cli, "[radius]\nserver=nosuch.invalid.\nsecret=x\n")
     assert lost.state == CRITICAL and "[radius] nosuch.invalid.: name resolution failed" in lost.text
     with Server(silent) as dead, Server(answering(b"another secret")) as wrong:
-        line = watch(cli, section(dead) + section(wrong, "radius_2"), timeout=0.5)
+        line = watch(cli, section(dead) + section(wrong, "radius_2"), timeout=2)
     assert (line.state, line.data) == (CRITICAL, [])
-    assert f"[radius] 127.0.0.1:{dead.port}: no response in 0.5 s; " in line.text
+    assert f"[radius] 127.0.0.1:{dead.port}: no response in 2 s; " in line.text
     assert line.text.endswith(f"127.0.0.1:{wrong.port}: the server is up, but its shared secret differs")
 
 

@@ -52,7 +52,7 @@ def facts(
 
 def test_every_address_of_a_name(cli: CommandLine) -> None:
     with Server(answering(SECRET)) as server:
-        named = cli.run("servers", "--timeout", "1", cli.file(section(server, server="localhost")))
+        named = cli.run("servers", "--timeout", "2", cli.file(section(server, server="localhost")))
         numeric = cli.run("servers", cli.file(section(server)))
     lines = named.out.splitlines()
     assert re.match(r"\[radius\] 127\.0\.0\.1:\d+ \(localhost, resolved in [\d.]+ ms\): ok: ", lines[-1] + lines[0])
@@ -73,7 +73,7 @@ def test_closed_port(cli: CommandLine, down: str) -> None:
 
 def test_silence_lists_the_possible_causes(cli: CommandLine) -> None:
     with Server(silent) as server:
-        dead = facts(cli, section(server, retransmit_after=0.1), timeout=0.5)["radius"]
+        dead = facts(cli, section(server, retransmit_after=0.1), timeout=2)["radius"]
         *sent, last = server.requests
         assert len(sent) > 1 and len({each.octets for each in sent}) == 1
         assert last.octets not in [each.octets for each in sent], "the one that finds replies from another address"
@@ -85,8 +85,8 @@ def test_silence_lists_the_possible_causes(cli: CommandLine) -> None:
 def test_wrong_secret(cli: CommandLine) -> None:
     with Server(answering(b"another secret")) as server:
         configuration = section(server)
-        wrong = facts(cli, configuration, timeout=1)["radius"]
-        printed = cli.run("servers", "--timeout", "1", cli.file(configuration)).out
+        wrong = facts(cli, configuration, timeout=2)["radius"]
+        printed = cli.run("servers", "--timeout", "2", cli.file(configuration)).out
     assert (wrong["ok"], wrong["code"]) == (False, "wrong-secret")
     assert wrong["text"].startswith("the server is up, but its shared secret differs")
     assert "    [radius] 127.0.0.1:" in printed and "discarded " in printed
@@ -94,7 +94,7 @@ def test_wrong_secret(cli: CommandLine) -> None:
 
 def test_reply_that_is_not_radius(cli: CommandLine) -> None:
     with Server(lambda request: [b"\x1b[31mHTTP/1.1 400 Bad Request, as you like it"]) as server:
-        odd = facts(cli, section(server), timeout=1)["radius"]
+        odd = facts(cli, section(server), timeout=2)["radius"]
     assert (odd["code"], odd["text"]) == ("bad-reply", "the reply does not answer the request")
 
 
@@ -123,7 +123,7 @@ def test_probe_user(cli: CommandLine, verdict: int) -> None:
         return [reply(request, SECRET, verdict)] if request.octets[0] == ACCESS_REQUEST else []
 
     with Server(answering_logins) as server:
-        probed = facts(cli, section(server), "--probe-user", "nobody", timeout=1)["radius"]
+        probed = facts(cli, section(server), "--probe-user", "nobody", timeout=2)["radius"]
     logins = [each for each in server.requests if each.octets[0] == ACCESS_REQUEST]
     assert (probed["ok"], probed["probe"], probed["signed"]) == (True, "login", True)
     assert "responded to a login, not to Status-Server," in probed["text"]
@@ -198,20 +198,20 @@ def from_another_address(secret: bytes, *codes: int) -> Callable[[Request], Iter
 
 def test_reply_from_another_address_is_reported_and_not_believed(cli: CommandLine) -> None:
     with Server(from_another_address(SECRET, STATUS_SERVER)) as server:
-        found = facts(cli, section(server), timeout=1)["radius"]
+        found = facts(cli, section(server), timeout=2)["radius"]
     assert (found["ok"], found["code"], found["signed"]) == (False, "no-reply", None)
     assert found["other_address"].startswith("127.0.0.2:")
     assert found["text"].startswith("the server replies from 127.0.0.2:")
     with Server(from_another_address(SECRET, ACCESS_REQUEST)) as server:
-        found = facts(cli, section(server), "--probe-user", "nobody", timeout=1)["radius"]
+        found = facts(cli, section(server), "--probe-user", "nobody", timeout=2)["radius"]
     assert (found["ok"], found["code"]) == (False, "no-reply") and found["other_address"].startswith("127.0.0.2:")
 
 
 def test_invalid_reply_from_another_address_is_not_reported(cli: CommandLine) -> None:
     with Server(from_another_address(b"another secret", STATUS_SERVER)) as server:
-        found = facts(cli, section(server), timeout=1)["radius"]
+        found = facts(cli, section(server), timeout=2)["radius"]
     assert (found["ok"], found["code"], found["other_address"]) == (False, "no-reply", "")
-    assert found["text"].startswith("no response in 1 s: ")
+    assert found["text"].startswith("no response in 2 s: ")
 
 
 @pytest.mark.slow

@@ -281,7 +281,7 @@ class TestProof:
             return [reply(request, SECRET, ACCEPT, eap_message(bytes([3, 0, 0, 4])), signature=None)]
 
         with Server(unsigned) as server:
-            settings = configured(server, require_message_authenticator=False, conn_timeout=1.0)
+            settings = configured(server, require_message_authenticator=False, conn_timeout=3.0)
             assert no_answer(settings).code == reasons.NO_MESSAGE_AUTHENTICATOR
 
 
@@ -368,7 +368,7 @@ class TestFaults:
     def test_server_falls_silent(self) -> None:
         script = TunnelScript("ttls-pap")
         with Server(lambda request: script(request) if request.number < 3 else silent(request)) as server:
-            error = no_answer(configured(server, conn_timeout=1.0))
+            error = no_answer(configured(server, conn_timeout=3.0))
         assert (error.code, error.is_alive) == (reasons.NO_ANSWER, True)
 
 
