@@ -405,7 +405,7 @@ def users_who_need_no_login(stage: Stage) -> None:
     mapping = with_ldap + "[usermapping source=ldap_server]\nuser_attribute=mail\n"
     stage.open(mapping, directory, gateway_user="alice").log_in("correct horse")
     stage.open(mapping, {"ldap_servers": {"ad": {}}}, gateway_user="alice").log_in("correct horse")
-    cache = stage.radius + "[authentication_cache]\nreuse_limit=2\n"
+    cache = stage.radius + "[authentication_cache]\nreuse_limit=2\nsoft_timeout=600\nhard_timeout=600\n"
     stage.open(cache, gateway_user="alice").log_in("correct horse")
     stage.open(cache, gateway_user="alice").log_in()
     for path in stage.state.rglob("*.cache"):
@@ -482,7 +482,7 @@ def damaged_files(stage: Stage) -> None:
 
 def accounting_server_that_refuses(stage: Stage) -> None:
     with Server(lambda request: [signed(request, ACCOUNTING_RESPONSE, NOTHING_RECORDED)]) as server:
-        accounting = "[accounting]\nenabled=yes\ntimeout=1\nserver={}\nport={}\nsecret={}\n"
+        accounting = "[accounting]\nenabled=yes\ntimeout=3\nserver={}\nport={}\nsecret={}\n"
         own = accounting.format(server.host, server.port, SECRET.decode("ascii"))
         stage.whole(stage.radius + own, "correct horse", gateway_user="alice")
 

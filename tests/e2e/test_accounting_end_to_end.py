@@ -29,7 +29,7 @@ def records(freeradius: FreeRadius) -> Records:
 @pytest.fixture
 def accounting(freeradius: FreeRadius) -> str:
     """A configuration with accounting that never marks a server dead."""
-    return section(freeradius, dead_time=0) + f"[accounting]\nenabled=yes\nport={freeradius.acct_port}\n"
+    return section(freeradius, dead_time=0) + f"[accounting]\nenabled=yes\ntimeout=20\nport={freeradius.acct_port}\n"
 
 
 def whole_session(open_session: OpenSession, configuration: str, **known: Any) -> Session:
@@ -62,13 +62,13 @@ def test_start_and_stop(open_session: OpenSession, accounting: str, records: Rec
     start, stop = records()
     for record in (start, stop):
         found = {name: value for name, value in record.attributes}
+        assert int(str(found.pop("Acct-Delay-Time"))) < 60
         for volatile in ("NAS-Identifier", "Event-Timestamp", "Acct-Session-Time"):
             found.pop(volatile, None)
         assert found == {
             "User-Name": "alice",
             "Acct-Status-Type": record.get("Acct-Status-Type"),
             "Acct-Session-Id": "s-1",
-            "Acct-Delay-Time": "0",
             "Acct-Authentic": "RADIUS",
             "Class": b"OU=ops;",
             "NAS-IP-Address": "127.0.0.1",
@@ -131,7 +131,7 @@ def test_accounting_server_down_for_a_while(
     directory.mkdir()
     with running(directory) as radiusd:
         both = section(freeradius, dead_time=0)
-        both += section(radiusd, "accounting", port=radiusd.acct_port, enabled="yes", timeout=10)
+        both += section(radiusd, "accounting", port=radiusd.acct_port, enabled="yes", timeout=30)
         sessions = [whole_session(open_session, both, session_id="up")]
         radiusd.stop()
         sessions += [whole_session(open_session, both, session_id=f"down-{number}") for number in range(3)]
@@ -150,7 +150,7 @@ def test_accounting_server_down_for_a_while(
         order = [each.get("Acct-Status-Type") for each in records if each.get("Acct-Session-Id") == name]
         assert order == ["Start", "Stop"]
     delays = {each.get("Acct-Session-Id"): int(str(each.get("Acct-Delay-Time"))) for each in records}
-    assert delays["up"] == 0 and delays["down-0"] >= 3600, delays
+    assert delays["up"] < 60 and delays["down-0"] >= 3600, delays
 
 
 def test_many_sessions_at_once(
@@ -186,9 +186,9 @@ def test_dead_accounting_server_is_not_tried_again(
         asked = radius + silent_accounting(server)
         whole_session(open_session, asked)
         whole_session(open_session, asked)  # not until two records are left unanswered: the first may be at fault
-        asked_so_far = len(server.requests)
+        asked_so_far = {request.octets for request in server.requests}
         whole_session(open_session, asked)
-    assert len(server.requests) == asked_so_far
+    assert {request.octets for request in server.requests} == asked_so_far
     assert len(unsent(tmp_path)) == 6
 
 

@@ -65,8 +65,8 @@ def test_servers_without_status_server(cli: CommandLine, tmp_path: pathlib.Path)
     with hostapd.running(tmp_path) as server:
         options: Dict[str, Any] = dict(tls_server_name=HOST_NAME, ca_certificate=AUTHORITY.certificate)
         text = section(server.port, secret=server.secret, auth_type="peap-mschapv2", **options)
-        asked = cli.run("servers", "--timeout", "2", cli.file(text))
-        other = cli.run("servers", "--timeout", "2", cli.file(text.replace(HOST_NAME, "other.example.com")))
+        asked = cli.run("servers", "--timeout", "3", cli.file(text))
+        other = cli.run("servers", "--timeout", "3", cli.file(text.replace(HOST_NAME, "other.example.com")))
     assert other.status == 1
     assert re.search(
         r": not ok: .* does not match the name other\.example\.com\n    unverified certificate: ", other.out

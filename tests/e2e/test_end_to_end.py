@@ -256,7 +256,7 @@ def test_push(open_session: OpenSession, freeradius: FreeRadius) -> None:
     verdict = session.log_in("")
     assert verdict["verdict"] == "ACCEPT"
     assert metadata(verdict)["seconds"] >= freeradius.push_seconds
-    assert re.search("and [2-5] transmissions: ", text(session))
+    assert re.search("and [2-9] transmissions: ", text(session))
     assert len(freeradius.requests("push")) == before + 1
 
 
@@ -272,7 +272,9 @@ def test_push_password(open_session: OpenSession, radius: str) -> None:
 
 def test_totp(open_session: OpenSession, radius: str) -> None:
     session = open_session(radius, server_username="totp")
-    assert session.log_in("000000x", radiusd.totp_code())["verdict"] == "ACCEPT"
+    session.authenticate()
+    session.answer("000000x")
+    assert session.answer(radiusd.totp_code(10.0))["verdict"] == "ACCEPT"
 
 
 def test_old_server_without_message_authenticator(open_session: OpenSession, freeradius: FreeRadius) -> None:
@@ -297,7 +299,7 @@ def test_wrong_shared_secret(open_session: OpenSession, freeradius: FreeRadius) 
     verdict = session.log_in("correct horse")
     assert code(verdict) == "no-reply"
     assert metadata(verdict)["attempts"] == 0
-    assert re.search("no response to [23] transmissions", text(session))  # a busy machine sends less often
+    assert re.search("no response to [1-3] transmissions?", text(session))  # a busy machine sends less often
     assert freeradius.secret not in text(session) and "another one" not in text(session)
 
 

@@ -4,6 +4,7 @@ The expected outcome is the code of the DENY, or ACCEPT if the plugin must find 
 """
 
 import hashlib
+import re
 import struct
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Iterable, List, NamedTuple, Union
@@ -35,7 +36,7 @@ Datagrams = Iterable[Union[bytes, Datagram]]
 
 
 class Fault(NamedTuple):
-    """The datagrams that the server sends for each request, the expected outcome, and an expected part of the log."""
+    """The datagrams that the server sends for each request, the expected outcome, and a pattern of the log."""
 
     name: str
     script: Script
@@ -111,14 +112,14 @@ def flooding(request: Request) -> Datagrams:
 ZERO = (MESSAGE_AUTHENTICATOR, bytes(16))
 
 FAULTS = [
-    Fault("lost request", second_send_only, ACCEPT, "and 2 transmissions"),
+    Fault("lost request", second_send_only, ACCEPT, "and [2-9] transmissions"),
     Fault("duplicated reply", lambda r: [right(r)] * 3, ACCEPT),
     Fault("accept after a reject", lambda r: [reply(r, SECRET, REJECT), right(r)], "rejected"),
     Fault("reply from another port", from_elsewhere("127.0.0.1"), "no-reply"),
     Fault("reply from another address", from_elsewhere("127.0.0.2"), "no-reply"),
-    Fault("reply to an earlier send", to_an_earlier_send(), ACCEPT, "and 2 transmissions"),
+    Fault("reply to an earlier send", to_an_earlier_send(), ACCEPT, "and [2-9] transmissions"),
     Fault("late and reordered replies", reordered, ACCEPT, "discarded 1 reply"),
-    Fault("server restarting", restarting, ACCEPT, "and 3 transmissions"),
+    Fault("server restarting", restarting, ACCEPT, "and [3-9] transmissions"),
     Fault("3,000 datagrams of junk", flooding, ACCEPT, "replies: malformed header"),
     Fault("wrong identifier", lambda r: [right(r)[:1] + bytes([r.octets[1] ^ 1]) + right(r)[2:]], "bad-reply"),
     Fault("wrong secret", lambda r: [reply(r, b"another secret", ACCESS_ACCEPT)], "wrong-secret", "secret probably"),
@@ -166,19 +167,19 @@ FAULTS = [
     Fault("100 datagrams of junk", lambda r: [b"junk" * 20] * 100 + [right(r)], ACCEPT, "discarded 100 replies"),
     Fault("Accounting-Response", lambda r: [signed(r, 5, b""), right(r)], ACCEPT, "unexpected code"),
     Fault("request sent back", lambda r: [r.octets, right(r)], ACCEPT),
-    Fault("silence", lambda r: [], "no-reply", "no response to 3 transmissions"),
+    Fault("silence", lambda r: [], "no-reply", "no response to [1-3] transmissions?"),
 ]
 
 
 def test_faults(open_session: OpenSession) -> None:
     def play(fault: Fault) -> None:
-        # The plugin waits to the end only if no valid reply arrives. It sends at 0, 0.2 and 0.6 s in the first second.
-        seconds = 60 if fault.outcome in (ACCEPT, "rejected") else 1
+        # The plugin waits to the end only if no valid reply arrives.
+        seconds = {ACCEPT: 60, "rejected": 60, "no-reply": 1}.get(fault.outcome, 4)
         with Server(fault.script) as server:
             configuration = section(server, conn_timeout=seconds, conn_retries=1, retransmit_after=0.2)
             session = open_session(configuration + "[auth]\nmax_attempts=1\n", server_username="alice")
             assert outcome(session, "code") == fault.outcome, session.log
-            assert fault.log in text(session)
+            assert re.search(fault.log, text(session))
 
     with Cases() as cases, ThreadPoolExecutor(6) as pool:
         for fault, played in [(fault, pool.submit(play, fault)) for fault in FAULTS]:

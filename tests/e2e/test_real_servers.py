@@ -43,13 +43,16 @@ def test_other_server_answers_for_a_busy_one(
     with running(tmp_path, threads=2, push_seconds=12) as server, ThreadPoolExecutor(2) as pool:
         busy = section(server, conn_timeout=60, status_check_after=0.2, total_timeout=280)
         both = busy + section(freeradius, "radius_2")
-        # Before that, the server answers a Status-Server during a push, so that its silence means something.
-        first = pool.submit(open_session(busy, server_username="push", time_limit=120.0).log_in, "")
-        wait_until(lambda: "Status-Server" in [each.code for each in server.requests()])
-        second = pool.submit(open_session(busy, server_username="push", time_limit=120.0).log_in, "")
-        wait_until(lambda: len(server.requests("push")) == 2)
+        pushes = [open_session(busy, server_username="push", time_limit=120.0) for _ in range(2)]
         session = open_session(both, server_username="alice", time_limit=120.0)
-        assert accepted_by(session.log_in("correct horse")) == f"{freeradius.host}:{freeradius.port}"
+        for each in (*pushes, session):  # not while the server is busy, which is not for long
+            each.authenticate()
+        # Before that, the server answers a Status-Server during a push, so that its silence means something.
+        first = pool.submit(pushes[0].answer, "")
+        wait_until(lambda: "Status-Server" in [each.code for each in server.requests()])
+        second = pool.submit(pushes[1].answer, "")
+        wait_until(lambda: len(server.requests("push")) == 2)
+        assert accepted_by(session.answer("correct horse")) == f"{freeradius.host}:{freeradius.port}"
         assert re.search("no response to . transmissions? or to Status-Server", text(session))
         assert {accepted_by(each.result()) for each in (first, second)} == {f"{server.host}:{server.port}"}
 
@@ -64,7 +67,7 @@ def test_proxy_without_upstream_costs_two_logins(
         own: Dict[str, Any] = dict(secret=radsecproxy.SECRET, require_message_authenticator="no")
         if transport == "tls":
             own = dict(transport="tls", ca_certificate=AUTHORITY.certificate, client_certificate=CLIENT.both)
-        options = dict(own, conn_timeout=3, conn_retries=1, status_check_after=0.2)
+        options = dict(own, conn_timeout=4, conn_retries=1, status_check_after=0.2)
         proxy = section(getattr(ports, transport), **options)
         other = section(freeradius, "radius_2", transport="udp", conn_timeout=60, conn_retries=1)
         sessions = [open_session(proxy + other, server_username="alice", time_limit=120.0) for _ in range(3)]

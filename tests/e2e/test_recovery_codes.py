@@ -121,7 +121,7 @@ def test_one_of_fifty_logins_with_one_code(open_session: OpenSession, down: str,
 
 def test_accounting_of_a_recovered_session(open_session: OpenSession, down: str, freeradius: FreeRadius) -> None:
     before = len(freeradius.accounting())
-    accounting = section(freeradius, "accounting", port=freeradius.acct_port, enabled="yes")
+    accounting = section(freeradius, "accounting", port=freeradius.acct_port, enabled="yes", timeout=20)
     session = open_session(down + codes_of() + accounting, gateway_user="alice")
     assert session.log_in("x", CODES[0])["verdict"] == "ACCEPT"
     session.authorize()
@@ -178,8 +178,9 @@ def test_password_prompt_takes_no_recovery_code(open_session: OpenSession, tmp_p
         session = open_session(configuration, gateway_user="alice", cumulative=False)
         session.authenticate()
         session.answer("x")
+        wait_until(lambda: len(server.requests) > before)
         sent = len(server.requests)
-        assert sent > before and code(session.answer("wrong")) == "wrong-recovery-code"
+        assert code(session.answer("wrong")) == "wrong-recovery-code"
         assert len(server.requests) == sent, "the answer to the recovery prompt went to the server"
     assert used(tmp_path) == []
 

@@ -110,7 +110,7 @@ def test_status_check_none(open_session: OpenSession) -> None:
 
 def test_freeradius_answers_status_server_during_a_push(open_session: OpenSession, freeradius: FreeRadius) -> None:
     before = len(freeradius.requests())
-    session = open_session(section(freeradius, status_check_after=0.5), server_username="push")
+    session = open_session(section(freeradius, status_check_after=0.1), server_username="push")
     assert session.log_in("")["verdict"] == "ACCEPT"
     assert "Status-Server" in [request.code for request in freeradius.requests()[before:]]
 

@@ -66,6 +66,7 @@ def test_pipes_and_dangling_links_in_the_directories_of_the_sdk(
     counted = tmp_path / "state.ephemeral" / "connection_limit by=client_ip_gateway_user" / "192.0.2.10_alice"
     with Server(only_with_code) as server, Cases() as cases:
         configuration = section(server) + "[auth]\nmax_attempts=1\n[authentication_cache]\nreuse_limit=9\n"
+        configuration += "soft_timeout=600\nhard_timeout=600\n"
         configuration += "[connection_limit by=client_ip_gateway_user]\nlimit=1\n"
 
         def open_one() -> Session:

@@ -106,7 +106,9 @@ def test_unicode_name_and_code(open_session: OpenSession, port: int) -> None:
 
 def test_accounting(open_session: OpenSession, port: int, freeradius: FreeRadius) -> None:
     session_id = f"over-tls-{port}"
-    session = open_session(over_tls(port) + "[accounting]\nenabled=yes\n", gateway_user="alice", session_id=session_id)
+    session = open_session(
+        over_tls(port) + "[accounting]\nenabled=yes\ntimeout=20\n", gateway_user="alice", session_id=session_id
+    )
     assert logged_in(session, "correct horse")["verdict"] == "ACCEPT"
     session.authorize()
     session.end()
@@ -233,7 +235,7 @@ def dialog(connection: Connection) -> None:
 
 def test_session_in_radius_1_1(open_session: OpenSession) -> None:
     with Peer(dialog, SERVER, protocols=[VERSION_1_1, VERSION_1_0]) as peer:
-        session = open_session(over_tls(peer.port) + "[accounting]\nenabled=yes\n", gateway_user="alice")
+        session = open_session(over_tls(peer.port) + "[accounting]\nenabled=yes\ntimeout=20\n", gateway_user="alice")
         assert logged_in(session, "", "pïn")["verdict"] == "ACCEPT"
         session.authorize()
         session.end()

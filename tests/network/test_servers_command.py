@@ -145,13 +145,13 @@ def test_login_without_an_answer(cli: CommandLine) -> None:
     with Server(answering_status) as server:
         found = printed(cli, section(server), "--probe-user", "nobody")
     assert found[0].startswith(f"[radius] 127.0.0.1:{server.port}: ok: ")
-    text = "no response to a login in 1 s, but to Status-Server: read the log of the server"
+    text = "no response to a login in 2 s, but to Status-Server: read the log of the server"
     assert found[1] == f"[radius] 127.0.0.1:{server.port}: not ok: {text}"
 
 
 def printed(cli: CommandLine, configuration: str, *arguments: str) -> List[str]:
     """Return the lines that `servers` prints for each result."""
-    lines = cli.run("servers", "--timeout", "1", cli.file(configuration), *arguments).out.splitlines()
+    lines = cli.run("servers", "--timeout", "2", cli.file(configuration), *arguments).out.splitlines()
     return [line for line in lines if line.startswith("[")]
 
 

@@ -79,7 +79,7 @@ def configured(
         method,
         LONG,
         1,
-        2.0,
+        LONG,
         True,
         "",
         "none",

@@ -16,7 +16,7 @@ from typing import Iterator, NamedTuple, Optional, Union
 import pytest
 
 from tests.support.certificates import Identity
-from tests.support.radiusd import AUTHORITY, HOST, free_udp_port
+from tests.support.radiusd import AUTHORITY, HOST, free_port
 
 SECRET = "the-secret-of-hostapd"  # hostapd reads it up to the first space
 _START_SECONDS = 60.0
@@ -83,7 +83,7 @@ def running(
     (path / "clients").write_text(f"{HOST} {SECRET}\n", encoding="ascii")
     log = path / "hostapd.log"
     for _ in range(_PORT_ATTEMPTS):
-        port = free_udp_port()
+        port = free_port()
         text = _CONFIGURATION.format(directory=path, port=port, flags=_TLS_FLAGS[version], fragment_size=fragment_size)
         (path / "hostapd.conf").write_text(text, encoding="ascii")
         with log.open("wb") as output:

@@ -52,6 +52,7 @@ TLS 1.3 works with 3.2.1, although its documents say that only EAP-TLS has it.
 import contextlib
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
@@ -86,6 +87,7 @@ _READY = "Ready to process requests"
 _START_SECONDS = 60.0
 _STOP_SECONDS = 2.0
 _PORT_ATTEMPTS = 5
+_RANDOM = random.SystemRandom()  # Hypothesis seeds the one that modules share
 
 Value = Union[str, bytes]
 
@@ -246,18 +248,10 @@ class FreeRadius:
         return [_parse_request(block) for block in _read(self.directory / name).split("\n\n")[:-1]]
 
     def _pick_ports(self) -> None:
-        with contextlib.ExitStack() as stack:
-
-            def free(family: int = socket.AF_INET, host: str = HOST) -> int:
-                # All stay open until the last one is bound, so that no port occurs twice.
-                probe = stack.enter_context(socket.socket(family, socket.SOCK_DGRAM))
-                probe.bind((host, 0))
-                return int(probe.getsockname()[1])
-
-            self.port, self.old_port, self.acct_port, self.eap_port, self.stripped_port = (free() for _ in range(5))
-            with contextlib.suppress(OSError):
-                self.ipv6_port = free(socket.AF_INET6, IPV6_HOST)
-        self.tls_port = free_tcp_port()
+        self.port, self.old_port, self.acct_port, self.eap_port, self.stripped_port = (free_port() for _ in range(5))
+        with contextlib.suppress(OSError):
+            self.ipv6_port = free_port(IPV6_HOST)
+        self.tls_port = free_port(kind=socket.SOCK_STREAM)
 
     def _configure(self) -> None:
         tunnel = self._tunnel or Tunnel()
@@ -360,18 +354,19 @@ def freeradius(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FreeRadius]
         yield server
 
 
-def free_tcp_port() -> int:
-    """Return a TCP port on loopback that is free now."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+def free_port(host: str = HOST, kind: int = socket.SOCK_DGRAM) -> int:
+    """Return a port that is free now; raise OSError if there is none.
 
-
-def free_udp_port() -> int:
-    """Return a UDP port on loopback that is free now."""
-    with socket.socket(type=socket.SOCK_DGRAM) as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+    Systems assign higher ports to sockets without a port of their own, so it stays free until its server has started,
+    and while it restarts.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for _ in range(_PORT_ATTEMPTS):
+        port = _RANDOM.randint(10000, 32767)
+        with contextlib.suppress(OSError), socket.socket(family, kind) as probe:
+            probe.bind((host, port))
+            return port
+    raise OSError(f"no free port on {host}")
 
 
 def _filled(template: str, marks: Dict[str, str]) -> str:

@@ -14,7 +14,7 @@ from typing import Iterator, NamedTuple, Optional, Union
 
 import pytest
 
-from tests.support.radiusd import AUTHORITY, HOST, FreeRadius, free_tcp_port, free_udp_port
+from tests.support.radiusd import AUTHORITY, HOST, FreeRadius, free_port
 
 SECRET = "the secret of the proxy"
 _START_SECONDS = 60.0
@@ -81,7 +81,7 @@ def running(directory: Union[str, pathlib.Path], radiusd: FreeRadius, login_port
     path = pathlib.Path(str(directory))
     AUTHORITY.issue().written(path, "server")
     (path / "ca.pem").write_text(AUTHORITY.certificate, encoding="ascii")
-    ports = Ports(free_udp_port(), free_tcp_port())
+    ports = Ports(free_port(), free_port(kind=socket.SOCK_STREAM))
     secret = "".join(f"%{octet:02x}" for octet in radiusd.secret.encode("utf-8"))
     text = _CONFIGURATION.format(
         host=HOST,
