@@ -192,6 +192,7 @@ def test_dead_accounting_server_is_not_tried_again(
     assert len(unsent(tmp_path)) == 6
 
 
+@pytest.mark.slow
 def test_record_that_is_never_acknowledged_holds_up_no_other(
     open_session: OpenSession, freeradius: FreeRadius, tmp_path: pathlib.Path
 ) -> None:

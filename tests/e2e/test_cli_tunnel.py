@@ -61,6 +61,7 @@ def test_servers(cli: CommandLine, radiusd: FreeRadius) -> None:
     assert all(each.get("User-Name") != "alice" for each in radiusd.requests())
 
 
+@pytest.mark.slow
 def test_servers_without_status_server(cli: CommandLine, tmp_path: pathlib.Path) -> None:
     with hostapd.running(tmp_path) as server:
         options: Dict[str, Any] = dict(tls_server_name=HOST_NAME, ca_certificate=AUTHORITY.certificate)

@@ -181,7 +181,7 @@ def test_faults(open_session: OpenSession) -> None:
             assert outcome(session, "code") == fault.outcome, session.log
             assert re.search(fault.log, text(session))
 
-    with Cases() as cases, ThreadPoolExecutor(6) as pool:
+    with Cases() as cases, ThreadPoolExecutor(12) as pool:
         for fault, played in [(fault, pool.submit(play, fault)) for fault in FAULTS]:
             with cases.case(fault.name):
                 played.result()

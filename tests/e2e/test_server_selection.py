@@ -75,6 +75,7 @@ def test_dead_address_of_a_name_costs_one_login(open_session: OpenSession, tmp_p
     assert (len(dead.requests), len(living.requests)) == (1, 3)
 
 
+@pytest.mark.slow
 def test_server_that_answers_status_server_and_no_login_costs_two_logins(open_session: OpenSession) -> None:
     with Server(status_only()) as proxy, Server(answering(SECRET)) as living:
         both = brief(proxy, status_check="status-server", **PROBED) + patient(living)

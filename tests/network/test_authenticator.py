@@ -208,7 +208,7 @@ def test_another_spelling_does_not_get_past_the_lock_of_a_user(tmp_path: pathlib
 def test_total_timeout_ends_the_wait_for_four_silent_servers(caplog: Any) -> None:
     with contextlib.ExitStack() as stack, caplog.at_level(logging.ERROR):
         servers = [stack.enter_context(Server(silent)) for _ in range(4)]
-        text = section(servers[0]) + "total_timeout=5\nconn_timeout=2\nconn_retries=1\nstatus_check=none\n"
+        text = section(servers[0]) + "total_timeout=4\nconn_timeout=1.6\nconn_retries=1\nstatus_check=none\n"
         text += "".join(f"[radius_{number}]\nport={server.port}\n" for number, server in enumerate(servers[1:], 2))
         record, action = run(text, {"otp": "123456"})
     assert action == Deny("no-reply")

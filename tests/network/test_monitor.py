@@ -78,6 +78,10 @@ def test_no_server_is_usable(cli: CommandLine, down: str) -> None:
     assert watch(cli, down).state == CRITICAL
     lost = watch(cli, "[radius]\nserver=nosuch.invalid.\nsecret=x\n")
     assert lost.state == CRITICAL and "[radius] nosuch.invalid.: name resolution failed" in lost.text
+
+
+@pytest.mark.slow
+def test_every_server_without_a_valid_reply_is_listed(cli: CommandLine) -> None:
     with Server(silent) as dead, Server(answering(b"another secret")) as wrong:
         line = watch(cli, section(dead) + section(wrong, "radius_2"), timeout=2)
     assert (line.state, line.data) == (CRITICAL, [])

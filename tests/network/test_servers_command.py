@@ -202,6 +202,10 @@ def test_reply_from_another_address_is_reported_and_not_believed(cli: CommandLin
     assert (found["ok"], found["code"], found["signed"]) == (False, "no-reply", None)
     assert found["other_address"].startswith("127.0.0.2:")
     assert found["text"].startswith("the server replies from 127.0.0.2:")
+
+
+@pytest.mark.slow
+def test_reply_to_a_login_from_another_address_is_reported(cli: CommandLine) -> None:
     with Server(from_another_address(SECRET, ACCESS_REQUEST)) as server:
         found = facts(cli, section(server), "--probe-user", "nobody", timeout=2)["radius"]
     assert (found["ok"], found["code"]) == (False, "no-reply") and found["other_address"].startswith("127.0.0.2:")
