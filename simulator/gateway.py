@@ -156,7 +156,7 @@ class UnpackedPlugin(NamedTuple):
         state = os.path.abspath(str(self.state_directory or f"{self.directory}.state"))
         environment["SCB_PLUGIN_STATE_DIRECTORY"] = state
         environment["EPHEMERAL_PLUGIN_STATE_DIRECTORY"] = state + ".ephemeral"
-        # A process that is killed cannot remove its files, not even the one with which `tempfile` finds the directory.
+        # A killed process leaves its temporary files behind, even the one that `tempfile` tries the directory with.
         environment["TMPDIR"] = os.path.abspath(str(self.directory)) + ".temporary"
         return environment
 

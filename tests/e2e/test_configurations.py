@@ -99,7 +99,7 @@ def test_secrets_with_white_space_in_the_credential_store(open_session: OpenSess
             ("\u200b", "wrong-secret", "contains the invisible character U+200B"),
         ):
             with cases.case(repr(end)):
-                # FreeRADIUS ignores requests with the wrong secret.
+                # FreeRADIUS discards requests with the wrong secret, so waiting longer changes nothing.
                 wait = 60 if verdict == "ACCEPT" else 0.5
                 configuration = section(freeradius, secret="$", conn_timeout=wait, conn_retries=1, status_check="none")
                 configuration += "[credential_store]\nname=store\n"

@@ -36,7 +36,7 @@ Datagrams = Iterable[Union[bytes, Datagram]]
 
 
 class Fault(NamedTuple):
-    """The datagrams that the server sends for each request, the expected outcome, and a pattern of the log."""
+    """The datagrams that the server sends for each request, the expected outcome, and a pattern for the log."""
 
     name: str
     script: Script
@@ -173,7 +173,7 @@ FAULTS = [
 
 def test_faults(open_session: OpenSession) -> None:
     def play(fault: Fault) -> None:
-        # The plugin waits to the end only if no valid reply arrives.
+        # The plugin waits to the end unless a valid reply arrives. An invalid one must have the time to arrive.
         seconds = {ACCEPT: 60, "rejected": 60, "no-reply": 1}.get(fault.outcome, 4)
         with Server(fault.script) as server:
             configuration = section(server, conn_timeout=seconds, conn_retries=1, retransmit_after=0.2)

@@ -120,7 +120,6 @@ def test_pattern_that_takes_too_long(open_session: OpenSession) -> None:
     with Server(answering(SECRET, ACCEPT, [(25, b"OU=" + b"a" * 60)])) as server:
         rules = "[gateway_groups]\nattribute=Class\npattern=OU=(\\w+\\s?)+;\n"
         session = open_session(section(server) + rules, gateway_user="alice")
-        session.time_limit = 200.0
         assert session.log_in("x")["gateway_groups"] == []
     assert "no groups: [gateway_groups] pattern takes too long" in text(session)
 
@@ -130,7 +129,6 @@ def test_a_pattern_for_a_challenge_never_runs_without_end(open_session: OpenSess
     with Server(answering(SECRET, CHALLENGE, [challenge, (STATE, b"s")])) as server:
         answers = "[challenge_answers]\nfor (\\w+\\s?)+: = 1\nCode for = 2\n"
         session = open_session(section(server) + answers, server_username="alice")
-        session.time_limit = 200.0
         session.authenticate()
         assert session.answer("x")["question"][1].startswith("Code for aaa")
         sent = [request for request in server.requests if request.values(STATE)]

@@ -45,9 +45,9 @@ def test_other_server_answers_for_a_busy_one(
         both = busy + section(freeradius, "radius_2")
         pushes = [open_session(busy, server_username="push", time_limit=120.0) for _ in range(2)]
         session = open_session(both, server_username="alice", time_limit=120.0)
-        for each in (*pushes, session):  # not while the server is busy, which is not for long
+        for each in (*pushes, session):  # first, because the server is busy for only 12 seconds
             each.authenticate()
-        # Before that, the server answers a Status-Server during a push, so that its silence means something.
+        # While a thread is free, the server answers a Status-Server; only then does its silence mean something.
         first = pool.submit(pushes[0].answer, "")
         wait_until(lambda: "Status-Server" in [each.code for each in server.requests()])
         second = pool.submit(pushes[1].answer, "")

@@ -28,6 +28,7 @@ from tests.support.misbehaving import (
 )
 from tests.support.plugin import OpenSession, code, metadata, outcome, section, text
 from tests.support.processes import WAIT_LIMIT, wait_until
+from tests.support.radiusd import free_port
 
 STATUS_SERVER = 12
 RECOVERY_CODE = "7K3M-9QXT-0GHV-W2BD"
@@ -135,7 +136,7 @@ def test_restart_of_the_only_server_goes_unnoticed(open_session: OpenSession, tm
     noticed = tmp_path / "noticed"
     python = interpreter(tmp_path / "refused", sitecustomize=REFUSAL_NOTICED.format(str(noticed)))
     with ThreadPoolExecutor(1) as pool:
-        with closed_port() as port:
+        with closed_port(port=free_port()) as port:
             session = under(open_session(section(port, conn_timeout=60), server_username="alice"), python)
             verdict = pool.submit(session.log_in, "x")
             wait_until(noticed.exists)

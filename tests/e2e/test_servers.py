@@ -80,7 +80,7 @@ def test_server_that_stops_to_answer_status_server_is_dead(open_session: OpenSes
         return [] if dead.is_set() else answers_status_only(request)
 
     with Server(slow_then_dead) as server:
-        patient = one_second(server, conn_timeout=2, status_check_after=0.2) + second(freeradius)
+        patient = one_second(server, conn_timeout=4, status_check_after=0.2) + second(freeradius)
         first = open_session(patient, server_username="alice")
         assert first.log_in("correct horse")["verdict"] == "ACCEPT"
         assert "no response to 1 transmission, but Status-Server was answered" in text(first)
@@ -92,9 +92,10 @@ def test_server_that_stops_to_answer_status_server_is_dead(open_session: OpenSes
         assert "no response to 1 transmission or to Status-Server" in text(other)
 
 
+@pytest.mark.slow
 def test_slow_server_that_answers_status_server_is_not_dead(open_session: OpenSession, freeradius: FreeRadius) -> None:
     with Server(answers_status_only) as slow:
-        both = one_second(slow, conn_timeout=2, status_check_after=0.2) + second(freeradius)
+        both = one_second(slow, conn_timeout=4, status_check_after=0.2) + second(freeradius)
         for _ in range(2):
             assert open_session(both, server_username="alice").log_in("correct horse")["verdict"] == "ACCEPT"
         logins = [request for request in slow.requests if request.octets[0] != STATUS_SERVER]

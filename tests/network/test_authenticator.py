@@ -112,10 +112,8 @@ def test_challenge_continues_in_the_next_call() -> None:
     assert (record.login.all_challenges, record.attempts) == (1, 1)
 
 
-def test_no_response_is_a_deny_and_no_attempt() -> None:
-    with closed_port() as port:
-        one = authenticator(section(port, conn_timeout=0.6, conn_retries=30, retransmit_after=0))
-        record, action = one.run(NEW, call({"otp": "123456"}))
+def test_no_response_is_a_deny_and_no_attempt(down: str) -> None:
+    record, action = authenticator(down).run(NEW, call({"otp": "123456"}))
     assert action == Deny("connection-refused")
     assert (record.attempts, record.server, record.method, record.radius_user) == (0, "", "pap", "CORP\\alice")
 
@@ -153,15 +151,10 @@ def test_dialog_of_challenges_never_locks_the_user_who_completes_it(tmp_path: pa
         check()
 
 
-def test_request_without_a_reply_does_not_count(tmp_path: pathlib.Path) -> None:
-    with closed_port() as port:
-        for _ in range(5):
-            record, action = run(
-                section(port, conn_timeout=0.6, conn_retries=30, retransmit_after=0) + "[lockout]\nmax_failures=1\n",
-                {"otp": "x"},
-                persistent=str(tmp_path),
-            )
-            assert action == Deny("connection-refused") and record.attempt == ""
+def test_request_without_a_reply_does_not_count(down: str, tmp_path: pathlib.Path) -> None:
+    for _ in range(5):
+        record, action = run(down + "[lockout]\nmax_failures=1\n", {"otp": "x"}, persistent=str(tmp_path))
+        assert action == Deny("connection-refused") and record.attempt == ""
     assert os.listdir(str(tmp_path / "lockout")) == []
 
 

@@ -90,7 +90,10 @@ def configured(
     retransmit_after: float = LONG,
     required: bool = True,
 ) -> ServerSettings:
-    """Return the settings of a server, with a long timeout unless the test waits for it to expire."""
+    """Return the settings of a server, with a long timeout unless the test waits for it to expire.
+
+    The client retransmits after `timeout` or 16 s, if that is less than `retransmit_after`.
+    """
     host, port = (server.host, server.port) if isinstance(server, Server) else server
     secret_text = Secret(secret.decode("utf-8"))
     return ServerSettings(
@@ -893,7 +896,7 @@ def test_second_send_to_a_closed_port_fails() -> None:
     with closed_port() as port, contextlib.closing(udp_to("127.0.0.1", port)) as connection:
         connection.send(b"first")
         with pytest.raises(Unreachable) as caught:
-            wait_until(lambda: connection.send(b"second"))  # a busy system delivers the error later
+            wait_until(lambda: connection.send(b"second"))  # send() returns None until the error has arrived
     assert caught.value.code == "connection-refused"
 
 

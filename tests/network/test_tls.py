@@ -46,6 +46,7 @@ from tests.support.misbehaving import (
     reply,
 )
 from tests.support.misbehaving import answering as answering_udp
+from tests.support.radiusd import free_port
 from tests.support.tls_peer import (
     SECRET,
     VERSION_1_0,
@@ -923,7 +924,7 @@ def test_restart_of_the_only_server_goes_unnoticed(mocker: Any) -> None:
     mocker.patch("socket.socket", Noticing)
     with ThreadPoolExecutor(1) as pool:
         with contextlib.closing(socket.socket()) as held:  # bound, and not listening
-            held.bind(("127.0.0.1", 0))
+            held.bind(("127.0.0.1", free_port(kind=socket.SOCK_STREAM)))
             host, port = held.getsockname()
             answer = pool.submit(ask, configured((host, port)))
             assert refused.wait(LONG)

@@ -79,7 +79,7 @@ def configured(
         method,
         LONG,
         1,
-        LONG,
+        0.0,
         True,
         "",
         "none",

@@ -207,7 +207,7 @@ class Person:
         """Close the terminal, which ends the client."""
         try:
             self.terminal.close(force=True)
-        except pexpect.ExceptionPexpect:  # a busy machine has not ended it in half a second
+        except pexpect.ExceptionPexpect:  # on a busy machine, the client ends later than pexpect waits
             wait_until(lambda: not self.terminal.isalive())
 
     def to_the_end(self) -> int:

@@ -59,7 +59,7 @@ import signal
 import socket
 import subprocess
 import time
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple, Union
 
 import pyotp
 import pytest
@@ -87,7 +87,7 @@ _READY = "Ready to process requests"
 _START_SECONDS = 60.0
 _STOP_SECONDS = 2.0
 _PORT_ATTEMPTS = 5
-_RANDOM = random.SystemRandom()  # Hypothesis seeds the one that modules share
+_RANDOM = random.SystemRandom()  # Hypothesis seeds the global one, so all workers would pick the same ports
 
 Value = Union[str, bytes]
 
@@ -131,7 +131,7 @@ class FreeRadius:
     directory: an existing directory for its configuration, log and records.
     secret: the shared secret over UDP; over TLS it is `radsec`. ValueError if FreeRADIUS does not support it (see
     `quoted`).
-    push_seconds: the seconds that a login of the user `push` takes.
+    push_seconds: the seconds that a login of the user `push` takes, less than 140.
     threads: how many requests it handles at the same time.
     authority: the CA of its certificate and of the certificates that it requires from clients over TLS.
     newest: the newest TLS version that it supports.
@@ -248,7 +248,10 @@ class FreeRadius:
         return [_parse_request(block) for block in _read(self.directory / name).split("\n\n")[:-1]]
 
     def _pick_ports(self) -> None:
-        self.port, self.old_port, self.acct_port, self.eap_port, self.stripped_port = (free_port() for _ in range(5))
+        ports: Set[int] = set()
+        while len(ports) < 5:
+            ports.add(free_port())
+        self.port, self.old_port, self.acct_port, self.eap_port, self.stripped_port = ports
         with contextlib.suppress(OSError):
             self.ipv6_port = free_port(IPV6_HOST)
         self.tls_port = free_port(kind=socket.SOCK_STREAM)
@@ -355,10 +358,10 @@ def freeradius(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FreeRadius]
 
 
 def free_port(host: str = HOST, kind: int = socket.SOCK_DGRAM) -> int:
-    """Return a port that is free now; raise OSError if there is none.
+    """Return a random port that is free now; raise OSError if five in a row are taken.
 
-    Systems assign higher ports to sockets without a port of their own, so it stays free until its server has started,
-    and while it restarts.
+    It is below the ports that Linux assigns to other sockets, so it stays free until the server starts, and while the
+    server restarts.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for _ in range(_PORT_ATTEMPTS):

@@ -92,6 +92,7 @@ def document(ssh: str, telnet: str, plugin_zip: Path, directory: Path) -> str:
         def start(name: str, configuration: Optional[str] = None, fork: bool = False, *options: str) -> Gateway:
             return running.enter_context(Gateway("ssh", plugin_zip, gateways[name], configuration, fork, options))
 
+        # Time for a second request, which confirms that the port is closed
         down = section(port, conn_timeout=0.6, conn_retries=30, retransmit_after=0)
         reached, cut_off = start("ssh", fork=True), start("down", down)
         recovering = start("recovery", down + codes, True, "--authenticated")
