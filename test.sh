@@ -42,11 +42,11 @@ fi
 
 if [ -n "$require_all" ]; then
     export TESTS_MUST_NOT_SKIP=1
-    unset COVERAGE_PROCESS_START COVERAGE_FILE
     # One process for each Python writes the byte code of the tests; otherwise, all workers would compile them.
     for python in "${pythons[@]}"; do
         environment=$(make_environment "$python") &&
-            env -u PYTHONDONTWRITEBYTECODE "$environment/bin/python" -m pytest --collect-only -qq tests &
+            env -u PYTHONDONTWRITEBYTECODE -u COVERAGE_PROCESS_START \
+                "$environment/bin/python" -m pytest --collect-only -qq tests &
     done >/dev/null
     wait
 fi

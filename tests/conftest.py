@@ -14,7 +14,7 @@ from simulator.fork_server import ForkServer
 from simulator.gateway import Session, UnpackedPlugin, unpack
 from tests.support.clients import ssh_command, telnet_command
 from tests.support.command_line import cli
-from tests.support.plugin import OpenSession, section
+from tests.support.plugin import OpenSession, refused, section
 from tests.support.radiusd import FreeRadius, freeradius
 
 __all__ = ["cli", "freeradius", "ssh_command", "telnet_command"]
@@ -111,4 +111,4 @@ def radius(freeradius: FreeRadius) -> str:
 def down() -> Iterator[str]:
     """The [radius] section for a closed port on loopback."""
     with closed_port() as port:
-        yield section(port, conn_timeout=0.6, conn_retries=30, retransmit_after=0)
+        yield refused(port)

@@ -14,6 +14,7 @@ from lib.secret import Secret
 from simulator.closed_port import closed_port
 from tests.support.cases import Cases
 from tests.support.interpreters import REFUSAL_NOTICED, TWO_ADDRESSES, interpreter, under
+from tests.support.loopback import free_port
 from tests.support.misbehaving import (
     ACCEPT,
     REJECT,
@@ -28,7 +29,6 @@ from tests.support.misbehaving import (
 )
 from tests.support.plugin import OpenSession, code, metadata, outcome, section, text
 from tests.support.processes import WAIT_LIMIT, wait_until
-from tests.support.radiusd import free_port
 
 STATUS_SERVER = 12
 RECOVERY_CODE = "7K3M-9QXT-0GHV-W2BD"

@@ -16,9 +16,8 @@ SESSIONS, AT_ONCE = 200, 100
 @pytest.mark.slow
 def test_storm(open_session: OpenSession, freeradius: FreeRadius, tmp_path: pathlib.Path) -> None:
     with Server(silent) as dead:
-        servers = section(dead, conn_timeout=2, conn_retries=1, dead_time=3600) + section(
-            freeradius, "radius_2", conn_timeout=60
-        )
+        servers = section(dead, conn_timeout=2, conn_retries=1, dead_time=3600)
+        servers += section(freeradius, "radius_2", conn_timeout=60)
 
         def log_in(number: int) -> Tuple[str, str, Dict[str, object]]:
             user, codes = (("pin1", ["1111", "222222"]), ("alice", ["correct horse"]), ("alice", ["wrong"]))[number % 3]

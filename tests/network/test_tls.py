@@ -28,7 +28,7 @@ from lib.state import accounting_queue
 from lib.state.server_status import SharedServerStatus
 from tests.support.cases import Cases
 from tests.support.certificates import HOST_NAME, Authority, Identity
-from tests.support.loopback import needs_ipv6
+from tests.support.loopback import free_port, needs_ipv6
 from tests.support.misbehaving import (
     ACCEPT,
     CHALLENGE,
@@ -46,7 +46,6 @@ from tests.support.misbehaving import (
     reply,
 )
 from tests.support.misbehaving import answering as answering_udp
-from tests.support.radiusd import free_port
 from tests.support.tls_peer import (
     SECRET,
     VERSION_1_0,

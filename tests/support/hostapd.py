@@ -16,7 +16,8 @@ from typing import Iterator, NamedTuple, Optional, Union
 import pytest
 
 from tests.support.certificates import Identity
-from tests.support.radiusd import AUTHORITY, HOST, free_port
+from tests.support.loopback import free_port
+from tests.support.radiusd import AUTHORITY, HOST
 
 SECRET = "the-secret-of-hostapd"  # hostapd reads it up to the first space
 _START_SECONDS = 60.0

@@ -36,6 +36,11 @@ def section(target: Union[FreeRadius, Server, Peer, int], name: str = "radius", 
     return "\n".join(lines) + "\n"
 
 
+def refused(port: int) -> str:
+    """Return the [radius] section for a closed port, with time for the second request, which confirms the refusal."""
+    return section(port, conn_timeout=0.6, conn_retries=30, retransmit_after=0)
+
+
 def metadata(verdict: Dict[str, Any]) -> Dict[str, Any]:
     """Return the additional metadata of a verdict."""
     return dict(json.loads(verdict["additional_metadata"]))

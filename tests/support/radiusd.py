@@ -52,7 +52,6 @@ TLS 1.3 works with 3.2.1, although its documents say that only EAP-TLS has it.
 import contextlib
 import os
 import pathlib
-import random
 import re
 import shutil
 import signal
@@ -65,6 +64,7 @@ import pyotp
 import pytest
 
 from tests.support.certificates import Authority, Identity
+from tests.support.loopback import free_port
 
 NOT_INSTALLED = "FreeRADIUS is not installed (Debian, Ubuntu: apt-get install freeradius)"
 HOST = "127.0.0.1"
@@ -87,7 +87,6 @@ _READY = "Ready to process requests"
 _START_SECONDS = 60.0
 _STOP_SECONDS = 2.0
 _PORT_ATTEMPTS = 5
-_RANDOM = random.SystemRandom()  # Hypothesis seeds the global one, so all workers would pick the same ports
 
 Value = Union[str, bytes]
 
@@ -355,21 +354,6 @@ def freeradius(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FreeRadius]
     """One FreeRADIUS for the whole test session."""
     with running(tmp_path_factory.mktemp("freeradius")) as server:
         yield server
-
-
-def free_port(host: str = HOST, kind: int = socket.SOCK_DGRAM) -> int:
-    """Return a random port that is free now; raise OSError if five in a row are taken.
-
-    It is below the ports that Linux assigns to other sockets, so it stays free until the server starts, and while the
-    server restarts.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    for _ in range(_PORT_ATTEMPTS):
-        port = _RANDOM.randint(10000, 32767)
-        with contextlib.suppress(OSError), socket.socket(family, kind) as probe:
-            probe.bind((host, port))
-            return port
-    raise OSError(f"no free port on {host}")
 
 
 def _filled(template: str, marks: Dict[str, str]) -> str:

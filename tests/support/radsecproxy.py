@@ -14,7 +14,8 @@ from typing import Iterator, NamedTuple, Optional, Union
 
 import pytest
 
-from tests.support.radiusd import AUTHORITY, HOST, FreeRadius, free_port
+from tests.support.loopback import free_port
+from tests.support.radiusd import AUTHORITY, HOST, FreeRadius
 
 SECRET = "the secret of the proxy"
 _START_SECONDS = 60.0

@@ -15,7 +15,7 @@ from simulator.closed_port import closed_port
 from simulator.demo import RECOVERY_CODE, RECOVERY_HASH
 from tests.support import ROOT
 from tests.support.clients import LEAVE, NAME_PROMPT, PASSWORD_PROMPT, Gateway, Person, by_ssh, by_telnet
-from tests.support.plugin import section
+from tests.support.plugin import refused
 
 DOCUMENT = ROOT / "docs" / "transcripts.md"
 
@@ -92,8 +92,7 @@ def document(ssh: str, telnet: str, plugin_zip: Path, directory: Path) -> str:
         def start(name: str, configuration: Optional[str] = None, fork: bool = False, *options: str) -> Gateway:
             return running.enter_context(Gateway("ssh", plugin_zip, gateways[name], configuration, fork, options))
 
-        # Time for a second request, which confirms that the port is closed
-        down = section(port, conn_timeout=0.6, conn_retries=30, retransmit_after=0)
+        down = refused(port)
         reached, cut_off = start("ssh", fork=True), start("down", down)
         recovering = start("recovery", down + codes, True, "--authenticated")
         for scene in SSH:
